@@ -1,0 +1,76 @@
+/**
+ * The storage port: named objects, written once, read whole or in ranges.
+ *
+ * Guarantees that every adapter gives (each has a test of the same words in test/suites/storage-suite.ts):
+ * - an object becomes visible whole or not at all, under its final name, only after `put` has its bytes durable;
+ * - a name is never overwritten: `put` of the same bytes again is success, of others `OBJECT_CONFLICT`;
+ * - what `put` has acknowledged, `list`, `stat` and `get` see at once;
+ * - `list` returns every object below the prefix or throws, never a part; leavings of unfinished puts are not listed;
+ * - `remove` of a name that does not exist is success.
+ *
+ * Keys are relative paths of `/`-separated names matching `[A-Za-z0-9._-]+`, without empty, `.` or `..` members.
+ * Failures are `BackupctlError`: `STORAGE_FAILED` (retryable where another try may help), `INSUFFICIENT_STORAGE`,
+ * `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing). A missing object is `undefined`, never an error.
+ */
+export interface Storage {
+  /** The name of this storage in the configuration. */
+  readonly name: string;
+  /** Where it is, without secrets, the same for the same place however it was spelt, e.g. `local:/var/backups/site`. */
+  readonly address: string;
+  readonly capabilities: StorageCapabilities;
+
+  put(key: string, bytes: Uint8Array, options?: OperationOptions): Promise<StoredObject>;
+  /** The bytes from `offset`, `length` of them; fewer only where the object ends. */
+  get(key: string, range?: ByteRange, options?: OperationOptions): Promise<Buffer | undefined>;
+  stat(key: string, options?: OperationOptions): Promise<StoredObject | undefined>;
+  /** All objects whose key starts with the folder `prefix` (`""`: all), in no particular order. */
+  list(prefix: string, options?: OperationOptions): AsyncIterable<StoredObject>;
+  remove(key: string, options?: OperationOptions): Promise<void>;
+  /** Bytes used and free where the place can tell. */
+  space(options?: OperationOptions): Promise<StorageSpace>;
+  close(): Promise<void>;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** By the storage's own clock. */
+  readonly modifiedAt: Date;
+  /** SHA-256 in hex, where the service knows it. */
+  readonly sha256?: string;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface OperationOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface StorageSpace {
+  readonly freeBytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface StorageCapabilities {
+  /** Objects lie as ordinary files on this host; reading a range costs no round trip. */
+  readonly local: boolean;
+}
+
+/** One line of the registry: how a storage of this type is configured and opened. */
+export interface StorageDefinition<Options = unknown> {
+  readonly type: string;
+  /** A zod object schema of the options beside `type` and `role`; imported by the configuration only. */
+  readonly options: () => Promise<unknown>;
+  readonly address: (options: Options) => Promise<string>;
+  /** Opens an existing place; throws `STORAGE_NOT_FOUND` if it is not there and `create` is not set. */
+  readonly open: (options: Options, context: StorageContext) => Promise<Storage>;
+}
+
+export interface StorageContext {
+  readonly name: string;
+  /** Make the place if it does not exist (`init` only). */
+  readonly create?: boolean;
+}
