@@ -1,0 +1,134 @@
+import type { Readable } from "node:stream";
+import { BackupctlError } from "../errors.ts";
+
+/** External programs are run here only: argument arrays, never a shell; secrets by environment or file, never as arguments. */
+export interface ToolRun {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Added to the process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+export interface ToolResult {
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface ToolStream {
+  readonly stdout: Readable;
+  /** Resolves when the tool has ended with exit code 0 and all output was read; else throws `TOOL_FAILED`. */
+  finish(): Promise<{ readonly stderr: string }>;
+  kill(): void;
+}
+
+const STDERR_TAIL_BYTES = 16 * 1024;
+const KILL_AFTER_MS = 5_000;
+
+/** Runs a tool to its end. @throws `TOOL_MISSING` if there is no such program, `TOOL_FAILED` if it exits non-zero. */
+export async function runTool(run: ToolRun & { readonly input?: AsyncIterable<Uint8Array> }): Promise<ToolResult> {
+  const { execa } = await import("execa");
+  const tail = stderrTail();
+  const child = execa(run.command, [...run.args], {
+    ...options(run),
+    encoding: "buffer",
+    stdout: "pipe",
+    stderr: tail.target,
+    ...(run.input === undefined ? { stdin: "ignore" as const } : { input: run.input as AsyncIterable<Uint8Array> }),
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const result = await child;
+  throwIfFailed(run, result, tail.text());
+  return { stdout: Buffer.from(result.stdout ?? new Uint8Array()), stderr: tail.text() };
+}
+
+/** Starts a tool whose output is too large to hold. The caller reads `stdout` to its end, then calls `finish`. */
+export async function streamTool(run: ToolRun): Promise<ToolStream> {
+  const { execa } = await import("execa");
+  const tail = stderrTail();
+  const child = execa(run.command, [...run.args], {
+    ...options(run),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: tail.target,
+    buffer: false,
+    encoding: "buffer",
+  });
+  const ended = child.then((result) => result);
+  ended.catch(() => undefined);
+  return {
+    stdout: child.stdout,
+    async finish() {
+      const result = await ended;
+      throwIfFailed(run, result, tail.text());
+      return { stderr: tail.text() };
+    },
+    kill: () => child.kill(),
+  };
+}
+
+function options(run: ToolRun) {
+  return {
+    reject: false as const,
+    env: { ...run.env },
+    extendEnv: true,
+    stripFinalNewline: false,
+    forceKillAfterDelay: KILL_AFTER_MS,
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
+    ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
+    ...(run.timeoutMs === undefined ? {} : { timeout: run.timeoutMs }),
+  };
+}
+
+interface Ended {
+  readonly failed: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly timedOut?: boolean;
+  readonly isCanceled?: boolean;
+  readonly code?: string | undefined;
+  readonly cause?: unknown;
+}
+
+function throwIfFailed(run: ToolRun, result: Ended, stderr: string): void {
+  if (!result.failed) return;
+  if (result.isCanceled) throw run.signal?.reason ?? new BackupctlError("INTERRUPTED", `${run.command} was interrupted`);
+  const cause = result.cause as { code?: string } | undefined;
+  if (result.code === "ENOENT" || cause?.code === "ENOENT") {
+    throw new BackupctlError("TOOL_MISSING", `${run.command} was not found`, {
+      hint: `Install ${run.command}, or give its path in the config under tools.`,
+    });
+  }
+  throw new BackupctlError("TOOL_FAILED", `${run.command} ${howItEnded(result)}${lastLines(stderr)}`, {
+    data: { command: run.command, exitCode: result.exitCode ?? null, signal: result.signal ?? null },
+  });
+}
+
+function howItEnded(result: Ended): string {
+  if (result.timedOut) return "was ended because it took too long";
+  if (result.signal !== undefined) return `was ended by ${result.signal}`;
+  return `exited with code ${result.exitCode ?? "unknown"}`;
+}
+
+function lastLines(stderr: string): string {
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .slice(-5);
+  return lines.length === 0 ? "" : `: ${lines.join("; ")}`;
+}
+
+/** Keeps the end of what a tool says on stderr, however much it says. */
+function stderrTail(): { target: (chunk: unknown) => Generator<never>; text: () => string } {
+  let kept = "";
+  return {
+    // biome-ignore lint/correctness/useYield: execa takes generators as output transforms; this one only listens
+    *target(chunk: unknown) {
+      kept = `${kept}${String(chunk)}\n`.slice(-STDERR_TAIL_BYTES);
+    },
+    text: () => kept,
+  };
+}
