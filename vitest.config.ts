@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+const MINIMUM_NODE = [22, 15] as const;
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NODE[1])) {
+  throw new Error(
+    `the tests need Node ${MINIMUM_NODE.join(".")} or newer, this is ${process.versions.node}. ` +
+      "Run them with npm test or npx vitest, which use the Node that npm ci installed.",
+  );
+}
+
+const serverTests = "test/**/*.server.test.ts";
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ["default", "./test/reporters/skips.ts"],
+    coverage: { provider: "v8", include: ["src/**/*.ts"] },
+    projects: [
+      { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [serverTests] } },
+      { extends: true, test: { name: "server", include: [serverTests] } },
+    ],
+  },
+});
