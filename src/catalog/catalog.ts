@@ -1,0 +1,164 @@
+import type {
+  BackupId,
+  BackupMetadata,
+  BackupNotes,
+  BackupStatus,
+  VerificationDepth,
+} from "../domain/backup.ts";
+
+/**
+ * The catalog port: this host's cache of what the storages hold, plus its own history (runs, restores, verifications, events).
+ *
+ * It may be lost or damaged at any time: `catalog rebuild` makes backups, copies, notes and proven points anew from the storages.
+ * Every write is one transaction. A damaged file is set aside (`catalog.db.damaged-<time>`) and an empty catalog opened, with a warning.
+ */
+export interface Catalog {
+  /** The repository this catalog belongs to; `undefined` until the first write says it. */
+  repositoryId(): string | undefined;
+  bindRepository(repositoryId: string): void;
+
+  /** A run begins: a row `running` with what is known now. */
+  begin(run: NewRun): void;
+  /** The commit is in storage: replaces the row by the metadata. */
+  complete(metadata: BackupMetadata, copies: readonly CopyRecord[]): void;
+  /** The run ended without a commit. */
+  fail(id: BackupId, error: { readonly code: string; readonly message: string }, at: string): void;
+  /** Inserts or replaces a backup found in storage (rebuild). `trusted`: its mac verified. */
+  restoreFromStorage(found: FoundBackup): void;
+  setStatus(id: BackupId, status: BackupStatus): void;
+  setNotes(id: BackupId, notes: BackupNotes): void;
+  setCopy(copy: CopyRecord): void;
+  /** The row and everything below it goes; what was deleted stays in `events`. */
+  remove(id: BackupId): void;
+
+  get(id: BackupId): CatalogBackup | undefined;
+  /** All whose id starts with `prefix` (at least 4 hex digits), newest first. */
+  findByPrefix(prefix: string): readonly CatalogBackup[];
+  list(filter: BackupFilter): { readonly backups: readonly CatalogBackup[]; readonly total: number };
+  childrenOf(id: BackupId): readonly CatalogBackup[];
+  lastCommitOfHost(host: string): BackupId | undefined;
+
+  addVerification(record: VerificationEvent): void;
+  addRestore(record: RestoreEvent): void;
+  restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
+  /** Throughput history for estimates, newest first. */
+  recentDurations(filter: { readonly type?: string; readonly mode?: string; readonly operation: "create" | "restore" }): readonly {
+    readonly bytes: number;
+    readonly seconds: number;
+  }[];
+  addEvent(event: CatalogEvent): void;
+  events(filter: { readonly backupId?: BackupId; readonly limit?: number }): readonly CatalogEvent[];
+
+  /** The SHA-256 of the parent's root and index as this host's run recorded them; caches are used only if they match. */
+  setIndexCache(record: IndexCacheRecord): void;
+  indexCache(backupId: BackupId, source: string): IndexCacheRecord | undefined;
+
+  close(): void;
+}
+
+export interface NewRun {
+  readonly id: BackupId;
+  readonly type: string;
+  readonly mode: string;
+  readonly category: string;
+  readonly timestamp: string;
+  readonly host: string;
+  readonly createdBy: string;
+  readonly storagePath: string;
+  readonly parentId: BackupId | undefined;
+  readonly pid: number;
+  readonly tags: readonly string[];
+  readonly description: string | undefined;
+}
+
+export interface CopyRecord {
+  readonly backupId: BackupId;
+  readonly storage: string;
+  readonly state: "complete" | "pending" | "damaged" | "missing";
+  readonly at: string;
+}
+
+export interface FoundBackup {
+  readonly metadata: BackupMetadata;
+  /** False when no key was at hand, or the mac did not verify: shown as `unverified`, never a parent, never `latest`. */
+  readonly trusted: boolean;
+  readonly notes: BackupNotes;
+  readonly copies: readonly CopyRecord[];
+}
+
+export interface CatalogBackup {
+  readonly id: BackupId;
+  readonly type: string;
+  readonly mode: string;
+  readonly category: string;
+  readonly status: BackupStatus;
+  readonly timestamp: string;
+  readonly completedAt: string | undefined;
+  readonly host: string;
+  readonly createdBy: string;
+  readonly storagePath: string;
+  readonly parentId: BackupId | undefined;
+  readonly tags: readonly string[];
+  readonly description: string | undefined;
+  readonly pid: number | undefined;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+  readonly trusted: boolean;
+  readonly notes: BackupNotes;
+  readonly copies: readonly CopyRecord[];
+  /** Present once the backup is committed. */
+  readonly metadata: BackupMetadata | undefined;
+}
+
+export interface BackupFilter {
+  readonly type?: string;
+  readonly mode?: string;
+  readonly status?: readonly string[];
+  readonly category?: string;
+  /** ISO times, inclusive from, exclusive to. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly tag?: string;
+  /** Has a source or component of this name. */
+  readonly source?: string;
+  readonly component?: string;
+  readonly limit?: number;
+  readonly offset?: number;
+  readonly order?: "newest" | "oldest";
+}
+
+export interface VerificationEvent {
+  readonly backupId: BackupId;
+  readonly at: string;
+  readonly depth: VerificationDepth;
+  readonly passed: boolean;
+  readonly storage: string;
+  readonly seconds: number;
+  readonly issues: readonly string[];
+}
+
+export interface RestoreEvent {
+  readonly id: string;
+  readonly backupId: BackupId;
+  readonly at: string;
+  readonly target: string;
+  readonly status: "running" | "completed" | "failed";
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly sources: readonly string[];
+}
+
+export interface CatalogEvent {
+  readonly at: string;
+  readonly action: string;
+  readonly user: string;
+  readonly backupId?: BackupId;
+  readonly status: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface IndexCacheRecord {
+  readonly backupId: BackupId;
+  readonly source: string;
+  readonly rootSha256: string;
+  readonly indexSha256: string;
+}
