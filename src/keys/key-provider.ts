@@ -11,6 +11,8 @@ export interface KeyProvider {
   readonly provider: string;
   /** The key's name in the configuration, as written in keys objects. */
   readonly name: string;
+  /** Providers that derive their secret: the salt that `seal` uses. The caller keeps it and gives it back as `KeyProviderContext.salt`. */
+  readonly salt?: Buffer;
   seal(): Promise<{ readonly secret: Buffer; readonly parameters: KeyParameters }>;
   open(parameters: KeyParameters): Promise<Buffer | undefined>;
 }
@@ -21,11 +23,12 @@ export interface KeyProviderDefinition<Options = unknown> {
   readonly type: string;
   /** Lazily imported zod object schema of the options beside `provider`. */
   readonly options: () => Promise<unknown>;
-  readonly open: (options: Options, context: KeyProviderContext) => KeyProvider;
+  readonly open: (options: Options, context: KeyProviderContext) => Promise<KeyProvider>;
 }
 
 export interface KeyProviderContext {
   readonly name: string;
-  /** Salts depend on it, so that one derivation opens a whole repository. */
   readonly repositoryId: string;
+  /** One salt a repository and passphrase, so that one derivation opens every backup; a random one is made where none is given. */
+  readonly salt?: Buffer;
 }
