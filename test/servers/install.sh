@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs, with apt, what the tests need and the system lacks. As root or through sudo; without either it says so,
+# and the tests that need a missing program are skipped.
+set -euo pipefail
+
+packages=()
+
+need_program() {
+  PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || packages+=("${2:-$1}")
+}
+
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || packages+=(postgresql)
+need_program psql postgresql-client
+need_program tmux
+need_program rsync
+need_program setfacl acl
+need_program setfattr attr
+need_program zstd
+need_program python3
+need_program sqlite3
+need_program strace
+need_program systemd-analyze systemd
+need_program crontab cron
+
+if [ ${#packages[@]} -eq 0 ]; then
+  exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! sudo -n true 2>/dev/null; then
+    echo "not root and no sudo: install by hand: apt-get install ${packages[*]}" >&2
+    exit 0
+  fi
+  as_root=(sudo -n)
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "no apt-get: install by hand what these Debian packages hold: ${packages[*]}" >&2
+  exit 0
+fi
+
+echo "installing ${packages[*]}"
+"${as_root[@]}" apt-get -qq update
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${packages[@]}" >/dev/null

@@ -1,0 +1,71 @@
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const POSTGRES_ROOT = "/usr/lib/postgresql";
+
+interface Requirement {
+  readonly isThere: () => boolean;
+  /** The Debian package. */
+  readonly debian: string;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function program(name: string, debian = name): Requirement {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  return { debian, isThere: () => folders.some((folder) => isExecutable(join(folder, name))) };
+}
+
+export function postgresBinDir(major: number): string {
+  return join(POSTGRES_ROOT, String(major), "bin");
+}
+
+/** The PostgreSQL majors whose server is installed, oldest first. */
+export function installedPostgresMajors(): number[] {
+  if (!existsSync(POSTGRES_ROOT)) return [];
+  return readdirSync(POSTGRES_ROOT)
+    .map(Number)
+    .filter((major) => isExecutable(join(postgresBinDir(major), "postgres")))
+    .sort((a, b) => a - b);
+}
+
+/** What tests need from the system. test/servers/install.sh installs the same packages. */
+const REQUIREMENTS = {
+  postgres: { isThere: () => installedPostgresMajors().length > 0, debian: "postgresql" },
+  root: { isThere: () => process.getuid?.() === 0, debian: "" },
+  tmux: program("tmux"),
+  rsync: program("rsync"),
+  acl: program("setfacl", "acl"),
+  attr: program("setfattr", "attr"),
+  zstd: program("zstd"),
+  python3: program("python3"),
+  sqlite3: program("sqlite3"),
+  strace: program("strace"),
+  "systemd-analyze": program("systemd-analyze", "systemd"),
+  crontab: program("crontab", "cron"),
+} satisfies Record<string, Requirement>;
+
+export type RequirementName = keyof typeof REQUIREMENTS;
+
+function howToGet(name: RequirementName): string {
+  const { debian } = REQUIREMENTS[name];
+  return debian === "" ? `run the tests as ${name}` : `${name}: test/servers/install.sh, or apt-get install ${debian}`;
+}
+
+/**
+ * True when all of `names` are there. Otherwise prints what is missing and how to get it.
+ * Use: `describe.runIf(requireOrSkip("postgres"))("…", …)`.
+ */
+export function requireOrSkip(...names: RequirementName[]): boolean {
+  const missing = names.filter((name) => !REQUIREMENTS[name].isThere());
+  if (missing.length > 0)
+    console.warn(`skipping tests that need ${missing.join(", ")} (${missing.map(howToGet).join("; ")})`);
+  return missing.length === 0;
+}
