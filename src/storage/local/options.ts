@@ -1,0 +1,10 @@
+import { z } from "zod";
+
+export const localOptions = z.object({
+  path: z
+    .string()
+    .min(1)
+    .describe("Directory that holds the backups. On another disk than the data, best a mount point."),
+});
+
+export type LocalOptions = z.output<typeof localOptions>;

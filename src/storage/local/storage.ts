@@ -1,0 +1,235 @@
+import { promises as fs, type Stats } from "node:fs";
+import * as path from "node:path";
+import { BackupctlError } from "../../errors.ts";
+import { type Clock, systemClock } from "../../platform/clock.ts";
+import { errnoOf, syncDirectory } from "../../platform/files.ts";
+import { requireFolder, requireObjectKey } from "../object-key.ts";
+import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
+import { holdsSameBytes, type Link, makeDirectoryDurably, placePart, writePart } from "./durable-write.ts";
+import { asStorageError } from "./errors.ts";
+import type { LocalOptions } from "./options.ts";
+import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
+
+/** What differs between file systems, and what time it is. */
+export interface LocalSurroundings {
+  readonly link?: Link;
+  readonly clock?: Clock;
+}
+
+/** Opens the directory; makes it (0700) only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise. */
+export async function openLocalStorage(
+  options: LocalOptions,
+  context: StorageContext,
+  surroundings: LocalSurroundings = {},
+): Promise<Storage> {
+  const directory = path.resolve(options.path);
+  try {
+    if (context.create === true) await makeDirectoryDurably(directory);
+    const root = await fs.realpath(directory);
+    const stats = await fs.stat(root);
+    if (!stats.isDirectory()) throw notFound(context.name, `${directory} is not a directory`);
+    return new LocalStorage(context.name, root, stats, surroundings);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT") throw notFound(context.name, `${directory} does not exist`, error);
+    if (errno === "ENOTDIR" || errno === "EEXIST")
+      throw notFound(context.name, `${directory} is not a directory`, error);
+    throw asStorageError(error, context.name, directory, "be opened");
+  }
+}
+
+/** `local:` and the real path, as far as the place exists. */
+export async function localAddress(place: string): Promise<string> {
+  const directory = path.resolve(place);
+  const missing: string[] = [];
+  for (let current = directory; ; current = path.dirname(current)) {
+    try {
+      return `local:${path.join(await fs.realpath(current), ...missing)}`;
+    } catch {
+      if (current === path.dirname(current)) return `local:${directory}`;
+      missing.unshift(path.basename(current));
+    }
+  }
+}
+
+function notFound(name: string, what: string, cause?: unknown): BackupctlError {
+  return new BackupctlError("STORAGE_NOT_FOUND", `storage "${name}": ${what}`, {
+    cause,
+    hint: "If its disk should be mounted there, mount it. If it is new, make it with `backupctl init`.",
+  });
+}
+
+class LocalStorage implements Storage {
+  readonly name: string;
+  readonly address: string;
+  readonly capabilities = { local: true };
+  readonly #root: string;
+  readonly #identity: { readonly dev: number; readonly ino: number };
+  readonly #link: Link;
+  readonly #clock: Clock;
+
+  constructor(name: string, root: string, stats: Stats, surroundings: LocalSurroundings) {
+    this.name = name;
+    this.address = `local:${root}`;
+    this.#root = root;
+    this.#identity = { dev: stats.dev, ino: stats.ino };
+    this.#link = surroundings.link ?? fs.link;
+    this.#clock = surroundings.clock ?? systemClock;
+  }
+
+  async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
+    requireObjectKey(key);
+    options.signal?.throwIfAborted();
+    return await this.#doing(`write ${key}`, async () => {
+      const file = this.#file(key);
+      const there = await this.#statIfThere(file);
+      if (there !== undefined) return await this.#acceptExisting(key, file, bytes);
+      const part = await this.#writePart(path.dirname(file), bytes);
+      if (options.signal?.aborted === true) {
+        await fs.rm(part.file, { force: true });
+        options.signal.throwIfAborted();
+      }
+      // From here on the object is visible, and durable once its directory is flushed.
+      const placed = await placePart(part.file, file, this.#link);
+      if (!placed) return await this.#acceptExisting(key, file, bytes);
+      await syncDirectory(path.dirname(file));
+      return { key, sizeBytes: part.stats.size, modifiedAt: part.stats.mtime };
+    });
+  }
+
+  async get(key: string, range?: ByteRange, options: OperationOptions = {}): Promise<Buffer | undefined> {
+    requireObjectKey(key);
+    options.signal?.throwIfAborted();
+    return await this.#doing(`read ${key}`, async () => {
+      const handle = await this.#openIfThere(this.#file(key));
+      if (handle === undefined) return undefined;
+      try {
+        const stats = await handle.stat();
+        return stats.isFile() ? await readRange(handle, stats.size, range) : undefined;
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  async stat(key: string, options: OperationOptions = {}): Promise<StoredObject | undefined> {
+    requireObjectKey(key);
+    options.signal?.throwIfAborted();
+    return await this.#doing(`look at ${key}`, async () => {
+      const stats = await this.#statIfThere(this.#file(key));
+      return stats?.isFile() ? { key, sizeBytes: stats.size, modifiedAt: stats.mtime } : undefined;
+    });
+  }
+
+  async *list(prefix: string, options: OperationOptions = {}): AsyncIterable<StoredObject> {
+    const folder = requireFolder(prefix);
+    try {
+      await this.#requireSamePlace();
+      yield* walkObjects(this.#root, folder, this.#clock, options.signal);
+    } catch (error) {
+      throw asStorageError(error, this.name, this.#root, `list ${folder === "" ? this.#root : folder}`);
+    }
+  }
+
+  async remove(key: string, options: OperationOptions = {}): Promise<void> {
+    requireObjectKey(key);
+    options.signal?.throwIfAborted();
+    await this.#doing(`remove ${key}`, async () => {
+      try {
+        await fs.unlink(this.#file(key));
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        await this.#requireSamePlace();
+      }
+      await removeEmptyFolders(this.#root, key);
+    });
+  }
+
+  async space(): Promise<StorageSpace> {
+    return await this.#doing("tell its free space", async () => {
+      const stats = await fs.statfs(this.#root);
+      return { freeBytes: stats.bavail * stats.bsize, totalBytes: stats.blocks * stats.bsize };
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  #file(key: string): string {
+    return path.join(this.#root, key);
+  }
+
+  async #writePart(directory: string, bytes: Uint8Array): Promise<{ file: string; stats: Stats }> {
+    // Directories are made only when missing, and again should a concurrent remove have taken the empty one away.
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await writePart(directory, bytes);
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT" || attempt === 5) throw error;
+        await this.#requireSamePlace();
+        await makeDirectoryDurably(directory);
+      }
+    }
+  }
+
+  async #acceptExisting(key: string, file: string, bytes: Uint8Array): Promise<StoredObject> {
+    if (!(await holdsSameBytes(file, bytes))) {
+      throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
+        hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      });
+    }
+    const stats = await fs.stat(file);
+    return { key, sizeBytes: stats.size, modifiedAt: stats.mtime };
+  }
+
+  async #statIfThere(file: string): Promise<Stats | undefined> {
+    try {
+      return await fs.stat(file);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await this.#requireSamePlace();
+      return undefined;
+    }
+  }
+
+  async #openIfThere(file: string): Promise<fs.FileHandle | undefined> {
+    try {
+      return await fs.open(file, "r");
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await this.#requireSamePlace();
+      return undefined;
+    }
+  }
+
+  /** "No such object" is believed only while the root is the directory that was opened: a disk unmounted since looks empty. */
+  async #requireSamePlace(): Promise<void> {
+    const stats = await fs.stat(this.#root).catch((error: unknown) => {
+      if (isMissing(error)) throw notFound(this.name, `${this.#root} has gone away`, error);
+      throw error;
+    });
+    if (stats.dev !== this.#identity.dev || stats.ino !== this.#identity.ino) {
+      throw notFound(this.name, `${this.#root} is no longer the directory that was opened`);
+    }
+  }
+
+  async #doing<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw asStorageError(error, this.name, this.#root, what);
+    }
+  }
+}
+
+async function readRange(handle: fs.FileHandle, size: number, range: ByteRange | undefined): Promise<Buffer> {
+  const offset = Math.min(range?.offset ?? 0, size);
+  const length = Math.min(range?.length ?? size, size - offset);
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
