@@ -1,3 +1,7 @@
+import type { StreamEntry, TreeNode } from "../domain/artifact.ts";
+
+export type { NodeType, StreamEntry, TreeNode } from "../domain/artifact.ts";
+
 /**
  * The engine port: reads one kind of source, and restores it.
  *
@@ -54,49 +58,12 @@ export interface StreamSummary extends DumpFacts {
   readonly inventory?: Readonly<Record<string, unknown>>;
 }
 
-/** A named range of a stream artifact: one database, one table, the globals. */
-export interface StreamEntry {
-  readonly name: string;
-  readonly type: string;
-  readonly offset: number;
-  readonly size: number;
-  readonly [fact: string]: unknown;
-}
-
 export interface TreeDump {
   readonly shape: "tree";
   readonly kind: "tree";
   /** Directory by directory, in index order overall: raw name bytes, `/` before every other byte. */
   readonly nodes: AsyncIterable<readonly TreeNode[]>;
   finish(): Promise<DumpFacts>;
-}
-
-export type NodeType = "file" | "directory" | "symlink";
-
-export interface TreeNode {
-  /** Relative to `/`: no leading or trailing slash. Raw bytes, as the file system has them. */
-  readonly name: Buffer;
-  readonly type: NodeType;
-  /** Bytes of a regular file, else 0. */
-  readonly size: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly user?: string;
-  readonly group?: string;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly inode: bigint;
-  /** Raw bytes of a symlink's text. */
-  readonly link?: Buffer;
-  /** `device:inode` where the link count is above one. */
-  readonly hardLink?: string;
-  /** 512-byte blocks allocated: fewer than size needs means holes. */
-  readonly blocks: number;
-  /** When the stat was taken; an mtime or ctime within 2 s before it can't be trusted next time. */
-  readonly statAtNs: bigint;
-  /** Extended attributes by name, values base64; ACLs are the `system.posix_acl_*` attributes. Asked only for changed nodes. */
-  readonly attributes?: () => Promise<Readonly<Record<string, string>> | undefined>;
 }
 
 export interface DumpFacts {

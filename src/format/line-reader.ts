@@ -1,0 +1,49 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { DamageError } from "./block.ts";
+
+const READ_BYTES = 1024 * 1024;
+/** 512 tuples of at most 130 characters and a name of 4096 bytes, base64, fit many times. */
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/** Lines of a local file, without their line feeds. Each buffer stays valid until the second next call of `next`. */
+export class LineReader {
+  readonly #descriptor: number;
+  #buffer = Buffer.alloc(0);
+  #at = 0;
+  #ended = false;
+
+  constructor(file: string) {
+    this.#descriptor = openSync(file, "r");
+  }
+
+  next(): Buffer | undefined {
+    for (;;) {
+      const end = this.#buffer.indexOf(0x0a, this.#at);
+      if (end >= 0) {
+        const line = this.#buffer.subarray(this.#at, end);
+        this.#at = end + 1;
+        return line;
+      }
+      if (this.#ended) {
+        if (this.#at < this.#buffer.length) throw new DamageError("the last line of the index is cut");
+        return undefined;
+      }
+      this.#fill();
+    }
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+
+  #fill(): void {
+    const rest = this.#buffer.subarray(this.#at);
+    if (rest.length > MAX_LINE_BYTES) throw new DamageError("a line of the index is too long");
+    const next = Buffer.allocUnsafe(rest.length + READ_BYTES);
+    rest.copy(next);
+    const count = readSync(this.#descriptor, next, rest.length, READ_BYTES, null);
+    this.#ended = count === 0;
+    this.#buffer = next.subarray(0, rest.length + count);
+    this.#at = 0;
+  }
+}

@@ -1,0 +1,161 @@
+import {
+  BLOCK_HEADER_BYTES,
+  type BlockHeader,
+  encodePackHeader,
+  FLAG_LAST,
+  FLAG_NOT_COMPRESSED,
+  PACK_HEADER_BYTES,
+  type PackSeal,
+  sealBlock,
+  TAG_BYTES,
+} from "./block.ts";
+import type { Compression } from "./compression.ts";
+import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+import type { ChunkList, CompressResult } from "./workers/tasks.ts";
+
+/** Packs are filled up to here; a block that does not fit begins the next one. Readers accept up to 32 MiB. */
+const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
+/** One being filled, two on their way. */
+const PACKS_IN_MEMORY = 3;
+
+export interface PackAssemblerOptions {
+  readonly pool: WorkerPool;
+  readonly compression: Compression;
+  /** 16 random bytes, used for this artifact only. */
+  readonly artifactId: Uint8Array;
+  readonly backupId: Uint8Array;
+  /** The artifact's own key; `undefined`: not encrypted. */
+  readonly key: Uint8Array | undefined;
+  /** Open and decompress every block again before its pack is stored. */
+  readonly check: boolean;
+  /** Stores one whole pack; called in no particular order, at most two at a time. */
+  readonly put: (packNumber: number, bytes: Uint8Array) => Promise<void>;
+}
+
+export interface PlacedBlock {
+  readonly pack: number;
+  readonly offset: number;
+  /** Behind the header, tag included. */
+  readonly stored: number;
+}
+
+interface OpenPack {
+  readonly number: number;
+  readonly buffer: SharedBuffer;
+  readonly seal: PackSeal;
+  readonly checks: Promise<unknown>[];
+  end: number;
+}
+
+interface PlacedPayload {
+  readonly pack: OpenPack;
+  readonly offset: number;
+  readonly block: CompressResult;
+  readonly chunks: ChunkList;
+}
+
+/**
+ * Gives every block its place, seals it there, has it opened again, and stores packs when they are full.
+ * Sealing waits until the next block is known, because the last one of an artifact carries the flag that says so.
+ */
+export class PackAssembler {
+  readonly #options: PackAssemblerOptions;
+  readonly #buffers = new SharedBuffers(PACKS_IN_MEMORY * PACK_BYTES);
+  readonly #puts: Promise<void>[] = [];
+  readonly #packSizes: number[] = [];
+  #pack: OpenPack | undefined;
+  #unsealed: PlacedPayload | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: PackAssemblerOptions) {
+    this.#options = options;
+  }
+
+  /** Call in the order of the artifact, one at a time. */
+  async place(block: CompressResult, chunks: ChunkList): Promise<PlacedBlock> {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const needed = BLOCK_HEADER_BYTES + block.payload.length + TAG_BYTES;
+    if (this.#pack !== undefined && this.#pack.end + needed > PACK_BYTES) {
+      this.#sealPending(false);
+      this.#store(this.#pack);
+      this.#pack = undefined;
+    }
+    this.#pack ??= await this.#openPack(needed);
+    this.#sealPending(false);
+    const pack = this.#pack;
+    const offset = pack.end;
+    pack.end += needed;
+    this.#unsealed = { pack, offset, block, chunks };
+    return { pack: pack.number, offset, stored: block.payload.length + TAG_BYTES };
+  }
+
+  /** Seals what is left, waits until all is stored, and gives the size of each pack. No block: no packs. */
+  async finish(): Promise<readonly number[]> {
+    this.#sealPending(true);
+    if (this.#pack !== undefined) this.#store(this.#pack);
+    await Promise.all(this.#puts);
+    return this.#packSizes;
+  }
+
+  async #openPack(firstBlockBytes: number): Promise<OpenPack> {
+    const number = this.#packSizes.length;
+    this.#packSizes.push(0);
+    const { compression, artifactId, key, backupId } = this.#options;
+    const header = encodePackHeader({
+      compression: compression.algorithm,
+      encrypted: key !== undefined,
+      packNumber: number,
+      artifactId,
+    });
+    const buffer = await this.#buffers.acquire(Math.max(PACK_BYTES, PACK_HEADER_BYTES + firstBlockBytes));
+    new Uint8Array(buffer.memory).set(header);
+    return {
+      number,
+      buffer,
+      seal: { header: Uint8Array.from(header), backupId, packNumber: number, key },
+      checks: [],
+      end: PACK_HEADER_BYTES,
+    };
+  }
+
+  #sealPending(last: boolean): void {
+    if (this.#unsealed === undefined) return;
+    const { pack, offset, block, chunks } = this.#unsealed;
+    this.#unsealed = undefined;
+    const header: BlockHeader = {
+      storedLength: block.payload.length + TAG_BYTES,
+      rawLength: block.rawLength,
+      flags: (last ? FLAG_LAST : 0) | (block.compressed ? 0 : FLAG_NOT_COMPRESSED),
+    };
+    const end = sealBlock(pack.seal, new Uint8Array(pack.buffer.memory), offset, block.payload, header);
+    if (!this.#options.check) return;
+    const check = this.#options.pool.run({
+      kind: "check-block",
+      pack: pack.buffer.memory,
+      offset,
+      length: end - offset,
+      seal: pack.seal,
+      compression: this.#options.compression.algorithm,
+      ...chunks,
+    });
+    check.catch(() => undefined);
+    pack.checks.push(check);
+  }
+
+  #store(pack: OpenPack): void {
+    this.#packSizes[pack.number] = pack.end;
+    const stored = (async () => {
+      try {
+        await Promise.all(pack.checks);
+        await this.#options.put(pack.number, new Uint8Array(pack.buffer.memory, 0, pack.end));
+      } finally {
+        pack.buffer.release();
+      }
+    })();
+    stored.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+    this.#puts.push(stored);
+  }
+}

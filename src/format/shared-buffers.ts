@@ -1,0 +1,56 @@
+/** Shared memory that a run may have in use at once: whoever wants more waits until some is given back. */
+export class SharedBuffers {
+  readonly #budgetBytes: number;
+  readonly #free: SharedArrayBuffer[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #inUseBytes = 0;
+
+  constructor(budgetBytes: number) {
+    this.#budgetBytes = budgetBytes;
+  }
+
+  /** True while somebody waits: whoever holds buffers only to gather more should let go. */
+  get starved(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** One buffer may always be had, even if it alone is above the budget. */
+  async acquire(sizeBytes: number): Promise<SharedBuffer> {
+    while (this.#inUseBytes > 0 && this.#inUseBytes + sizeBytes > this.#budgetBytes) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#inUseBytes += sizeBytes;
+    const index = this.#free.findIndex((buffer) => buffer.byteLength === sizeBytes);
+    const [reused] = index < 0 ? [] : this.#free.splice(index, 1);
+    return new SharedBuffer(reused ?? new SharedArrayBuffer(sizeBytes), (memory) => this.#giveBack(memory));
+  }
+
+  #giveBack(memory: SharedArrayBuffer): void {
+    this.#inUseBytes -= memory.byteLength;
+    // Sizes change only when an artifact grows into another class: the old ones would never be asked for again.
+    if (this.#free[0] !== undefined && this.#free[0].byteLength !== memory.byteLength) this.#free.length = 0;
+    this.#free.push(memory);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** A counted reference: the memory is reused when the last holder has released it. */
+export class SharedBuffer {
+  readonly memory: SharedArrayBuffer;
+  readonly #giveBack: (memory: SharedArrayBuffer) => void;
+  #holders = 1;
+
+  constructor(memory: SharedArrayBuffer, giveBack: (memory: SharedArrayBuffer) => void) {
+    this.memory = memory;
+    this.#giveBack = giveBack;
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    if (this.#holders === 0) this.#giveBack(this.memory);
+  }
+}

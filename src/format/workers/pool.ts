@@ -1,0 +1,100 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { DamageError } from "../block.ts";
+import type { Reply, Request, Task, TaskResults } from "./tasks.ts";
+
+/** Tasks sent to a worker ahead of its reply: one more than it works on hides the way there and back. */
+const QUEUED_PER_WORKER = 2;
+
+interface Waiting {
+  readonly task: Task;
+  readonly transfer: ArrayBuffer[];
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly pending: Map<number, Waiting>;
+}
+
+/** Threads that share the work of a run. Reading goes first, so that the later stages never starve; memory bounds how far ahead. */
+export class WorkerPool {
+  readonly #members: Member[] = [];
+  readonly #urgent: Waiting[] = [];
+  readonly #normal: Waiting[] = [];
+  #nextId = 0;
+  #failure: Error | undefined;
+
+  constructor(size: number = availableParallelism()) {
+    for (let i = 0; i < size; i++) this.#members.push(this.#start());
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** @throws DamageError where stored bytes are not what they should be. */
+  run<T extends Task>(task: T, transfer: ArrayBuffer[] = []): Promise<TaskResults[T["kind"]]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      const queue = task.kind === "compress" || task.kind === "check-block" ? this.#normal : this.#urgent;
+      queue.push({ task, transfer, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#fail(new Error("the worker pool was closed"));
+    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+  }
+
+  #start(): Member {
+    // The compiler rewrites imports, but not this: the built worker lies beside the built pool.
+    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
+    const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], stdout: false, stderr: false });
+    const member: Member = { worker, pending: new Map() };
+    worker.on("message", (reply: Reply) => this.#settle(member, reply));
+    worker.on("error", (error: Error) => this.#fail(error));
+    worker.unref();
+    return member;
+  }
+
+  #dispatch(): void {
+    for (let depth = 0; depth < QUEUED_PER_WORKER; depth++) {
+      for (const member of this.#members) {
+        if (member.pending.size > depth) continue;
+        const next = this.#urgent.shift() ?? this.#normal.shift();
+        if (next === undefined) return;
+        const id = this.#nextId++;
+        member.pending.set(id, next);
+        member.worker.ref();
+        member.worker.postMessage({ id, task: next.task } satisfies Request, next.transfer);
+      }
+    }
+  }
+
+  #settle(member: Member, reply: Reply): void {
+    const waiting = member.pending.get(reply.id);
+    if (waiting === undefined) return;
+    member.pending.delete(reply.id);
+    if (member.pending.size === 0) member.worker.unref();
+    this.#dispatch();
+    if ("result" in reply) waiting.resolve(reply.result as never);
+    else if ("damage" in reply) waiting.reject(new DamageError(reply.damage, { cause: reply.cause }));
+    else waiting.reject(new Error(`a worker thread failed: ${reply.error}`));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    const waiting = [...this.#urgent.splice(0), ...this.#normal.splice(0), ...this.#members.flatMap(takePending)];
+    for (const { reject } of waiting) reject(this.#failure);
+  }
+}
+
+function takePending(member: Member): Waiting[] {
+  const waiting = [...member.pending.values()];
+  member.pending.clear();
+  member.worker.unref();
+  return waiting;
+}

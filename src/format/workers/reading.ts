@@ -1,0 +1,128 @@
+import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
+import { errnoOf } from "../../platform/files.ts";
+import { openForReading } from "../../platform/walk.ts";
+import { ChunkCollector, cut } from "./scanning.ts";
+import type {
+  FileState,
+  FileToRead,
+  ReadFile,
+  ReadFilesResult,
+  ReadFilesTask,
+  ReadPartResult,
+  ReadPartTask,
+} from "./tasks.ts";
+
+/** A zero run is a hole from this length on, and holes begin and end at multiples of the smaller unit. */
+const HOLE_BYTES = 64 * 1024;
+const HOLE_UNIT = 4096;
+const ZEROS = Buffer.alloc(HOLE_UNIT);
+
+export function readFiles({ buffer, files }: ReadFilesTask): ReadFilesResult {
+  const bytes = new Uint8Array(buffer);
+  const found = new ChunkCollector();
+  const read = files.map((file) => readWholeFile(bytes, file, found));
+  return { files: read, ...found.list() };
+}
+
+function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollector): ReadFile {
+  const firstChunk = found.count;
+  let descriptor: number | undefined;
+  try {
+    descriptor = openForReading(Buffer.from(file.name));
+    let before = fstatSync(descriptor, { bigint: true });
+    for (let attempt = 1; ; attempt++) {
+      const result = readOnce(bytes, file, descriptor, before);
+      if (result.grown) return result;
+      if (!result.changed || attempt === 2) {
+        cut(bytes, { start: file.offset, end: file.offset + result.bytesRead, position: 0, final: true }, "data", found);
+        return { ...result, chunkCount: found.count - firstChunk };
+      }
+      before = fstatSync(descriptor, { bigint: true });
+    }
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return { errno, bytesRead: 0, chunkCount: 0, state: file.expected, changed: false, grown: false };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function readOnce(bytes: Uint8Array, file: FileToRead, descriptor: number, before: BigIntStats): ReadFile {
+  const unread = { bytesRead: 0, chunkCount: 0, state: stateOf(before), changed: false, grown: true };
+  if (before.size > BigInt(file.capacity)) return unread;
+  const bytesRead = readFully(descriptor, bytes, file.offset, Number(before.size), 0);
+  const after = stateOf(fstatSync(descriptor, { bigint: true }));
+  const changed = !sameState(stateOf(before), after) || bytesRead !== after.size;
+  return { bytesRead, chunkCount: 0, state: changed ? { ...after, size: bytesRead } : after, changed, grown: false };
+}
+
+export function readPart(task: ReadPartTask): ReadPartResult {
+  const bytes = new Uint8Array(task.buffer);
+  const found = new ChunkCollector();
+  let bytesRead: number;
+  try {
+    bytesRead = readFully(task.descriptor, bytes, task.bodyOffset, task.length, task.fileOffset);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return { errno, bytesRead: 0, end: task.bodyOffset, holes: [], consumed: 0, ...found.list() };
+  }
+  const holes: [number, number][] = [];
+  const end = task.sparse
+    ? leaveOutHoles(bytes, task.bodyOffset, bytesRead, task.fileOffset, holes)
+    : task.bodyOffset + bytesRead;
+  // A part cut short is the file's last one, whatever its size was said to be.
+  const final = task.final || bytesRead < task.length;
+  const consumed = cut(bytes, { start: task.start, end, position: task.position, final }, "data", found);
+  return { bytesRead, end, holes, consumed, ...found.list() };
+}
+
+function readFully(descriptor: number, bytes: Uint8Array, offset: number, length: number, position: number): number {
+  let done = 0;
+  while (done < length) {
+    const count = readSync(descriptor, bytes, offset + done, length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+/** Moves the data together over its long zero runs, and notes where these were. Gives the new end of the data. */
+function leaveOutHoles(
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  fileOffset: number,
+  holes: [number, number][],
+): number {
+  const end = start + length;
+  let write = start;
+  for (let at = start; at < end; ) {
+    const run = zeroRun(bytes, at, end);
+    if (run >= HOLE_BYTES) {
+      holes.push([fileOffset + (at - start), run]);
+      at += run;
+      continue;
+    }
+    const step = Math.max(run, Math.min(HOLE_UNIT, end - at));
+    if (write !== at) bytes.copyWithin(write, at, at + step);
+    write += step;
+    at += step;
+  }
+  return write;
+}
+
+function zeroRun(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at + HOLE_UNIT <= end && ZEROS.compare(bytes, at, at + HOLE_UNIT) === 0) at += HOLE_UNIT;
+  return at - from;
+}
+
+function stateOf(stats: BigIntStats): FileState {
+  return { size: Number(stats.size), mtimeNs: stats.mtimeNs, ctimeNs: stats.ctimeNs, inode: stats.ino };
+}
+
+export function sameState(a: FileState, b: FileState): boolean {
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode;
+}

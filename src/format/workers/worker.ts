@@ -1,0 +1,97 @@
+import { parentPort } from "node:worker_threads";
+import { DamageError, openBlock } from "../block.ts";
+import { compress } from "../compression.ts";
+import { findMismatch } from "./hashing.ts";
+import { readFiles, readPart } from "./reading.ts";
+import { scan } from "./scanning.ts";
+import type { CheckBlockTask, CompressResult, CompressTask, OpenBlockResult, OpenBlocksTask, Reply, Request, Task } from "./tasks.ts";
+
+/** A worker thread: reads, cuts, hashes, compresses, opens. It holds no state between tasks. */
+const port = parentPort;
+if (port === null) throw new Error("this module is started as a worker thread");
+
+port.on("message", ({ id, task }: Request) => {
+  try {
+    const { result, transfer } = perform(task);
+    port.postMessage({ id, result } satisfies Reply, transfer);
+  } catch (error) {
+    port.postMessage(failureReply(id, error));
+  }
+});
+
+interface Performed {
+  readonly result: unknown;
+  readonly transfer: ArrayBuffer[];
+}
+
+function perform(task: Task): Performed {
+  switch (task.kind) {
+    case "scan":
+      return { result: scan(task), transfer: [] };
+    case "read-files":
+      return { result: readFiles(task), transfer: [] };
+    case "read-part":
+      return { result: readPart(task), transfer: [] };
+    case "compress":
+      return compressRanges(task);
+    case "check-block":
+      return { result: checkBlock(task), transfer: [] };
+    case "open-block":
+      return openAndCheck(task);
+  }
+}
+
+function compressRanges({ ranges, compression }: CompressTask): Performed {
+  const raw = gather(ranges);
+  const packed = compress(raw, compression);
+  // A range of shared memory may be reused once this task is done: what is stored uncompressed is copied out.
+  const payload = packed ?? Uint8Array.prototype.slice.call(raw);
+  const result: CompressResult = { payload, rawLength: raw.length, compressed: packed !== undefined };
+  return { result, transfer: owned(payload) };
+}
+
+function gather(ranges: CompressTask["ranges"]): Uint8Array {
+  const [first] = ranges;
+  if (ranges.length === 1 && first !== undefined) return new Uint8Array(first.buffer, first.offset, first.length);
+  const whole = new Uint8Array(ranges.reduce((sum, range) => sum + range.length, 0));
+  let at = 0;
+  for (const range of ranges) {
+    whole.set(new Uint8Array(range.buffer, range.offset, range.length), at);
+    at += range.length;
+  }
+  return whole;
+}
+
+function checkBlock({ pack, offset, length, seal, compression, lengths, hashes }: CheckBlockTask): undefined {
+  const { raw } = openBlock(seal, compression, offset, new Uint8Array(pack, offset, length));
+  const spans = new Uint32Array(lengths.length * 2);
+  let at = 0;
+  for (let i = 0; i < lengths.length; i++) {
+    spans[i * 2] = at;
+    spans[i * 2 + 1] = lengths[i] as number;
+    at += lengths[i] as number;
+  }
+  if (at !== raw.length) throw new DamageError("block does not hold the bytes that went into it");
+  if (findMismatch(raw, spans, hashes) !== undefined) throw new DamageError("block does not hold the chunks that went into it");
+}
+
+function openAndCheck({ block, offset, seal, compression, spans, hashes }: OpenBlocksTask): Performed {
+  const { raw, last } = openBlock(seal, compression, offset, block);
+  const mismatch = findMismatch(raw, spans, hashes);
+  if (mismatch !== undefined) throw new DamageError(`chunk at ${mismatch} of the block does not match its SHA-256`);
+  const result: OpenBlockResult = { raw, last };
+  return { result, transfer: owned(raw) };
+}
+
+/** A buffer may be handed over only if it is not shared and nothing else lies in it. */
+function owned(bytes: Uint8Array): ArrayBuffer[] {
+  const { buffer } = bytes;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength ? [buffer] : [];
+}
+
+function failureReply(id: number, error: unknown): Reply {
+  if (error instanceof DamageError) {
+    return error.cause instanceof Error ? { id, damage: error.message, cause: error.cause.message } : { id, damage: error.message };
+  }
+  return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
