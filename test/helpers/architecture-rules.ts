@@ -47,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "main.ts": [...["domain", "platform", "format", "config", "operations", "cli", "server", "errors.ts"], ...FAMILIES],
 };
 
-const FILE_SYSTEM_LAYERS = ["platform", "engines", "storage", "keys", "catalog"];
+const FILE_SYSTEM_LAYERS = ["platform", "format", "engines", "storage", "keys", "catalog", "config"];
 
 /** Modules that only one place may import. A name that ends in / is a folder. */
 const MODULE_HOMES: Readonly<Record<string, readonly string[]>> = {
