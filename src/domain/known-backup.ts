@@ -1,0 +1,65 @@
+import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, LineageMember, SourceMetadata } from "./backup.ts";
+
+/** What the deciders need to know of a backup; a row of the catalog is one. */
+export interface KnownBackup {
+  readonly id: BackupId;
+  readonly type: string;
+  readonly mode: string;
+  readonly category: string;
+  readonly status: BackupStatus;
+  readonly timestamp: string;
+  readonly completedAt: string | undefined;
+  readonly parentId: BackupId | undefined;
+  readonly trusted: boolean;
+  readonly notes: BackupNotes;
+  readonly copies: readonly { readonly storage: string; readonly state: string }[];
+  /** Absent until the backup is committed. */
+  readonly metadata: BackupMetadata | undefined;
+}
+
+const GOOD_STATUSES: readonly BackupStatus[] = ["completed", "completed_with_errors", "partial"];
+
+/** Its metadata is in storage: other backups can depend on it. */
+export function isCommitted(backup: KnownBackup): boolean {
+  return backup.metadata !== undefined;
+}
+
+/** Committed, proven by its mac, not quarantined, not failed by its last verification, not being deleted. */
+export function isGood(backup: KnownBackup): boolean {
+  return (
+    backup.metadata !== undefined &&
+    backup.trusted &&
+    GOOD_STATUSES.includes(backup.status) &&
+    backup.notes.quarantine === undefined &&
+    backup.notes.verified?.passed !== false
+  );
+}
+
+/** The names of the sources that this backup can bring back; none if the backup itself is not good. */
+export function goodSourcesOf(backup: KnownBackup): readonly string[] {
+  if (!isGood(backup)) return [];
+  return (backup.metadata?.sources ?? []).filter(isGoodSource).map((source) => source.name);
+}
+
+/** A source with unreadable entries counts; a failed one never does. */
+export function isGoodSource(source: SourceMetadata): boolean {
+  return source.status === "completed" || source.status === "completed_with_errors";
+}
+
+/** Until when the policy keeps it, as notes or metadata say; `null` is for ever. */
+export function retentionUntilOf(backup: KnownBackup): string | null {
+  return backup.notes.retention_until ?? backup.metadata?.retention_until ?? null;
+}
+
+/** The ancestors from the full backup down to the parent; before the commit only the parent is known. */
+export function ancestorIdsOf(backup: KnownBackup): readonly BackupId[] {
+  const members: readonly Pick<LineageMember, "id">[] | undefined = backup.metadata?.lineage;
+  if (members !== undefined) return members.map((member) => member.id).filter((id) => id !== backup.id);
+  return backup.parentId === undefined ? [] : [backup.parentId];
+}
+
+/** Newest first; the id breaks ties, so that every run decides alike. */
+export function newestFirst(left: KnownBackup, right: KnownBackup): number {
+  const byTime = new Date(right.timestamp).getTime() - new Date(left.timestamp).getTime();
+  return byTime === 0 ? left.id.localeCompare(right.id) : byTime;
+}
