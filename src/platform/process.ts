@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import type { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
 
@@ -69,6 +70,25 @@ export async function streamTool(run: ToolRun): Promise<ToolStream> {
   };
 }
 
+/**
+ * Runs a small tool to its end while this thread waits; for worker threads and look-ups of a few milliseconds.
+ * `undefined` if there is no such program or it had to be ended; the exit code is the caller's to judge.
+ */
+export function runToolSync(
+  run: Omit<ToolRun, "signal"> & { readonly input?: Uint8Array },
+): { readonly exitCode: number; readonly stdout: Buffer } | undefined {
+  const result = spawnSync(run.command, [...run.args], {
+    env: { ...process.env, ...run.env },
+    stdio: ["pipe", "pipe", "ignore"],
+    maxBuffer: 64 * 1024 * 1024,
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
+    ...(run.timeoutMs === undefined ? {} : { timeout: run.timeoutMs }),
+    ...(run.input === undefined ? {} : { input: run.input }),
+  });
+  if (result.error !== undefined || result.status === null) return undefined;
+  return { exitCode: result.status, stdout: result.stdout };
+}
+
 function options(run: ToolRun) {
   return {
     reject: false as const,
@@ -94,7 +114,8 @@ interface Ended {
 
 function throwIfFailed(run: ToolRun, result: Ended, stderr: string): void {
   if (!result.failed) return;
-  if (result.isCanceled) throw run.signal?.reason ?? new BackupctlError("INTERRUPTED", `${run.command} was interrupted`);
+  if (result.isCanceled)
+    throw run.signal?.reason ?? new BackupctlError("INTERRUPTED", `${run.command} was interrupted`);
   const cause = result.cause as { code?: string } | undefined;
   if (result.code === "ENOENT" || cause?.code === "ENOENT") {
     throw new BackupctlError("TOOL_MISSING", `${run.command} was not found`, {

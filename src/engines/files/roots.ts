@@ -1,0 +1,55 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { errnoOf } from "../../platform/files.ts";
+import { type BytePath, showPath } from "../../platform/walk.ts";
+
+/** What the configured paths turned out to be. */
+export interface Roots {
+  /** Existing ones, real (no symlink among their parents), without duplicates. */
+  readonly found: readonly Root[];
+  /** One line for each that is missing or can't be looked at. */
+  readonly missing: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface Root {
+  readonly path: BytePath;
+  readonly device: bigint;
+}
+
+export function resolveRoots(paths: readonly string[]): Roots {
+  const found = new Map<BytePath, Root>();
+  const missing: string[] = [];
+  const warnings: string[] = [];
+  for (const configured of paths) {
+    try {
+      const real = realPlaceOf(configured);
+      const stats = fs.lstatSync(real === "" ? "/" : Buffer.from(real, "latin1"), { bigint: true });
+      const shown = showPath(real);
+      if (stats.isSymbolicLink()) {
+        warnings.push(`${shown} is a symlink: the link itself is stored, not what it points to`);
+      } else if (shown !== withoutTrailingSlash(configured)) {
+        warnings.push(`${configured} is stored as ${shown}, its real path`);
+      }
+      found.set(real, { path: real, device: stats.dev });
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === undefined) throw error;
+      missing.push(code === "ENOENT" ? `${configured}: does not exist` : `${configured}: ${code}`);
+    }
+  }
+  return { found: [...found.values()], missing, warnings };
+}
+
+/** The last member stays as it is: a root may be a symlink, and is then stored as one. */
+function realPlaceOf(configured: string): BytePath {
+  const normal = withoutTrailingSlash(path.posix.normalize(configured));
+  if (normal === "/") return "";
+  const parent = fs.realpathSync.native(path.posix.dirname(normal), { encoding: "buffer" }).toString("latin1");
+  const name = Buffer.from(path.posix.basename(normal), "utf8").toString("latin1");
+  return parent === "/" ? `/${name}` : `${parent}/${name}`;
+}
+
+function withoutTrailingSlash(text: string): string {
+  return text.length > 1 && text.endsWith("/") ? text.replace(/\/+$/, "") || "/" : text;
+}

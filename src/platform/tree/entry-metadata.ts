@@ -1,0 +1,78 @@
+import * as fs from "node:fs";
+import { type Attributes, writeAttributes } from "../extended-attributes.ts";
+import { errnoOf } from "../files.ts";
+import { localGroups, localUsers } from "../names-of-owners.ts";
+
+/** What a file, directory or symlink has besides its content. */
+export interface EntryMetadata {
+  /** Permission bits, set-id and sticky bits; a file type in it is ignored. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Names win over numbers where this system knows them: the numbers of another machine mean nothing here. */
+  readonly user?: string | undefined;
+  readonly group?: string | undefined;
+  readonly mtimeNs: bigint;
+  readonly attributes?: Attributes | undefined;
+}
+
+/** What a tree could not be given, counted; said once at the end. */
+export interface Shortfalls {
+  owners: number;
+  attributes: number;
+  times: number;
+}
+
+export interface MetadataWriter {
+  /** For an open file or directory. Set-id bits survive: the mode comes after the owner. */
+  readonly applyToOpen: (fd: number, metadata: EntryMetadata) => void;
+  readonly applyToSymlink: (path: Buffer, metadata: EntryMetadata) => void;
+}
+
+const MODE_BITS = 0o7777;
+
+export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
+  const owner = ownerOnThisSystem();
+  const isRoot = process.geteuid?.() === 0;
+
+  function changeOwner(now: fs.Stats, metadata: EntryMetadata, change: (uid: number, gid: number) => void): void {
+    const { uid, gid } = owner(metadata);
+    if (now.uid === uid && now.gid === gid) return;
+    try {
+      change(uid, gid);
+    } catch (error) {
+      const code = errnoOf(error);
+      if (isRoot || (code !== "EPERM" && code !== "EINVAL")) throw error;
+      shortfalls.owners++;
+    }
+  }
+
+  return {
+    applyToOpen(fd, metadata) {
+      changeOwner(fs.fstatSync(fd), metadata, (uid, gid) => fs.fchownSync(fd, uid, gid));
+      shortfalls.attributes += writeAttributes(fd, metadata.attributes).length;
+      fs.fchmodSync(fd, metadata.mode & MODE_BITS);
+      const seconds = secondsOf(metadata.mtimeNs);
+      fs.futimesSync(fd, seconds, seconds);
+    },
+    applyToSymlink(path, metadata) {
+      changeOwner(fs.lstatSync(path), metadata, (uid, gid) => fs.lchownSync(path, uid, gid));
+      const seconds = secondsOf(metadata.mtimeNs);
+      fs.lutimesSync(path, seconds, seconds);
+      shortfalls.attributes += Object.keys(metadata.attributes ?? {}).length;
+    },
+  };
+}
+
+function ownerOnThisSystem(): (metadata: EntryMetadata) => { uid: number; gid: number } {
+  const users = localUsers();
+  const groups = localGroups();
+  return ({ user, group, uid, gid }) => ({
+    uid: (user === undefined ? undefined : users.idOf(user)) ?? uid,
+    gid: (group === undefined ? undefined : groups.idOf(group)) ?? gid,
+  });
+}
+
+function secondsOf(ns: bigint): number {
+  return Number(ns) / 1e9;
+}

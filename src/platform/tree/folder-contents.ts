@@ -1,0 +1,105 @@
+import * as fs from "node:fs";
+import { errnoOf } from "../files.ts";
+import { type BytePath, compareNames, type WalkEntry, type WalkRules, walk } from "../walk.ts";
+import type { TreeTarget } from "./tree-writer.ts";
+
+export interface FolderState {
+  readonly kind: "missing" | "directory" | "file" | "symlink" | "special";
+  /** Direct members of a directory. */
+  readonly members: number;
+  /** The first few of them, by bytes, in latin1. */
+  readonly first: readonly BytePath[];
+}
+
+const NAMES_SHOWN = 5;
+
+/** What lies at a place, for the plan of a restore. A symlink to a folder is that folder: it is the operator's own path. */
+export function describeFolder(place: string): FolderState {
+  const nothing = { members: 0, first: [] };
+  const own = fs.lstatSync(place, { throwIfNoEntry: false });
+  if (own === undefined) return { kind: "missing", ...nothing };
+  const stats = fs.statSync(place, { throwIfNoEntry: false }) ?? own;
+  if (!stats.isDirectory()) {
+    if (own.isSymbolicLink()) return { kind: "symlink", ...nothing };
+    return { kind: stats.isFile() ? "file" : "special", ...nothing };
+  }
+  const names = fs.readdirSync(place, { encoding: "latin1" }).sort();
+  return { kind: "directory", members: names.length, first: names.slice(0, NAMES_SHOWN) };
+}
+
+export interface ExtraEntries {
+  readonly files: number;
+  readonly directories: number;
+  readonly sizeBytes: number;
+  /** Relative to the root, in index order. */
+  readonly names: readonly Buffer[];
+}
+
+/**
+ * What exists in `folder` and below but is not in the backup: what `--delete` would remove.
+ *
+ * @param root where the tree was restored: `/` or the `--to` path
+ * @param folder a folder of the tree, relative to the root; empty: all of it
+ * @param names the names of the backup's entries, relative to the root, in index order; those outside `folder` are passed over
+ * @param keeps true for what must stay although the backup has it not: what the source excludes. Asked with paths from `/`
+ */
+export async function findExtra(
+  root: string,
+  folder: Buffer,
+  names: AsyncIterable<Buffer> | Iterable<Buffer>,
+  keeps: (path: BytePath, isDirectory: boolean) => boolean = () => false,
+): Promise<ExtraEntries> {
+  const base = realRoot(root);
+  const start = folder.length === 0 ? base : `${base}/${folder.toString("latin1")}`;
+  const known = namesInOrder(names);
+  const found = { files: 0, directories: 0, sizeBytes: 0, names: [] as Buffer[] };
+  let next = await known();
+  const rules: WalkRules<true> = {
+    members: (_directory, _state, read) => read(),
+    accept: (path, stats) => (keeps(path, stats.isDirectory()) ? undefined : { state: true }),
+    // What can't be read can't be counted, and is not removed either.
+    failed: () => undefined,
+  };
+  for (const entry of walk(start, true, rules)) {
+    const name = Buffer.from(entry.path.slice(base.length + 1), "latin1");
+    while (next !== undefined && compareNames(next, name) < 0) next = await known();
+    if (next === undefined || compareNames(next, name) !== 0) note(found, name, entry);
+  }
+  return found;
+}
+
+function note(
+  found: { files: number; directories: number; sizeBytes: number; names: Buffer[] },
+  name: Buffer,
+  entry: WalkEntry,
+): void {
+  found.names.push(name);
+  if (entry.stats.isDirectory()) found.directories++;
+  else {
+    found.files++;
+    found.sizeBytes += Number(entry.stats.size);
+  }
+}
+
+/** Removes what `findExtra` found, the deepest first. Returns how many are gone; a folder that holds something kept stays. */
+export function removeExtra(target: TreeTarget, extra: ExtraEntries): number {
+  return extra.names.toReversed().filter((name) => target.remove(name)).length;
+}
+
+function realRoot(root: string): BytePath {
+  try {
+    const real = fs.realpathSync.native(root, { encoding: "buffer" }).toString("latin1");
+    return real === "/" ? "" : real;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return Buffer.from(root, "utf8").toString("latin1");
+  }
+}
+
+function namesInOrder(names: AsyncIterable<Buffer> | Iterable<Buffer>): () => Promise<Buffer | undefined> {
+  const iterator = Symbol.asyncIterator in names ? names[Symbol.asyncIterator]() : names[Symbol.iterator]();
+  return async () => {
+    const step = await iterator.next();
+    return step.done === true ? undefined : step.value;
+  };
+}

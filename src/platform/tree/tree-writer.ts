@@ -1,0 +1,307 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { BackupctlError } from "../../errors.ts";
+import { errnoOf } from "../files.ts";
+import { type BytePath, showPath } from "../walk.ts";
+import { type EntryMetadata, metadataWriter, type Shortfalls } from "./entry-metadata.ts";
+import { type ExactTime, isWholeSeconds, setExactTimes } from "./exact-times.ts";
+import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
+import { removeMembers } from "./removal.ts";
+
+export interface TreeTargetPolicy {
+  /** Replace files and symlinks that are in the way. Without it they are `TARGET_NOT_EMPTY`. */
+  readonly overwrite: boolean;
+  /** Also remove a directory, with what is in it, where the backup has a file or symlink (`--delete`). */
+  readonly removeDirectories?: boolean;
+}
+
+/** A file that is being written under a temporary name beside its place. */
+export interface OpenTreeFile {
+  readonly name: Buffer;
+  readonly fd: number;
+  readonly temporary: BytePath;
+}
+
+/**
+ * Writes the entries of a tree below one root. All of it is synchronous and meant for worker threads; several targets may write below one root
+ * at a time, as long as no two write the same name. Names are relative to the root and refused (`BACKUP_CORRUPTED`) if they could leave it.
+ *
+ * Order of effects: a file is written beside its place and takes it by rename, complete with owner, mode and
+ * attributes; so every name is the old file or the new one at any time. Directories get their metadata last, by `finishDirectory`,
+ * deepest first. Modification times are within 240 ns until `settle` makes them exact. Nothing is flushed to disk here.
+ */
+export interface TreeTarget {
+  /** Makes a directory, private until `finishDirectory`; one that is there already stays as it is. */
+  makeDirectory(name: Buffer): void;
+  /** The file has its full size at once, all holes. */
+  beginFile(name: Buffer, size: number): OpenTreeFile;
+  writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void;
+  finishFile(file: OpenTreeFile, metadata: EntryMetadata): void;
+  /** Leaves nothing of the file. */
+  abandonFile(file: OpenTreeFile): void;
+  makeSymlink(name: Buffer, link: Buffer, metadata: EntryMetadata): void;
+  /** @param first a finished file of this tree */
+  makeHardLink(name: Buffer, first: Buffer): void;
+  finishDirectory(name: Buffer, metadata: EntryMetadata): void;
+  /** Removes a file, symlink or empty directory. False if it is a directory that is not empty; true if it was gone. */
+  remove(name: Buffer): boolean;
+  /** Makes the times exact of all that was finished since the last call. Call it after the last `finishDirectory`, too. */
+  settle(): void;
+  /** Abandons unfinished files, settles nothing. */
+  close(): void;
+  /** What could not be given to the tree so far, one line each. */
+  warnings(): readonly string[];
+}
+
+/** @throws `RESTORE_FAILED` if the root can't be made or is not a directory */
+export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
+  try {
+    fs.mkdirSync(root, { recursive: true });
+    return new WritableTree(root, policy, holdDirectories(root));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new BackupctlError("RESTORE_FAILED", `${root} can't be opened as a folder (${errnoOf(error)})`, {
+      hint: "Give a folder that you may write to with --to PATH.",
+      cause: error,
+    });
+  }
+}
+
+const TIMES_AT_ONCE = 50_000;
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = fs.constants;
+
+interface Place {
+  readonly path: BytePath;
+  readonly parent: BytePath;
+  readonly prefix: string;
+  readonly access: Buffer;
+}
+
+class WritableTree implements TreeTarget {
+  readonly #root: string;
+  readonly #policy: TreeTargetPolicy;
+  readonly #held: HeldDirectories;
+  readonly #shortfalls: Shortfalls = { owners: 0, attributes: 0, times: 0 };
+  readonly #metadata = metadataWriter(this.#shortfalls);
+  readonly #open = new Set<OpenTreeFile>();
+  #times: ExactTime[] = [];
+
+  constructor(root: string, policy: TreeTargetPolicy, held: HeldDirectories) {
+    this.#root = root;
+    this.#policy = policy;
+    this.#held = held;
+  }
+
+  makeDirectory(name: Buffer): void {
+    const place = this.#placeOf(name);
+    try {
+      fs.mkdirSync(place.access, 0o700);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+      if (fs.lstatSync(place.access).isDirectory()) return;
+      this.#requireReplaceable(place);
+      fs.unlinkSync(place.access);
+      fs.mkdirSync(place.access, 0o700);
+    }
+  }
+
+  beginFile(name: Buffer, size: number): OpenTreeFile {
+    const place = this.#placeOf(name);
+    const temporary = temporaryName();
+    const access = Buffer.from(`${place.prefix}${temporary}`, "latin1");
+    const fd = fs.openSync(access, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const file: OpenTreeFile = { name, fd, temporary };
+    this.#open.add(file);
+    try {
+      if (size > 0) fs.ftruncateSync(fd, size);
+      return file;
+    } catch (error) {
+      this.abandonFile(file);
+      throw error;
+    }
+  }
+
+  writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void {
+    let written = 0;
+    while (written < bytes.length) {
+      written += fs.writeSync(file.fd, bytes, written, bytes.length - written, offset + written);
+    }
+  }
+
+  finishFile(file: OpenTreeFile, metadata: EntryMetadata): void {
+    try {
+      this.#metadata.applyToOpen(file.fd, metadata);
+      const place = this.#placeOf(file.name);
+      this.#moveIntoPlace(file.temporary, place);
+      this.#noteTime(place, metadata);
+      this.#open.delete(file);
+      fs.closeSync(file.fd);
+    } catch (error) {
+      this.abandonFile(file);
+      throw error;
+    }
+  }
+
+  abandonFile(file: OpenTreeFile): void {
+    if (!this.#open.delete(file)) return;
+    fs.closeSync(file.fd);
+    fs.rmSync(Buffer.from(`${this.#placeOf(file.name).prefix}${file.temporary}`, "latin1"), { force: true });
+  }
+
+  makeSymlink(name: Buffer, link: Buffer, metadata: EntryMetadata): void {
+    if (link.length === 0 || link.includes(0)) {
+      throw new BackupctlError("BACKUP_CORRUPTED", `symlink ${name.toString("utf8")} has an impossible target`);
+    }
+    const place = this.#placeOf(name);
+    this.#make(place, (access) => {
+      fs.symlinkSync(link, access);
+      this.#metadata.applyToSymlink(access, metadata);
+    });
+    this.#noteTime(place, metadata);
+  }
+
+  makeHardLink(name: Buffer, first: Buffer): void {
+    // link(2) does not follow a symlink in its last member, and the parents are ours.
+    const existing = this.#placeOf(first).access;
+    this.#make(this.#placeOf(name), (access) => fs.linkSync(existing, access));
+  }
+
+  finishDirectory(name: Buffer, metadata: EntryMetadata): void {
+    const place = this.#placeOf(name);
+    const fd = fs.openSync(place.access, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      this.#metadata.applyToOpen(fd, metadata);
+    } finally {
+      fs.closeSync(fd);
+    }
+    this.#noteTime(place, metadata);
+  }
+
+  remove(name: Buffer): boolean {
+    const place = this.#placeOf(name);
+    try {
+      if (!fs.lstatSync(place.access).isDirectory()) fs.unlinkSync(place.access);
+      else {
+        this.#held.forget(place.path);
+        fs.rmdirSync(place.access);
+      }
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST") return false;
+      if (errnoOf(error) === "ENOENT") return true;
+      throw error;
+    }
+  }
+
+  settle(): void {
+    for (let start = 0; start < this.#times.length; start += TIMES_AT_ONCE) {
+      this.#shortfalls.times += setExactTimes(this.#root, this.#times.slice(start, start + TIMES_AT_ONCE));
+    }
+    this.#times = [];
+  }
+
+  close(): void {
+    for (const file of [...this.#open]) this.abandonFile(file);
+    this.#held.close();
+  }
+
+  warnings(): readonly string[] {
+    const { owners, attributes, times } = this.#shortfalls;
+    return [
+      ...(owners > 0 ? [`${owners} entries belong to the user who restored them: run as root to give them back`] : []),
+      ...(attributes > 0 ? [`${attributes} extended attributes or ACLs could not be set`] : []),
+      ...(times > 0 ? [`${times} modification times are exact to a microsecond only: python3 is needed for more`] : []),
+    ];
+  }
+
+  /** Makes something under a temporary name, then moves it into place; leaves nothing if either fails. */
+  #make(place: Place, make: (access: Buffer) => void): void {
+    const temporary = temporaryName();
+    const access = Buffer.from(`${place.prefix}${temporary}`, "latin1");
+    try {
+      make(access);
+      this.#moveIntoPlace(temporary, place);
+    } catch (error) {
+      fs.rmSync(access, { force: true });
+      throw error;
+    }
+  }
+
+  #moveIntoPlace(temporary: BytePath, place: Place): void {
+    const from = Buffer.from(`${place.prefix}${temporary}`, "latin1");
+    const there = fs.lstatSync(place.access, { throwIfNoEntry: false });
+    if (there !== undefined) this.#requireReplaceable(place);
+    if (there?.isDirectory()) this.#clearDirectory(place);
+    fs.renameSync(from, place.access);
+    // A rename between two names of one file does nothing and leaves both.
+    fs.rmSync(from, { force: true });
+  }
+
+  #requireReplaceable(place: Place): void {
+    const shown = showPath(place.path);
+    if (!this.#policy.overwrite) {
+      throw new BackupctlError("TARGET_NOT_EMPTY", `${shown} already exists in ${this.#root}`, {
+        hint: "Replace what is there with --overwrite, or restore elsewhere with --to PATH.",
+      });
+    }
+    // /lib, /bin and the like are the machine's own layout: replacing such a link would take the system's programs away.
+    const isLayout = this.#root === "/" && place.parent === "" && fs.lstatSync(place.access).isSymbolicLink();
+    if (isLayout) {
+      throw new BackupctlError(
+        "RESTORE_FAILED",
+        `/${shown} is a symlink on this machine and something else in the backup`,
+        {
+          hint: "Restore elsewhere with --to PATH, and move the files where they belong here.",
+        },
+      );
+    }
+  }
+
+  #clearDirectory(place: Place): void {
+    this.#held.forget(place.path);
+    if (this.#policy.removeDirectories) {
+      removeMembers(`${this.#held.prefixOf(place.path)}`);
+      this.#held.forget(place.path);
+    }
+    try {
+      fs.rmdirSync(place.access);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOTEMPTY" && errnoOf(error) !== "EEXIST") throw error;
+      throw new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} is a directory with files in it`, {
+        hint: "Remove it, let --delete remove it, or restore elsewhere with --to PATH.",
+      });
+    }
+  }
+
+  #noteTime(place: Place, metadata: EntryMetadata): void {
+    if (!isWholeSeconds(metadata.mtimeNs)) this.#times.push({ name: place.path, mtimeNs: metadata.mtimeNs });
+  }
+
+  #placeOf(name: Buffer): Place {
+    const path = checkedName(name);
+    const cut = path.lastIndexOf("/");
+    const parent = cut < 0 ? "" : path.slice(0, cut);
+    const prefix = this.#held.prefixOf(parent);
+    return { path, parent, prefix, access: Buffer.from(`${prefix}${path.slice(cut + 1)}`, "latin1") };
+  }
+}
+
+function temporaryName(): BytePath {
+  return `.backupctl-${randomBytes(8).toString("hex")}`;
+}
+
+/** @throws `BACKUP_CORRUPTED` for a name that no honest backup has: it would lead out of the target */
+function checkedName(name: Buffer): BytePath {
+  const path = name.toString("latin1");
+  const members = path.split("/");
+  if (path.includes("\0") || members.some((member) => member === "" || member === "." || member === "..")) {
+    throw new BackupctlError(
+      "BACKUP_CORRUPTED",
+      `the backup has an entry with an impossible name: ${JSON.stringify(path)}`,
+      {
+        hint: "Check the backup with: backupctl verify --deep",
+      },
+    );
+  }
+  return path;
+}
