@@ -10,6 +10,8 @@ import type { BufferRange, ChunkList, CompressResult } from "./workers/tasks.ts"
 const BLOCK_RAW_BYTES = 1024 * 1024;
 /** Blocks being compressed or waiting for their place. */
 const BLOCKS_AHEAD = 8;
+/** An open block keeps no more memory than this waiting, however little of it is new; one buffer in any case. */
+const HELD_BYTES_PER_BLOCK = 9 * 1024 * 1024;
 
 interface OpenBlock {
   readonly ranges: BufferRange[];
@@ -126,6 +128,9 @@ export class ArtifactWriter {
   }
 
   #append(buffer: SharedBuffer, offset: number, length: number, record: number, hash: Uint8Array): void {
+    if (this.#open !== undefined && this.#open.holds.at(-1) !== buffer && heldBytes(this.#open) >= HELD_BYTES_PER_BLOCK) {
+      this.closeBlock();
+    }
     this.#open ??= { ranges: [], holds: [], records: [], lengths: [], hashes: [], rawLength: 0 };
     const block = this.#open;
     const last = block.ranges.at(-1);
@@ -180,4 +185,8 @@ export class ArtifactWriter {
     this.#failure ??= { error };
     for (const waiter of this.#placedWaiters.splice(0)) waiter.reject(this.#failure.error);
   }
+}
+
+function heldBytes(block: OpenBlock): number {
+  return block.holds.reduce((sum, { memory }) => sum + memory.byteLength, 0);
 }

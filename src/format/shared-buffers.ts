@@ -9,14 +9,10 @@ export class SharedBuffers {
     this.#budgetBytes = budgetBytes;
   }
 
-  /** True while somebody waits: whoever holds buffers only to gather more should let go. */
-  get starved(): boolean {
-    return this.#waiting.length > 0;
-  }
-
-  /** One buffer may always be had, even if it alone is above the budget. */
+  /** Four buffers may always be had, even if they are above the budget: fewer would not keep a pipeline moving. */
   async acquire(sizeBytes: number): Promise<SharedBuffer> {
-    while (this.#inUseBytes > 0 && this.#inUseBytes + sizeBytes > this.#budgetBytes) {
+    const limit = Math.max(this.#budgetBytes, 4 * sizeBytes);
+    while (this.#inUseBytes + sizeBytes > limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#inUseBytes += sizeBytes;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
 
 /** External programs are run here only: argument arrays, never a shell; secrets by environment or file, never as arguments. */
@@ -37,7 +37,7 @@ export async function runTool(run: ToolRun & { readonly input?: AsyncIterable<Ui
     encoding: "buffer",
     stdout: "pipe",
     stderr: tail.target,
-    ...(run.input === undefined ? { stdin: "ignore" as const } : { input: run.input as AsyncIterable<Uint8Array> }),
+    ...(run.input === undefined ? { stdin: "ignore" as const } : { input: Readable.from(run.input, { objectMode: false }) }),
     maxBuffer: 64 * 1024 * 1024,
   });
   const result = await child;

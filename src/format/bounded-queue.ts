@@ -1,0 +1,70 @@
+/** A queue between two loops: the writer waits while it is full, the reader while it is empty, and either ends the other. */
+export class BoundedQueue<T> {
+  readonly #limit: number;
+  readonly #items: T[] = [];
+  #closed = false;
+  #failure: { readonly error: unknown } | undefined;
+  #changed: (() => void)[] = [];
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get full(): boolean {
+    return this.#items.length >= this.#limit;
+  }
+
+  async push(item: T): Promise<void> {
+    while (this.full && this.#failure === undefined) await this.#change();
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#items.push(item);
+    this.#wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+
+  /** Both ends throw this from now on. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const item = this.#items.shift();
+      if (item !== undefined) {
+        this.#wake();
+        yield item;
+      } else if (this.#closed) {
+        return;
+      } else {
+        await this.#change();
+      }
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve));
+  }
+
+  #wake(): void {
+    for (const wake of this.#changed.splice(0)) wake();
+  }
+}
+
+/** Runs loops that feed each other through queues: the first failure ends all of them, and is the one that is thrown. */
+export async function runLoops(loops: readonly Promise<void>[], queues: readonly { fail(error: unknown): void }[]): Promise<void> {
+  let first: { readonly error: unknown } | undefined;
+  const guarded = loops.map((loop) =>
+    loop.catch((error: unknown) => {
+      first ??= { error };
+      for (const queue of queues) queue.fail(error);
+    }),
+  );
+  await Promise.all(guarded);
+  if (first !== undefined) throw (first as { readonly error: unknown }).error;
+}

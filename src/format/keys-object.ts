@@ -1,0 +1,185 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { BackupId } from "../domain/backup.ts";
+import { backupIdSchema, describeIssues } from "../domain/metadata-schema.ts";
+import { numberedName, parseNumberedName } from "../domain/object-names.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
+import type { KeyProvider } from "../keys/key-provider.ts";
+import { keyId, openDataKey, sealDataKey } from "./data-key.ts";
+import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+
+const wrapSchema = z.strictObject({
+  provider: z.string().min(1).max(64),
+  name: z.string().min(1).max(256),
+  parameters: z.record(z.string().max(64), z.union([z.string().max(65_536), z.number()])),
+  nonce: z.base64(),
+  ciphertext: z.base64(),
+});
+
+const keysSchema = z.strictObject({
+  version: z.literal(1),
+  backup_id: backupIdSchema,
+  key_id: z.string().regex(/^[0-9a-f]{32}$/, "not a key id (32 hex digits)"),
+  wraps: z.array(wrapSchema).min(1).max(256),
+});
+
+type KeysContent = z.infer<typeof keysSchema>;
+type KeyWrap = z.infer<typeof wrapSchema>;
+
+/** A named object of a backup's directory with its bytes. */
+export interface NamedBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Wraps the data key once for every provider. The name is unique to this writer, so two hosts never overwrite each other. */
+export async function buildKeysObject(request: {
+  readonly n: number;
+  readonly backupId: BackupId;
+  readonly dataKey: Buffer;
+  readonly providers: readonly KeyProvider[];
+}): Promise<{ readonly name: string; readonly bytes: Buffer; readonly keyId: string }> {
+  const { backupId, dataKey } = request;
+  const id = keyId(dataKey, backupId);
+  const wraps = await Promise.all(
+    request.providers.map(async (key) => {
+      const { secret, parameters } = await key.seal();
+      const wrap = sealDataKey({ secret, dataKey, backupId, provider: key.provider, keyName: key.name, keyId: id });
+      return { provider: key.provider, name: key.name, parameters, ...wrap };
+    }),
+  );
+  const content = keysSchema.parse({ version: 1, backup_id: backupId, key_id: id, wraps });
+  const name = numberedName({ family: "keys", n: request.n, writer: randomBytes(4).toString("hex") });
+  return { name, bytes: Buffer.from(`${JSON.stringify(content, null, 2)}\n`), keyId: id };
+}
+
+export interface OpenedKey {
+  readonly dataKey: Buffer;
+  /** The keys object and the key that opened it. */
+  readonly name: string;
+  readonly keyName: string;
+  /** Keys objects that are malformed or belong elsewhere, one line each. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * The data key of a backup: the keys objects are tried from the highest n down, in each every wrap that a configured provider
+ * can open, and the first key that has the wanted key id is taken.
+ * @throws `ENCRYPTION_KEY_NOT_FOUND` naming the keys that the backup wants and those configured; `BACKUP_CORRUPTED` if there
+ * is no keys object, or none that is well-formed and of this backup.
+ */
+export async function openKeysObjects(
+  objects: readonly NamedBytes[],
+  wanted: { readonly backupId: BackupId; readonly keyId: string },
+  providers: readonly KeyProvider[],
+): Promise<OpenedKey> {
+  const problems: string[] = [];
+  const readable: { readonly name: string; readonly content: KeysContent }[] = [];
+  for (const object of highestFirst(objects)) {
+    const content = readKeysObject(object, wanted);
+    if (typeof content === "string") problems.push(content);
+    else readable.push({ name: object.name, content });
+  }
+  if (readable.length === 0) throw noKeysObject(wanted.backupId, problems);
+  const failures: string[] = [];
+  for (const { name, content } of readable) {
+    for (const wrap of content.wraps) {
+      const opened = await openWrap(wrap, content, providers, failures);
+      if (opened !== undefined) return { ...opened, name, problems };
+    }
+  }
+  throw noKeyFits(
+    wanted.backupId,
+    readable.flatMap(({ content }) => content.wraps),
+    providers,
+    failures,
+  );
+}
+
+function highestFirst(objects: readonly NamedBytes[]): readonly NamedBytes[] {
+  const numberOf = (object: NamedBytes): number => parseNumberedName(object.name)?.n ?? -1;
+  return [...objects].sort((left, right) => numberOf(right) - numberOf(left) || (left.name < right.name ? -1 : 1));
+}
+
+/** The content, or what is wrong with it. */
+function readKeysObject(
+  object: NamedBytes,
+  wanted: { readonly backupId: BackupId; readonly keyId: string },
+): KeysContent | string {
+  try {
+    const raw = parseJsonObject(object.bytes, object.name);
+    refuseOtherVersions(raw, object.name);
+    const parsed = keysSchema.safeParse(raw);
+    if (!parsed.success) return `${object.name} is damaged: ${describeIssues(parsed.error)}`;
+    if (parsed.data.backup_id !== wanted.backupId) return `${object.name} belongs to backup ${parsed.data.backup_id}`;
+    if (parsed.data.key_id !== wanted.keyId) return `${object.name} belongs to another data key`;
+    return parsed.data;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    return error.message;
+  }
+}
+
+async function openWrap(
+  wrap: KeyWrap,
+  content: KeysContent,
+  providers: readonly KeyProvider[],
+  failures: string[],
+): Promise<{ readonly dataKey: Buffer; readonly keyName: string } | undefined> {
+  // A key may have been renamed in the config, so every one of the same kind is tried; the one of the same name first.
+  const candidates = providers
+    .filter((key) => key.provider === wrap.provider)
+    .sort((left, right) => Number(right.name === wrap.name) - Number(left.name === wrap.name));
+  for (const key of candidates) {
+    const secret = await secretOf(key, wrap, failures);
+    if (secret === undefined) continue;
+    const dataKey = openDataKey({
+      secret,
+      backupId: content.backup_id,
+      provider: wrap.provider,
+      keyName: wrap.name,
+      keyId: content.key_id,
+      nonce: wrap.nonce,
+      ciphertext: wrap.ciphertext,
+    });
+    if (dataKey !== undefined) return { dataKey, keyName: key.name };
+    failures.push(`key ${key.name} (${key.provider}) does not open the wrap of ${wrap.name}`);
+  }
+  return undefined;
+}
+
+/** One key that can't be read must not keep another from being tried: what went wrong is told if none opens. */
+async function secretOf(key: KeyProvider, wrap: KeyWrap, failures: string[]): Promise<Buffer | undefined> {
+  try {
+    return await key.open(wrap.parameters);
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    failures.push(`key ${key.name} (${key.provider}): ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+function noKeysObject(backupId: BackupId, problems: readonly string[]): BackupctlError {
+  const why = problems.length === 0 ? "it has no keys object" : problems.join("; ");
+  return new BackupctlError("BACKUP_CORRUPTED", `backup ${backupId} can't be opened: ${why}`, {
+    hint: "Read it from another storage with --storage NAME, if it has a copy there.",
+  });
+}
+
+function noKeyFits(
+  backupId: BackupId,
+  wraps: readonly KeyWrap[],
+  providers: readonly KeyProvider[],
+  failures: readonly string[],
+): BackupctlError {
+  const listed = (keys: readonly { readonly provider: string; readonly name: string }[]): string =>
+    [...new Set(keys.map((key) => `${key.name} (${key.provider})`))].join(", ") || "none";
+  const details = failures.length === 0 ? "" : `; ${[...new Set(failures)].join("; ")}`;
+  return new BackupctlError(
+    "ENCRYPTION_KEY_NOT_FOUND",
+    `no configured key opens backup ${backupId}: it was sealed for ${listed(wraps)}, configured: ${listed(providers)}${details}`,
+    {
+      hint: "Configure one of the keys that it was sealed for under `encryption.keys`; the runbook in recovery/README.txt names them.",
+    },
+  );
+}

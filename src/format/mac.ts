@@ -1,0 +1,27 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { canonicalJson } from "./canonical-json.ts";
+
+/**
+ * The `mac` of metadata and notes: over the canonical JSON of all members except `mac` and `signature`.
+ * With a key `hmac-sha256:<hex>`; without one `sha256:<hex>`, which finds damage but no malice.
+ */
+export const MAC_PATTERN = /^(?:hmac-sha256|sha256):[0-9a-f]{64}$/;
+
+export function macOf(content: Readonly<Record<string, unknown>>, macKey: Buffer | undefined): string {
+  const { mac: _mac, signature: _signature, ...rest } = content;
+  const text = canonicalJson(rest);
+  return macKey === undefined
+    ? `sha256:${createHash("sha256").update(text).digest("hex")}`
+    : `hmac-sha256:${createHmac("sha256", macKey).update(text).digest("hex")}`;
+}
+
+/** False also when the mac is of the other kind: a plain hash never passes where a key is at hand, nor an HMAC without one. */
+export function isMacValid(
+  content: Readonly<Record<string, unknown>>,
+  mac: string,
+  macKey: Buffer | undefined,
+): boolean {
+  const expected = Buffer.from(macOf(content, macKey));
+  const given = Buffer.from(mac);
+  return expected.length === given.length && timingSafeEqual(expected, given);
+}

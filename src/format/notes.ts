@@ -1,0 +1,140 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { BackupId, BackupNotes } from "../domain/backup.ts";
+import { backupIdSchema, describeIssues, notesSchema } from "../domain/metadata-schema.ts";
+import { numberedName, parseNumberedName } from "../domain/object-names.ts";
+import { BackupctlError } from "../errors.ts";
+import { isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
+import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+
+const envelopeSchema = z.object({
+  version: z.literal(1),
+  backup_id: backupIdSchema,
+  n: z.int().min(0).max(999_999_999),
+  mac: z.string().regex(MAC_PATTERN, "not a mac"),
+});
+
+export interface DecodedNotes {
+  readonly n: number;
+  readonly notes: BackupNotes;
+  /** Whether the mac proves them. */
+  readonly verified: boolean;
+}
+
+/** A notes object under a name of its own. It replaces all notes with a lower n: give all facts, not only the changed ones. */
+export function encodeNotes(request: {
+  readonly backupId: BackupId;
+  readonly n: number;
+  readonly notes: BackupNotes;
+  readonly macKey: Buffer | undefined;
+}): { readonly name: string; readonly bytes: Buffer } {
+  const notes = notesSchema.parse(request.notes);
+  const content = { version: 1, backup_id: request.backupId, n: request.n, ...notes };
+  const name = numberedName({ family: "notes", n: request.n, writer: randomBytes(4).toString("hex") });
+  return {
+    name,
+    bytes: Buffer.from(`${JSON.stringify({ ...content, mac: macOf(content, request.macKey) }, null, 2)}\n`),
+  };
+}
+
+/**
+ * Reads a notes object. One whose mac does not fit is returned as not verified, not refused: it may still keep a backup.
+ * @throws `BACKUP_CORRUPTED` if it can't be read at all or belongs to another backup or number; `UNSUPPORTED_FORMAT`.
+ */
+export function decodeNotes(
+  object: { readonly name: string; readonly bytes: Uint8Array },
+  backupId: BackupId,
+  macKey: Buffer | undefined,
+): DecodedNotes {
+  const what = `${object.name} of backup ${backupId}`;
+  const raw = parseJsonObject(object.bytes, what);
+  refuseOtherVersions(raw, what);
+  const { version, backup_id, n, mac, ...rest } = raw;
+  const envelope = envelopeSchema.safeParse({ version, backup_id, n, mac });
+  if (!envelope.success) throw damaged(what, describeIssues(envelope.error));
+  const notes = notesSchema.safeParse(rest);
+  if (!notes.success) throw damaged(what, describeIssues(notes.error));
+  if (envelope.data.backup_id !== backupId || envelope.data.n !== parseNumberedName(object.name)?.n) {
+    throw damaged(what, "it belongs to another place");
+  }
+  return { n: envelope.data.n, notes: notes.data, verified: isMacValid(raw, envelope.data.mac, macKey) };
+}
+
+function damaged(what: string, why: string): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: ${why}`);
+}
+
+/**
+ * The notes in force. Of verified ones the highest n; of several with that n everything that any of them says, with the longer
+ * retention and the newer verification. Ones that can't be verified only keep: their hold and their longer retention
+ * count, unless a verified one with a higher n replaced them. `retentionUntil` is what metadata says (`null`: for ever).
+ */
+export function mergeNotes(all: readonly DecodedNotes[], retentionUntil: string | null): BackupNotes {
+  const verified = all.filter((candidate) => candidate.verified);
+  const highest = Math.max(-1, ...verified.map((candidate) => candidate.n));
+  const inForce = verified
+    .filter((candidate) => candidate.n === highest)
+    .map((candidate) => candidate.notes)
+    .reduce<BackupNotes>(unionOf, {});
+  return all
+    .filter((candidate) => !candidate.verified && candidate.n >= highest)
+    .reduce((notes, candidate) => keptBy(notes, candidate.notes, retentionUntil), inForce);
+}
+
+/** The order of the two must not matter: every host has to come to the same notes. */
+function unionOf(left: BackupNotes, right: BackupNotes): BackupNotes {
+  const tags =
+    left.tags === undefined && right.tags === undefined ? undefined : [...(left.tags ?? []), ...(right.tags ?? [])];
+  return {
+    ...member("hold", earlier(left.hold, right.hold)),
+    ...member("tags", tags === undefined ? undefined : [...new Set(tags)].sort()),
+    ...member("description", larger(left.description, right.description)),
+    ...member("retention_until", later(left.retention_until, right.retention_until)),
+    ...member("quarantine", earlier(left.quarantine, right.quarantine)),
+    ...member("verified", newer(left.verified, right.verified)),
+  };
+}
+
+function keptBy(notes: BackupNotes, unproven: BackupNotes, retentionUntil: string | null): BackupNotes {
+  const current = notes.retention_until ?? retentionUntil;
+  // Without an end there is nothing to prolong.
+  const retention = current === null ? undefined : later(current, unproven.retention_until);
+  return {
+    ...notes,
+    ...member("hold", notes.hold ?? unproven.hold),
+    ...(retention === undefined || retention === current ? {} : { retention_until: retention }),
+  };
+}
+
+function member<K extends keyof BackupNotes>(
+  name: K,
+  value: BackupNotes[K] | undefined,
+): Pick<BackupNotes, K> | object {
+  return value === undefined ? {} : { [name]: value };
+}
+
+type Dated = { readonly at: string };
+
+function earlier<T extends Dated>(left: T | undefined, right: T | undefined): T | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return orderOf(left) <= orderOf(right) ? left : right;
+}
+
+function newer<T extends Dated>(left: T | undefined, right: T | undefined): T | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return orderOf(left) >= orderOf(right) ? left : right;
+}
+
+function orderOf(value: Dated): string {
+  return `${new Date(value.at).toISOString()} ${JSON.stringify(value)}`;
+}
+
+function later(left: string | undefined, right: string | undefined): string | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return new Date(left).getTime() >= new Date(right).getTime() ? left : right;
+}
+
+function larger(left: string | undefined, right: string | undefined): string | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  return left >= right ? left : right;
+}

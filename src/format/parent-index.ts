@@ -1,0 +1,70 @@
+import { DamageError } from "./block.ts";
+import type { ChunkTable } from "./chunk-table.ts";
+import { LineReader } from "./line-reader.ts";
+import { compareNames, nameOfLine } from "./tree-line.ts";
+
+/** The parent's index as this host's cache holds it: entries in order, and all chunks that need not be stored again. */
+export class ParentEntries {
+  readonly #lines: LineReader;
+  #ahead: Buffer | undefined;
+  #name: Buffer | undefined;
+  #entry: readonly Buffer[] = [];
+
+  constructor(file: string) {
+    this.#lines = new LineReader(file);
+    this.#ahead = this.#lines.next();
+    this.#advance();
+  }
+
+  /** The lines of the entry of this name, without line feeds. Ask in the order of the index. */
+  find(name: Buffer): readonly Buffer[] | undefined {
+    while (this.#name !== undefined) {
+      if (this.#name.equals(name)) return this.#entry;
+      if (compareNames(this.#name, name) > 0) return undefined;
+      this.#advance();
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+
+  #advance(): void {
+    const first = this.#ahead;
+    this.#name = first === undefined ? undefined : nameOfLine(first);
+    if (first === undefined || this.#name === undefined) return;
+    const entry = [first];
+    for (;;) {
+      this.#ahead = this.#lines.next();
+      if (this.#ahead === undefined || this.#ahead.indexOf('{"more":', 0, "latin1") !== 0) break;
+      entry.push(this.#ahead);
+    }
+    this.#entry = entry;
+  }
+}
+
+/** A tuple as text: `["<64 hex>",n,n,n,n,n,n]`. */
+const TUPLE = /\["([0-9a-f]{64})",(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\]/g;
+
+/** Adds every chunk of an index (or root) file to the table. */
+export function loadChunks(file: string, table: ChunkTable): void {
+  const lines = new LineReader(file);
+  try {
+    for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      const at = line.indexOf('"chunks":[', 0, "latin1");
+      if (at >= 0) addTuples(line.toString("latin1", at), table);
+    }
+  } finally {
+    lines.close();
+  }
+}
+
+function addTuples(text: string, table: ChunkTable): void {
+  for (const [, hex = "", ...numbers] of text.matchAll(TUPLE)) {
+    const [length = 0, object = 0, pack = 0, blockOffset = 0, blockStored = 0, offsetInBlock = 0] = numbers.map(Number);
+    if (blockStored === 0) throw new DamageError("a chunk of the index has no place");
+    const hash = Buffer.from(hex, "hex");
+    if (table.find(hash, 0) < 0) table.add(hash, 0, length, { object, pack, blockOffset, blockStored, offsetInBlock });
+  }
+}

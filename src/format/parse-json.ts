@@ -1,0 +1,32 @@
+import { z } from "zod";
+import { BackupctlError } from "../errors.ts";
+
+const objectSchema = z.record(z.string(), z.unknown());
+
+/** The members of a JSON object in UTF-8. @throws `BACKUP_CORRUPTED`, naming the object as `what`. */
+export function parseJsonObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
+  const parsed = objectSchema.safeParse(parseText(bytes, what));
+  if (parsed.success) return parsed.data;
+  throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not a JSON object`);
+}
+
+function parseText(bytes: Uint8Array, what: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not JSON`, { cause: error });
+  }
+}
+
+/** @throws `UNSUPPORTED_FORMAT` for a version other than 1; something that has no version is for the schema to refuse. */
+export function refuseOtherVersions(content: Readonly<Record<string, unknown>>, what: string): void {
+  const { version } = content;
+  if (typeof version !== "number" || version === 1) return;
+  throw new BackupctlError(
+    "UNSUPPORTED_FORMAT",
+    `${what} has format version ${version}, this program reads version 1`,
+    {
+      hint: "Use the release of backupctl that wrote it, or a newer one.",
+    },
+  );
+}

@@ -1,0 +1,112 @@
+import type { ArtifactWriter } from "./artifact-writer.ts";
+import type { ChunkTable } from "./chunk-table.ts";
+import { dataChunksAt, INDEX_CHUNKS } from "./chunker.ts";
+import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+import type { ScanResult } from "./workers/tasks.ts";
+
+const BODY_BYTES = 2 * 1024 * 1024;
+/** The open block holds four buffers, two are being filled and scanned, the rest is being compressed. */
+const BUFFER_BUDGET_BYTES = 8 * (BODY_BYTES + 256 * 1024);
+
+export interface StreamWriterOptions {
+  readonly pool: WorkerPool;
+  readonly writer: ArtifactWriter;
+  readonly table: ChunkTable;
+  readonly chunks: "data" | "index";
+  /** Called with the records of the table that hold the next bytes of the stream. */
+  readonly onChunks: (records: readonly number[]) => Promise<void> | void;
+  readonly onBytes?: (count: number) => void;
+}
+
+interface Part {
+  readonly buffer: SharedBuffer;
+  readonly start: number;
+  readonly end: number;
+  readonly position: number;
+  readonly scanned: Promise<ScanResult>;
+}
+
+/** Sends a stream of bytes through chunker and writer. Gives the number of bytes. */
+export async function writeStream(bytes: AsyncIterable<Uint8Array>, options: StreamWriterOptions): Promise<number> {
+  const buffers = new SharedBuffers(BUFFER_BUDGET_BYTES);
+  const source = new ByteSource(bytes);
+  let before: Part | undefined;
+  let total = 0;
+  for (;;) {
+    const room = roomAt(total, options.chunks);
+    const buffer = await buffers.acquire(room.carry + room.body);
+    const filled = await source.fill(new Uint8Array(buffer.memory, room.carry, room.body));
+    options.onBytes?.(filled);
+    const final = filled < room.body;
+    const rest = before === undefined ? { bytes: 0, position: 0 } : await carryOver(before, buffer, room.carry);
+    const start = room.carry - rest.bytes;
+    const end = room.carry + filled;
+    const scanned = options.pool.run({
+      kind: "scan",
+      buffer: buffer.memory,
+      start,
+      end,
+      position: rest.position,
+      chunks: options.chunks,
+      final,
+    });
+    scanned.catch(() => undefined);
+    if (before !== undefined) await take(before, options);
+    before = { buffer, start, end, position: rest.position, scanned };
+    total += filled;
+    if (final) break;
+  }
+  await take(before, options);
+  return total;
+}
+
+/** Room before the body for what the part before leaves undecided: less than one chunk. */
+function roomAt(position: number, chunks: "data" | "index"): { readonly carry: number; readonly body: number } {
+  const { maximum, average } = chunks === "index" ? INDEX_CHUNKS : dataChunksAt(position);
+  return { carry: maximum, body: Math.max(BODY_BYTES, average) };
+}
+
+async function carryOver(before: Part, into: SharedBuffer, bodyOffset: number): Promise<{ bytes: number; position: number }> {
+  const { consumed } = await before.scanned;
+  const rest = new Uint8Array(before.buffer.memory, before.start + consumed, before.end - before.start - consumed);
+  new Uint8Array(into.memory).set(rest, bodyOffset - rest.length);
+  return { bytes: rest.length, position: before.position + consumed };
+}
+
+async function take(part: Part, { writer, onChunks }: StreamWriterOptions): Promise<void> {
+  const result = await part.scanned;
+  const records = writer.add(part.buffer, part.start, result);
+  part.buffer.release();
+  await onChunks(records);
+  await writer.drain();
+}
+
+/** Fills buffers to the brim from pieces of any size. */
+class ByteSource {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  #piece: Uint8Array = new Uint8Array();
+  #ended = false;
+
+  constructor(bytes: AsyncIterable<Uint8Array>) {
+    this.#iterator = bytes[Symbol.asyncIterator]();
+  }
+
+  /** Fewer bytes than asked for only at the end. */
+  async fill(target: Uint8Array): Promise<number> {
+    let at = 0;
+    while (at < target.length && !this.#ended) {
+      if (this.#piece.length === 0) {
+        const next = await this.#iterator.next();
+        if (next.done === true) this.#ended = true;
+        else this.#piece = next.value;
+        continue;
+      }
+      const part = this.#piece.subarray(0, target.length - at);
+      target.set(part, at);
+      at += part.length;
+      this.#piece = this.#piece.subarray(part.length);
+    }
+    return at;
+  }
+}

@@ -1,0 +1,177 @@
+import type { TreeNode } from "../domain/artifact.ts";
+import type { ArtifactWriter } from "./artifact-writer.ts";
+import { BoundedQueue, runLoops } from "./bounded-queue.ts";
+import type { ChunkTable } from "./chunk-table.ts";
+import { IndexLines } from "./index-lines.ts";
+import { type FileContent, LargeFileReader } from "./large-file.ts";
+import type { LineWriter } from "./line-writer.ts";
+import type { ParentEntries } from "./parent-index.ts";
+import { SharedBuffers } from "./shared-buffers.ts";
+import { SmallFileBatch } from "./small-files.ts";
+import { isRacy, isUnchanged, statPart, treeLines } from "./tree-line.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+
+/** Larger files are read part by part. */
+const SMALL_FILE_BYTES = 1024 * 1024;
+const BATCH_BUDGET_BYTES = 8 * SmallFileBatch.BYTES;
+
+export interface TreeWriterOptions {
+  readonly pool: WorkerPool;
+  readonly writer: ArtifactWriter;
+  readonly table: ChunkTable;
+  /** Where the index is written on this host. */
+  readonly index: LineWriter;
+  readonly parent: ParentEntries | undefined;
+  readonly onEntry: (node: TreeNode) => void;
+  readonly onBytes: (count: number) => void;
+  /** An entry that could not be read; it is left out of the index. */
+  readonly onUnreadable: (name: Buffer, errno: string) => void;
+  /** An entry that went on changing while it was read. */
+  readonly onChanged: (name: Buffer) => void;
+}
+
+export interface TreeTotals {
+  readonly entries: number;
+  readonly files: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly bytes: number;
+  readonly unchanged: number;
+}
+
+type Item =
+  | { readonly kind: "unchanged"; readonly node: TreeNode; readonly lines: readonly Buffer[] }
+  | { readonly kind: "plain"; readonly node: TreeNode }
+  | { readonly kind: "small"; readonly node: TreeNode; readonly batch: SmallFileBatch; readonly place: number }
+  | { readonly kind: "large"; readonly node: TreeNode };
+
+/**
+ * Writes a file tree. Three loops: the first decides what must be read and sends small files to the workers in batches,
+ * the second takes contents in order, the third writes index lines once their chunks have a place.
+ */
+export async function writeTree(nodes: AsyncIterable<readonly TreeNode[]>, options: TreeWriterOptions): Promise<TreeTotals> {
+  const run = new TreeRun(options);
+  await run.write(nodes);
+  return run.totals;
+}
+
+class TreeRun {
+  readonly totals = { entries: 0, files: 0, directories: 0, symlinks: 0, bytes: 0, unchanged: 0 };
+  readonly #options: TreeWriterOptions;
+  readonly #items = new BoundedQueue<readonly Item[]>(8);
+  readonly #lines: IndexLines;
+  readonly #buffers = new SharedBuffers(BATCH_BUDGET_BYTES);
+  readonly #large: LargeFileReader;
+  #batch: SmallFileBatch | undefined;
+
+  constructor(options: TreeWriterOptions) {
+    this.#options = options;
+    this.#lines = new IndexLines(options.writer, options.index);
+    this.#large = new LargeFileReader(options);
+  }
+
+  async write(nodes: AsyncIterable<readonly TreeNode[]>): Promise<void> {
+    await runLoops([this.#decide(nodes), this.#take(), this.#lines.run()], [this.#items, this.#lines]);
+  }
+
+  async #decide(nodes: AsyncIterable<readonly TreeNode[]>): Promise<void> {
+    for await (const group of nodes) {
+      const items: Item[] = [];
+      for (const node of group) items.push(await this.#decideOne(node));
+      // The reader of the queue waits for this batch: it must be under way before we wait for room in the queue.
+      await this.#sendBatch();
+      await this.#items.push(items);
+    }
+    this.#items.close();
+  }
+
+  async #decideOne(node: TreeNode): Promise<Item> {
+    const lines = this.#options.parent?.find(node.name);
+    if (lines?.[0] !== undefined && isUnchanged(lines[0], Buffer.from(statPart(node), "utf8"))) {
+      return { kind: "unchanged", node, lines };
+    }
+    if (node.type !== "file" || node.size === 0) return { kind: "plain", node };
+    if (node.size > SMALL_FILE_BYTES) return { kind: "large", node };
+    if (this.#batch?.fits(node) === false) await this.#sendBatch();
+    this.#batch ??= new SmallFileBatch();
+    return { kind: "small", node, batch: this.#batch, place: this.#batch.add(node) };
+  }
+
+  async #sendBatch(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = undefined;
+    if (batch !== undefined) batch.send(await this.#buffers.acquire(SmallFileBatch.BYTES), this.#options.pool);
+  }
+
+  async #take(): Promise<void> {
+    for await (const items of this.#items) {
+      for (const item of items) {
+        await this.#takeOne(item);
+        this.#options.onEntry(item.node);
+      }
+    }
+    this.#lines.end();
+  }
+
+  async #takeOne(item: Item): Promise<void> {
+    switch (item.kind) {
+      case "unchanged":
+        this.#count(item.node, item.node.size);
+        this.totals.unchanged++;
+        return this.#lines.add(() => item.lines.map(withLineFeed));
+      case "plain":
+        return this.#addEntry(item.node, undefined);
+      case "small":
+        return this.#takeSmall(item.node, item.batch, item.place);
+      case "large":
+        return this.#takeContent(item.node, await this.#large.read(item.node));
+    }
+  }
+
+  async #takeSmall(node: TreeNode, batch: SmallFileBatch, place: number): Promise<void> {
+    const content = await batch.take(place, this.#options.writer);
+    if (content === "grown") return this.#takeContent(node, await this.#large.read(node));
+    this.#options.onBytes(content.state.size);
+    await this.#takeContent(node, content);
+    await this.#options.writer.drain();
+  }
+
+  async #takeContent(node: TreeNode, content: FileContent): Promise<void> {
+    if (content.errno !== undefined) {
+      this.#options.onUnreadable(node.name, content.errno);
+      return;
+    }
+    if (content.changed) this.#options.onChanged(node.name);
+    await this.#addEntry(node, content);
+  }
+
+  async #addEntry(node: TreeNode, content: FileContent | undefined): Promise<void> {
+    const entry: TreeNode = content === undefined ? node : { ...node, ...content.state };
+    this.#count(entry, entry.size);
+    const attributes = node.attributes?.();
+    attributes?.catch(() => undefined);
+    await this.#lines.add(async () => [
+      treeLines({
+        statPart: statPart(entry),
+        untrusted: content?.changed === true || isRacy({ ...entry, statAtNs: node.statAtNs }),
+        changed: content?.changed === true,
+        attributes: await attributes,
+        holes: content?.holes ?? [],
+        chunks: (content?.records ?? []).map((record) => this.#options.table.tuple(record)),
+      }),
+    ]);
+  }
+
+  #count(node: TreeNode, bytes: number): void {
+    this.totals.entries++;
+    this.totals.bytes += bytes;
+    if (node.type === "file") this.totals.files++;
+    else if (node.type === "directory") this.totals.directories++;
+    else this.totals.symlinks++;
+  }
+}
+
+/** A line of the parent's index with the line feed that lies behind it in the same memory. */
+function withLineFeed(line: Buffer): Buffer {
+  return Buffer.from(line.buffer, line.byteOffset, line.length + 1);
+}

@@ -1,0 +1,375 @@
+import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
+import type { ProtectionKind } from "../domain/deletion.ts";
+
+/**
+ * The program's inbound port: what the command line, and later the server, can ask of it. Every member is one use case in a file
+ * of its own here; it does the work and returns data, and throws `BackupctlError` for everything expected. Nothing here prints.
+ */
+export interface Operations {
+  init(request: InitRequest): Promise<InitResult>;
+  /** Plan of a create: what would be made, why in this mode, how big. `create --dry-run` shows it, `create` announces it. */
+  planCreate(request: CreateRequest): Promise<CreatePlan>;
+  create(request: CreateRequest): Promise<CreateResult>;
+  list(request: ListRequest): Promise<ListResult>;
+  show(reference: string): Promise<BackupDetails>;
+  status(reference: string | undefined): Promise<RunStatus>;
+  verify(request: VerifyRequest): Promise<VerifyResult>;
+  planDelete(request: DeleteRequest): Promise<DeletePlan>;
+  delete(request: DeleteRequest): Promise<DeleteResult>;
+  download(request: DownloadRequest): Promise<DownloadResult>;
+  planRestore(request: RestoreRequest): Promise<RestorePlan>;
+  /** Applies exactly this plan. */
+  restore(request: RestoreRequest, plan: RestorePlan): Promise<RestoreResult>;
+  hold(reference: string, reason: string): Promise<BackupSummary>;
+  unhold(reference: string): Promise<BackupSummary>;
+  rebuildCatalog(): Promise<RebuildResult>;
+  validateConfig(): Promise<ConfigReport>;
+  close(): Promise<void>;
+}
+
+/** How far a long operation is. Called often; the receiver throttles. */
+export interface Progress {
+  readonly phase: string;
+  readonly phasesCompleted: readonly string[];
+  readonly phasesRemaining: readonly string[];
+  readonly percent: number | undefined;
+  readonly bytesDone: number;
+  readonly bytesTotal: number | undefined;
+  readonly filesDone: number;
+  readonly filesTotal: number | undefined;
+  readonly bytesPerSecond: number | undefined;
+  readonly secondsElapsed: number;
+  readonly secondsRemaining: number | undefined;
+  readonly activity: string | undefined;
+}
+
+export type OnProgress = (progress: Progress) => void;
+
+export interface InitRequest {
+  /** Where the config is written; undefined: `backup.config.yaml` in the working directory. */
+  readonly configPath: string | undefined;
+  /** Path of the local storage in the written config. */
+  readonly storagePath: string | undefined;
+}
+
+export interface InitResult {
+  readonly configPath: string | undefined;
+  readonly configWritten: boolean;
+  readonly keyPath: string | undefined;
+  readonly keyWritten: boolean;
+  readonly storages: readonly { readonly name: string; readonly address: string; readonly created: boolean }[];
+  readonly repositoryId: string;
+}
+
+export interface CreateRequest {
+  readonly type?: string | undefined;
+  readonly mode?: string | undefined;
+  readonly components: readonly string[];
+  readonly sources: readonly string[];
+  readonly categories: readonly string[];
+  readonly tables: readonly string[];
+  /** `--class`. */
+  readonly retentionClass?: string | undefined;
+  readonly ifChanged: boolean;
+  readonly encrypt?: boolean | undefined;
+  readonly compress?: boolean | undefined;
+  readonly compressionLevel?: number | undefined;
+  /** `false`: `--no-verify`; `full`: read everything back. */
+  readonly verify?: boolean | "full" | undefined;
+  readonly manual: boolean;
+  readonly description?: string | undefined;
+  readonly tags: readonly string[];
+  readonly retentionDays?: number | undefined;
+  readonly storages: readonly string[];
+  readonly lockWaitMs: number;
+  readonly onProgress?: OnProgress | undefined;
+  /** Called once, when the plan is made and before anything is read. */
+  readonly onPlan?: ((plan: CreatePlan) => void) | undefined;
+}
+
+export interface CreatePlan {
+  readonly type: string;
+  readonly mode: string;
+  readonly requestedMode: string;
+  /** Why the mode is not the one asked for. */
+  readonly modeReason: string | undefined;
+  readonly category: string;
+  readonly parentId: BackupId | undefined;
+  readonly sources: readonly { readonly name: string; readonly engine: string; readonly component: string; readonly estimatedBytes: number }[];
+  readonly storages: readonly string[];
+  readonly encrypted: boolean;
+  readonly compression: string;
+  readonly estimatedBytes: number;
+  /** True where an engine could only guess. */
+  readonly uncertain: boolean;
+  readonly estimatedSeconds: number | undefined;
+}
+
+export interface CreateResult {
+  /** False after `--if-changed` found nothing new. */
+  readonly created: boolean;
+  readonly backup: BackupSummary | undefined;
+  readonly plan: CreatePlan;
+  readonly sources: readonly SourceResult[];
+  readonly storages: readonly { readonly name: string; readonly state: string }[];
+  readonly warnings: readonly string[];
+}
+
+export interface SourceResult {
+  readonly name: string;
+  readonly status: "completed" | "completed_with_errors" | "failed";
+  readonly sizeBytes: number;
+  readonly newBytes: number;
+  readonly storedBytes: number;
+  readonly seconds: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly unreadable: readonly string[];
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | undefined;
+}
+
+/** A row of `list`. */
+export interface BackupSummary {
+  readonly id: BackupId;
+  readonly type: string;
+  readonly mode: string;
+  readonly category: string;
+  readonly status: BackupStatus;
+  /** False: found in storage, but its mac could not be verified. */
+  readonly trusted: boolean;
+  readonly timestamp: string;
+  readonly completedAt: string | undefined;
+  readonly durationSeconds: number | undefined;
+  readonly sizeBytes: number | undefined;
+  readonly storedBytes: number | undefined;
+  readonly encrypted: boolean | undefined;
+  readonly verified: boolean;
+  readonly parentId: BackupId | undefined;
+  readonly retentionUntil: string | undefined;
+  readonly hold: string | undefined;
+  readonly tags: readonly string[];
+  readonly description: string | undefined;
+  readonly host: string;
+  readonly components: readonly string[];
+  readonly warnings: number;
+}
+
+export interface ListRequest {
+  readonly type?: string | undefined;
+  readonly mode?: string | undefined;
+  readonly status?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly component?: string | undefined;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface ListResult {
+  readonly backups: readonly BackupSummary[];
+  readonly total: number;
+  readonly offset: number;
+  readonly limit: number;
+}
+
+/** `show`: everything that is known of one backup. */
+export interface BackupDetails extends BackupSummary {
+  readonly metadata: BackupMetadata | undefined;
+  readonly notes: BackupNotes;
+  readonly compressionRatio: number | undefined;
+  readonly location: string;
+  readonly copies: readonly { readonly storage: string; readonly state: string; readonly at: string }[];
+  readonly verification: { readonly at: string; readonly depth: VerificationDepth; readonly passed: boolean } | undefined;
+  readonly restoreCount: number;
+  readonly lastRestore: string | undefined;
+  readonly children: readonly BackupId[];
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+/** Fields of seed 4's status, for a running, dead or finished run. */
+export interface RunStatus {
+  readonly backupId: BackupId;
+  readonly operation: string;
+  readonly status: BackupStatus | "interrupted";
+  readonly progress: Progress | undefined;
+  readonly startedAt: string;
+  readonly endedAt: string | undefined;
+  readonly holder: { readonly pid: number; readonly host: string; readonly alive: boolean } | undefined;
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface VerifyRequest {
+  /** An id, a unique prefix, `latest`; or one of the two below. */
+  readonly reference?: string | undefined;
+  /** `--last 24h` in milliseconds. */
+  readonly lastMs?: number | undefined;
+  readonly all: boolean;
+  readonly deep: boolean;
+  /** Check sizes and metadata only; the default reads everything. */
+  readonly quick: boolean;
+  readonly components: readonly string[];
+  readonly storage?: string | undefined;
+  readonly allowUnencrypted?: string | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export const CHECKS = [
+  "checksum_validation",
+  "file_integrity",
+  "encryption_validation",
+  "compression_validation",
+  "metadata_validation",
+  "component_completeness",
+  "restore_comparison",
+] as const;
+export type CheckName = (typeof CHECKS)[number];
+export type CheckState = "passed" | "failed" | "skipped";
+
+export interface BackupVerification {
+  readonly backupId: BackupId;
+  readonly passed: boolean;
+  readonly depth: VerificationDepth;
+  readonly verifiedAt: string;
+  readonly seconds: number;
+  readonly storage: string;
+  readonly checks: Readonly<Record<CheckName, CheckState>>;
+  readonly components: Readonly<Record<string, { readonly status: CheckState; readonly sizeVerified: number; readonly files: number }>>;
+  /** Each names the object and the source. */
+  readonly issues: readonly string[];
+  readonly recommendations: readonly string[];
+}
+
+export interface VerifyResult {
+  readonly backups: readonly BackupVerification[];
+  readonly passed: boolean;
+}
+
+export interface DeleteRequest {
+  readonly reference: string;
+  readonly withDescendants: boolean;
+  readonly force: boolean;
+  readonly reason?: string | undefined;
+  readonly lockWaitMs: number;
+}
+
+export interface DeletePlan {
+  /** Newest first, as they will go. */
+  readonly backups: readonly BackupSummary[];
+  readonly protections: readonly { readonly kind: ProtectionKind; readonly backupId: BackupId; readonly text: string; readonly forcible: boolean }[];
+  readonly bytesFreed: number;
+}
+
+export interface DeleteResult {
+  readonly deleted: readonly BackupId[];
+  readonly bytesFreed: number;
+  readonly deletedAt: string;
+}
+
+export interface DownloadRequest {
+  readonly reference: string;
+  readonly components: readonly string[];
+  readonly sources: readonly string[];
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** A folder; undefined: `write` below. */
+  readonly to?: string | undefined;
+  /** Standard output, for exactly one file. */
+  readonly write?: ((bytes: Uint8Array) => Promise<void>) | undefined;
+  readonly overwrite: boolean;
+  readonly allowUnencrypted?: string | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface DownloadResult {
+  readonly backupId: BackupId;
+  readonly files: readonly { readonly source: string; readonly path: string; readonly sizeBytes: number }[];
+  readonly warnings: readonly string[];
+}
+
+export interface RestoreRequest {
+  readonly reference?: string | undefined;
+  readonly latest: boolean;
+  readonly type?: string | undefined;
+  readonly components: readonly string[];
+  readonly sources: readonly string[];
+  readonly timestamp?: string | undefined;
+  readonly maxGapMs?: number | undefined;
+  readonly to?: string | undefined;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly target?: string | undefined;
+  readonly dropExisting: boolean;
+  readonly overwrite: boolean;
+  readonly delete: boolean;
+  readonly skipDamaged: boolean;
+  readonly allowUnencrypted?: string | undefined;
+  readonly lockWaitMs: number;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface RestorePlan {
+  readonly backup: BackupSummary;
+  /** With `--timestamp`: how much older the backup is than the asked time, and whether that is more than allowed. */
+  readonly gap: { readonly seconds: number; readonly exceeds: boolean; readonly asked: string } | undefined;
+  readonly lineage: readonly BackupId[];
+  readonly storage: string;
+  readonly sources: readonly RestoreSourcePlan[];
+  readonly bytesToRestore: number;
+  readonly bytesToFetch: number;
+  readonly packs: number;
+  readonly estimatedSeconds: number | undefined;
+  readonly downtime: boolean;
+  /** What stands against it: each must be lifted by its flag before `restore` goes on. */
+  readonly refusals: readonly { readonly code: "TARGET_NOT_EMPTY" | "USAGE"; readonly message: string; readonly hint: string }[];
+  /** True without `--to` and `--target`: it goes to the sources' own places. */
+  readonly inPlace: boolean;
+  readonly warnings: readonly string[];
+}
+
+export interface RestoreSourcePlan {
+  readonly name: string;
+  readonly engine: string;
+  readonly component: string;
+  /** Where it goes, for people. */
+  readonly place: string;
+  readonly exists: boolean;
+  readonly contents: readonly string[];
+  readonly overwrites: readonly string[];
+  readonly bytes: number;
+  readonly bytesToFetch: number;
+  readonly entries: number;
+  readonly packs: number;
+  /** With `--delete`: how many existing entries go. */
+  readonly deletes: number;
+  readonly downtime: boolean;
+}
+
+export interface RestoreResult {
+  readonly restoreId: string;
+  readonly backupId: BackupId;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly sources: readonly {
+    readonly name: string;
+    readonly place: string;
+    readonly status: "completed" | "failed" | "skipped";
+    readonly checks: readonly { readonly name: string; readonly passed: boolean; readonly detail: string }[];
+    readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | undefined;
+  }[];
+  readonly warnings: readonly string[];
+}
+
+export interface RebuildResult {
+  readonly found: number;
+  readonly unverified: number;
+  readonly unfinished: number;
+  readonly damaged: readonly string[];
+  readonly seconds: number;
+}
+
+export interface ConfigReport {
+  readonly origin: string;
+  readonly sources: number;
+  readonly storages: number;
+  readonly warnings: readonly string[];
+}
