@@ -9,7 +9,7 @@ import {
   MODES,
   STATUSES,
 } from "./backup.ts";
-import { isName, MAX_PACK_NUMBER, parseArtifactName, parseBackupDirectory } from "./object-names.ts";
+import { backupDirectory, isName, MAX_PACK_NUMBER, parseArtifactName, parseBackupDirectory } from "./object-names.ts";
 
 /** The schemas of what is written about a backup, for everyone who reads it back: format and catalog. Import lazily. */
 
@@ -147,13 +147,9 @@ function disagreements(metadata: Metadata): readonly (readonly [keyof Metadata, 
 }
 
 function placeDisagreements(metadata: Metadata): readonly (readonly [keyof Metadata, string])[] {
-  const place = parseBackupDirectory(metadata.storage_path);
-  const agrees =
-    place?.type === metadata.type &&
-    place.category === metadata.category &&
-    place.mode === metadata.mode &&
-    metadata.id.startsWith(place.idPrefix);
-  return agrees ? [] : [["storage_path", "is the directory of another backup"]];
+  return backupDirectory(metadata) === metadata.storage_path
+    ? []
+    : [["storage_path", "is the directory of another backup"]];
 }
 
 /** Place 0 is a full backup, the last place this one, the place before it the parent; only ancestors carry checksums. */

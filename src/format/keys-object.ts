@@ -4,7 +4,6 @@ import type { BackupId } from "../domain/backup.ts";
 import { backupIdSchema, describeIssues } from "../domain/metadata-schema.ts";
 import { numberedName, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
-import type { KeyProvider } from "../keys/key-provider.ts";
 import { keyId, openDataKey, sealDataKey } from "./data-key.ts";
 import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
 
@@ -26,6 +25,14 @@ const keysSchema = z.strictObject({
 type KeysContent = z.infer<typeof keysSchema>;
 type KeyWrap = z.infer<typeof wrapSchema>;
 
+/** What the format needs of a key provider (src/keys/key-provider.ts says what each member guarantees). */
+export interface WrappingKey {
+  readonly provider: string;
+  readonly name: string;
+  seal(): Promise<{ readonly secret: Buffer; readonly parameters: Readonly<Record<string, string | number>> }>;
+  open(parameters: Readonly<Record<string, string | number>>): Promise<Buffer | undefined>;
+}
+
 /** A named object of a backup's directory with its bytes. */
 export interface NamedBytes {
   readonly name: string;
@@ -37,7 +44,7 @@ export async function buildKeysObject(request: {
   readonly n: number;
   readonly backupId: BackupId;
   readonly dataKey: Buffer;
-  readonly providers: readonly KeyProvider[];
+  readonly providers: readonly WrappingKey[];
 }): Promise<{ readonly name: string; readonly bytes: Buffer; readonly keyId: string }> {
   const { backupId, dataKey } = request;
   const id = keyId(dataKey, backupId);
@@ -71,7 +78,7 @@ export interface OpenedKey {
 export async function openKeysObjects(
   objects: readonly NamedBytes[],
   wanted: { readonly backupId: BackupId; readonly keyId: string },
-  providers: readonly KeyProvider[],
+  providers: readonly WrappingKey[],
 ): Promise<OpenedKey> {
   const problems: string[] = [];
   const readable: { readonly name: string; readonly content: KeysContent }[] = [];
@@ -123,7 +130,7 @@ function readKeysObject(
 async function openWrap(
   wrap: KeyWrap,
   content: KeysContent,
-  providers: readonly KeyProvider[],
+  providers: readonly WrappingKey[],
   failures: string[],
 ): Promise<{ readonly dataKey: Buffer; readonly keyName: string } | undefined> {
   // A key may have been renamed in the config, so every one of the same kind is tried; the one of the same name first.
@@ -149,7 +156,7 @@ async function openWrap(
 }
 
 /** One key that can't be read must not keep another from being tried: what went wrong is told if none opens. */
-async function secretOf(key: KeyProvider, wrap: KeyWrap, failures: string[]): Promise<Buffer | undefined> {
+async function secretOf(key: WrappingKey, wrap: KeyWrap, failures: string[]): Promise<Buffer | undefined> {
   try {
     return await key.open(wrap.parameters);
   } catch (error) {
@@ -169,7 +176,7 @@ function noKeysObject(backupId: BackupId, problems: readonly string[]): Backupct
 function noKeyFits(
   backupId: BackupId,
   wraps: readonly KeyWrap[],
-  providers: readonly KeyProvider[],
+  providers: readonly WrappingKey[],
   failures: readonly string[],
 ): BackupctlError {
   const listed = (keys: readonly { readonly provider: string; readonly name: string }[]): string =>

@@ -113,7 +113,9 @@ function member<K extends keyof BackupNotes>(
   return value === undefined ? {} : { [name]: value };
 }
 
-type Dated = { readonly at: string };
+interface Dated {
+  readonly at: string;
+}
 
 function earlier<T extends Dated>(left: T | undefined, right: T | undefined): T | undefined {
   if (left === undefined || right === undefined) return left ?? right;
