@@ -6,8 +6,4 @@ declare module "fs-native-extensions" {
   /** Takes an advisory lock on the whole file; false if another descriptor holds one. */
   export function tryLock(fd: number, mode?: LockMode): boolean;
   export function unlock(fd: number): void;
-  export function listAttrsSync(fd: number): string[];
-  export function getAttrSync(fd: number, name: string): Buffer | null;
-  export function setAttrSync(fd: number, name: string, value: string | Buffer): void;
-  export function removeAttrSync(fd: number, name: string): void;
 }

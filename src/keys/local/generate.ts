@@ -11,26 +11,31 @@ import { errnoOf, syncDirectory } from "../../platform/files.ts";
 export async function generateKeyFile(file: string): Promise<void> {
   try {
     await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    const handle = await fs.open(file, "wx", 0o600);
-    try {
-      await handle.writeFile(`${randomBytes(32).toString("hex")}\n`);
-      await handle.sync();
-    } catch (error) {
-      await fs.rm(file, { force: true });
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await writeNewKey(file);
     await syncDirectory(path.dirname(file));
   } catch (error) {
-    if (errnoOf(error) === "EEXIST") {
-      throw new BackupctlError("USAGE", `key file ${file} exists already`, {
-        hint: "Keep it: backups sealed with it can't be opened without it. Choose another path for a new key.",
-      });
-    }
+    if (error instanceof BackupctlError) throw error;
     throw new BackupctlError("USAGE", `cannot write key file ${file}: ${messageOf(error)}`, {
       cause: error,
       hint: "Choose a path that this user may write to.",
     });
+  }
+}
+
+async function writeNewKey(file: string): Promise<void> {
+  const handle = await fs.open(file, "wx", 0o600).catch((error: unknown) => {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    throw new BackupctlError("USAGE", `key file ${file} exists already`, {
+      hint: "Keep it: backups sealed with it can't be opened without it. Choose another path for a new key.",
+    });
+  });
+  try {
+    await handle.writeFile(`${randomBytes(32).toString("hex")}\n`);
+    await handle.sync();
+  } catch (error) {
+    await fs.rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
   }
 }
