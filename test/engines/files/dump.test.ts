@@ -7,14 +7,15 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { openEngine } from "../../../src/engines/files/engine.ts";
 import { options } from "../../../src/engines/files/options.ts";
 import { compareNames, openForReading } from "../../../src/platform/walk.ts";
-import { contextFor, dumpTree, namesBelow, temporaryFolder } from "./tree-tools.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+import { contextFor, dumpTree, namesBelow } from "./tree-tools.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const O_DIRECTORY = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
 
 describe("a dump has", () => {
   test("every kind of entry with its facts, and the parents of the root", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     fs.mkdirSync(join(folder, "empty"), { mode: 0o750 });
     fs.writeFileSync(join(folder, "file"), "content");
     fs.chmodSync(join(folder, "file"), 0o4755);
@@ -41,7 +42,7 @@ describe("a dump has", () => {
   });
 
   test("names that are not UTF-8, names with newlines and names of 255 bytes", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     const names = [Buffer.from([0x66, 0xff, 0xfe]), Buffer.from("two\nlines"), Buffer.from("n".repeat(255))];
     for (const name of names) fs.writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), name]), "");
 
@@ -53,7 +54,7 @@ describe("a dump has", () => {
   });
 
   test("what lies deeper than the longest path, and opens it", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     const levels = 25;
     makeDeep(folder, levels);
 
@@ -68,7 +69,7 @@ describe("a dump has", () => {
   });
 
   test("extended attributes and ACLs, by their full names", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     const file = join(folder, "file");
     fs.writeFileSync(file, "");
     execFileSync("setfattr", ["-n", "user.note", "-v", "0x00ff", file]);
@@ -84,7 +85,7 @@ describe("a dump has", () => {
   });
 
   test("overlapping roots once, and each in its place", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     for (const name of ["b/in", "a", "c"]) fs.mkdirSync(join(folder, name), { recursive: true });
 
     const { nodes } = await dumpTree({
@@ -95,7 +96,7 @@ describe("a dump has", () => {
   });
 
   test("a root that is a symlink as the link itself, with a warning", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     fs.mkdirSync(join(folder, "real"));
     fs.writeFileSync(join(folder, "real/file"), "");
     fs.symlinkSync("real", join(folder, "link"));
@@ -112,7 +113,7 @@ describe("a dump has", () => {
 
 describe("a dump reports", () => {
   test("sockets and pipes, and skips them", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     fs.writeFileSync(join(folder, "file"), "");
     execFileSync("mkfifo", [join(folder, "pipe")]);
     const server = createServer().listen(join(folder, "socket"));
@@ -130,7 +131,7 @@ describe("a dump reports", () => {
   });
 
   test("a root that is missing beside one that is not", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
 
     const { unreadable } = await dumpTree({ paths: [folder, `${folder}/gone`] });
 
@@ -138,7 +139,7 @@ describe("a dump reports", () => {
   });
 
   test.runIf(!isRoot || spawnSync("setpriv", ["--version"]).status === 0)("a folder that it may not read", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     fs.mkdirSync(join(folder, "closed"), { mode: 0o000 });
     fs.writeFileSync(join(folder, "open"), "");
     fs.chmodSync(folder, 0o755);
@@ -169,14 +170,14 @@ describe("a dump of nothing fails", () => {
   });
 
   test("when the only root is no file, folder or symlink", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
     execFileSync("mkfifo", [join(folder, "pipe")]);
 
     await expect(dumpTree({ paths: [join(folder, "pipe")] })).rejects.toMatchObject({ code: "SOURCE_FAILED" });
   });
 
   test("but not when the root is an empty folder", async () => {
-    const folder = temporaryFolder();
+    const folder = tempDir();
 
     const { nodes } = await dumpTree({ paths: [folder] });
 
@@ -192,7 +193,7 @@ test("nodes come in the order of raw bytes, with a slash before every other byte
 
   await fc.assert(
     fc.asyncProperty(fc.array(path, { maxLength: 8 }), async (paths) => {
-      const folder = fs.mkdtempSync(join(temporaryFolder(), "order-"));
+      const folder = fs.mkdtempSync(join(tempDir(), "order-"));
       for (const members of paths) {
         const parts = members.flatMap((member) => [Buffer.from("/"), member]);
         fs.mkdirSync(Buffer.concat([Buffer.from(folder), ...parts]), { recursive: true });
@@ -219,7 +220,7 @@ test("nodes come in the order of raw bytes, with a slash before every other byte
 });
 
 test("the estimate counts what a dump would give", async () => {
-  const folder = temporaryFolder();
+  const folder = tempDir();
   fs.writeFileSync(join(folder, "a"), "12345");
   fs.writeFileSync(join(folder, "b.tmp"), "1234567");
 
@@ -231,7 +232,7 @@ test("the estimate counts what a dump would give", async () => {
 });
 
 test("an interrupted dump ends with the signal's reason", async () => {
-  const folder = temporaryFolder();
+  const folder = tempDir();
   for (let at = 0; at < 1_100; at++) fs.writeFileSync(join(folder, String(at)), "");
   const controller = new AbortController();
   const dump = await openEngine(options.parse({ paths: [folder] }), {}).dump({

@@ -3,10 +3,11 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { options } from "../../../src/engines/files/options.ts";
-import { dumpTree, namesBelow, temporaryFolder } from "./tree-tools.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+import { dumpTree, namesBelow } from "./tree-tools.ts";
 
 function site(files: readonly string[]): string {
-  const folder = temporaryFolder();
+  const folder = tempDir();
   for (const file of files) {
     fs.mkdirSync(dirname(join(folder, file)), { recursive: true });
     fs.writeFileSync(join(folder, file), "");

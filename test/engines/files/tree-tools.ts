@@ -1,19 +1,10 @@
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { onTestFinished } from "vitest";
 import type { DumpFacts, EngineContext, TreeNode } from "../../../src/engines/engine.ts";
 import { openEngine } from "../../../src/engines/files/engine.ts";
 import { options } from "../../../src/engines/files/options.ts";
 import type { EntryMetadata } from "../../../src/platform/tree/entry-metadata.ts";
 import { openTreeTarget, type TreeTargetPolicy } from "../../../src/platform/tree/tree-writer.ts";
 import { openForReading } from "../../../src/platform/walk.ts";
-
-export function temporaryFolder(): string {
-  const folder = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), "backupctl-files-")));
-  onTestFinished(() => fs.rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 export function contextFor(folder: string): EngineContext {
   return {
@@ -53,15 +44,14 @@ export async function metadataOf(node: TreeNode): Promise<EntryMetadata> {
 
 const BLOCK = 256 * 1024;
 
-/** What a restore does with a tree, without the format in between: everything below `folder` is written below `to`. */
+/** What a restore does with a tree, without the format in between: `folder` and all in it is written below `to`. */
 export async function copyTree(folder: string, to: string, policy: TreeTargetPolicy): Promise<readonly string[]> {
   const { nodes } = await dumpTree({ paths: [folder] });
-  const below = nodes.filter((node) => node.name.toString("latin1").startsWith(`${folder.slice(1)}/`));
-  const relative = (name: Buffer) => name.subarray(folder.length);
+  const below = nodes.filter((node) => `/${node.name.toString("latin1")}/`.startsWith(`${folder}/`));
   const target = openTreeTarget(to, policy);
   const firsts = new Map<string, Buffer>();
   for (const node of below) {
-    const name = relative(node.name);
+    const { name } = node;
     const first = node.hardLink === undefined ? undefined : firsts.get(node.hardLink);
     if (node.hardLink !== undefined && first === undefined) firsts.set(node.hardLink, name);
     if (first !== undefined) target.makeHardLink(name, first);
@@ -74,7 +64,7 @@ export async function copyTree(folder: string, to: string, policy: TreeTargetPol
     }
   }
   for (const node of below.toReversed()) {
-    if (node.type === "directory") target.finishDirectory(relative(node.name), await metadataOf(node));
+    if (node.type === "directory") target.finishDirectory(node.name, await metadataOf(node));
   }
   target.settle();
   target.close();

@@ -1,0 +1,291 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { EntryMetadata } from "../../../src/platform/tree/entry-metadata.ts";
+import { openTreeTarget, type TreeTarget, type TreeTargetPolicy } from "../../../src/platform/tree/tree-writer.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const metadata: EntryMetadata = {
+  mode: 0o644,
+  uid: process.getuid?.() ?? 0,
+  gid: process.getgid?.() ?? 0,
+  mtimeNs: 1_700_000_000_123_456_789n,
+};
+
+function opened(root: string, policy: TreeTargetPolicy = { overwrite: false }): TreeTarget {
+  const target = openTreeTarget(root, policy);
+  onTestFinished(() => target.close());
+  return target;
+}
+
+function write(target: TreeTarget, name: string | Buffer, content: string, given: Partial<EntryMetadata> = {}): void {
+  const file = target.beginFile(Buffer.from(name), content.length);
+  target.writeAt(file, 0, Buffer.from(content));
+  target.finishFile(file, { ...metadata, ...given });
+}
+
+function mtimeOf(path: string): bigint {
+  return fs.lstatSync(path, { bigint: true }).mtimeNs;
+}
+
+describe("a tree target writes", () => {
+  test("files with mode, set-id bit, attributes and a time exact to the nanosecond", () => {
+    const root = tempDir();
+    const target = opened(root);
+
+    target.makeDirectory(Buffer.from("d"));
+    write(target, "d/file", "content", {
+      mode: 0o4751,
+      attributes: { "user.note": Buffer.from("x").toString("base64") },
+    });
+    target.makeSymlink(Buffer.from("d/link"), Buffer.from("file"), metadata);
+    target.makeHardLink(Buffer.from("twin"), Buffer.from("d/file"));
+    target.finishDirectory(Buffer.from("d"), { ...metadata, mode: 0o550 });
+    target.settle();
+
+    const stats = fs.statSync(join(root, "d/file"));
+    expect(fs.readFileSync(join(root, "d/file"), "utf8")).toBe("content");
+    expect(stats.mode & 0o7777).toBe(0o4751);
+    expect(stats.ino).toBe(fs.statSync(join(root, "twin")).ino);
+    expect(fs.readlinkSync(join(root, "d/link"))).toBe("file");
+    expect(fs.statSync(join(root, "d")).mode & 0o7777).toBe(0o550);
+    for (const name of ["d", "d/file", "d/link"]) expect(mtimeOf(join(root, name))).toBe(metadata.mtimeNs);
+    expect(
+      execFileSync("getfattr", ["--only-values", "-n", "user.note", join(root, "d/file")], { encoding: "utf8" }),
+    ).toBe("x");
+    expect(target.warnings()).toEqual([]);
+    expect(fs.readdirSync(join(root, "d"))).toEqual(["file", "link"]);
+  });
+
+  test("holes as holes", () => {
+    const root = tempDir();
+    const target = opened(root);
+
+    const file = target.beginFile(Buffer.from("sparse"), 64 * 1024 * 1024);
+    target.writeAt(file, 32 * 1024 * 1024, Buffer.from("middle"));
+    target.finishFile(file, metadata);
+
+    const stats = fs.statSync(join(root, "sparse"));
+    expect(stats.size).toBe(64 * 1024 * 1024);
+    expect(stats.blocks * 512).toBeLessThan(1024 * 1024);
+  });
+
+  test("names of raw bytes below missing parents, and paths longer than the system takes", () => {
+    const root = tempDir();
+    const target = opened(root);
+    const deep = Array.from({ length: 30 }, () => "d".repeat(200)).join("/");
+
+    write(target, Buffer.concat([Buffer.from("p/"), Buffer.from([0xff, 0x0a])]), "raw");
+    write(target, `${deep}/file`, "deep");
+    target.settle();
+
+    expect(fs.readdirSync(join(root, "p"), { encoding: "latin1" })).toEqual(["\xff\n"]);
+    expect(
+      execFileSync("find", [root, "-name", "file", "-size", "4c", "-newermt", "2023-11-14"]).length,
+    ).toBeGreaterThan(6_000);
+    expect(target.warnings()).toEqual([]);
+  });
+
+  test("into more directories than it holds open", () => {
+    const root = tempDir();
+    const target = opened(root);
+
+    for (let at = 0; at < 600; at++) write(target, `d${at % 300}/f${at}`, "");
+
+    expect(fs.readdirSync(root)).toHaveLength(300);
+    expect(fs.readdirSync(join(root, "d0"))).toEqual(["f0", "f300"]);
+    expect(fs.readdirSync("/proc/self/fd").length).toBeLessThan(300);
+  });
+});
+
+describe("a tree target refuses", () => {
+  test.each(["", "/etc/passwd", "../out", "a/../../out", "a//b", "a/", ".", "./a", "a\0b"])("the name %j", (name) => {
+    const root = join(tempDir(), "root");
+    const target = opened(root, { overwrite: true, removeDirectories: true });
+    const bytes = Buffer.from(name);
+
+    for (const make of [
+      () => target.makeDirectory(bytes),
+      () => target.beginFile(bytes, 0),
+      () => target.makeSymlink(bytes, Buffer.from("x"), metadata),
+      () => target.makeHardLink(Buffer.from("a"), bytes),
+      () => target.finishDirectory(bytes, metadata),
+      () => target.remove(bytes),
+    ]) {
+      expect(make).toThrow(expect.objectContaining({ code: "BACKUP_CORRUPTED" }));
+    }
+    expect(fs.readdirSync(join(root, ".."))).toEqual(["root"]);
+    expect(fs.readdirSync(root)).toEqual([]);
+  });
+
+  test("to write through a symlink that was planted in the target", () => {
+    const outside = tempDir();
+    const root = tempDir();
+    fs.symlinkSync(outside, join(root, "d"));
+    const target = opened(root, { overwrite: true });
+
+    expect(() => target.beginFile(Buffer.from("d/file"), 0)).toThrow(
+      expect.objectContaining({ code: "RESTORE_FAILED" }),
+    );
+    expect(() => target.makeSymlink(Buffer.from("d/s"), Buffer.from("x"), metadata)).toThrow("not a directory");
+    expect(() => target.remove(Buffer.from("d/file"))).toThrow("not a directory");
+    expect(fs.readdirSync(outside)).toEqual([]);
+  });
+
+  test("to follow a symlink from the backup itself, and replaces it when told to", () => {
+    const outside = tempDir();
+    const root = tempDir();
+    const target = opened(root, { overwrite: true });
+
+    target.makeSymlink(Buffer.from("d"), Buffer.from(outside), metadata);
+    expect(() => target.beginFile(Buffer.from("d/file"), 0)).toThrow("not a directory");
+    target.makeDirectory(Buffer.from("d"));
+    write(target, "d/file", "inside");
+
+    expect(fs.readdirSync(outside)).toEqual([]);
+    expect(fs.readFileSync(join(root, "d/file"), "utf8")).toBe("inside");
+  });
+
+  test("to stay in a directory whose name was given to a symlink while it was held", () => {
+    const outside = tempDir();
+    const root = tempDir();
+    const target = opened(root, { overwrite: true });
+    write(target, "d/first", "");
+
+    fs.renameSync(join(root, "d"), join(root, "moved"));
+    fs.symlinkSync(outside, join(root, "d"));
+    write(target, "d/second", "");
+
+    expect(fs.readdirSync(outside)).toEqual([]);
+    expect(fs.readdirSync(join(root, "moved"))).toEqual(["first", "second"]);
+  });
+
+  test("to replace what is there without overwrite, and leaves no temporary file", () => {
+    const root = tempDir();
+    fs.writeFileSync(join(root, "file"), "old");
+    const target = opened(root);
+
+    expect(() => write(target, "file", "new")).toThrow(expect.objectContaining({ code: "TARGET_NOT_EMPTY" }));
+    expect(() => target.makeSymlink(Buffer.from("file"), Buffer.from("x"), metadata)).toThrow("already exists");
+    expect(() => target.makeDirectory(Buffer.from("file"))).toThrow("already exists");
+    expect(fs.readdirSync(root)).toEqual(["file"]);
+    expect(fs.readFileSync(join(root, "file"), "utf8")).toBe("old");
+  });
+
+  test("a root that is a file", () => {
+    const file = join(tempDir(), "file");
+    fs.writeFileSync(file, "");
+
+    expect(() => openTreeTarget(file, { overwrite: true })).toThrow(
+      expect.objectContaining({ code: "RESTORE_FAILED" }),
+    );
+  });
+
+  test("symlinks without a target", () => {
+    const target = opened(tempDir());
+
+    expect(() => target.makeSymlink(Buffer.from("s"), Buffer.alloc(0), metadata)).toThrow("impossible target");
+  });
+});
+
+describe("with overwrite, a tree target", () => {
+  test("replaces files, symlinks and empty directories, whatever they become", () => {
+    const root = tempDir();
+    fs.writeFileSync(join(root, "file"), "old");
+    fs.symlinkSync("nowhere", join(root, "link"));
+    fs.mkdirSync(join(root, "dir"));
+    const target = opened(root, { overwrite: true });
+
+    target.makeSymlink(Buffer.from("file"), Buffer.from("x"), metadata);
+    target.makeDirectory(Buffer.from("link"));
+    write(target, "dir", "now a file");
+
+    expect(fs.readlinkSync(join(root, "file"))).toBe("x");
+    expect(fs.statSync(join(root, "link")).isDirectory()).toBe(true);
+    expect(fs.readFileSync(join(root, "dir"), "utf8")).toBe("now a file");
+  });
+
+  test("keeps a directory with files in it where the backup has a file, unless told to remove it", () => {
+    const root = tempDir();
+    const outside = tempDir();
+    fs.writeFileSync(join(outside, "precious"), "");
+    fs.mkdirSync(join(root, "dir/sub"), { recursive: true });
+    fs.writeFileSync(join(root, "dir/sub/file"), "");
+    fs.symlinkSync(outside, join(root, "dir/link"));
+
+    const keeping = opened(root, { overwrite: true });
+    expect(() => write(keeping, "dir", "x")).toThrow(expect.objectContaining({ code: "TARGET_NOT_EMPTY" }));
+    expect(fs.readdirSync(root)).toEqual(["dir"]);
+    expect(fs.existsSync(join(root, "dir/sub/file"))).toBe(true);
+
+    write(opened(root, { overwrite: true, removeDirectories: true }), "dir", "x");
+    expect(fs.readFileSync(join(root, "dir"), "utf8")).toBe("x");
+    expect(fs.readdirSync(outside)).toEqual(["precious"]);
+  });
+
+  test("makes a hard link again over itself without leaving a temporary name", () => {
+    const root = tempDir();
+    const target = opened(root, { overwrite: true });
+    write(target, "a", "");
+
+    target.makeHardLink(Buffer.from("b"), Buffer.from("a"));
+    target.makeHardLink(Buffer.from("b"), Buffer.from("a"));
+
+    expect(fs.readdirSync(root)).toEqual(["a", "b"]);
+  });
+
+  test("takes away attributes and ACLs that the backup does not have", () => {
+    const root = tempDir();
+    fs.mkdirSync(join(root, "d"));
+    execFileSync("setfattr", ["-n", "user.extra", "-v", "1", join(root, "d")]);
+    execFileSync("setfacl", ["-d", "-m", "u:1:rwx", join(root, "d")]);
+    const target = opened(root, { overwrite: true });
+
+    write(target, "d/file", "");
+    target.finishDirectory(Buffer.from("d"), { ...metadata, mode: 0o755 });
+
+    expect(execFileSync("getfattr", ["-R", "-d", "-m", "-", join(root, "d")], { encoding: "utf8" })).toBe("");
+  });
+});
+
+test("closing abandons what is unfinished", () => {
+  const root = tempDir();
+  const target = openTreeTarget(root, { overwrite: false });
+  target.beginFile(Buffer.from("d/file"), 10);
+  expect(fs.readdirSync(join(root, "d"))).toEqual([expect.stringMatching(/^\.backupctl-/)]);
+
+  target.close();
+
+  expect(fs.readdirSync(join(root, "d"))).toEqual([]);
+});
+
+test("without python3 times are a microsecond off at most, and it says so", () => {
+  const root = tempDir();
+  const target = opened(root);
+  const path = process.env["PATH"];
+  process.env["PATH"] = root;
+  onTestFinished(() => {
+    process.env["PATH"] = path;
+  });
+
+  write(target, "file", "");
+  write(target, "whole", "", { mtimeNs: 1_700_000_000_000_000_000n });
+  target.settle();
+
+  const difference = mtimeOf(join(root, "file")) - metadata.mtimeNs;
+  expect(difference < 1_000n && difference > -1_000n).toBe(true);
+  expect(mtimeOf(join(root, "whole"))).toBe(1_700_000_000_000_000_000n);
+  expect(target.warnings()).toEqual([expect.stringMatching(/^1 modification times .* python3/)]);
+});
+
+test.runIf(process.geteuid?.() === 0)("owners are given by name where this system knows it, else by number", () => {
+  const root = tempDir();
+  const target = opened(root);
+
+  write(target, "named", "", { uid: 12_345, gid: 12_345, user: "root", group: "root" });
+  write(target, "numbered", "", { uid: 12_345, gid: 12_346, user: "no-such-user", group: "no-such-group" });
+
+  expect(fs.statSync(join(root, "named"))).toMatchObject({ uid: 0, gid: 0 });
+  expect(fs.statSync(join(root, "numbered"))).toMatchObject({ uid: 12_345, gid: 12_346 });
+});
