@@ -1,0 +1,91 @@
+import { BackupctlError } from "../../errors.ts";
+
+/** Longer than any definition in a real catalog: a larger length is damage, and must not be allocated. */
+const MAX_STRING_BYTES = 1 << 30;
+
+/**
+ * Reads the primitive values of a custom archive from pieces of any size. A reader checks `has` first and, only where bytes
+ * are missing, waits with `yield* fill`: most values lie inside the current piece, and a generator call for each is slow.
+ */
+export class ArchiveCursor {
+  #buffer: Buffer = Buffer.alloc(0);
+  #position = 0;
+  #startOfBuffer = 0;
+  /** Bytes of an integer without its sign byte, and of a file offset; both are in the header. */
+  integerBytes = 4;
+  offsetBytes = 8;
+
+  /** Where the next byte to read lies in the archive. */
+  get offset(): number {
+    return this.#startOfBuffer + this.#position;
+  }
+
+  get available(): number {
+    return this.#buffer.length - this.#position;
+  }
+
+  get sizeOfInteger(): number {
+    return this.integerBytes + 1;
+  }
+
+  has(bytes: number): boolean {
+    return this.available >= bytes;
+  }
+
+  /** Takes pieces until `bytes` of them are there. */
+  *fill(bytes: number): Generator<undefined, void, Uint8Array> {
+    const parts = [this.#buffer.subarray(this.#position)];
+    let held = this.available;
+    while (held < bytes) {
+      const piece = yield;
+      parts.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+      held += piece.byteLength;
+    }
+    this.#startOfBuffer += this.#position;
+    this.#position = 0;
+    this.#buffer = parts.length === 2 && parts[0]?.length === 0 && parts[1] ? parts[1] : Buffer.concat(parts);
+  }
+
+  *byte(): Generator<undefined, number, Uint8Array> {
+    if (!this.has(1)) yield* this.fill(1);
+    return this.#buffer.readUInt8(this.#position++);
+  }
+
+  *integer(): Generator<undefined, number, Uint8Array> {
+    if (!this.has(this.sizeOfInteger)) yield* this.fill(this.sizeOfInteger);
+    return this.integerHere();
+  }
+
+  /** The integer at the cursor; the caller has made sure that `sizeOfInteger` bytes are there. */
+  integerHere(): number {
+    const sign = this.#buffer.readUInt8(this.#position);
+    if (sign > 1) throw corrupted(`an integer's sign is ${sign} at offset ${this.offset}`);
+    let value = 0;
+    for (let index = this.integerBytes; index > 0; index--) {
+      value = value * 256 + this.#buffer.readUInt8(this.#position + index);
+    }
+    this.#position += this.sizeOfInteger;
+    return sign === 1 ? -value : value;
+  }
+
+  /** A string, or `undefined` for the archive's null. */
+  *string(): Generator<undefined, string | undefined, Uint8Array> {
+    const length = yield* this.integer();
+    if (length === -1) return undefined;
+    if (length < 0 || length > MAX_STRING_BYTES)
+      throw corrupted(`a string of ${length} bytes at offset ${this.offset}`);
+    if (!this.has(length)) yield* this.fill(length);
+    return this.take(length).toString("utf8");
+  }
+
+  /** Up to `bytes` of what is there; a view that is valid until the next `fill`. */
+  take(bytes: number): Buffer {
+    const taken = this.#buffer.subarray(this.#position, this.#position + bytes);
+    this.#position += taken.length;
+    return taken;
+  }
+}
+
+export function corrupted(what: string): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", `not a whole custom archive of pg_dump: ${what}`);
+}

@@ -1,0 +1,228 @@
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { runTool, streamTool } from "../../platform/process.ts";
+import type { DumpContext, StreamDump, StreamEntry, StreamSummary } from "../engine.ts";
+import { entriesOf, inventoryOf } from "./archive-contents.ts";
+import { connectionArguments, databaseArgument } from "./connection.ts";
+import { createArchiveReader } from "./custom-archive.ts";
+import { type FailureFrame, failureOf } from "./failures.ts";
+import type { DatabaseInventory } from "./inventory.ts";
+import { type DumpPlan, firstDatabase, type PostgresSource, planDump } from "./plan-dump.ts";
+import { readInventory } from "./read-inventory.ts";
+import { openSession, type Session } from "./session.ts";
+import { createToolEnvironment, type ToolEnvironment } from "./tool-environment.ts";
+
+const BEGIN = "begin isolation level repeatable read, read only";
+
+export const GLOBALS_NAME = "globals.sql";
+/** The last line of every `pg_dumpall`. */
+const GLOBALS_END = "-- PostgreSQL database cluster dump complete";
+
+interface Run {
+  readonly source: PostgresSource;
+  readonly plan: DumpPlan;
+  readonly context: DumpContext;
+  readonly environment: ToolEnvironment;
+  readonly entries: StreamEntry[];
+  readonly inventories: Map<string, DatabaseInventory>;
+  readonly warnings: string[];
+  offset: number;
+}
+
+/**
+ * The stream: globals.sql, then one custom archive a database, each read under a snapshot that its inventory shares. Each
+ * part ends with a proof that it is whole, or the dump fails with `SOURCE_FAILED`.
+ */
+export async function startDump(source: PostgresSource, context: DumpContext): Promise<StreamDump> {
+  const frame: FailureFrame = {
+    code: "SOURCE_FAILED",
+    what: `dump of source "${context.sourceName}" failed`,
+    context,
+    options: source.options,
+  };
+  const plan = await planDump(source, context).catch((error: unknown) => {
+    throw failureOf(named(error, frame), frame);
+  });
+  let summary: StreamSummary | undefined;
+
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    const environment = await createToolEnvironment(plan.connection, context.temporaryDirectory);
+    const run: Run = {
+      source,
+      plan,
+      context,
+      environment,
+      entries: [],
+      inventories: new Map(),
+      warnings: [],
+      offset: 0,
+    };
+    try {
+      if (plan.globals !== undefined) yield* dumpGlobals(run, plan.globals);
+      for (const database of plan.databases) yield* dumpDatabase(run, database);
+      summary = summaryOf(run);
+    } catch (error) {
+      throw failureOf(named(error, frame), frame);
+    } finally {
+      await environment.remove();
+    }
+  }
+
+  return {
+    shape: "stream",
+    kind: "pgdump",
+    bytes: bytes(),
+    async finish() {
+      context.signal.throwIfAborted();
+      if (summary === undefined) throw new BackupctlError("SOURCE_FAILED", `${frame.what}: it was not read to its end`);
+      return summary;
+    },
+  };
+}
+
+/** A failure that came without the source's name gets it; hint and code stay. */
+function named(error: unknown, frame: FailureFrame): unknown {
+  if (!isBackupctlError(error, "SOURCE_FAILED") || error.message.startsWith(frame.what)) return error;
+  return new BackupctlError("SOURCE_FAILED", `${frame.what}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
+async function* dumpGlobals(
+  run: Run,
+  { tool, passwords }: NonNullable<DumpPlan["globals"]>,
+): AsyncGenerator<Uint8Array> {
+  const { plan, context, environment } = run;
+  context.activity(GLOBALS_NAME);
+  if (!passwords) warn(run, `${plan.connection.user} may not read roles' passwords: they are not in this backup`);
+  const args = [
+    "--globals-only",
+    ...(passwords ? [] : ["--no-role-passwords"]),
+    ...connectionArguments(plan.connection),
+  ];
+  const { stdout } = await runTool({
+    command: tool.command,
+    args: [...args, `--database=${firstDatabase(run.source.options)}`],
+    env: environment.env,
+    signal: context.signal,
+  });
+  if (!stdout.includes(GLOBALS_END)) throw new Error("pg_dumpall ended without its completion mark");
+  run.entries.push({ name: GLOBALS_NAME, type: "globals", offset: run.offset, size: stdout.length, passwords });
+  run.offset += stdout.length;
+  yield stdout;
+}
+
+async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]): AsyncGenerator<Uint8Array> {
+  const { plan, context } = run;
+  context.activity(`database ${database.name}`);
+  const session = await openSession(plan.connection, database.name, context.signal);
+  try {
+    const snapshot = await beginSnapshot(session, run);
+    const inventory = await readInventory(session);
+    const tool = await streamTool({
+      command: plan.pgDump.command,
+      args: dumpArguments(run, database, snapshot),
+      env: run.environment.env,
+      signal: context.signal,
+    });
+    const reader = createArchiveReader();
+    let readAll = false;
+    try {
+      let current: string | undefined;
+      for await (const piece of tool.stdout) {
+        reader.push(piece);
+        if (reader.current !== current) {
+          current = reader.current;
+          context.activity(`${database.name}/${current ?? ""}`);
+        }
+        yield piece;
+      }
+      readAll = true;
+    } finally {
+      // the reader stopped early: the tool must not outlive it, and how it ends says nothing any more
+      if (!readAll) {
+        tool.kill();
+        await tool.finish().catch(() => undefined);
+      }
+    }
+    await tool.finish();
+    const archive = reader.end();
+    run.entries.push(...entriesOf(database.name, archive, run.offset));
+    run.inventories.set(database.name, inventoryOf(archive, inventory));
+    run.offset += archive.sizeBytes;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Opens the transaction whose snapshot inventory and dump share. It stays open until the session closes, after the dump. */
+async function beginSnapshot(session: Session, run: Run): Promise<string | undefined> {
+  await session.execute(
+    `select pg_catalog.set_config('search_path', '', false);
+     set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; set row_security = off`,
+  );
+  await session.execute(BEGIN);
+  const { z } = await import("zod");
+  try {
+    const [row] = await session.rows(z.object({ id: z.string() }), "select pg_catalog.pg_export_snapshot() as id");
+    return row?.id;
+  } catch {
+    // some standbys and poolers can't; the dump is consistent in itself all the same
+    await session.execute("rollback");
+    await session.execute(BEGIN);
+    warn(run, "this server can't share a snapshot: the inventory was read a moment before the dump");
+    return undefined;
+  }
+}
+
+function dumpArguments(
+  run: Run,
+  database: DumpPlan["databases"][number],
+  snapshot: string | undefined,
+): readonly string[] {
+  const { options } = run.source;
+  return [
+    "--format=custom",
+    // the pipeline compresses, and finds unchanged parts only in what is not compressed
+    "--compress=0",
+    ...(snapshot === undefined ? [] : [`--snapshot=${snapshot}`]),
+    ...(database.tables.length === 0 ? [] : ["--strict-names"]),
+    ...database.tables.map((pattern) => `--table=${pattern}`),
+    ...(options.exclude_tables ?? []).map((pattern) => `--exclude-table=${pattern}`),
+    ...(options.exclude_table_data ?? []).map((pattern) => `--exclude-table-data=${pattern}`),
+    ...(options.lock_wait_timeout === undefined ? [] : [`--lock-wait-timeout=${options.lock_wait_timeout}`]),
+    ...connectionArguments(run.plan.connection),
+    databaseArgument(database.name),
+  ];
+}
+
+function warn(run: Run, message: string): void {
+  run.warnings.push(message);
+  run.context.warn(message);
+}
+
+function summaryOf(run: Run): StreamSummary {
+  const inventories = [...run.inventories.values()];
+  const sum = (count: (inventory: DatabaseInventory) => number) =>
+    inventories.reduce((total, inventory) => total + count(inventory), 0);
+  for (const [name, inventory] of run.inventories) {
+    if (inventory.tables.length === 0) warn(run, `database "${name}" has no tables`);
+  }
+  return {
+    entries: run.entries,
+    inventory: { databases: Object.fromEntries(run.inventories) },
+    counts: {
+      databases: inventories.length,
+      tables: sum((inventory) => inventory.tables.length),
+      rows: sum((inventory) => inventory.tables.reduce((rows, table) => rows + (table.rows ?? 0), 0)),
+      sequences: sum((inventory) => inventory.sequences.length),
+      views: sum((inventory) => inventory.views.length + inventory.materialized_views.length),
+      functions: sum((inventory) => inventory.functions.length),
+      triggers: sum((inventory) => inventory.triggers.length),
+      extensions: sum((inventory) => inventory.extensions.length),
+      large_objects: sum((inventory) => inventory.large_objects),
+    },
+    versions: { server: run.plan.serverVersion, pg_dump: run.plan.pgDump.version, method: "pg_dump" },
+    unreadable: [],
+    warnings: run.warnings,
+  };
+}
