@@ -1,0 +1,145 @@
+import { z } from "zod";
+import { absolutePaths, type PathBase } from "./absolute-paths.ts";
+import { crossChecks } from "./checks.ts";
+import type { ConfigDocument } from "./document.ts";
+import { coerceExpanded, problemsOf } from "./issues.ts";
+import type { ConfigPath, Problem } from "./problems.ts";
+import type { ConfigSchema, Frame, Variant } from "./schema.ts";
+import { isRecord } from "./schema-walk.ts";
+import { secretNames, withSecretForms } from "./secret-options.ts";
+
+/** The outcome of checking a document: `frame` and `values` only where nothing (that matters) is wrong. */
+export interface Checked {
+  readonly problems: readonly Problem[];
+  /** As the file has it, with coerced values, without empty parts. */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly frame: Frame | undefined;
+}
+
+export function checkDocument(
+  document: ConfigDocument,
+  schema: ConfigSchema,
+  base: PathBase,
+  given: unknown = document.values,
+): Checked {
+  if (document.broken) return { problems: document.problems, values: {}, frame: undefined };
+  const values = withoutNulls(given ?? {});
+  if (!isRecord(values)) {
+    return {
+      problems: [{ path: [], message: "must be a map of sections", line: 1, column: 1 }],
+      values: {},
+      frame: undefined,
+    };
+  }
+  absolutePaths(schema.full, values, base);
+  const structure = checkStructure(document, schema.full, values);
+  const frame = structure.length === 0 ? schema.frame.parse(values) : undefined;
+  const further =
+    frame === undefined
+      ? []
+      : [...optionProblems(frame, values, { schema, document, base }), ...crossChecks(frame, document)];
+  return { problems: [...document.problems, ...unsaid([...structure, ...further], document.problems)], values, frame };
+}
+
+function checkStructure(
+  document: ConfigDocument,
+  schema: z.ZodType,
+  values: Record<string, unknown>,
+): readonly Problem[] {
+  let result = schema.safeParse(values);
+  if (!result.success && coerceExpanded(result.error.issues, values, document)) result = schema.safeParse(values);
+  return result.success ? [] : problemsOf(result.error.issues, { schema, values, document });
+}
+
+/** What the adapters' own schemas say beyond single options, and what targets change in them. */
+function optionProblems(
+  frame: Frame,
+  values: Record<string, unknown>,
+  context: { readonly schema: ConfigSchema; readonly document: ConfigDocument; readonly base: PathBase },
+): readonly Problem[] {
+  const { schema, document } = context;
+  const families = [
+    ...Object.entries(frame.storages).map(([name, one]) => ({
+      path: ["storages", name],
+      variant: schema.storages.get(one.type),
+    })),
+    ...Object.entries(frame.encryption.keys).map(([name, one]) => ({
+      path: ["encryption", "keys", name],
+      variant: schema.keys.get(one.provider),
+    })),
+    ...Object.entries(frame.sources).map(([name, one]) => ({
+      path: ["sources", name],
+      variant: schema.engines.get(one.engine),
+    })),
+  ];
+  const ofOptions = families.flatMap(({ path, variant }) =>
+    variant === undefined ? [] : ownProblems(variant, path, at(values, path), document),
+  );
+  const ofTargets = Object.entries(frame.targets).flatMap(([target, { sources }]) =>
+    Object.keys(sources).flatMap((source) => {
+      const variant = schema.engines.get(frame.sources[source]?.engine ?? "");
+      const path = ["targets", target, "sources", source];
+      return variant === undefined ? [] : overrideProblems(variant, path, at(values, path), context);
+    }),
+  );
+  return [...ofOptions, ...ofTargets];
+}
+
+/** Rules between an adapter's options can be checked only where no secret among them still has to be fetched. */
+function ownProblems(
+  variant: Variant,
+  path: ConfigPath,
+  given: Record<string, unknown>,
+  document: ConfigDocument,
+): readonly Problem[] {
+  const options = Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(variant.shape, key)));
+  const pending = secretNames(variant.shape).some(
+    (name) => given[`${name}_file`] !== undefined || given[`${name}_command`] !== undefined,
+  );
+  const result = variant.options.safeParse(options);
+  if (pending || result.success) return [];
+  return problemsOf(result.error.issues, { schema: variant.options, values: options, document, under: path });
+}
+
+/** A target's overrides: any of the engine's options, each for itself. */
+function overrideProblems(
+  variant: Variant,
+  path: ConfigPath,
+  overrides: Record<string, unknown>,
+  context: { readonly document: ConfigDocument; readonly base: PathBase },
+): readonly Problem[] {
+  const schema = overrideSchema(variant);
+  const { document } = context;
+  absolutePaths(schema, overrides, context.base);
+  let result = schema.safeParse(overrides);
+  if (!result.success) {
+    const shifted: ConfigDocument = { ...document, isExpanded: (inner) => document.isExpanded([...path, ...inner]) };
+    if (coerceExpanded(result.error.issues, overrides, shifted)) result = schema.safeParse(overrides);
+  }
+  return result.success ? [] : problemsOf(result.error.issues, { schema, values: overrides, document, under: path });
+}
+
+export function overrideSchema(variant: Variant): z.ZodObject {
+  const shape = withSecretForms(variant.shape);
+  return z.strictObject(Object.fromEntries(Object.entries(shape).map(([name, one]) => [name, one.optional()])));
+}
+
+export function at(values: unknown, path: ConfigPath): Record<string, unknown> {
+  const found = path.reduce<unknown>((value, part) => (isRecord(value) ? value[part] : undefined), values);
+  return isRecord(found) ? found : {};
+}
+
+/** A place that already has a problem, e.g. an unset variable, gets no second one that follows from it. */
+function unsaid(problems: readonly Problem[], said: readonly Problem[]): readonly Problem[] {
+  const places = new Set(said.map((problem) => problem.path.join(".")));
+  return problems.filter((problem) => !places.has(problem.path.join(".")));
+}
+
+/** A section whose lines are all commented out is as good as absent. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => (item === null ? [] : [[key, withoutNulls(item)]])),
+  );
+}

@@ -1,0 +1,75 @@
+import { describeDuration, durationMs, parseDuration } from "../domain/duration.ts";
+import type { ConfigDocument } from "./document.ts";
+import { nearest } from "./nearest.ts";
+import type { ConfigPath, Problem } from "./problems.ts";
+import type { Frame } from "./schema.ts";
+
+/** Rules between several options, checked when each of them is sound for itself. */
+export function crossChecks(frame: Frame, document: ConfigDocument): readonly Problem[] {
+  const at = (path: ConfigPath, message: string, suggestion?: string): Problem => ({
+    path,
+    message,
+    ...document.position(path, "key"),
+    ...(suggestion === undefined ? {} : { suggestion }),
+  });
+  return [
+    ...storageProblems(frame, at),
+    ...encryptionProblems(frame, at),
+    ...retentionProblems(frame, at),
+    ...targetProblems(frame, at),
+  ];
+}
+
+type At = (path: ConfigPath, message: string, suggestion?: string) => Problem;
+
+function storageProblems(frame: Frame, at: At): readonly Problem[] {
+  const names = Object.keys(frame.storages);
+  if (names.length === 0) return [at(["storages"], "no storage is configured; backups need at least one")];
+  const primaries = names.filter((name) => frame.storages[name]?.role === "primary");
+  if (primaries.length > 1) {
+    return [
+      at(["storages", primaries[1] ?? "", "role"], `only one storage can be the primary, and ${primaries[0]} is it`),
+    ];
+  }
+  const anyFree = names.some((name) => frame.storages[name]?.role === undefined);
+  return primaries.length === 0 && !anyFree ? [at(["storages"], "one storage needs `role: primary`")] : [];
+}
+
+function encryptionProblems(frame: Frame, at: At): readonly Problem[] {
+  const { enabled, required, keys } = frame.encryption;
+  if (required && !enabled) return [at(["encryption", "required"], "encryption is required and switched off at once")];
+  if (enabled && Object.keys(keys).length === 0) {
+    return [
+      at(
+        ["encryption", "keys"],
+        "encryption is on and no key is configured; add one, or set encryption.enabled: false",
+      ),
+    ];
+  }
+  return [];
+}
+
+/**
+ * A full backup outlives its period as long as a kept incremental hangs from it: up to `full_every` for the last incremental of
+ * its chain to be made, and that one's own period after it. A shorter period promises what can't be done.
+ */
+function retentionProblems(frame: Frame, at: At): readonly Problem[] {
+  const { retention, chain } = frame;
+  const neededMs = durationMs(parseDuration(chain.full_every)) + durationMs(parseDuration(retention.incremental));
+  const classes = ["daily", "weekly", "monthly", "yearly", "snapshots", "manual"] as const;
+  return classes.flatMap((name) => {
+    const text = retention[name];
+    if (text === undefined || durationMs(parseDuration(text)) >= neededMs) return [];
+    const needed = `${describeDuration(parseDuration(chain.full_every))} (chain.full_every) and ${describeDuration(parseDuration(retention.incremental))} (retention.incremental)`;
+    return [at(["retention", name], `is shorter than a chain lives: full backups are needed for ${needed}`)];
+  });
+}
+
+function targetProblems(frame: Frame, at: At): readonly Problem[] {
+  const known = Object.keys(frame.sources);
+  return Object.entries(frame.targets).flatMap(([target, { sources }]) =>
+    Object.keys(sources)
+      .filter((source) => !known.includes(source))
+      .map((source) => at(["targets", target, "sources", source], "there is no such source", nearest(source, known))),
+  );
+}

@@ -1,0 +1,46 @@
+import type { PathBase } from "./absolute-paths.ts";
+import { at, type Checked, checkDocument } from "./check.ts";
+import type { ConfigDocument } from "./document.ts";
+import { type ConfigPath, describeProblem, type Problem } from "./problems.ts";
+import type { ConfigSchema, Frame } from "./schema.ts";
+
+/** Without these there is no backup to read. */
+const NEEDED = ["storages", "encryption"];
+
+/** Sections whose members stand for themselves: one wrong source does not take the others with it. */
+const WITH_MEMBERS = ["sources", "targets"];
+
+/**
+ * The configuration without its bad parts, each of which becomes a warning; `undefined` if a needed part is bad, or the file is
+ * not YAML at all.
+ */
+export function bearableDocument(
+  document: ConfigDocument,
+  checked: Checked,
+  context: { readonly schema: ConfigSchema; readonly base: PathBase },
+): (Checked & { readonly frame: Frame; readonly warnings: readonly string[] }) | undefined {
+  if (document.broken || checked.problems.some((problem) => !isBearable(problem))) return undefined;
+  const values = structuredClone(checked.values);
+  for (const { path } of checked.problems) leaveOut(values, path);
+  const again = checkDocument({ ...document, problems: [] }, context.schema, context.base, values);
+  if (again.frame === undefined || again.problems.some((problem) => !isBearable(problem))) return undefined;
+  return {
+    ...again,
+    frame: again.frame,
+    warnings: [...checked.problems, ...again.problems].map(
+      (problem) => `config: ${describeProblem(problem)}; this part is ignored`,
+    ),
+  };
+}
+
+function isBearable(problem: Problem): boolean {
+  const section = problem.path[0];
+  return section !== undefined && !NEEDED.includes(String(section));
+}
+
+function leaveOut(values: Record<string, unknown>, path: ConfigPath): void {
+  const [section, member] = path;
+  if (section === undefined) return;
+  if (WITH_MEMBERS.includes(String(section)) && member !== undefined) delete at(values, [section])[String(member)];
+  else delete values[String(section)];
+}

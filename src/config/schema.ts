@@ -1,0 +1,256 @@
+import { z } from "zod";
+import { engineDefinitions } from "../engines/registry.ts";
+import { keyProviderDefinitions } from "../keys/registry.ts";
+import { storageDefinitions } from "../storage/registry.ts";
+import { durationField, nameField, timezoneField } from "./fields.ts";
+import { secretChoices, withSecretForms } from "./secret-options.ts";
+
+/** The schema of the whole configuration, put together from what every storage, key provider and engine says of itself. */
+export interface ConfigSchema {
+  /** Checks everything, options of every adapter included. */
+  readonly full: z.ZodType;
+  /** The same with the adapters' options left open: its result has a static type. */
+  readonly frame: ReturnType<typeof frameSchema>;
+  readonly storages: ReadonlyMap<string, Variant>;
+  readonly keys: ReadonlyMap<string, Variant>;
+  readonly engines: ReadonlyMap<string, Variant>;
+}
+
+export type Frame = z.output<ReturnType<typeof frameSchema>>;
+
+/** One type of storage or key, or one engine. */
+export interface Variant {
+  readonly type: string;
+  /** As the adapter declares them. */
+  readonly shape: Readonly<Record<string, z.ZodType>>;
+  readonly options: z.ZodObject;
+  /** As the config file has them: with the three forms of every secret. */
+  readonly inFile: z.ZodObject;
+}
+
+export async function loadConfigSchema(): Promise<ConfigSchema> {
+  const [storages, keys, engines] = await Promise.all([
+    variants("type", storageDefinitions, {
+      role: z
+        .enum(["primary", "replica", "archive"])
+        .optional()
+        .describe("What this storage is for. By default the first one is the primary, the others are replicas."),
+    }),
+    variants("provider", keyProviderDefinitions, {}),
+    variants("engine", engineDefinitions, {
+      component: nameField
+        .optional()
+        .describe("The component this source belongs to: database, files, configuration, or a name of your own.")
+        .meta({ example: "user_data" }),
+      category: nameField
+        .optional()
+        .describe("A label for `create --category`, such as uploads, media or invoices.")
+        .meta({ example: "media" }),
+    }),
+  ]);
+  return {
+    full: sections(unionOf("type", storages), unionOf("provider", keys), unionOf("engine", engines)),
+    frame: frameSchema(),
+    storages,
+    keys,
+    engines,
+  };
+}
+
+function frameSchema() {
+  return sections(
+    z.looseObject({ type: z.string(), role: z.enum(["primary", "replica", "archive"]).optional() }),
+    z.looseObject({ provider: z.string() }),
+    z.looseObject({ engine: z.string(), component: z.string().optional(), category: z.string().optional() }),
+  );
+}
+
+async function variants(
+  discriminator: string,
+  definitions: Readonly<Record<string, { readonly options: () => Promise<unknown> }>>,
+  common: Readonly<Record<string, z.ZodType>>,
+): Promise<ReadonlyMap<string, Variant>> {
+  const built = await Promise.all(
+    Object.entries(definitions).map(async ([type, definition]) => {
+      const options = await definition.options();
+      if (!(options instanceof z.ZodObject)) throw new TypeError(`the options of ${type} are no zod object`);
+      const shape: Record<string, z.ZodType> = {};
+      for (const [name, schema] of Object.entries(options.shape)) if (schema instanceof z.ZodType) shape[name] = schema;
+      const inFile = z
+        .strictObject({ [discriminator]: z.literal(type), ...common, ...withSecretForms(shape) })
+        .superRefine((value, context) => {
+          for (const { name, message } of secretChoices(shape, value)) {
+            context.addIssue({ code: "custom", message, path: [name] });
+          }
+        });
+      return [type, { type, shape, options, inFile }] as const;
+    }),
+  );
+  return new Map(built);
+}
+
+function unionOf(discriminator: string, variantsByType: ReadonlyMap<string, Variant>): z.ZodType {
+  const [first, ...others] = [...variantsByType.values()].map((variant) => variant.inFile);
+  if (first === undefined) throw new TypeError(`nothing is registered for ${discriminator}`);
+  return z.discriminatedUnion(discriminator, [first, ...others]);
+}
+
+function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>(storage: S, key: K, source: E) {
+  return z.strictObject({
+    version: z.literal(1).default(1).describe("The version of this file's layout."),
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .describe("The site's name. Default: the host's name.")
+      .meta({ example: "example.org" }),
+    timezone: timezoneField.default("UTC").describe("IANA time zone in which days, weeks and months begin."),
+    state_dir: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "Where the catalog, caches and locks are. Default: /var/lib/backupctl for root, else $XDG_STATE_HOME/backupctl or ~/.local/state/backupctl.",
+      )
+      .meta({ path: true, example: "/var/lib/backupctl" }),
+    storages: z
+      .record(nameField, storage)
+      .default({})
+      .describe("Where backups are kept: a name, and under it the type and its options."),
+    encryption: encryptionSection(key),
+    compression: compressionSection(),
+    sources: z
+      .record(nameField, source)
+      .default({})
+      .describe("What is backed up: a name, and under it the engine and its options."),
+    chain: chainSection(),
+    verify: z
+      .strictObject({
+        on_create: z
+          .union([z.boolean(), z.literal("full")])
+          .default(true)
+          .describe("true: every block is opened again before it is stored. full: everything is read back as well."),
+      })
+      .prefault({})
+      .describe("Checks made while a backup is created."),
+    retention: retentionSection(),
+    targets: z
+      .record(
+        nameField,
+        z.strictObject({
+          sources: z
+            .record(nameField, z.record(z.string(), z.unknown()))
+            .describe("For each source, the options that are different there, e.g. `path` or `url`."),
+        }),
+      )
+      .default({})
+      .describe("Named places to restore to with `restore --target`."),
+    tools: z
+      .record(z.string(), z.string().min(1))
+      .default({})
+      .describe("Paths of external programs, by their name.")
+      .meta({ example: { pg_dump: "/usr/lib/postgresql/17/bin/pg_dump" } }),
+    restore: z
+      .strictObject({
+        max_gap: durationField({ zero: true })
+          .default("15m")
+          .describe(
+            "`restore --timestamp` asks before it takes a backup older than the wanted time by more than this.",
+          ),
+      })
+      .prefault({})
+      .describe("Rules for restores."),
+    orphan_grace: durationField()
+      .default("7d")
+      .describe("Leavings of a run that died are removed when they are older than this."),
+    workers: z.int().min(1).max(64).optional().describe("Worker threads. Default: one a core.").meta({ example: 2 }),
+    tags: z
+      .array(z.string().min(1).max(128))
+      .default([])
+      .describe("Tags that every backup gets.")
+      .meta({ example: ["production"] }),
+  });
+}
+
+function encryptionSection<K extends z.ZodType>(key: K) {
+  return z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Seal everything with AES-256-GCM."),
+      required: z.boolean().default(false).describe("Refuse `create --no-encrypt`."),
+      keys: z
+        .record(nameField, key)
+        .default({})
+        .describe("Keys, each of which alone opens every backup made while it is listed."),
+    })
+    .prefault({})
+    .describe("Encryption and its keys.");
+}
+
+function compressionSection() {
+  return z
+    .strictObject({
+      algorithm: z.enum(["zstd", "gzip", "none"]).default("zstd").describe("How blocks are compressed."),
+      level: z
+        .int()
+        .min(1)
+        .max(19)
+        .optional()
+        .describe("zstd: 1 to 19, default 3. gzip: 1 to 9, default 6.")
+        .meta({ example: 3 }),
+    })
+    .superRefine(({ algorithm, level }, context) => {
+      const message = levelProblem(algorithm, level);
+      if (message !== undefined) context.addIssue({ code: "custom", path: ["level"], message });
+    })
+    .prefault({})
+    .describe("Compression of what is stored.");
+}
+
+function levelProblem(algorithm: string, level: number | undefined): string | undefined {
+  if (level === undefined) return undefined;
+  if (algorithm === "none") return "means nothing with algorithm none; leave it out";
+  return algorithm === "gzip" && level > 9 ? "must be 1 to 9 for gzip" : undefined;
+}
+
+function chainSection() {
+  return z
+    .strictObject({
+      max_chain: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(100)
+        .describe("An incremental backup becomes a differential one when its lineage would be longer."),
+      full_every: durationField()
+        .default("7d")
+        .describe("An incremental backup becomes a full one when its full is older."),
+    })
+    .prefault({})
+    .describe("How long backups build on each other.");
+}
+
+function retentionSection() {
+  const period = durationField({ forever: true });
+  return z
+    .strictObject({
+      incremental: period.default("7d").describe("Incremental and differential backups."),
+      daily: period.default("30d").describe("The first full backup of a day."),
+      weekly: period.default("12w").describe("The first full backup of a week."),
+      monthly: period.default("12mo").describe("The first full backup of a month."),
+      yearly: period
+        .optional()
+        .describe("The first full backup of a year. Without it no backup becomes yearly.")
+        .meta({ example: "7y" }),
+      snapshots: period.default("90d").describe("Backups of the configuration."),
+      manual: period.default("forever").describe("Backups made with `create --manual`."),
+      max_backups: z
+        .int()
+        .min(1)
+        .optional()
+        .describe("At most so many backups, the newest stay.")
+        .meta({ example: 200 }),
+    })
+    .prefault({})
+    .describe("How long backups are kept, by class.");
+}

@@ -1,0 +1,85 @@
+import { BackupctlError } from "../errors.ts";
+
+/** Spans of time as people write them in the config and on the command line: `15m`, `7d`, `12mo`, `forever`. */
+export type DurationUnit = "s" | "m" | "h" | "d" | "w" | "mo" | "y";
+
+export interface FiniteDuration {
+  readonly amount: number;
+  readonly unit: DurationUnit;
+}
+
+export type Duration = FiniteDuration | "forever";
+
+const UNITS: Readonly<Record<DurationUnit, { readonly word: string; readonly nominalMs: number }>> = {
+  s: { word: "second", nominalMs: 1_000 },
+  m: { word: "minute", nominalMs: 60_000 },
+  h: { word: "hour", nominalMs: 3_600_000 },
+  d: { word: "day", nominalMs: 86_400_000 },
+  w: { word: "week", nominalMs: 7 * 86_400_000 },
+  mo: { word: "month", nominalMs: 30 * 86_400_000 },
+  y: { word: "year", nominalMs: 365 * 86_400_000 },
+};
+
+/** More would leave the range of `Date`. */
+const MAX_AMOUNT = 100_000;
+
+export const DURATION_HINT = "Write a number and a unit: 30s, 15m, 24h, 7d, 12w, 12mo or 7y.";
+
+/** @throws `USAGE` if the text is not a duration. */
+export function parseDuration(text: string): Duration {
+  const trimmed = text.trim().toLowerCase();
+  return trimmed === "forever" ? "forever" : parseFiniteDuration(trimmed);
+}
+
+/** Like `parseDuration`, without `forever`. */
+export function parseFiniteDuration(text: string): FiniteDuration {
+  const match = /^(\d{1,6})\s*([a-z]+)$/.exec(text.trim().toLowerCase());
+  const amount = Number(match?.[1]);
+  const unit = match?.[2];
+  if (unit === undefined || !isUnit(unit) || amount > MAX_AMOUNT) {
+    throw new BackupctlError("USAGE", `"${text}" is not a duration`, { hint: DURATION_HINT });
+  }
+  return { amount, unit };
+}
+
+function isUnit(text: string): text is DurationUnit {
+  return Object.hasOwn(UNITS, text);
+}
+
+/**
+ * `at` plus (or, with a negative sign, minus) the duration, in UTC; `undefined` for `forever`. Months and years keep the day
+ * of the month, or take the last day of a shorter month: a month after 31 January is the end of February.
+ */
+export function addDuration(at: Date, duration: Duration, sign: 1 | -1 = 1): Date | undefined {
+  if (duration === "forever") return undefined;
+  const amount = duration.amount * sign;
+  if (duration.unit === "mo") return addMonths(at, amount);
+  if (duration.unit === "y") return addMonths(at, amount * 12);
+  return new Date(at.getTime() + amount * UNITS[duration.unit].nominalMs);
+}
+
+function addMonths(at: Date, months: number): Date {
+  const target = new Date(at.getTime());
+  target.setUTCDate(1);
+  target.setUTCMonth(target.getUTCMonth() + months);
+  const lastDay = new Date(Date.UTC(target.getUTCFullYear(), target.getUTCMonth() + 1, 0)).getUTCDate();
+  target.setUTCDate(Math.min(at.getUTCDate(), lastDay));
+  return target;
+}
+
+/** Nominal length for comparing durations: a month counts 30 days, a year 365, `forever` is infinite. */
+export function durationMs(duration: Duration): number {
+  return duration === "forever" ? Number.POSITIVE_INFINITY : duration.amount * UNITS[duration.unit].nominalMs;
+}
+
+/** For people: `7 days`, `1 month`, `forever`. */
+export function describeDuration(duration: Duration): string {
+  if (duration === "forever") return "forever";
+  const { word } = UNITS[duration.unit];
+  return `${duration.amount} ${word}${duration.amount === 1 ? "" : "s"}`;
+}
+
+/** As it is written in a config: `7d`. */
+export function formatDuration(duration: Duration): string {
+  return duration === "forever" ? "forever" : `${duration.amount}${duration.unit}`;
+}

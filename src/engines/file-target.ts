@@ -1,0 +1,181 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream, promises as fs } from "node:fs";
+import * as path from "node:path";
+import { BackupctlError } from "../errors.ts";
+import { errnoOf, syncDirectory } from "../platform/files.ts";
+import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "./engine.ts";
+
+/** Restoring a stream into one ordinary file: written beside it, checked, then moved into its place. */
+
+export interface ExistingFile {
+  readonly sizeBytes: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** @throws `RESTORE_FAILED` if something else than a file is there. */
+export async function existingFile(file: string): Promise<ExistingFile | undefined> {
+  try {
+    const found = await fs.stat(file);
+    if (!found.isFile()) {
+      throw new BackupctlError("RESTORE_FAILED", `${file} is there and is not a file`, {
+        hint: "Give another place with --to.",
+      });
+    }
+    return { sizeBytes: found.size, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid };
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** `to` as a file: a folder stands for a file of the given name in it. */
+export async function fileAt(to: string, name: string): Promise<string> {
+  const place = path.resolve(to);
+  if (to.endsWith("/")) return path.join(place, name);
+  const found = await fs.stat(place).catch(() => undefined);
+  return found?.isDirectory() ? path.join(place, name) : place;
+}
+
+export function refuseExisting(
+  file: string,
+  request: { readonly overwrite: boolean; readonly dropExisting: boolean },
+): void {
+  if (request.overwrite || request.dropExisting) return;
+  throw new BackupctlError("TARGET_NOT_EMPTY", `${file} exists`, {
+    hint: "Give another place with --to, or --overwrite to replace it.",
+  });
+}
+
+/**
+ * Writes all bytes into a new file (0600) in the same folder and flushes it. Whatever fails, no such file is left.
+ * @returns the new file's path; the caller moves or removes it.
+ */
+export async function writeBeside(
+  file: string,
+  stream: { readonly bytes: AsyncIterable<Uint8Array>; readonly sizeBytes: number },
+  signal: AbortSignal,
+): Promise<string> {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.restore-${randomBytes(6).toString("hex")}`);
+  try {
+    await fs.mkdir(path.dirname(file), { recursive: true });
+    const handle = await fs.open(temporary, "wx", 0o600);
+    let written = 0;
+    try {
+      for await (const piece of stream.bytes) {
+        signal.throwIfAborted();
+        await handle.writeFile(piece);
+        written += piece.length;
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (written !== stream.sizeBytes) {
+      throw new BackupctlError("RESTORE_FAILED", `${file}: ${written} bytes arrived instead of ${stream.sizeBytes}`);
+    }
+    return temporary;
+  } catch (error) {
+    await fs.rm(temporary, { force: true });
+    throw writeFailure(file, error);
+  }
+}
+
+function writeFailure(file: string, error: unknown): unknown {
+  switch (errnoOf(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return new BackupctlError("INSUFFICIENT_STORAGE", `there is no room to write ${file}`, {
+        hint: "Free some space there, or give another place with --to.",
+        cause: error,
+      });
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new BackupctlError("RESTORE_FAILED", `${path.dirname(file)} can't be written by this user`, {
+        hint: "Run it as a user that may, or give another place with --to.",
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
+
+/** Gives the new file the old one's owner and mode, then its name. Atomic: readers see the old file or the new one. */
+export async function moveIntoPlace(
+  temporary: string,
+  file: string,
+  replaced: ExistingFile | undefined,
+): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  if (replaced !== undefined) {
+    try {
+      await fs.chown(temporary, replaced.uid, replaced.gid);
+    } catch (error) {
+      if (errnoOf(error) !== "EPERM") throw error;
+      warnings.push(`${file} belongs to another user now: only root may keep the owner`);
+    }
+    await fs.chmod(temporary, replaced.mode);
+  }
+  await fs.rename(temporary, file);
+  await syncDirectory(path.dirname(file));
+  return warnings;
+}
+
+/** What a restore into a file would find there. */
+export async function targetFileState(to: string, name: string): Promise<TargetState> {
+  const file = await fileAt(to, name);
+  const found = await existingFile(file);
+  return {
+    place: file,
+    exists: found !== undefined,
+    contents: found === undefined ? [] : [`a file of ${found.sizeBytes} bytes`],
+    overwrites: found === undefined ? [] : [`${file} is replaced`],
+    downtime: false,
+  };
+}
+
+/** Restores the whole stream into one file (0600, or as the one that it replaces). */
+export async function restoreFile(
+  to: string,
+  name: string,
+  request: StreamRestore,
+  context: EngineContext,
+): Promise<RestoreOutcome> {
+  const file = await fileAt(to, name);
+  const replaced = await existingFile(file);
+  if (replaced !== undefined) refuseExisting(file, request);
+  context.activity(file);
+  const temporary = await writeBeside(file, request, context.signal);
+  try {
+    const warnings = await moveIntoPlace(temporary, file, replaced);
+    return {
+      place: file,
+      checks: [{ name: "size", passed: true, detail: `${request.sizeBytes} bytes written` }],
+      warnings,
+    };
+  } finally {
+    await fs.rm(temporary, { force: true });
+  }
+}
+
+/** Hands on the stream only when all of it has arrived in a private file. */
+export async function spooled<Result>(
+  request: StreamRestore,
+  context: EngineContext,
+  use: (bytes: AsyncIterable<Uint8Array>) => Promise<Result>,
+): Promise<Result> {
+  const file = await writeBeside(path.join(context.temporaryDirectory, "spool"), request, context.signal);
+  try {
+    return await use(piecesOf(file));
+  } finally {
+    await fs.rm(file, { force: true });
+  }
+}
+
+async function* piecesOf(file: string): AsyncGenerator<Uint8Array> {
+  for await (const piece of createReadStream(file)) {
+    if (piece instanceof Uint8Array) yield piece;
+  }
+}

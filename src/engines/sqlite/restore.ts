@@ -1,0 +1,193 @@
+import { promises as fs } from "node:fs";
+import * as path from "node:path";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { readFileIfExists, syncDirectory } from "../../platform/files.ts";
+import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "../engine.ts";
+import { existingFile, moveIntoPlace, refuseExisting, writeBeside } from "../file-target.ts";
+import { openDatabase, readHeader, sqliteCode, withOwnDatabase } from "./database.ts";
+import { type Inventory, integrityProblems, readInventory, storedInventory } from "./inventory.ts";
+
+type Check = RestoreOutcome["checks"][number];
+
+/** Never opens a WAL database that nobody has open: that would make files beside it. */
+export async function inspectFile(file: string): Promise<TargetState> {
+  const found = await existingFile(file);
+  const place = `SQLite database ${file}`;
+  if (found === undefined) return { place, exists: false, contents: [], overwrites: [], downtime: false };
+  const contents = [...(await contentsOf(file)), ...(await usersOf(file))];
+  return {
+    place,
+    exists: true,
+    contents,
+    overwrites: [`${file} is replaced by the database of the backup`],
+    downtime: true,
+  };
+}
+
+async function contentsOf(file: string): Promise<readonly string[]> {
+  try {
+    const { sizeBytes, wal } = await readHeader(file, "target", "RESTORE_FAILED");
+    const size = `${sizeBytes} bytes`;
+    const undisturbed = wal ? await exists(`${file}-shm`) : !(await exists(`${file}-journal`));
+    if (!undisturbed) return [`a database of ${size}`];
+    const database = await openDatabase(file, 0);
+    try {
+      const { tables } = readInventory(database);
+      return [
+        `${tables.length} tables with ${tables.reduce((sum, table) => sum + (table.rows ?? 0), 0)} rows, ${size}`,
+      ];
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (isBackupctlError(error, "RESTORE_FAILED")) return [`a file that is no SQLite database`];
+    if (sqliteCode(error) !== undefined) return [`a database that can't be read now (${messageOf(error)})`];
+    throw error;
+  }
+}
+
+/** Signs of a process that has the database open. The lock is tried for, not waited for. */
+async function usersOf(file: string): Promise<readonly string[]> {
+  if (await exists(`${file}-shm`))
+    return ["in use by a process, or left so by one that crashed: stop the application first"];
+  if (await exists(`${file}-journal`))
+    return ["a transaction is under way, or was broken off: stop the application first"];
+  const header = await readHeader(file, "target", "RESTORE_FAILED").catch(() => undefined);
+  if (header === undefined || header.wal) return [];
+  return (await isLocked(file)) ? ["a process is writing to it: stop the application first"] : [];
+}
+
+async function isLocked(file: string): Promise<boolean> {
+  const database = await openDatabase(file, 0);
+  try {
+    if (database.readonly) return false;
+    database.exec("begin exclusive");
+    database.exec("rollback");
+    return false;
+  } catch (error) {
+    if (sqliteCode(error)?.startsWith("SQLITE_BUSY")) return true;
+    if (sqliteCode(error) !== undefined) return false;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
+/** The target is the old database or the new one at every moment, and the new one has passed its checks. */
+export async function restoreDatabase(
+  file: string,
+  request: StreamRestore,
+  context: EngineContext,
+): Promise<RestoreOutcome> {
+  const replaced = await existingFile(file);
+  if (replaced !== undefined) refuseExisting(file, request);
+  context.activity(file);
+  const temporary = await writeBeside(file, request, context.signal);
+  try {
+    const checks = await checkNewDatabase(temporary, request.inventory);
+    const failed = checks.find((check) => !check.passed);
+    if (failed !== undefined) {
+      throw new BackupctlError("RESTORE_FAILED", `${file}: ${failed.name} failed: ${failed.detail}`, {
+        hint: "Nothing was replaced. Try another backup: `backupctl list`.",
+      });
+    }
+    const warnings = replaced === undefined ? await clearLeavings(file) : await settle(file);
+    warnings.push(...(await moveIntoPlace(temporary, file, replaced)));
+    if (replaced !== undefined) warnings.push(`restart whatever had ${file} open: it still sees the old database`);
+    return { place: `SQLite database ${file}`, checks, warnings };
+  } finally {
+    await fs.rm(temporary, { force: true });
+  }
+}
+
+async function checkNewDatabase(file: string, expected: StreamRestore["inventory"]): Promise<readonly Check[]> {
+  try {
+    return await withOwnDatabase(file, (database) => {
+      const problems = integrityProblems(database);
+      const integrity: Check = {
+        name: "integrity",
+        passed: problems.length === 0,
+        detail: problems.length === 0 ? "PRAGMA integrity_check found nothing" : problems.slice(0, 3).join("; "),
+      };
+      if (!integrity.passed || expected === undefined) return [integrity];
+      return [integrity, compareRows(readInventory(database), expected)];
+    });
+  } catch (error) {
+    if (sqliteCode(error) === undefined) throw error;
+    return [{ name: "integrity", passed: false, detail: messageOf(error) }];
+  }
+}
+
+function compareRows(found: Inventory, expected: Readonly<Record<string, unknown>>): Check {
+  const tables = new Map(found.tables.map((table) => [table.name, table.rows]));
+  const wanted = storedInventory.parse(expected).tables;
+  const different = wanted.filter((table) => !tables.has(table.name) || tables.get(table.name) !== table.rows);
+  const rows = wanted.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+  return {
+    name: "rows",
+    passed: different.length === 0,
+    detail:
+      different.length === 0
+        ? `${wanted.length} tables with ${rows} rows, as in the backup`
+        : `${different.map((table) => `${table.name}: ${tables.get(table.name) ?? "missing"} instead of ${table.rows}`).join("; ")}`,
+  };
+}
+
+/**
+ * Takes the journals of the old database away before it is replaced, because SQLite would play an old -wal or -journal into the
+ * new file and ruin it. They may hold the old database's last transactions, so they are not deleted: SQLite itself is made to
+ * merge them. Killed after this and before the rename, the old database is whole.
+ */
+async function settle(file: string): Promise<string[]> {
+  try {
+    const header = await readHeader(file, "target", "RESTORE_FAILED");
+    const database = await openDatabase(file, 0);
+    try {
+      database.pragma("query_only = 0");
+      // Recovers what a crash left, and fails if a process is writing.
+      database.exec("begin exclusive");
+      database.exec("rollback");
+      // Leaving WAL mode merges the -wal and removes it and the -shm; only the last process may do so.
+      if (header.wal) database.pragma("journal_mode = delete");
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (sqliteCode(error)?.startsWith("SQLITE_BUSY")) {
+      throw new BackupctlError("RESTORE_FAILED", `${file} is in use by another process`, {
+        hint: `Stop the application that has it open (\`fuser -v ${file}\` names it), then restore again. Nothing was replaced.`,
+        cause: error,
+      });
+    }
+    // A damaged old database can't be merged; what lies beside it is put aside, not deleted.
+    if (sqliteCode(error) === undefined && !isBackupctlError(error, "RESTORE_FAILED")) throw error;
+  }
+  return clearLeavings(file);
+}
+
+/** Journals without a sound database of their own would be played into the new one. They are renamed, not lost. */
+async function clearLeavings(file: string): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const suffix of ["-wal", "-journal"]) {
+    const journal = `${file}${suffix}`;
+    const left = await readFileIfExists(journal);
+    if (left === undefined) continue;
+    if (left.length === 0) {
+      await fs.rm(journal, { force: true });
+      continue;
+    }
+    const aside = `${journal}.before-restore`;
+    await fs.rename(journal, aside);
+    warnings.push(`${journal} belonged to the replaced database and is now ${aside}`);
+  }
+  await fs.rm(`${file}-shm`, { force: true });
+  await syncDirectory(path.dirname(file));
+  return warnings;
+}
+
+async function exists(file: string): Promise<boolean> {
+  return fs.stat(file).then(
+    () => true,
+    () => false,
+  );
+}
