@@ -15,7 +15,7 @@ export const localKeyAdapter: KeyProviderAdapter<typeof localKeyOptions> = {
  * A key that the operator holds. It has no public parameters, so `open` can't tell whose keys object it reads and always
  * delivers the key: whether it is the right one shows when the wrap opens or does not.
  */
-export function openLocalKey(options: z.output<typeof localKeyOptions>, context: KeyProviderContext): KeyProvider {
+function openLocalKey(options: z.output<typeof localKeyOptions>, context: KeyProviderContext): KeyProvider {
   return {
     provider: "local",
     name: context.name,

@@ -17,7 +17,7 @@ export const passphraseAdapter: KeyProviderAdapter<typeof passphraseOptions> = {
  * A secret derived by scrypt. Each derivation takes a good part of a second and 128 MiB, so each is made once per set of
  * parameters and instance, also when several readers ask at the same time.
  */
-export function openPassphrase(
+function openPassphrase(
   options: z.output<typeof passphraseOptions>,
   context: KeyProviderContext,
 ): KeyProvider & { readonly salt: Buffer } {

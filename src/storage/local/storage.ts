@@ -11,7 +11,7 @@ import type { LocalOptions } from "./options.ts";
 import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
 
 /** What differs between file systems, and what time it is. */
-export interface LocalSurroundings {
+interface LocalSurroundings {
   readonly link?: Link;
   readonly clock?: Clock;
 }
