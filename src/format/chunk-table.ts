@@ -29,9 +29,12 @@ export class ChunkTable {
   #slots = new Uint32Array(2 * 4096);
   #count = 0;
   #file: number | undefined;
+  #load: ((table: ChunkTable) => void) | undefined;
 
-  constructor(temporaryDirectory: string) {
+  /** `load` adds what is known from before, when the first chunk is asked for: most runs of an unchanged tree never ask. */
+  constructor(temporaryDirectory: string, load?: (table: ChunkTable) => void) {
     this.#temporaryDirectory = temporaryDirectory;
+    this.#load = load;
   }
 
   get size(): number {
@@ -40,6 +43,7 @@ export class ChunkTable {
 
   /** The record of the chunk whose hash lies at `at`, or -1. */
   find(hashes: Uint8Array, at: number): number {
+    if (this.#load !== undefined) this.#loadKnown(this.#load);
     const fingerprint = fingerprintOf(hashes, at);
     const mask = this.#slots.length / 2 - 1;
     for (let slot = spread(fingerprint) & mask; ; slot = (slot + 1) & mask) {
@@ -63,14 +67,14 @@ export class ChunkTable {
   }
 
   place(record: number, location: ChunkLocation): void {
-    const bytes = this.#load(record);
+    const bytes = this.#record(record);
     writeLocation(bytes, location);
     if (record >= SEGMENTS_IN_MEMORY * SEGMENT_RECORDS) this.#store(record, bytes);
   }
 
   /** The chunk as it stands in an index line: `["<sha256>",length,object,pack,offset,stored,offset in block]`. */
   tuple(record: number): string {
-    const bytes = this.#load(record);
+    const bytes = this.#record(record);
     const n = (i: number): number => bytes.readUInt32LE(HASH_BYTES + i * 4);
     if (n(4) === 0) throw new Error(`chunk ${record} has no place yet`);
     return `["${bytes.toString("hex", 0, HASH_BYTES)}",${n(0)},${n(1)},${n(2)},${n(3)},${n(4)},${n(5)}]`;
@@ -81,11 +85,16 @@ export class ChunkTable {
     this.#file = undefined;
   }
 
-  #holds(record: number, hashes: Uint8Array, at: number): boolean {
-    return this.#load(record).compare(hashes, at, at + HASH_BYTES, 0, HASH_BYTES) === 0;
+  #loadKnown(load: (table: ChunkTable) => void): void {
+    this.#load = undefined;
+    load(this);
   }
 
-  #load(record: number): Buffer {
+  #holds(record: number, hashes: Uint8Array, at: number): boolean {
+    return this.#record(record).compare(hashes, at, at + HASH_BYTES, 0, HASH_BYTES) === 0;
+  }
+
+  #record(record: number): Buffer {
     const segment = Math.floor(record / SEGMENT_RECORDS);
     const offset = (record % SEGMENT_RECORDS) * RECORD_BYTES;
     if (segment < SEGMENTS_IN_MEMORY) {

@@ -2,8 +2,8 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { DamageError } from "./block.ts";
 
 const READ_BYTES = 1024 * 1024;
-/** 512 tuples of at most 130 characters and a name of 4096 bytes, base64, fit many times. */
-const MAX_LINE_BYTES = 1024 * 1024;
+/** The longest line is the inventory of a database with very many tables. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 /** Lines of a local file, without their line feeds. Each buffer stays valid until the second next call of `next`. */
 export class LineReader {

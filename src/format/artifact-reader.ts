@@ -1,0 +1,85 @@
+import type { BackupId, StoredArtifact } from "../domain/backup.ts";
+import { packName, parseArtifactName } from "../domain/object-names.ts";
+import { BLOCK_HEADER_BYTES, DamageError, decodeBlockHeader, decodePackHeader, PACK_HEADER_BYTES } from "./block.ts";
+import { type PackSource, sealOf, StoredDamage } from "./block-reader.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+
+/** One block of a pack as it was stored, opened. */
+export interface WholeBlock {
+  readonly pack: number;
+  readonly offset: number;
+  readonly raw: Uint8Array;
+}
+
+/**
+ * Reads an artifact pack by pack, block by block, as it lies in its backup's own directory: what the root is read with, and
+ * what a full verification does. @throws StoredDamage for anything that is not as written, the missing end included.
+ */
+export async function* readArtifact(
+  origin: BackupId,
+  artifact: StoredArtifact,
+  encrypted: boolean,
+  source: PackSource,
+  pool: WorkerPool,
+): AsyncGenerator<WholeBlock> {
+  let ended = artifact.packs.length === 0;
+  for (const [pack, size] of artifact.packs.entries()) {
+    const name = packName(artifact.name, pack);
+    const damage = (message: string, cause?: unknown): StoredDamage =>
+      new StoredDamage(origin, name, `${name}: ${message}`, cause);
+    if (ended) throw damage("lies behind the artifact's last block");
+    const bytes = await source.get(origin, name, 0, size + 1);
+    if (bytes === undefined) throw damage("is missing");
+    if (bytes.length !== size) throw damage(`has ${bytes.length > size ? "more than " : ""}${Math.min(bytes.length, size)} bytes instead of ${size}`);
+    const object = describe(origin, artifact, encrypted);
+    try {
+      checkHeader(bytes, pack, object);
+      const seal = sealOf(object, pack, encrypted ? await source.dataKey(origin) : undefined);
+      for (let offset = PACK_HEADER_BYTES; offset < bytes.length; ) {
+        if (ended) throw new DamageError("bytes follow the last block");
+        const end = offset + BLOCK_HEADER_BYTES + decodeBlockHeader(bytes.subarray(offset)).storedLength;
+        if (end > bytes.length) throw new DamageError("the last block is cut");
+        const block = bytes.subarray(offset, end);
+        const { compression } = object;
+        const none = { spans: new Uint32Array(), hashes: new Uint8Array() };
+        const opened = await pool.run({ kind: "open-block", block, offset, seal, compression, ...none });
+        yield { pack, offset, raw: opened.raw };
+        ended = opened.last;
+        offset = end;
+      }
+    } catch (error) {
+      throw error instanceof DamageError ? damage(error.message, error) : error;
+    }
+  }
+  if (!ended) throw new StoredDamage(origin, artifact.name, `${artifact.name} is truncated: its last block is missing`);
+}
+
+/** The whole artifact in memory: for roots. */
+export async function readWholeArtifact(
+  origin: BackupId,
+  artifact: StoredArtifact,
+  encrypted: boolean,
+  source: PackSource,
+  pool: WorkerPool,
+): Promise<Buffer> {
+  const blocks: Uint8Array[] = [];
+  for await (const { raw } of readArtifact(origin, artifact, encrypted, source, pool)) blocks.push(raw);
+  return Buffer.concat(blocks);
+}
+
+function describe(origin: BackupId, artifact: StoredArtifact, encrypted: boolean) {
+  const parsed = parseArtifactName(artifact.name);
+  if (parsed === undefined) throw new DamageError(`${artifact.name} is not an artifact's name`);
+  const cipher: 0 | 1 = encrypted ? 1 : 0;
+  return { origin, artifact_id: artifact.artifact_id, compression: parsed.compression, cipher };
+}
+
+/** The header must say what the authenticated metadata says; it decides nothing. */
+function checkHeader(bytes: Buffer, pack: number, object: ReturnType<typeof describe>): void {
+  const header = decodePackHeader(bytes);
+  const sameId = Buffer.from(header.artifactId).toString("hex") === object.artifact_id;
+  if (!sameId) throw new DamageError("belongs to another artifact");
+  if (header.packNumber !== pack) throw new DamageError(`is pack ${header.packNumber} of its artifact`);
+  if (header.encrypted !== (object.cipher === 1)) throw new DamageError("its cipher is not what the metadata says");
+  if (header.compression !== object.compression) throw new DamageError("its compression is not what the metadata says");
+}

@@ -1,0 +1,155 @@
+import type { BackupId, CompressionAlgorithm } from "../domain/backup.ts";
+import { packName } from "../domain/object-names.ts";
+import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
+import { artifactKey, idBytes } from "./data-key.ts";
+import type { ChunkRef, ObjectEntry } from "./root.ts";
+import { HASH_BYTES } from "./workers/hashing.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+
+/** Where stored bytes come from: one good copy, or several tried in turn. */
+export interface PackSource {
+  /** `length` bytes at `offset` of an object in the directory of a backup; fewer, or `undefined`, where they are not there. */
+  get(origin: BackupId, objectName: string, offset: number, length: number): Promise<Buffer | undefined>;
+  /** The data key of that backup; `undefined` if it is not encrypted. */
+  dataKey(origin: BackupId): Promise<Buffer | undefined>;
+}
+
+/** Two ranges of a pack this close are fetched as one. */
+const GAP_BYTES = 128 * 1024;
+const MAX_RANGE_BYTES = 8 * 1024 * 1024;
+
+/** Chunks wanted of one block. */
+export interface WantedBlock {
+  readonly object: ObjectEntry;
+  readonly pack: number;
+  readonly offset: number;
+  /** Behind the header, tag included. */
+  readonly stored: number;
+  readonly chunks: ChunkRef[];
+}
+
+/** Damaged or missing stored bytes, with the object that they should be in. */
+export class StoredDamage extends Error {
+  override readonly name = "StoredDamage";
+  readonly origin: BackupId;
+  readonly objectName: string;
+
+  constructor(origin: BackupId, objectName: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.origin = origin;
+    this.objectName = objectName;
+  }
+}
+
+/** Fetches and opens blocks; every wanted chunk of them is checked against its SHA-256. */
+export class BlockReader {
+  readonly #source: PackSource;
+  readonly #pool: WorkerPool;
+
+  constructor(source: PackSource, pool: WorkerPool) {
+    this.#source = source;
+    this.#pool = pool;
+  }
+
+  /** Raw bytes of each block, in the order asked for. Neighbours in a pack are fetched in one range. */
+  read(blocks: readonly WantedBlock[]): readonly Promise<Uint8Array>[] {
+    const results: Promise<Uint8Array>[] = new Array(blocks.length);
+    for (const group of neighbours(blocks)) {
+      const fetched = this.#fetch(group.map(({ block }) => block));
+      for (const { block, index } of group) {
+        const opened = fetched.then((range) => this.#open(block, range));
+        opened.catch(() => undefined);
+        results[index] = opened;
+      }
+    }
+    return results;
+  }
+
+  async #fetch(blocks: readonly WantedBlock[]): Promise<{ readonly start: number; readonly bytes: Buffer }> {
+    const [first] = blocks;
+    const last = blocks.at(-1);
+    if (first === undefined || last === undefined) throw new RangeError("no block to fetch");
+    const start = first.offset;
+    const length = last.offset + BLOCK_HEADER_BYTES + last.stored - start;
+    const name = packName(first.object.name, first.pack);
+    const bytes = await this.#source.get(first.object.origin, name, start, length);
+    if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
+    return { start, bytes };
+  }
+
+  async #open(block: WantedBlock, range: { readonly start: number; readonly bytes: Buffer }): Promise<Uint8Array> {
+    const { object, pack, offset, stored, chunks } = block;
+    const name = packName(object.name, pack);
+    const from = offset - range.start;
+    const bytes = range.bytes.subarray(from, from + BLOCK_HEADER_BYTES + stored);
+    if (bytes.length < BLOCK_HEADER_BYTES + stored) {
+      throw new StoredDamage(object.origin, name, `${name} is cut: the block at ${offset} is not whole`);
+    }
+    const spans = new Uint32Array(chunks.length * 2);
+    const hashes = new Uint8Array(chunks.length * HASH_BYTES);
+    for (const [i, chunk] of chunks.entries()) {
+      spans[i * 2] = chunk.offsetInBlock;
+      spans[i * 2 + 1] = chunk.length;
+      hashes.set(Buffer.from(chunk.sha256, "hex"), i * HASH_BYTES);
+    }
+    const seal = await this.#seal(object, pack);
+    try {
+      const compression = object.compression;
+      const opened = await this.#pool.run({ kind: "open-block", block: bytes, offset, seal, compression, spans, hashes });
+      return opened.raw;
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      throw new StoredDamage(object.origin, name, `${name}, block at ${offset}: ${error.message}`, error);
+    }
+  }
+
+  async #seal(object: ObjectEntry, pack: number): Promise<PackSeal> {
+    return sealOf(object, pack, object.cipher === 1 ? await this.#source.dataKey(object.origin) : undefined);
+  }
+}
+
+/** Rebuilt from the authenticated root, never from the pack's own header. */
+export function sealOf(
+  object: { readonly origin: BackupId; readonly artifact_id: string; readonly compression: CompressionAlgorithm; readonly cipher: 0 | 1 },
+  packNumber: number,
+  dataKey: Buffer | undefined,
+): PackSeal {
+  const artifactId = Buffer.from(object.artifact_id, "hex");
+  const encrypted = object.cipher === 1;
+  if (encrypted && dataKey === undefined) throw new DamageError("the root says encrypted, its backup says not");
+  const header = encodePackHeader({ compression: object.compression, encrypted, packNumber, artifactId });
+  return {
+    header: Uint8Array.from(header),
+    backupId: Uint8Array.from(idBytes(object.origin)),
+    packNumber,
+    key: encrypted && dataKey !== undefined ? Uint8Array.from(artifactKey(dataKey, artifactId, object.origin)) : undefined,
+  };
+}
+
+interface Indexed {
+  readonly block: WantedBlock;
+  readonly index: number;
+}
+
+function neighbours(blocks: readonly WantedBlock[]): readonly (readonly Indexed[])[] {
+  const sorted = blocks.map((block, index) => ({ block, index })).sort((a, b) => compareBlocks(a.block, b.block));
+  const groups: Indexed[][] = [];
+  for (const next of sorted) {
+    const group = groups.at(-1);
+    const first = group?.[0]?.block;
+    const last = group?.at(-1)?.block;
+    if (group !== undefined && first !== undefined && last !== undefined && continues(first, last, next.block)) group.push(next);
+    else groups.push([next]);
+  }
+  return groups;
+}
+
+function compareBlocks(a: WantedBlock, b: WantedBlock): number {
+  return a.object.n - b.object.n || a.pack - b.pack || a.offset - b.offset;
+}
+
+function continues(first: WantedBlock, last: WantedBlock, next: WantedBlock): boolean {
+  if (next.object.n !== last.object.n || next.pack !== last.pack) return false;
+  const end = last.offset + BLOCK_HEADER_BYTES + last.stored;
+  return next.offset - end <= GAP_BYTES && next.offset + next.stored - first.offset <= MAX_RANGE_BYTES;
+}

@@ -1,0 +1,122 @@
+import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
+import { DamageError } from "./block.ts";
+import type { ChunkRef, ObjectEntry } from "./root.ts";
+import { sha256 } from "./workers/hashing.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+
+/** Raw bytes of chunks read ahead; two such groups are in memory at once. */
+const GROUP_BYTES = 16 * 1024 * 1024;
+/** Blocks kept because a later chunk may lie in them too. */
+const KEPT_BLOCKS = 16;
+
+/** A wanted chunk, and whatever the caller wants to know again when its bytes are there. */
+export interface Wanted<T> {
+  readonly chunk: ChunkRef;
+  readonly what: T;
+}
+
+export interface ReadChunk<T> extends Wanted<T> {
+  readonly bytes: Uint8Array;
+}
+
+interface KeptBlock {
+  readonly raw: Promise<Uint8Array>;
+  readonly checked: Set<number>;
+}
+
+/** Reads chunks in the order asked for, each checked against its SHA-256, and fetches ahead. */
+export class ChunkReader {
+  readonly #blocks: BlockReader;
+  readonly #objects: readonly ObjectEntry[];
+  readonly #kept = new Map<string, KeptBlock>();
+
+  constructor(source: PackSource, pool: WorkerPool, objects: readonly ObjectEntry[]) {
+    this.#blocks = new BlockReader(source, pool);
+    this.#objects = objects;
+  }
+
+  /** @throws StoredDamage where the stored bytes are missing or wrong. */
+  async *read<T>(wanted: Iterable<Wanted<T>>): AsyncGenerator<ReadChunk<T>> {
+    let ahead: Group<T> | undefined;
+    for (const group of grouped(wanted)) {
+      const next = this.#start(group);
+      if (ahead !== undefined) yield* this.#deliver(ahead);
+      ahead = next;
+    }
+    if (ahead !== undefined) yield* this.#deliver(ahead);
+  }
+
+  #start<T>(wanted: readonly Wanted<T>[]): Group<T> {
+    const blocks = new Map<string, KeptBlock>();
+    const missing = new Map<string, WantedBlock>();
+    for (const { chunk } of wanted) {
+      const key = keyOf(chunk);
+      const kept = this.#kept.get(key);
+      if (kept !== undefined) blocks.set(key, kept);
+      else if (missing.has(key)) missing.get(key)?.chunks.push(chunk);
+      else missing.set(key, this.#wantedBlock(chunk));
+    }
+    const opened = this.#blocks.read([...missing.values()]);
+    for (const [i, [key, block]] of [...missing].entries()) {
+      const raw = opened[i];
+      if (raw === undefined) throw new Error("a block was not read");
+      blocks.set(key, { raw, checked: new Set(block.chunks.map(({ offsetInBlock }) => offsetInBlock)) });
+    }
+    this.#keep(blocks);
+    return { wanted, blocks };
+  }
+
+  async *#deliver<T>({ wanted, blocks }: Group<T>): AsyncGenerator<ReadChunk<T>> {
+    for (const { chunk, what } of wanted) {
+      const block = blocks.get(keyOf(chunk));
+      if (block === undefined) throw new Error("a block was not asked for");
+      const raw = await block.raw;
+      const bytes = raw.subarray(chunk.offsetInBlock, chunk.offsetInBlock + chunk.length);
+      if (!block.checked.has(chunk.offsetInBlock)) {
+        if (sha256(bytes).toString("hex") !== chunk.sha256) throw new DamageError("a chunk does not match its SHA-256");
+      }
+      yield { chunk, what, bytes };
+    }
+  }
+
+  #wantedBlock(chunk: ChunkRef): WantedBlock {
+    const object = this.#objects[chunk.object];
+    if (object === undefined) throw new DamageError(`chunk names object ${chunk.object}, which the root does not list`);
+    return { object, pack: chunk.pack, offset: chunk.blockOffset, stored: chunk.blockStored, chunks: [chunk] };
+  }
+
+  #keep(blocks: ReadonlyMap<string, KeptBlock>): void {
+    for (const [key, block] of blocks) {
+      this.#kept.delete(key);
+      this.#kept.set(key, block);
+    }
+    for (const key of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT_BLOCKS) return;
+      this.#kept.delete(key);
+    }
+  }
+}
+
+interface Group<T> {
+  readonly wanted: readonly Wanted<T>[];
+  readonly blocks: ReadonlyMap<string, KeptBlock>;
+}
+
+function keyOf(chunk: ChunkRef): string {
+  return `${chunk.object}/${chunk.pack}/${chunk.blockOffset}`;
+}
+
+function* grouped<T>(wanted: Iterable<Wanted<T>>): Generator<readonly Wanted<T>[]> {
+  let group: Wanted<T>[] = [];
+  let bytes = 0;
+  for (const next of wanted) {
+    group.push(next);
+    bytes += next.chunk.length;
+    if (bytes >= GROUP_BYTES) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+  }
+  if (group.length > 0) yield group;
+}

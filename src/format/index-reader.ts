@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import type { ExtendedAttributes, NodeType, StreamEntry } from "../domain/artifact.ts";
+import type { BackupId, StoredArtifact } from "../domain/backup.ts";
+import { readWholeArtifact } from "./artifact-reader.ts";
+import { DamageError } from "./block.ts";
+import { type PackSource, StoredDamage } from "./block-reader.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+import { LineReader } from "./line-reader.ts";
+import { LineWriter } from "./line-writer.ts";
+import { arrayOf, type ChunkRef, chunksOf, countOf, parseObject, parseRoot, recordOf, type Root, textOf } from "./root.ts";
+import { compareNames, isNodeType } from "./tree-line.ts";
+import type { WorkerPool } from "./workers/pool.ts";
+
+/** Reads and checks a source's root. @throws StoredDamage */
+export async function readRoot(
+  origin: BackupId,
+  source: { readonly name: string; readonly kind: string; readonly root: StoredArtifact },
+  encrypted: boolean,
+  packs: PackSource,
+  pool: WorkerPool,
+): Promise<{ readonly root: Root; readonly bytes: Buffer }> {
+  const bytes = await readWholeArtifact(origin, source.root, encrypted, packs, pool);
+  try {
+    const root = parseRoot(bytes);
+    if (root.backupId !== origin || root.source !== source.name || root.kind !== source.kind) {
+      throw new DamageError("the root is another source's");
+    }
+    return { root, bytes };
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    throw new StoredDamage(origin, source.root.name, `${source.root.name}: ${error.message}`, error);
+  }
+}
+
+/** Fetches the index that a root describes into a local file, checked as a whole. @throws StoredDamage */
+export async function fetchIndex(root: Root, file: string, packs: PackSource, pool: WorkerPool): Promise<void> {
+  const reader = new ChunkReader(packs, pool, root.objects);
+  const writer = new LineWriter(file);
+  const hash = createHash("sha256");
+  let size = 0;
+  try {
+    for await (const { bytes } of reader.read(root.chunks.map((chunk) => ({ chunk, what: undefined })))) {
+      writer.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+      hash.update(bytes);
+      size += bytes.length;
+    }
+  } finally {
+    writer.close();
+  }
+  if (size !== root.indexSize || hash.digest("hex") !== root.indexSha256) {
+    const name = `${root.source}.${root.kind}.index`;
+    throw new StoredDamage(root.backupId, name, `${name} is not the index that its root describes`);
+  }
+}
+
+/** An entry of a file tree, as its lines say. */
+export interface TreeEntry {
+  readonly name: Buffer;
+  readonly type: NodeType;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  readonly mtimeNs: bigint;
+  readonly link: Buffer | undefined;
+  readonly hardLink: string | undefined;
+  readonly changed: boolean;
+  readonly attributes: ExtendedAttributes | undefined;
+  readonly holes: readonly (readonly [number, number])[];
+  readonly chunks: readonly ChunkRef[];
+}
+
+export interface StreamIndex {
+  readonly chunks: readonly ChunkRef[];
+  readonly entries: readonly StreamEntry[];
+  readonly inventory: Readonly<Record<string, unknown>> | undefined;
+  readonly size: number;
+}
+
+/** Entries of a tree's index file, in order. @throws DamageError for a line that is out of order, twice there, or cut. */
+export function* readTreeIndex(file: string): Generator<TreeEntry> {
+  const lines = new LineReader(file);
+  try {
+    let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
+    let last: Buffer | undefined;
+    for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      const fields = parseObject(line.toString("utf8"));
+      if (fields.more !== undefined) {
+        if (open === undefined) throw new DamageError("the index goes on with an entry that it never began");
+        open.chunks.push(...chunksOf(fields));
+        continue;
+      }
+      if (open !== undefined) yield finished(open);
+      if (fields.end === true) {
+        if (lines.next() !== undefined) throw new DamageError("lines follow the index's last line");
+        return;
+      }
+      const entry = parseTreeEntry(fields);
+      if (last !== undefined && compareNames(last, entry.name) >= 0) throw new DamageError("the index is out of order");
+      last = entry.name;
+      open = { entry, chunks: [...entry.chunks] };
+    }
+    throw new DamageError("the index is cut: its last line is missing");
+  } finally {
+    lines.close();
+  }
+}
+
+function finished({ entry, chunks }: { readonly entry: TreeEntry; readonly chunks: readonly ChunkRef[] }): TreeEntry {
+  const held = chunks.reduce((sum, { length }) => sum + length, 0);
+  const empty = entry.holes.reduce((sum, [, length]) => sum + length, 0);
+  if (held + empty !== entry.size) throw new DamageError("an entry's chunks do not make up its size");
+  return { ...entry, chunks };
+}
+
+function parseTreeEntry(fields: Readonly<Record<string, unknown>>): TreeEntry {
+  const type = textOf(fields.type);
+  if (!isNodeType(type)) throw new DamageError(`unknown type of entry ${type}`);
+  return {
+    name: bytesOf(fields.name, fields.name_b64),
+    type,
+    size: countOf(fields.size),
+    mode: countOf(fields.mode),
+    uid: countOf(fields.uid),
+    gid: countOf(fields.gid),
+    user: optionalText(fields.user),
+    group: optionalText(fields.group),
+    mtimeNs: nanosecondsOf(fields.mtime),
+    link: fields.link === undefined && fields.link_b64 === undefined ? undefined : bytesOf(fields.link, fields.link_b64),
+    hardLink: optionalText(fields.hard_link),
+    changed: fields.changed === true,
+    attributes: fields.xattrs === undefined ? undefined : attributesOf(fields.xattrs),
+    holes: fields.holes === undefined ? [] : arrayOf(fields.holes).map(holeOf),
+    chunks: chunksOf(fields),
+  };
+}
+
+/** The index of a stream artifact. @throws DamageError */
+export function readStreamIndex(file: string): StreamIndex {
+  const lines = new LineReader(file);
+  const chunks: ChunkRef[] = [];
+  const entries: StreamEntry[] = [];
+  let inventory: Readonly<Record<string, unknown>> | undefined;
+  try {
+    for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      const fields = parseObject(line.toString("utf8"));
+      if (fields.end === true) {
+        const size = countOf(fields.bytes);
+        const held = chunks.reduce((sum, { length }) => sum + length, 0);
+        if (held !== size || fields.chunks !== chunks.length || fields.entries !== entries.length) {
+          throw new DamageError("the index does not hold what its last line says");
+        }
+        return { chunks, entries, inventory, size };
+      }
+      if (fields.chunks !== undefined) chunks.push(...chunksOf(fields));
+      else if (fields.inventory !== undefined) inventory = recordOf(fields.inventory);
+      else entries.push(parseStreamEntry(fields));
+    }
+  } finally {
+    lines.close();
+  }
+  throw new DamageError("the index is cut: its last line is missing");
+}
+
+function parseStreamEntry(fields: Readonly<Record<string, unknown>>): StreamEntry {
+  return {
+    ...fields,
+    name: textOf(fields.name),
+    type: textOf(fields.type),
+    offset: countOf(fields.offset),
+    size: countOf(fields.size),
+  };
+}
+
+function bytesOf(text: unknown, base64: unknown): Buffer {
+  return base64 === undefined ? Buffer.from(textOf(text), "utf8") : Buffer.from(textOf(base64), "base64");
+}
+
+function optionalText(value: unknown): string | undefined {
+  return value === undefined ? undefined : textOf(value);
+}
+
+function nanosecondsOf(value: unknown): bigint {
+  const text = textOf(value);
+  if (!/^-?\d{1,30}$/.test(text)) throw new DamageError("a time is not a number of nanoseconds");
+  return BigInt(text);
+}
+
+function attributesOf(value: unknown): ExtendedAttributes {
+  return Object.fromEntries(Object.entries(recordOf(value)).map(([name, text]) => [name, textOf(text)]));
+}
+
+function holeOf(value: unknown): readonly [number, number] {
+  const [offset, length, ...more] = arrayOf(value);
+  if (more.length > 0) throw new DamageError("a hole has more than offset and length");
+  return [countOf(offset), countOf(length)];
+}
