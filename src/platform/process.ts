@@ -37,7 +37,9 @@ export async function runTool(run: ToolRun & { readonly input?: AsyncIterable<Ui
     encoding: "buffer",
     stdout: "pipe",
     stderr: tail.target,
-    ...(run.input === undefined ? { stdin: "ignore" as const } : { input: Readable.from(run.input, { objectMode: false }) }),
+    ...(run.input === undefined
+      ? { stdin: "ignore" as const }
+      : { input: Readable.from(run.input, { objectMode: false }) }),
     maxBuffer: 64 * 1024 * 1024,
   });
   const result = await child;
@@ -145,10 +147,14 @@ function lastLines(stderr: string): string {
 /** Keeps the end of what a tool says on stderr, however much it says. */
 function stderrTail(): { target: (chunk: unknown) => Generator<never>; text: () => string } {
   let kept = "";
+  // execa hands a binary tool's stderr over in pieces of bytes, a text tool's line by line
+  const decoder = new TextDecoder();
+  const textOf = (chunk: unknown) =>
+    chunk instanceof Uint8Array ? decoder.decode(chunk, { stream: true }) : `${String(chunk)}\n`;
   return {
     // biome-ignore lint/correctness/useYield: execa takes generators as output transforms; this one only listens
     *target(chunk: unknown) {
-      kept = `${kept}${String(chunk)}\n`.slice(-STDERR_TAIL_BYTES);
+      kept = (kept + textOf(chunk)).slice(-STDERR_TAIL_BYTES);
     },
     text: () => kept,
   };
