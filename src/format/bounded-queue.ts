@@ -56,15 +56,15 @@ export class BoundedQueue<T> {
   }
 }
 
-/** Runs loops that feed each other through queues: the first failure ends all of them, and is the one that is thrown. */
+/**
+ * Runs loops that feed each other through queues. The first failure is thrown at once and fails the queues, so that the other
+ * loops end at their next turn; one that waits for something else that will never come must not keep the error back.
+ */
 export async function runLoops(loops: readonly Promise<void>[], queues: readonly { fail(error: unknown): void }[]): Promise<void> {
-  let first: { readonly error: unknown } | undefined;
-  const guarded = loops.map((loop) =>
-    loop.catch((error: unknown) => {
-      first ??= { error };
-      for (const queue of queues) queue.fail(error);
-    }),
-  );
-  await Promise.all(guarded);
-  if (first !== undefined) throw (first as { readonly error: unknown }).error;
+  try {
+    await Promise.all(loops);
+  } catch (error) {
+    for (const queue of queues) queue.fail(error);
+    throw error;
+  }
 }

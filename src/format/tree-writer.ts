@@ -62,6 +62,7 @@ class TreeRun {
   readonly #lines: IndexLines;
   readonly #buffers = new SharedBuffers(BATCH_BUDGET_BYTES);
   readonly #large: LargeFileReader;
+  readonly #decided: Item[] = [];
   #batch: SmallFileBatch | undefined;
 
   constructor(options: TreeWriterOptions) {
@@ -76,30 +77,31 @@ class TreeRun {
 
   async #decide(nodes: AsyncIterable<readonly TreeNode[]>): Promise<void> {
     for await (const group of nodes) {
-      const items: Item[] = [];
-      for (const node of group) items.push(await this.#decideOne(node));
-      // The reader of the queue waits for this batch: it must be under way before we wait for room in the queue.
-      await this.#sendBatch();
-      await this.#items.push(items);
+      for (const node of group) {
+        if (this.#batch?.fits(node) === false) await this.#sendDecided();
+        this.#decided.push(this.#decideOne(node));
+      }
+      await this.#sendDecided();
     }
     this.#items.close();
   }
 
-  async #decideOne(node: TreeNode): Promise<Item> {
+  #decideOne(node: TreeNode): Item {
     const lines = this.#options.parent?.find(node.name);
     if (lines?.[0] !== undefined && isUnchanged(lines[0], Buffer.from(statPart(node), "utf8"))) {
       return { kind: "unchanged", node, lines };
     }
     if (node.type !== "file" || node.size === 0) return { kind: "plain", node };
     if (node.size > SMALL_FILE_BYTES) return { kind: "large", node };
-    if (this.#batch?.fits(node) === false) await this.#sendBatch();
     this.#batch ??= new SmallFileBatch();
     return { kind: "small", node, batch: this.#batch, place: this.#batch.add(node) };
   }
 
-  async #sendBatch(): Promise<void> {
+  /** Hands over what is decided, and only then waits for memory to read into: the taker gives it back, in order. */
+  async #sendDecided(): Promise<void> {
     const batch = this.#batch;
     this.#batch = undefined;
+    await this.#items.push(this.#decided.splice(0));
     if (batch !== undefined) batch.send(await this.#buffers.acquire(SmallFileBatch.BYTES), this.#options.pool);
   }
 

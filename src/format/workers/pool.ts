@@ -46,7 +46,12 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.#fail(new Error("the worker pool was closed"));
-    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+    await Promise.all(
+      this.#members.map(({ worker }) => {
+        worker.ref();
+        return worker.terminate();
+      }),
+    );
   }
 
   #start(): Member {

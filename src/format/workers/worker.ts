@@ -44,8 +44,8 @@ function perform(task: Task): Performed {
 function compressRanges({ ranges, compression }: CompressTask): Performed {
   const raw = gather(ranges);
   const packed = compress(raw, compression);
-  // A range of shared memory may be reused once this task is done: what is stored uncompressed is copied out.
-  const payload = packed ?? Uint8Array.prototype.slice.call(raw);
+  // Copied out to its exact size: shared memory is reused, and zlib gives a small view of a large buffer.
+  const payload = Uint8Array.prototype.slice.call(packed ?? raw);
   const result: CompressResult = { payload, rawLength: raw.length, compressed: packed !== undefined };
   return { result, transfer: owned(payload) };
 }
