@@ -1,0 +1,103 @@
+import type { BackupMetadata, BackupNotes } from "../../domain/backup.ts";
+import type { CopyRecord, NewRun } from "../catalog.ts";
+import type { Connection } from "./connection.ts";
+import { millisecondsOf } from "./filter.ts";
+
+/** The statements that write a backup's rows; each is called inside a transaction. */
+
+export function insertRun(connection: Connection, run: NewRun): void {
+  connection.run(
+    `INSERT INTO backups (id, type, mode, category, status, timestamp, started_ms, host, created_by, storage_path, parent_id,
+       tags, description, pid, trusted, notes)
+     VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '{}')`,
+    run.id,
+    run.type,
+    run.mode,
+    run.category,
+    run.timestamp,
+    millisecondsOf(run.timestamp),
+    run.host,
+    run.createdBy,
+    run.storagePath,
+    run.parentId ?? null,
+    JSON.stringify(run.tags),
+    run.description ?? null,
+    run.pid,
+  );
+}
+
+/** Everything that metadata says, in place of what the row said; notes stay unless given. */
+export function upsertCommitted(
+  connection: Connection,
+  metadata: BackupMetadata,
+  known: { readonly trusted: boolean; readonly notes?: BackupNotes },
+): void {
+  connection.run(
+    `INSERT INTO backups (id, type, mode, category, status, timestamp, started_ms, completed_at, completed_ms, host,
+       created_by, storage_path, parent_id, tags, description, trusted, notes, size, duration_seconds)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?)
+     ON CONFLICT (id) DO UPDATE SET type = excluded.type, mode = excluded.mode, category = excluded.category,
+       status = excluded.status, timestamp = excluded.timestamp, started_ms = excluded.started_ms,
+       completed_at = excluded.completed_at, completed_ms = excluded.completed_ms, host = excluded.host,
+       created_by = excluded.created_by, storage_path = excluded.storage_path, parent_id = excluded.parent_id,
+       tags = excluded.tags, description = excluded.description, trusted = excluded.trusted, size = excluded.size,
+       duration_seconds = excluded.duration_seconds, pid = NULL, error_code = NULL, error_message = NULL`,
+    metadata.id,
+    metadata.type,
+    metadata.mode,
+    metadata.category,
+    metadata.status,
+    metadata.timestamp,
+    millisecondsOf(metadata.timestamp),
+    metadata.completed_at,
+    millisecondsOf(metadata.completed_at),
+    metadata.host,
+    metadata.created_by,
+    metadata.storage_path,
+    metadata.parent_id,
+    JSON.stringify(metadata.tags),
+    metadata.description,
+    known.trusted ? 1 : 0,
+    metadata.size,
+    metadata.duration_seconds,
+  );
+  if (known.notes !== undefined) {
+    connection.run("UPDATE backups SET notes = ? WHERE id = ?", JSON.stringify(known.notes), metadata.id);
+  }
+  connection.run(
+    "INSERT OR REPLACE INTO metadata (backup_id, content) VALUES (?, ?)",
+    metadata.id,
+    JSON.stringify(metadata),
+  );
+  replaceArtifacts(connection, metadata);
+}
+
+function replaceArtifacts(connection: Connection, metadata: BackupMetadata): void {
+  connection.run("DELETE FROM artifacts WHERE backup_id = ?", metadata.id);
+  for (const source of metadata.sources) {
+    connection.run(
+      `INSERT INTO artifacts (backup_id, source, engine, kind, component, category, status, size, new_size, stored_size)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      metadata.id,
+      source.name,
+      source.engine,
+      source.kind,
+      source.component,
+      source.category ?? null,
+      source.status,
+      source.size,
+      source.new_size,
+      source.stored_size,
+    );
+  }
+}
+
+export function upsertCopy(connection: Connection, copy: CopyRecord): void {
+  connection.run(
+    "INSERT OR REPLACE INTO copies (backup_id, storage, state, at) VALUES (?, ?, ?, ?)",
+    copy.backupId,
+    copy.storage,
+    copy.state,
+    copy.at,
+  );
+}

@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { type BackupMetadata, type BackupNotes, STATUSES } from "../../domain/backup.ts";
+import { backupIdSchema, describeIssues, metadataSchema, notesSchema } from "../../domain/metadata-schema.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { CatalogBackup, CatalogEvent, CopyRecord, IndexCacheRecord } from "../catalog.ts";
+
+/** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
+
+const backupRowSchema = z.object({
+  id: backupIdSchema,
+  type: z.string(),
+  mode: z.string(),
+  category: z.string(),
+  status: z.enum(STATUSES),
+  timestamp: z.string(),
+  completed_at: z.string().nullable(),
+  host: z.string(),
+  created_by: z.string(),
+  storage_path: z.string(),
+  parent_id: backupIdSchema.nullable(),
+  tags: z.string(),
+  description: z.string().nullable(),
+  pid: z.number().nullable(),
+  error_code: z.string().nullable(),
+  error_message: z.string().nullable(),
+  trusted: z.number(),
+  notes: z.string(),
+  content: z.string().nullable(),
+});
+
+const tagsSchema = z.array(z.string());
+
+const copyRowSchema = z.object({
+  backup_id: backupIdSchema,
+  storage: z.string(),
+  state: z.enum(["complete", "pending", "damaged", "missing"]),
+  at: z.string(),
+});
+
+const eventRowSchema = z.object({
+  at: z.string(),
+  action: z.string(),
+  user: z.string(),
+  backup_id: backupIdSchema.nullable(),
+  status: z.string(),
+  detail: z.string(),
+});
+
+const detailSchema = z.record(z.string(), z.unknown());
+
+const indexCacheRowSchema = z.object({
+  backup_id: backupIdSchema,
+  source: z.string(),
+  root_sha256: z.string(),
+  index_sha256: z.string(),
+});
+
+/**
+ * The metadata of 10,000 backups takes longer to check than to read, and most readers look at few of them: `metadata` is
+ * parsed when it is first asked for.
+ */
+export function backupOf(row: unknown, copies: readonly CopyRecord[]): CatalogBackup {
+  const backup = parse(backupRowSchema, row, "backups");
+  const notes = notesOf(backup.notes);
+  let parsed: BackupMetadata | undefined;
+  return {
+    id: backup.id,
+    type: backup.type,
+    mode: backup.mode,
+    category: backup.category,
+    status: backup.status,
+    timestamp: backup.timestamp,
+    completedAt: backup.completed_at ?? undefined,
+    host: backup.host,
+    createdBy: backup.created_by,
+    storagePath: backup.storage_path,
+    parentId: backup.parent_id ?? undefined,
+    tags: notes.tags ?? parse(tagsSchema, json(backup.tags), "backups"),
+    description: notes.description ?? backup.description ?? undefined,
+    pid: backup.pid ?? undefined,
+    error: backup.error_code === null ? undefined : { code: backup.error_code, message: backup.error_message ?? "" },
+    trusted: backup.trusted === 1,
+    notes,
+    copies,
+    get metadata(): BackupMetadata | undefined {
+      if (backup.content !== null) parsed ??= parse(metadataSchema, json(backup.content), "metadata");
+      return parsed;
+    },
+  };
+}
+
+export function notesOf(text: string): BackupNotes {
+  return text === "{}" ? {} : parse(notesSchema, json(text), "backups");
+}
+
+export function copyOf(row: unknown): CopyRecord {
+  const { backup_id, ...rest } = parse(copyRowSchema, row, "copies");
+  return { backupId: backup_id, ...rest };
+}
+
+export function eventOf(row: unknown): CatalogEvent {
+  const { backup_id, detail, ...rest } = parse(eventRowSchema, row, "events");
+  const parsed = parse(detailSchema, json(detail), "events");
+  return { ...rest, detail: parsed, ...(backup_id === null ? {} : { backupId: backup_id }) };
+}
+
+export function indexCacheOf(row: unknown): IndexCacheRecord {
+  const record = parse(indexCacheRowSchema, row, "index_cache");
+  return {
+    backupId: record.backup_id,
+    source: record.source,
+    rootSha256: record.root_sha256,
+    indexSha256: record.index_sha256,
+  };
+}
+
+/** @throws `CATALOG_FAILED` if a row of that table is not what this program writes. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown, table: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new BackupctlError(
+    "CATALOG_FAILED",
+    `the catalog has a malformed row in ${table}: ${describeIssues(parsed.error)}`,
+    {
+      hint: "Run `backupctl catalog rebuild`.",
+    },
+  );
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new BackupctlError("CATALOG_FAILED", "the catalog has a malformed row: it is not JSON", {
+      hint: "Run `backupctl catalog rebuild`.",
+      cause: error,
+    });
+  }
+}
