@@ -54,3 +54,18 @@ export async function readFileIfExists(file: string): Promise<Buffer | undefined
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
+
+/** A directory that only this user may enter, with its parents. */
+export async function makePrivateDirectory(directory: string): Promise<void> {
+  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Names in a directory; none if it does not exist. */
+export async function listDirectory(directory: string): Promise<readonly string[]> {
+  try {
+    return await fs.readdir(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

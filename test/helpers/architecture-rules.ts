@@ -41,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notify: ["domain", "platform", "errors.ts"],
   catalog: ["domain", "platform", "errors.ts"],
   config: ["domain", "platform", "errors.ts", ...REGISTRIES],
-  operations: ["domain", "format", "platform", "errors.ts", ...PORTS],
+  operations: ["domain", "format", "platform", "errors.ts", "config/config.ts", ...PORTS],
   cli: ["operations", "config", "domain", "errors.ts"],
   server: ["operations", "config", "domain", "errors.ts"],
   "main.ts": [...["domain", "platform", "format", "config", "operations", "cli", "server", "errors.ts"], ...FAMILIES],

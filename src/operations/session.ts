@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import * as path from "node:path";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { LoadedConfig } from "../config/config.ts";
+import type { Engine, EngineDefinition } from "../engines/engine.ts";
+import { BackupctlError } from "../errors.ts";
+import type { KeyProvider, KeyProviderDefinition } from "../keys/key-provider.ts";
+import type { Clock } from "../platform/clock.ts";
+import { makePrivateDirectory, readFileIfExists, writeFileAtomically } from "../platform/files.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { Storage, StorageDefinition } from "../storage/storage.ts";
+
+/** The adapters that the composition root joins to the operations. */
+export interface Adapters {
+  readonly storages: Readonly<Record<string, StorageDefinition>>;
+  readonly keys: Readonly<Record<string, KeyProviderDefinition>>;
+  readonly engines: Readonly<Record<string, EngineDefinition>>;
+  readonly openCatalog: (options: { readonly file: string; readonly readOnly: boolean; readonly warn: (message: string) => void }) => Promise<Catalog>;
+  /** The text of recovery/recover.mjs, stored beside the backups. */
+  readonly recoveryProgram: () => Promise<Buffer>;
+}
+
+/** Everything an operation works with: one process, one configuration, one repository. */
+export interface Session {
+  readonly loaded: LoadedConfig;
+  readonly adapters: Adapters;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly host: string;
+  readonly user: string;
+  readonly softwareVersion: string;
+}
+
+/** What this host keeps of one repository, all of it disposable but for its own history. */
+export interface StatePaths {
+  readonly directory: string;
+  readonly catalog: string;
+  readonly lock: string;
+  readonly progress: string;
+  /** A directory a backup: roots and indexes of its sources. */
+  readonly indexes: string;
+  readonly temporary: string;
+}
+
+/** State is kept by the primary storage's address: whatever configuration names the same place shares catalog and lock. */
+export async function statePaths(session: Session): Promise<StatePaths> {
+  const { loaded } = session;
+  const primary = primaryStorage(session);
+  const definition = storageDefinition(session, primary.type);
+  const address = await definition.address(await loaded.resolveStorage(primary.name));
+  const name = createHash("sha256").update(address).digest("hex").slice(0, 12);
+  const directory = path.join(loaded.config.stateDir, name);
+  const paths = {
+    directory,
+    catalog: path.join(directory, "catalog.db"),
+    lock: path.join(directory, "lock"),
+    progress: path.join(directory, "progress.json"),
+    indexes: path.join(directory, "indexes"),
+    temporary: path.join(directory, "tmp"),
+  };
+  try {
+    await makePrivateDirectory(paths.indexes);
+    await makePrivateDirectory(paths.temporary);
+  } catch (error) {
+    throw new BackupctlError("CATALOG_FAILED", `state directory ${directory} can't be written`, {
+      hint: "Set state_dir in the config to a directory that this user may write.",
+      cause: error,
+    });
+  }
+  return paths;
+}
+
+export function primaryStorage(session: Session): { readonly name: string; readonly type: string } {
+  const [primary] = session.loaded.config.storages;
+  if (primary === undefined) {
+    throw new BackupctlError("CONFIG_INVALID", "no storage is configured", {
+      hint: "Add one under `storages:` in the config; `backupctl init` writes an example.",
+    });
+  }
+  return primary;
+}
+
+export function storageDefinition(session: Session, type: string): StorageDefinition {
+  const definition = session.adapters.storages[type];
+  if (definition === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no storage type "${type}"`);
+  return definition;
+}
+
+/** Opens a configured storage by its name. */
+export async function openStorage(session: Session, name: string, create = false): Promise<Storage> {
+  const { loaded } = session;
+  const entry = loaded.config.storages.find((storage) => storage.name === name);
+  if (entry === undefined) {
+    const known = loaded.config.storages.map((storage) => storage.name).join(", ");
+    throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, { hint: `Use one of ${known}.`, exitCode: 2 });
+  }
+  return storageDefinition(session, entry.type).open(await loaded.resolveStorage(name), { name, create });
+}
+
+/** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */
+export async function openKeys(session: Session, state: StatePaths, repositoryId: string): Promise<readonly KeyProvider[]> {
+  const { loaded, adapters } = session;
+  return Promise.all(
+    loaded.config.encryption.keys.map(async ({ name, provider }) => {
+      const definition = adapters.keys[provider];
+      if (definition === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no key provider "${provider}"`);
+      const saltFile = path.join(state.directory, `salt-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`);
+      const salt = await readFileIfExists(saltFile);
+      const key = await definition.open(await loaded.resolveKey(name), { name, repositoryId, ...(salt === undefined ? {} : { salt }) });
+      if (key.salt !== undefined && salt === undefined) await writeFileAtomically(saltFile, key.salt);
+      return key;
+    }),
+  );
+}
+
+/** The engine of a configured source, its options overridden by a target's where one is given. */
+export async function openEngine(session: Session, sourceName: string, overrides: Readonly<Record<string, unknown>> = {}): Promise<Engine> {
+  const { loaded, adapters } = session;
+  const source = loaded.config.sources.find(({ name }) => name === sourceName);
+  if (source === undefined) throw new BackupctlError("SOURCE_NOT_FOUND", `no source is named "${sourceName}"`);
+  return openEngineOf(session, source.engine, { ...(await loaded.resolveSource(sourceName)), ...overrides }, adapters);
+}
+
+/** An engine by its type, for sources that only a backup knows of. */
+export async function openEngineOf(
+  session: Session,
+  engine: string,
+  options: Readonly<Record<string, unknown>>,
+  adapters: Adapters = session.adapters,
+): Promise<Engine> {
+  const definition = adapters.engines[engine];
+  if (definition === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no engine "${engine}"`);
+  return definition.open(options, session.loaded.config.tools);
+}
