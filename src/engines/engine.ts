@@ -17,6 +17,11 @@ export interface Engine {
   inspectTarget(request: TargetRequest, context: EngineContext): Promise<TargetState>;
   /** For streams: writes the artifact into the target, beside what is there, and swaps at the end. */
   restore?(request: StreamRestore, context: EngineContext): Promise<RestoreOutcome>;
+  /**
+   * For trees: true for what a dump leaves out although it lies below the source's paths. `restore --delete` must leave it alone:
+   * that the backup has it not does not mean that it was not there. `name` is relative to `/`.
+   */
+  readonly leavesOut?: (name: Buffer, isDirectory: boolean) => boolean;
   /** How `download` names the ordinary files that a stream artifact consists of. */
   readonly download?: { readonly files: (entries: readonly StreamEntry[], sizeBytes: number) => readonly DownloadFile[] };
 }

@@ -13,6 +13,7 @@ import type {
   TargetState,
   TreeDump,
 } from "../engine.ts";
+import { leftOutBy } from "./left-out.ts";
 import { type FilesOptions, options as schema } from "./options.ts";
 import { resolveRoots } from "./roots.ts";
 import { select } from "./selection.ts";
@@ -26,6 +27,7 @@ export function openEngine(options: FilesOptions, _tools: EngineTools): Engine {
     estimate: (context) => estimate(options, context),
     dump: async (context) => dump(options, context),
     inspectTarget: async (request) => inspectTarget(options, request),
+    leavesOut: leftOutBy(options),
   };
 }
 
@@ -71,7 +73,7 @@ function inspectTarget(options: FilesOptions, request: TargetRequest): TargetSta
 }
 
 function ownPlace(options: FilesOptions, request: TargetRequest): readonly string[] {
-  const overridden = request.overrides?.["paths"];
+  const overridden = request.overrides?.paths;
   return overridden === undefined ? options.paths : schema.shape.paths.parse(overridden);
 }
 

@@ -41,13 +41,13 @@ export interface ExtraEntries {
  * @param root where the tree was restored: `/` or the `--to` path
  * @param folder a folder of the tree, relative to the root; empty: all of it
  * @param names the names of the backup's entries, relative to the root, in index order; those outside `folder` are passed over
- * @param keeps true for what must stay although the backup has it not: what the source excludes. Asked with paths from `/`
+ * @param keeps true for what must stay although the backup has it not (`Engine.leavesOut`); names are relative to the root
  */
 export async function findExtra(
   root: string,
   folder: Buffer,
   names: AsyncIterable<Buffer> | Iterable<Buffer>,
-  keeps: (path: BytePath, isDirectory: boolean) => boolean = () => false,
+  keeps: (name: Buffer, isDirectory: boolean) => boolean = () => false,
 ): Promise<ExtraEntries> {
   const base = realRoot(root);
   const start = folder.length === 0 ? base : `${base}/${folder.toString("latin1")}`;
@@ -56,16 +56,20 @@ export async function findExtra(
   let next = await known();
   const rules: WalkRules<true> = {
     members: (_directory, _state, read) => read(),
-    accept: (path, stats) => (keeps(path, stats.isDirectory()) ? undefined : { state: true }),
+    accept: (path, stats) => (keeps(nameBelow(base, path), stats.isDirectory()) ? undefined : { state: true }),
     // What can't be read can't be counted, and is not removed either.
     failed: () => undefined,
   };
   for (const entry of walk(start, true, rules)) {
-    const name = Buffer.from(entry.path.slice(base.length + 1), "latin1");
+    const name = nameBelow(base, entry.path);
     while (next !== undefined && compareNames(next, name) < 0) next = await known();
     if (next === undefined || compareNames(next, name) !== 0) note(found, name, entry);
   }
   return found;
+}
+
+function nameBelow(base: BytePath, path: BytePath): Buffer {
+  return Buffer.from(path.slice(base.length + 1), "latin1");
 }
 
 function note(

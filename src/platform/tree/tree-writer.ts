@@ -18,6 +18,7 @@ export interface TreeTargetPolicy {
 /** A file that is being written under a temporary name beside its place. */
 export interface OpenTreeFile {
   readonly name: Buffer;
+  readonly size: number;
   readonly fd: number;
   readonly temporary: BytePath;
 }
@@ -33,7 +34,7 @@ export interface OpenTreeFile {
 export interface TreeTarget {
   /** Makes a directory, private until `finishDirectory`; one that is there already stays as it is. */
   makeDirectory(name: Buffer): void;
-  /** The file has its full size at once, all holes. */
+  /** What is not written stays a hole. */
   beginFile(name: Buffer, size: number): OpenTreeFile;
   writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void;
   finishFile(file: OpenTreeFile, metadata: EntryMetadata): void;
@@ -83,7 +84,8 @@ class WritableTree implements TreeTarget {
   readonly #held: HeldDirectories;
   readonly #shortfalls: Shortfalls = { owners: 0, attributes: 0, times: 0 };
   readonly #metadata = metadataWriter(this.#shortfalls);
-  readonly #open = new Set<OpenTreeFile>();
+  /** With the end of what was written to each. */
+  readonly #open = new Map<OpenTreeFile, number>();
   #times: ExactTime[] = [];
 
   constructor(root: string, policy: TreeTargetPolicy, held: HeldDirectories) {
@@ -110,15 +112,9 @@ class WritableTree implements TreeTarget {
     const temporary = temporaryName();
     const access = Buffer.from(`${place.prefix}${temporary}`, "latin1");
     const fd = fs.openSync(access, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    const file: OpenTreeFile = { name, fd, temporary };
-    this.#open.add(file);
-    try {
-      if (size > 0) fs.ftruncateSync(fd, size);
-      return file;
-    } catch (error) {
-      this.abandonFile(file);
-      throw error;
-    }
+    const file: OpenTreeFile = { name, size, fd, temporary };
+    this.#open.set(file, 0);
+    return file;
   }
 
   writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void {
@@ -126,10 +122,12 @@ class WritableTree implements TreeTarget {
     while (written < bytes.length) {
       written += fs.writeSync(file.fd, bytes, written, bytes.length - written, offset + written);
     }
+    this.#open.set(file, Math.max(this.#open.get(file) ?? 0, offset + written));
   }
 
   finishFile(file: OpenTreeFile, metadata: EntryMetadata): void {
     try {
+      if (this.#open.get(file) !== file.size) fs.ftruncateSync(file.fd, file.size);
       this.#metadata.applyToOpen(file.fd, metadata);
       const place = this.#placeOf(file.name);
       this.#moveIntoPlace(file.temporary, place);
@@ -201,7 +199,7 @@ class WritableTree implements TreeTarget {
   }
 
   close(): void {
-    for (const file of [...this.#open]) this.abandonFile(file);
+    for (const file of [...this.#open.keys()]) this.abandonFile(file);
     this.#held.close();
   }
 
@@ -234,7 +232,7 @@ class WritableTree implements TreeTarget {
     if (there?.isDirectory()) this.#clearDirectory(place);
     fs.renameSync(from, place.access);
     // A rename between two names of one file does nothing and leaves both.
-    fs.rmSync(from, { force: true });
+    if (there !== undefined) fs.rmSync(from, { force: true });
   }
 
   #requireReplaceable(place: Place): void {

@@ -127,7 +127,7 @@ describe("a dump reports", () => {
       expect.stringContaining("pipe is a pipe"),
       expect.stringContaining("socket is a socket"),
     ]);
-    expect(counts["special"]).toBe(2);
+    expect(counts.special).toBe(2);
   });
 
   test("a root that is missing beside one that is not", async () => {

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { openEngine } from "../../../src/engines/files/engine.ts";
 import { options } from "../../../src/engines/files/options.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { dumpTree, namesBelow } from "./tree-tools.ts";
@@ -68,6 +69,32 @@ describe("marked folders", () => {
   });
 });
 
+test("what a dump leaves out is known path by path, so that a restore can spare it", () => {
+  const folder = site(["cache/a", "b.tmp", "keep", "marked/.nobackup", "marked/c", "inner/cache"]);
+  const { leavesOut } = openEngine(
+    options.parse({
+      paths: [folder, join(folder, "inner")],
+      exclude: ["*.tmp", "cache/", "/inner"],
+      exclude_if_present: [".nobackup"],
+    }),
+    {},
+  );
+  const asked = (name: string, isDirectory = false) =>
+    leavesOut?.(Buffer.from(join(folder, name).slice(1)), isDirectory);
+
+  expect(asked("b.tmp")).toBe(true);
+  expect(asked("cache", true)).toBe(true);
+  expect(asked("marked/c")).toBe(true);
+  expect(["keep", "marked/.nobackup", "inner/cache", "../elsewhere.tmp"].map((name) => asked(name))).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ]);
+  expect(asked("inner", true)).toBe(false);
+  expect(asked("marked", true)).toBe(false);
+});
+
 const mayMount =
   process.geteuid?.() === 0 && spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0;
 
@@ -84,6 +111,8 @@ describe.runIf(mayMount)("one_file_system", () => {
     const folder = mounted();
 
     expect(await remaining(folder, { one_file_system: true })).toEqual(["here", "mount"]);
+    const { leavesOut } = openEngine(options.parse({ paths: [folder], one_file_system: true }), {});
+    expect(leavesOut?.(Buffer.from(`${folder.slice(1)}/mount`), true)).toBe(true);
     expect(await remaining(folder, { one_file_system: false })).toEqual(["here", "mount", "mount/there"]);
   });
 

@@ -69,7 +69,7 @@ describe("extra entries", () => {
   test("spare what the source excludes, and the folder around it", async () => {
     const folder = folderWith(["old/cache/a", "old/b"]);
 
-    const extra = await findExtra(folder, Buffer.alloc(0), [], (path) => path.endsWith("/cache"));
+    const extra = await findExtra(folder, Buffer.alloc(0), [], (name) => name.equals(Buffer.from("old/cache")));
 
     const target = openTreeTarget(folder, { overwrite: true });
     onTestFinished(() => target.close());

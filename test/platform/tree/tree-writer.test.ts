@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { EntryMetadata } from "../../../src/platform/tree/entry-metadata.ts";
 import { openTreeTarget, type TreeTarget, type TreeTargetPolicy } from "../../../src/platform/tree/tree-writer.ts";
@@ -263,10 +264,10 @@ test("closing abandons what is unfinished", () => {
 test("without python3 times are a microsecond off at most, and it says so", () => {
   const root = tempDir();
   const target = opened(root);
-  const path = process.env["PATH"];
-  process.env["PATH"] = root;
+  const path = process.env.PATH;
+  process.env.PATH = root;
   onTestFinished(() => {
-    process.env["PATH"] = path;
+    process.env.PATH = path;
   });
 
   write(target, "file", "");
@@ -288,4 +289,34 @@ test.runIf(process.geteuid?.() === 0)("owners are given by name where this syste
 
   expect(fs.statSync(join(root, "named"))).toMatchObject({ uid: 0, gid: 0 });
   expect(fs.statSync(join(root, "numbered"))).toMatchObject({ uid: 12_345, gid: 12_346 });
+});
+
+test("several worker threads write below one root at a time", async () => {
+  const root = tempDir();
+  const writer = new URL("../../../src/platform/tree/tree-writer.ts", import.meta.url);
+  const script = `
+    const { workerData, parentPort } = require("node:worker_threads");
+    import(workerData.writer).then(({ openTreeTarget }) => {
+      const target = openTreeTarget(workerData.root, { overwrite: false });
+      for (let at = 0; at < 200; at++) {
+        const file = target.beginFile(Buffer.from(\`d\${at % 20}/\${workerData.id}-\${at}\`), 1);
+        target.writeAt(file, 0, Buffer.from("x"));
+        const mtimeNs = 1700000000123456789n;
+        target.finishFile(file, { mode: 0o600, uid: process.getuid(), gid: process.getgid(), mtimeNs });
+      }
+      target.settle();
+      target.close();
+      parentPort.postMessage(target.warnings());
+    });`;
+  const run = (id: number) =>
+    new Promise<unknown>((resolve, reject) => {
+      const workerData = { id, root, writer: writer.href };
+      new Worker(script, { eval: true, workerData }).once("message", resolve).once("error", reject);
+    });
+
+  expect(await Promise.all([run(1), run(2), run(3)])).toEqual([[], [], []]);
+
+  const files = fs.readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("/"));
+  expect(files).toHaveLength(600);
+  expect(files.every((name) => mtimeOf(join(root, name)) === metadata.mtimeNs)).toBe(true);
 });
