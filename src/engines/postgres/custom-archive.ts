@@ -210,18 +210,14 @@ function* readTocEntry(cursor: ArchiveCursor, minor: number): Reading<TocEntry> 
 function* readBlock(cursor: ArchiveCursor, begun: (dumpId: number) => void): Reading<DataBlock> {
   const start = cursor.offset;
   const type = yield* cursor.byte();
+  if (type !== BLOCK_DATA && type !== BLOCK_LARGE_OBJECTS) {
+    throw corrupted(`a block of type ${type} at offset ${start}`);
+  }
   const dumpId = yield* cursor.integer();
   begun(dumpId);
   const offset = cursor.offset;
-  if (type === BLOCK_DATA) {
-    const rows = yield* readTable(cursor);
-    return { dumpId, offset, size: cursor.offset - offset, rows };
-  }
-  if (type === BLOCK_LARGE_OBJECTS) {
-    const rows = yield* readLargeObjects(cursor);
-    return { dumpId, offset, size: cursor.offset - offset, rows };
-  }
-  throw corrupted(`a block of type ${type} at offset ${start}`);
+  const rows = type === BLOCK_DATA ? yield* readTable(cursor) : yield* readLargeObjects(cursor);
+  return { dumpId, offset, size: cursor.offset - offset, rows };
 }
 
 function* readLargeObjects(cursor: ArchiveCursor): Reading<number> {

@@ -1,0 +1,61 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { chooseTool } from "../../../src/engines/postgres/client-tools.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const signal = new AbortController().signal;
+
+function toolOfVersion(folder: string, version: string): string {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "pg_dump");
+  writeFileSync(file, `#!/bin/sh\necho "pg_dump (PostgreSQL) ${version}"\n`);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+describe("the choice of a client program", () => {
+  it("takes the configured path and says its version", async () => {
+    const command = toolOfVersion(tempDir(), "16.4 (Debian 16.4-1)");
+
+    const tool = await chooseTool({ tool: "pg_dump", atLeast: 15, tools: { pg_dump: command }, signal });
+
+    expect(tool).toEqual({ command, major: 16, version: "16.4" });
+  });
+
+  it("looks into the configured folder, and a path takes precedence over it", async () => {
+    const folder = tempDir();
+    const inFolder = toolOfVersion(folder, "17.1");
+    const configured = toolOfVersion(join(folder, "x"), "18.0");
+    const choice = { tool: "pg_dump", atLeast: 15, binDirectory: folder, signal } as const;
+
+    expect((await chooseTool({ ...choice, tools: {} })).command).toBe(inFolder);
+    expect((await chooseTool({ ...choice, tools: { pg_dump: configured } })).command).toBe(configured);
+  });
+
+  it("refuses one that is older than the server, with the package that helps", async () => {
+    const command = toolOfVersion(tempDir(), "13.2");
+
+    const choosing = chooseTool({ tool: "pg_dump", atLeast: 16, tools: { pg_dump: command }, signal });
+
+    await expect(choosing).rejects.toMatchObject({
+      code: "TOOL_TOO_OLD",
+      message: expect.stringContaining(`${command} is 13.2`),
+      hint: expect.stringContaining("apt install postgresql-client-16"),
+    });
+  });
+
+  it("says when there is none", async () => {
+    const missing = join(tempDir(), "pg_dump");
+
+    const choosing = chooseTool({ tool: "pg_dump", atLeast: 16, tools: { pg_dump: missing }, signal });
+
+    await expect(choosing).rejects.toMatchObject({ code: "TOOL_MISSING" });
+  });
+
+  it("refuses a program that is something else", async () => {
+    const choosing = chooseTool({ tool: "pg_dump", atLeast: 16, tools: { pg_dump: "/bin/echo" }, signal });
+
+    await expect(choosing).rejects.toMatchObject({ code: "TOOL_FAILED" });
+  });
+});
