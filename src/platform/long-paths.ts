@@ -25,11 +25,6 @@ export function openForReading(name: Buffer): number {
   return openPath(Buffer.concat([Buffer.from("/"), name]), O_RDONLY | O_NONBLOCK);
 }
 
-/** Opens a directory by its absolute path, never following a symlink in its last member. */
-export function openDirectory(path: Buffer): number {
-  return openPath(path, O_RDONLY | O_DIRECTORY);
-}
-
 function openPath(path: Buffer, flags: number): number {
   let anchor: number | undefined;
   let rest = path;

@@ -7,8 +7,8 @@ export interface Owners {
   idOf(name: string): number | undefined;
 }
 
-export function localUsers(): Owners {
-  return ownersFrom("/etc/passwd", "passwd");
+export function localUsers(file = "/etc/passwd"): Owners {
+  return ownersFrom(file, "passwd");
 }
 
 export function localGroups(): Owners {
@@ -16,7 +16,7 @@ export function localGroups(): Owners {
 }
 
 /** @param database what `getent` calls it, for the names that are not in the file (LDAP and the like) */
-export function ownersFrom(file: string, database: "passwd" | "group"): Owners {
+function ownersFrom(file: string, database: "passwd" | "group"): Owners {
   const names = new Map<number, string | undefined>();
   const ids = new Map<string, number | undefined>();
   const learn = (text: string): void => {

@@ -1,14 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { localUsers, ownersFrom } from "../../src/platform/names-of-owners.ts";
+import { localUsers } from "../../src/platform/names-of-owners.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 test("names and numbers come from the file, the first line winning", () => {
   const file = join(tempDir(), "passwd");
   writeFileSync(file, "app:x:4000001:10::/:/bin/sh\nalias:x:4000001:10::/:/bin/sh\n\nnot a line\napp:x:4000002::\n");
 
-  const owners = ownersFrom(file, "passwd");
+  const owners = localUsers(file);
 
   expect(owners.nameOf(4_000_001)).toBe("app");
   expect(owners.idOf("app")).toBe(4_000_001);
@@ -16,7 +16,7 @@ test("names and numbers come from the file, the first line winning", () => {
 });
 
 test("an id that the file does not have is asked of the system, and unknown ones are nobody's", () => {
-  const owners = ownersFrom(join(tempDir(), "missing"), "passwd");
+  const owners = localUsers(join(tempDir(), "missing"));
 
   expect(owners.nameOf(0)).toBe("root");
   expect(owners.idOf("root")).toBe(0);

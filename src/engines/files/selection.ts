@@ -7,7 +7,7 @@ export interface SelectionOptions extends ExcludeOptions {
   readonly one_file_system: boolean;
 }
 
-export interface SelectionEvents {
+interface SelectionEvents {
   readonly unreadable: (path: BytePath, error: unknown) => void;
   /** Sockets, pipes and devices, which have no content to store. */
   readonly special: (path: BytePath, stats: BigIntStats) => void;

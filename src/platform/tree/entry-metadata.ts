@@ -23,7 +23,7 @@ export interface Shortfalls {
   times: number;
 }
 
-export interface MetadataWriter {
+interface MetadataWriter {
   /** For an open file or directory. Set-id bits survive: the mode comes after the owner. */
   readonly applyToOpen: (fd: number, metadata: EntryMetadata) => void;
   readonly applyToSymlink: (path: Buffer, metadata: EntryMetadata) => void;

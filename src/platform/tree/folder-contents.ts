@@ -3,7 +3,7 @@ import { errnoOf } from "../files.ts";
 import { type BytePath, compareNames, type WalkEntry, type WalkRules, walk } from "../walk.ts";
 import type { TreeTarget } from "./tree-writer.ts";
 
-export interface FolderState {
+interface FolderState {
   readonly kind: "missing" | "directory" | "file" | "symlink" | "special";
   /** Direct members of a directory. */
   readonly members: number;
