@@ -1,0 +1,17 @@
+import type { Catalog } from "../catalog/catalog.ts";
+import type { Repository } from "./repository.ts";
+import type { Session } from "./session.ts";
+
+/** What every use case is given. Both are opened at their first use, once, and closed by `Operations.close`. */
+export interface OperationContext {
+  readonly session: Session;
+  /** @throws `REPOSITORY_NOT_INITIALIZED`, `REPOSITORY_MISMATCH`, and what its storage and keys throw. */
+  repository(): Promise<Repository>;
+  /**
+   * The catalog of this repository. Missing, damaged, emptied or another repository's, it is made anew from the storage first, with a
+   * warning. `read` opens nothing but the file as long as that is sound; `write` binds a new one to the repository.
+   */
+  catalog(mode: CatalogMode): Promise<Catalog>;
+}
+
+export type CatalogMode = "read" | "write";
