@@ -156,9 +156,10 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
 
 /** Opens the transaction whose snapshot inventory and dump share. It stays open until the session closes, after the dump. */
 async function beginSnapshot(session: Session, run: Run): Promise<string | undefined> {
+  // reading a table's size waits for its lock, as the dump does, so both waits have the same limit
   await session.execute(
     `select pg_catalog.set_config('search_path', '', false);
-     set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0; set row_security = off`,
+     set statement_timeout = 0; set lock_timeout = '${run.source.options.lock_wait_timeout ?? "0"}'; set idle_in_transaction_session_timeout = 0; set row_security = off`,
   );
   await session.execute(BEGIN);
   const { z } = await import("zod");
