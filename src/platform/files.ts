@@ -41,6 +41,11 @@ export async function removeTree(directory: string): Promise<void> {
   await fs.rm(directory, { recursive: true, force: true });
 }
 
+/** Removes a file; one that is gone already is success. */
+export async function removeFileIfExists(file: string): Promise<void> {
+  await fs.rm(file, { force: true });
+}
+
 /** The file's text, or `undefined` if there is no such file. */
 export async function readFileIfExists(file: string): Promise<Buffer | undefined> {
   try {
