@@ -119,7 +119,7 @@ function overrideProblems(
   return result.success ? [] : problemsOf(result.error.issues, { schema, values: overrides, document, under: path });
 }
 
-export function overrideSchema(variant: Variant): z.ZodObject {
+function overrideSchema(variant: Variant): z.ZodObject {
   const shape = withSecretForms(variant.shape);
   return z.strictObject(Object.fromEntries(Object.entries(shape).map(([name, one]) => [name, one.optional()])));
 }

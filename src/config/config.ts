@@ -27,7 +27,7 @@ export interface Config {
   readonly tags: readonly string[];
 }
 
-export type StorageRole = "primary" | "replica" | "archive";
+type StorageRole = "primary" | "replica" | "archive";
 
 export interface StorageConfig {
   readonly name: string;
@@ -35,20 +35,20 @@ export interface StorageConfig {
   readonly role: StorageRole;
 }
 
-export interface EncryptionConfig {
+interface EncryptionConfig {
   readonly enabled: boolean;
   /** `--no-encrypt` is refused. */
   readonly required: boolean;
   readonly keys: readonly { readonly name: string; readonly provider: string }[];
 }
 
-export interface CompressionConfig {
+interface CompressionConfig {
   readonly algorithm: CompressionAlgorithm;
   /** 1 to 19 for zstd, 1 to 9 for gzip, 0 for none. */
   readonly level: number;
 }
 
-export type CompressionAlgorithm = "zstd" | "gzip" | "none";
+type CompressionAlgorithm = "zstd" | "gzip" | "none";
 
 export interface SourceConfig {
   readonly name: string;
@@ -70,7 +70,7 @@ export interface RetentionConfig {
   readonly maxBackups: number | undefined;
 }
 
-export interface TargetConfig {
+interface TargetConfig {
   readonly name: string;
   /** The sources that this target has places of its own for. */
   readonly sources: readonly string[];

@@ -4,7 +4,7 @@ import { isBackupctlError } from "../errors.ts";
 
 /** The kinds of value that the configuration's own options have. */
 
-export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const NAME_RULE = "must be lowercase letters, digits, - and _, at most 64, starting with a letter or digit";
 
 export const nameField = z.string().regex(NAME_PATTERN, NAME_RULE);

@@ -7,7 +7,7 @@ import { describesConfig } from "./environment.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface FoundFile {
+interface FoundFile {
   readonly file: string;
   readonly text: string;
 }

@@ -11,7 +11,7 @@ export interface Problem {
   readonly suggestion?: string;
 }
 
-export function dotted(path: ConfigPath): string {
+function dotted(path: ConfigPath): string {
   return path.join(".");
 }
 

@@ -7,6 +7,8 @@ import type { ConfigSchema, Frame } from "./schema.ts";
 /** Without these there is no backup to read. */
 const NEEDED = ["storages", "encryption"];
 
+const MAX_ROUNDS = 5;
+
 /** Sections whose members stand for themselves: one wrong source does not take the others with it. */
 const WITH_MEMBERS = ["sources", "targets"];
 
@@ -19,18 +21,21 @@ export function bearableDocument(
   checked: Checked,
   context: { readonly schema: ConfigSchema; readonly base: PathBase },
 ): (Checked & { readonly frame: Frame; readonly warnings: readonly string[] }) | undefined {
-  if (document.broken || checked.problems.some((problem) => !isBearable(problem))) return undefined;
-  const values = structuredClone(checked.values);
-  for (const { path } of checked.problems) leaveOut(values, path);
-  const again = checkDocument({ ...document, problems: [] }, context.schema, context.base, values);
-  if (again.frame === undefined || again.problems.some((problem) => !isBearable(problem))) return undefined;
-  return {
-    ...again,
-    frame: again.frame,
-    warnings: [...checked.problems, ...again.problems].map(
-      (problem) => `config: ${describeProblem(problem)}; this part is ignored`,
-    ),
-  };
+  let current: Checked = checked;
+  const left: Problem[] = [];
+  // Rules between options are checked only once each option is sound, so leaving out one part may bring up another.
+  for (let round = 0; round < MAX_ROUNDS && !document.broken; round++) {
+    if (current.problems.some((problem) => !isBearable(problem))) return undefined;
+    if (current.problems.length === 0 && current.frame !== undefined) {
+      const warnings = left.map((problem) => `config: ${describeProblem(problem)}; this part is ignored`);
+      return { ...current, frame: current.frame, warnings };
+    }
+    const values = structuredClone(current.values);
+    for (const problem of current.problems) leaveOut(values, problem.path);
+    left.push(...current.problems);
+    current = checkDocument({ ...document, problems: [] }, context.schema, context.base, values);
+  }
+  return undefined;
 }
 
 function isBearable(problem: Problem): boolean {

@@ -9,7 +9,7 @@ import { readSecretFile, redactable, runSecretCommand } from "./secrets.ts";
 
 type Resolvers = Pick<LoadedConfig, "resolveStorage" | "resolveKey" | "resolveSource" | "resolveTarget">;
 
-export interface ResolveContext {
+interface ResolveContext {
   readonly values: Readonly<Record<string, unknown>>;
   readonly schema: ConfigSchema;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -108,10 +108,17 @@ export function inlineSecrets(values: Readonly<Record<string, unknown>>, schema:
       const value = given[name];
       const marks = marksOf(field);
       if (marks.secret && typeof value === "string") found.push(...redactable(value));
-      if (marks.concealed) found.push(...Object.values(at(given, [name])).filter((one) => typeof one === "string"));
+      if (marks.concealed) found.push(...likelySecrets(at(given, [name])));
     }
   }
   return found;
+}
+
+/** By name: to blot out `production` wherever it stands would hide more than it protects. */
+function likelySecrets(variables: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(variables).flatMap(([name, value]) =>
+    /pass|secret|token|key|credential|dsn|url/i.test(name) && typeof value === "string" ? redactable(value) : [],
+  );
 }
 
 /** Every part of the configuration that an adapter's schema describes: targets' overrides too. */

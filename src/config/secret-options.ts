@@ -4,11 +4,11 @@ import { z } from "zod";
  * Every option whose schema says `.meta({ secret: true })` may be given in three ways: itself, as `<name>_file`, or as
  * `<name>_command`. `concealed` options are only hidden wherever the configuration is shown.
  */
-export const SECRET_FORMS = ["", "_file", "_command"] as const;
+const SECRET_FORMS = ["", "_file", "_command"] as const;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
-export interface Marks {
+interface Marks {
   readonly secret: boolean;
   readonly concealed: boolean;
   /** A path on this host: relative ones start at the config file's folder. */
@@ -35,7 +35,7 @@ export function innerOf(schema: unknown): unknown {
 }
 
 /** The description of a schema, wherever between its wrappers it was given. */
-export function describedAs(schema: unknown): string {
+function describedAs(schema: unknown): string {
   for (let at: unknown = schema; at instanceof z.ZodType; at = innerOf(at)) {
     if (at.description !== undefined) return at.description;
   }

@@ -4,7 +4,7 @@ import { errnoOf } from "../platform/files.ts";
 import { runTool } from "../platform/process.ts";
 
 /** Where a secret is looked for, and how its failure is reported. Messages name the option and the place, never the value. */
-export interface SecretContext {
+interface SecretContext {
   /** The option's dotted path in the config. */
   readonly option: string;
   readonly code: ErrorCode;

@@ -4,7 +4,7 @@ import type { ConfigSchema } from "./schema.ts";
 import { isRecord } from "./schema-walk.ts";
 import { marksOf } from "./secret-options.ts";
 
-export const HIDDEN = "***";
+const HIDDEN = "***";
 
 /** The configuration in its file's shape with every default, and `***` for every secret. */
 export function shownConfig(

@@ -69,5 +69,5 @@ retention:
 
 /** JSON strings are YAML strings; a plain \${ must not be taken for a variable. */
 function yamlText(text: string): string {
-  return /^[A-Za-z0-9/][A-Za-z0-9/_.-]*$/.test(text) ? text : JSON.stringify(text.replaceAll("${", "$${"));
+  return /^[A-Za-z0-9/][A-Za-z0-9/_.-]*$/.test(text) ? text : JSON.stringify(text.replaceAll("${", () => "$${"));
 }

@@ -2,7 +2,7 @@
 const REFERENCE = /\$\$\{|\$\{([^}]*)\}/g;
 const NAME_AND_DEFAULT = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
-export interface Expansion {
+interface Expansion {
   readonly text: string;
   /** True when the environment, not only an escape, had a say. */
   readonly expanded: boolean;

@@ -1,7 +1,7 @@
 import { BackupctlError } from "../errors.ts";
 
 /** Spans of time as people write them in the config and on the command line: `15m`, `7d`, `12mo`, `forever`. */
-export type DurationUnit = "s" | "m" | "h" | "d" | "w" | "mo" | "y";
+type DurationUnit = "s" | "m" | "h" | "d" | "w" | "mo" | "y";
 
 export interface FiniteDuration {
   readonly amount: number;
@@ -77,9 +77,4 @@ export function describeDuration(duration: Duration): string {
   if (duration === "forever") return "forever";
   const { word } = UNITS[duration.unit];
   return `${duration.amount} ${word}${duration.amount === 1 ? "" : "s"}`;
-}
-
-/** As it is written in a config: `7d`. */
-export function formatDuration(duration: Duration): string {
-  return duration === "forever" ? "forever" : `${duration.amount}${duration.unit}`;
 }

@@ -7,7 +7,7 @@ import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "
 
 /** Restoring a stream into one ordinary file: written beside it, checked, then moved into its place. */
 
-export interface ExistingFile {
+interface ExistingFile {
   readonly sizeBytes: number;
   readonly mode: number;
   readonly uid: number;

@@ -54,7 +54,3 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
     },
   },
 };
-
-export function findEngine(engine: string): EngineDefinition | undefined {
-  return Object.hasOwn(engineDefinitions, engine) ? engineDefinitions[engine] : undefined;
-}

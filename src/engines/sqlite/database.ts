@@ -9,7 +9,7 @@ const MAGIC = "SQLite format 3\0";
 const HEADER_BYTES = 100;
 
 /** What a database file's header says, read without SQLite: opening a WAL database makes files beside it. */
-export interface Header {
+interface Header {
   readonly sizeBytes: number;
   readonly wal: boolean;
 }

@@ -1,11 +1,14 @@
 import { createReadStream, promises as fs } from "node:fs";
 import * as path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { systemClock } from "../../platform/clock.ts";
 import type { DumpContext, StreamDump, StreamSummary } from "../engine.ts";
 import { type Database, openDatabase, readHeader, sqliteCode, withOwnDatabase } from "./database.ts";
 import { type Inventory, integrityProblems, readInventory, sqliteVersion } from "./inventory.ts";
 
 const PAGES_A_STEP = 1_000;
+const RETRY_MS = 50;
 const READ_BYTES = 1024 * 1024;
 
 interface Snapshot {
@@ -44,12 +47,9 @@ export async function dumpDatabase(file: string, timeoutMs: number, context: Dum
 async function copyDatabase(file: string, copy: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
   await fs.rm(copy, { force: true });
   await (await fs.open(copy, "wx", 0o600)).close();
-  const database = await openDatabase(file, timeoutMs);
+  const database = await openDatabase(file, 0);
   try {
-    // The open read transaction holds the copy to one state: without it every write by others starts the copy again, and a busy
-    // database would never be done.
-    database.exec("begin");
-    database.prepare("select count(*) from sqlite_schema").get();
+    await beginRead(database, timeoutMs, signal);
     await database.backup(copy, {
       progress: () => {
         signal.throwIfAborted();
@@ -59,6 +59,26 @@ async function copyDatabase(file: string, copy: string, timeoutMs: number, signa
     database.exec("rollback");
   } finally {
     database.close();
+  }
+}
+
+/**
+ * The open read transaction holds the copy to one state: without it every write by others starts the copy again, and a busy
+ * database would never be done. A lock is waited for here, not in SQLite, which would stop this whole thread.
+ */
+async function beginRead(database: Database, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  for (;;) {
+    try {
+      database.exec("begin");
+      database.prepare("select count(*) from sqlite_schema").get();
+      return;
+    } catch (error) {
+      if (database.inTransaction) database.exec("rollback");
+      const busy = sqliteCode(error)?.startsWith("SQLITE_BUSY") ?? false;
+      if (!busy || systemClock.monotonicMs() >= deadlineMs) throw error;
+    }
+    await setTimeout(RETRY_MS, undefined, { signal });
   }
 }
 

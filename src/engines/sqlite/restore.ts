@@ -61,6 +61,7 @@ async function isLocked(file: string): Promise<boolean> {
   const database = await openDatabase(file, 0);
   try {
     if (database.readonly) return false;
+    database.pragma("query_only = 0");
     database.exec("begin exclusive");
     database.exec("rollback");
     return false;

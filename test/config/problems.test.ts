@@ -1,0 +1,232 @@
+import { describe, expect, it } from "vitest";
+import { failureOf, KEY, loadText, MINIMAL, variable } from "./helpers.ts";
+
+interface Case {
+  readonly name: string;
+  readonly text: string;
+  readonly problems: readonly { path: string; line: number | null; message: string; suggestion?: string }[];
+}
+
+const LINES = MINIMAL.trimEnd().split("\n").length;
+
+/** `text` begins below the minimal configuration, so its first line is number LINES + 1. */
+const CASES: readonly Case[] = [
+  {
+    name: "an unknown section",
+    text: "sorces: {}",
+    problems: [{ path: "sorces", line: 1, message: "unknown key", suggestion: "sources" }],
+  },
+  {
+    name: "an unknown option of an engine, and the one that is missing by it",
+    text: "sources:\n  app:\n    engine: sqlite\n    pth: a.db",
+    problems: [
+      { path: "sources.app.path", line: 2, message: "is missing" },
+      { path: "sources.app.pth", line: 4, message: "unknown key", suggestion: "path" },
+    ],
+  },
+  {
+    name: "an unknown key that resembles nothing lists what is known",
+    text: "verify: { completely: true }",
+    problems: [{ path: "verify.completely", line: 1, message: "unknown key; known here: on_create" }],
+  },
+  {
+    name: "an unknown engine",
+    text: "sources:\n  app: { engine: sqllite, path: a.db }",
+    problems: [{ path: "sources.app.engine", line: 2, message: '"sqllite" is not known here', suggestion: "sqlite" }],
+  },
+  {
+    name: "a source without an engine",
+    text: "sources:\n  app: { path: a.db }",
+    problems: [{ path: "sources.app.engine", line: 2, message: "is missing; known: files, sqlite" }],
+  },
+  {
+    name: "a source's name that could not be part of an object's name",
+    text: "sources:\n  My App: { engine: sqlite, path: a.db }",
+    problems: [{ path: "sources.My App", line: 2, message: "must be lowercase letters" }],
+  },
+  {
+    name: "text for a number",
+    text: "workers: two",
+    problems: [{ path: "workers", line: 1, message: "must be a number, not text" }],
+  },
+  {
+    name: "too many workers",
+    text: "workers: 1000",
+    problems: [{ path: "workers", line: 1, message: "must be at most 64" }],
+  },
+  {
+    name: "text for a list",
+    text: "tags: production",
+    problems: [{ path: "tags", line: 1, message: "must be a list, not text" }],
+  },
+  {
+    name: "a wrong choice",
+    text: "compression: { algorithm: zst }",
+    problems: [{ path: "compression.algorithm", line: 1, message: "must be zstd or gzip or none", suggestion: "zstd" }],
+  },
+  {
+    name: "verify.on_create that is neither true, false nor full",
+    text: "verify:\n  on_create: sometimes",
+    problems: [{ path: "verify.on_create", line: 2, message: "must be true or false or full" }],
+  },
+  {
+    name: "a gzip level of zstd's range",
+    text: "compression:\n  algorithm: gzip\n  level: 12",
+    problems: [{ path: "compression.level", line: 3, message: "must be 1 to 9 for gzip" }],
+  },
+  {
+    name: "something that is not a duration",
+    text: "retention:\n  daily: 3days",
+    problems: [{ path: "retention.daily", line: 2, message: '"3days" is not a duration' }],
+  },
+  {
+    name: "a wait that never ends",
+    text: "chain: { full_every: forever }",
+    problems: [{ path: "chain.full_every", line: 1, message: "can't be forever" }],
+  },
+  {
+    name: "a period of no length",
+    text: "orphan_grace: 0d",
+    problems: [{ path: "orphan_grace", line: 1, message: "must be longer than 0" }],
+  },
+  {
+    name: "an unknown time zone",
+    text: "timezone: Europe/Berln",
+    problems: [{ path: "timezone", line: 1, message: "is not an IANA time zone" }],
+  },
+  {
+    name: "a key given twice",
+    text: "name: a\nname: b",
+    problems: [{ path: "name", line: 2, message: "is given twice" }],
+  },
+  {
+    name: "a variable that is not set",
+    text: `sources:\n  www:\n    engine: files\n    paths:\n      - /srv\n      - ${variable("WWW_ROOT")}`,
+    problems: [{ path: "sources.www.paths.1", line: 6, message: "the environment variable WWW_ROOT is not set" }],
+  },
+  {
+    name: "something that only looks like a variable",
+    text: `name: ${variable("a b")}`,
+    problems: [{ path: "name", line: 1, message: "is not a variable" }],
+  },
+  {
+    name: "a password in two forms",
+    text: "sources:\n  db: { engine: postgres, database: x, password: a,\n    password_file: /b }",
+    problems: [{ path: "sources.db.password_file", line: 3, message: "is one too many beside password" }],
+  },
+  {
+    name: "an engine's own rule between two options",
+    text: "sources:\n  db:\n    engine: postgres\n    database: x\n    databases: all",
+    problems: [{ path: "sources.db.databases", line: 5, message: "database and databases exclude each other" }],
+  },
+  {
+    name: "a target for a source that does not exist",
+    text: "sources:\n  shop: { engine: sqlite, path: a }\ntargets:\n  staging:\n    sources:\n      shp: { path: /b }",
+    problems: [
+      { path: "targets.staging.sources.shp", line: 6, message: "there is no such source", suggestion: "shop" },
+    ],
+  },
+  {
+    name: "a target that changes what the engine does not have",
+    text: "sources:\n  shop: { engine: sqlite, path: a }\ntargets:\n  staging:\n    sources:\n      shop: { paht: /b }",
+    problems: [{ path: "targets.staging.sources.shop.paht", line: 6, message: "unknown key", suggestion: "path" }],
+  },
+  {
+    name: "full backups that are kept shorter than what hangs from them",
+    text: "retention:\n  daily: 10d",
+    problems: [{ path: "retention.daily", line: 2, message: "is shorter than a chain lives" }],
+  },
+];
+
+describe("a configuration with a problem is refused", () => {
+  it.each(CASES)("$name", async ({ text, problems }) => {
+    const failure = await failureOf(loadText(`${MINIMAL}${text}\n`));
+
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID", exitCode: 2 });
+    expect(failure.data?.problems).toEqual(
+      problems.map(({ path, line, message, suggestion }) => ({
+        path,
+        line: line === null ? null : line + LINES,
+        column: expect.any(Number),
+        message: expect.stringContaining(message),
+        suggestion: suggestion ?? null,
+      })),
+    );
+    for (const { path, suggestion } of problems) {
+      expect(failure.message).toContain(path);
+      if (suggestion !== undefined) expect(failure.message).toContain(`did you mean "${suggestion}"?`);
+    }
+  });
+
+  it.each([
+    ["no storage at all", "encryption: { enabled: false }", "no storage is configured"],
+    [
+      "two primaries",
+      "encryption: { enabled: false }\nstorages:\n  a: { type: local, path: /a, role: primary }\n  b: { type: local, path: /b, role: primary }",
+      "only one storage can be the primary, and a is it",
+    ],
+    [
+      "nothing but a replica",
+      "encryption: { enabled: false }\nstorages: { a: { type: local, path: /a, role: replica } }",
+      "role: primary",
+    ],
+    [
+      "encryption without a key",
+      "storages: { a: { type: local, path: /a } }",
+      "encryption is on and no key is configured",
+    ],
+    [
+      "a key without a secret",
+      "storages: { a: { type: local, path: /a } }\nencryption: { keys: { k: { provider: local } } }",
+      "give key, key_file or key_command",
+    ],
+    ["a list instead of sections", "- a\n- b", "must be a map of sections"],
+    ["text that is not YAML", 'a: "b\n', "not valid YAML"],
+    ["an alias to nothing", "name: *nobody", "nobody"],
+  ])("%s", async (_, text, message) => {
+    const failure = await failureOf(loadText(text));
+
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+  });
+
+  it("names all problems at once, in the order of the file, with lines and columns", async () => {
+    const failure = await failureOf(loadText(`${MINIMAL}nme: x\nworkers: many\ntimezone: Mars\n`));
+
+    expect(failure.message.split("\n").slice(1)).toEqual([
+      '  line 5, column 1: nme: unknown key; did you mean "name"?',
+      "  line 6, column 10: workers: must be a number, not text",
+      "  line 7, column 11: timezone: is not an IANA time zone such as UTC or Europe/Berlin",
+    ]);
+    expect(failure.hint).toContain("backupctl config validate");
+  });
+
+  it.each([
+    [
+      "an unterminated string",
+      `storages: { a: { type: local, path: /a } }\nencryption:\n  keys: { k: { provider: local, key: "SECRET } }`,
+    ],
+    ["a stray scalar", `encryption: { keys: { k: { provider: local, key: "x" "SECRET" } } }`],
+    ["a stray scalar after a list", `- a\nkey: SECRET`],
+    ["an option of the wrong type", `encryption: { keys: { k: { provider: local, key: [SECRET] } } }`],
+    ["a password that fails its rule", `${MINIMAL}sources: { d: { engine: postgres, url: "mysql://u:SECRET@h/d" } }`],
+    ["a variable inside", `${MINIMAL}sources: { d: { engine: postgres, password: "${variable("NOPE")}SECRET" } }`],
+  ])("never repeats a secret: %s", async (_, text) => {
+    const failure = await failureOf(loadText(text));
+
+    expect(`${failure.message} ${failure.hint} ${JSON.stringify(failure.data)}`).not.toContain("SECRET");
+  });
+
+  it("lets an environment variable change no structure", async () => {
+    const loaded = await loadText(`${MINIMAL}name: ${variable("SITE")}\n`, {
+      env: { HOME: "/", SITE: "x\nworkers: 3 # [}" },
+    });
+
+    expect(loaded.config).toMatchObject({ name: "x\nworkers: 3 # [}", workers: undefined });
+  });
+
+  it("accepts the key given in any case of its digits", async () => {
+    const loaded = await loadText(MINIMAL.replace(KEY, KEY.toUpperCase()));
+
+    expect(loaded.config.encryption.keys).toEqual([{ name: "site", provider: "local" }]);
+  });
+});
