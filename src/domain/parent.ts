@@ -90,6 +90,7 @@ function bestOf(candidates: readonly KnownBackup[], request: ParentRequest): Usa
   let best: Usable | undefined;
   let bestCount = 0;
   for (const candidate of candidates) {
+    if (bestCount === request.sources.length) break;
     const count = wantedSourcesOf(candidate, request).length;
     if (count > bestCount && isUsable(candidate, request)) {
       best = candidate;

@@ -1,0 +1,62 @@
+import { expect, it } from "vitest";
+import { chooseRestorePoint } from "../../src/domain/restore-point.ts";
+import { backupId, knownBackup, metadataOf, sourceOf, uncommitted } from "./builders.ts";
+
+const first = metadataOf({
+  id: backupId(1),
+  at: "2026-01-11T02:00:00.000Z",
+  sources: [sourceOf("app"), sourceOf("shop")],
+});
+const second = metadataOf({
+  id: backupId(2),
+  at: "2026-01-12T02:00:00.000Z",
+  type: "full",
+  sources: [sourceOf("app"), sourceOf("shop", { status: "failed" })],
+  overrides: { status: "partial" },
+});
+const backups = [first, second].map((metadata) => knownBackup(metadata));
+
+it.each([
+  ["the newest", {}, 2],
+  ["the newest with a source that failed in the last", { sources: ["app", "shop"] }, 1],
+  ["the newest of a type", { type: "database" }, 1],
+  ["the one at that very moment", { at: new Date("2026-01-12T02:00:00.000Z") }, 2],
+  ["the one before", { at: new Date("2026-01-12T01:59:59.999Z") }, 1],
+])("takes %s", (_what, request, number) => {
+  expect(chooseRestorePoint({ backups, sources: [], ...request }).backup.id).toBe(backupId(number));
+});
+
+it("tells the gap to the time asked for", () => {
+  expect(chooseRestorePoint({ backups, sources: [], at: new Date("2026-01-12T02:15:00.000Z") }).gapMs).toBe(
+    15 * 60_000,
+  );
+  expect(chooseRestorePoint({ backups, sources: [] })).not.toHaveProperty("gapMs");
+});
+
+it.each([
+  ["unproven ones", { trusted: false }],
+  ["quarantined ones", { notes: { quarantine: { reason: "small", at: "2026-01-12T03:00:00Z" } } }],
+  ["ones being deleted", { status: "deleting" as const }],
+])("passes over %s", (_what, overrides) => {
+  const doubtful = [knownBackup(first), knownBackup(second, overrides), uncommitted(backupId(3))];
+
+  expect(chooseRestorePoint({ backups: doubtful, sources: [] }).backup.id).toBe(first.id);
+});
+
+it("names the nearest backup after the time when there is none before", () => {
+  expect(() => chooseRestorePoint({ backups, sources: ["app"], at: new Date("2026-01-01T00:00:00.000Z") })).toThrow(
+    expect.objectContaining({
+      code: "BACKUP_NOT_FOUND",
+      exitCode: 10,
+      message: "there is no good backup with app at or before 2026-01-01T00:00:00.000Z",
+      hint: expect.stringContaining(first.id),
+      data: { nearestAfter: { id: first.id, timestamp: first.timestamp } },
+    }),
+  );
+});
+
+it("says so when no backup has the source at all", () => {
+  expect(() => chooseRestorePoint({ backups, sources: ["wiki"], type: "full" })).toThrow(
+    expect.objectContaining({ code: "BACKUP_NOT_FOUND", message: "there is no good backup of type full with wiki" }),
+  );
+});
