@@ -1,4 +1,5 @@
 import type { StreamEntry } from "../engine.ts";
+import { columnsOf } from "./copy-statement.ts";
 import type { Archive, TocEntry } from "./custom-archive.ts";
 import type { DatabaseInventory } from "./inventory.ts";
 import { quoteIdentifier } from "./session.ts";
@@ -42,18 +43,6 @@ export function entriesOf(database: string, archive: Archive, partOffset: number
 /** `a.b` must not name both `a`.`b` and a table `a.b`: names with special characters are quoted as in SQL. */
 function unambiguous(name: string): string {
   return /[."/]/.test(name) ? quoteIdentifier(name) : name;
-}
-
-/** The column names in `COPY schema.table (a, "b, c") FROM stdin;`. */
-export function columnsOf(copyStatement: string): readonly string[] {
-  const tokens: readonly string[] = copyStatement.match(/"(?:[^"]|"")*"|[(),]|[^"(),\s]+/g) ?? [];
-  const open = tokens.indexOf("(");
-  const close = tokens.indexOf(")", open);
-  if (open === -1 || close === -1) return [];
-  return tokens
-    .slice(open + 1, close)
-    .filter((token) => token !== ",")
-    .map((token) => (token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token));
 }
 
 const SETVAL = /setval\('(?:[^']|'')*', (-?\d+), (true|false)\)/;

@@ -4,7 +4,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { runTool } from "../../platform/process.ts";
 import type { EngineTools } from "../engine.ts";
 
-export type ClientTool = "pg_dump" | "pg_dumpall" | "pg_restore";
+type ClientTool = "pg_dump" | "pg_dumpall" | "pg_restore";
 
 export interface FoundTool {
   readonly command: string;
@@ -13,7 +13,7 @@ export interface FoundTool {
   readonly version: string;
 }
 
-export interface ToolChoice {
+interface ToolChoice {
   readonly tool: ClientTool;
   /** The oldest major that will do: the server's, or that of the pg_dump which wrote the archive. */
   readonly atLeast: number;

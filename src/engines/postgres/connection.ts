@@ -2,7 +2,7 @@ import { userInfo } from "node:os";
 import { BackupctlError } from "../../errors.ts";
 import type { PostgresOptions } from "./options.ts";
 
-export type SslMode = NonNullable<PostgresOptions["sslmode"]>;
+type SslMode = NonNullable<PostgresOptions["sslmode"]>;
 
 /** Where a server is and who we are there. Never shown whole: it holds the password. */
 export interface Connection {

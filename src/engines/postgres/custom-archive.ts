@@ -5,7 +5,7 @@ import { ArchiveCursor, corrupted } from "./archive-cursor.ts";
  * The format is PostgreSQL's own; it has no specification but its source, `pg_backup_archiver.c` (header, table of contents)
  * and `pg_backup_custom.c` (data blocks). Archive versions 1.12 (pg_dump 9.0) to 1.16 (pg_dump 17 and 18) are known.
  */
-export interface ArchiveReader {
+interface ArchiveReader {
   /** Takes the next bytes, however the stream was cut. @throws `BACKUP_CORRUPTED` as soon as they can't be an archive. */
   push(bytes: Uint8Array): void;
   /** The object whose data is being read, for the progress line. */
@@ -22,7 +22,7 @@ export interface Archive {
   readonly sizeBytes: number;
 }
 
-export interface ArchiveHeader {
+interface ArchiveHeader {
   /** `1.14`: the version of the format, not of PostgreSQL. */
   readonly version: string;
   readonly integerBytes: number;
@@ -47,7 +47,7 @@ export interface TocEntry {
   readonly owner: string;
 }
 
-export interface DataBlock {
+interface DataBlock {
   readonly dumpId: number;
   /** Of the block's payload: its chunks, each after its length, and the zero that ends them. */
   readonly offset: number;

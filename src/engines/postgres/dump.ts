@@ -13,7 +13,7 @@ import { createToolEnvironment, type ToolEnvironment } from "./tool-environment.
 
 const BEGIN = "begin isolation level repeatable read, read only";
 
-export const GLOBALS_NAME = "globals.sql";
+const GLOBALS_NAME = "globals.sql";
 /** The last line of every `pg_dumpall`. */
 const GLOBALS_END = "-- PostgreSQL database cluster dump complete";
 

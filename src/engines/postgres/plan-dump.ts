@@ -101,7 +101,7 @@ export function isOwnLeaving(name: string): boolean {
 }
 
 /** `database/pattern` goes to that database; a database that no pattern is for is left out. */
-export function patternsByDatabase(databases: readonly string[], patterns: readonly string[]): DumpPlan["databases"] {
+function patternsByDatabase(databases: readonly string[], patterns: readonly string[]): DumpPlan["databases"] {
   if (patterns.length === 0) return databases.map((name) => ({ name, tables: [] }));
   const split = patterns.map((pattern) => {
     const database = databases.find((name) => pattern.startsWith(`${name}/`));

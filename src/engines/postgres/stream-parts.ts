@@ -1,7 +1,7 @@
 import type { StreamEntry } from "../engine.ts";
 
 /** Reads the parts of one ordered stream, each in turn; what lies between them is passed over. */
-export interface StreamParts {
+interface StreamParts {
   /** The bytes of an entry that begins at or after the end of the one before. @throws if the stream ends within it. */
   part(entry: StreamEntry): AsyncGenerator<Uint8Array>;
   /** Reads on to the end, so that the producer has checked every byte. */

@@ -6,7 +6,7 @@ import { databaseExists, dropDatabase, endSessions, nameBeside } from "./target-
 
 const TERMINATE_EVERY_MS = 100;
 
-export interface Swap {
+interface Swap {
   readonly connection: Connection;
   readonly adminDatabase: string;
   /** The restored database. */

@@ -1,18 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { columnsOf, entriesOf } from "../../../src/engines/postgres/archive-contents.ts";
+import { entriesOf } from "../../../src/engines/postgres/archive-contents.ts";
 import { createArchiveReader } from "../../../src/engines/postgres/custom-archive.ts";
 import { writeArchive } from "./archive-writer.ts";
-
-describe("the columns of a COPY statement", () => {
-  it.each([
-    ["COPY public.t (a, b) FROM stdin;\n", ["a", "b"]],
-    ["COPY public.t  FROM stdin;\n", []],
-    ['COPY "S, (x)".t ("a, b", "c ""d"" (e)", "ü") FROM stdin;\n', ["a, b", 'c "d" (e)', "ü"]],
-    ['COPY public."t(x)" FROM stdin;\n', []],
-  ])("are read from %j", (statement, columns) => {
-    expect(columnsOf(statement)).toEqual(columns);
-  });
-});
 
 describe("the entries of a database", () => {
   it("lie at their place in the whole stream and tell schema, table, rows and columns", () => {

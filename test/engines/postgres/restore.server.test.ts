@@ -50,17 +50,17 @@ describe.runIf(requireOrSkip("postgres"))("a restore of PostgreSQL", () => {
   });
 
   it("brings a pgbench database back row by row", async () => {
-    await server.createDatabase("bench");
+    await server.createDatabase("counting");
     const place = ["-h", server.socketDir, "-p", String(server.port), "-U", server.user];
-    await run(join(server.binDir, "pgbench"), [...place, "-i", "-q", "bench"]);
-    await run(join(server.binDir, "pgbench"), [...place, "-t", "200", "bench"]);
-    const dumped = await collectDump(engine({ database: "bench" }), await context());
+    await run(join(server.binDir, "pgbench"), [...place, "-i", "-q", "counting"]);
+    await run(join(server.binDir, "pgbench"), [...place, "-t", "200", "counting"]);
+    const dumped = await collectDump(engine({ database: "counting" }), await context());
 
-    await restoreDump(engine(), dumped, { to: "bench_again" }, await context());
+    await restoreDump(engine(), dumped, { to: "counting_again" }, await context());
 
     expect(dumped.summary.counts).toMatchObject({ tables: 4, rows: 100_000 + 10 + 1 + 200 });
-    expect(await textOf(server, "bench_again")).toBe(await textOf(server, "bench"));
-    expect(await rowsOf(server, "bench_again")).toEqual(await rowsOf(server, "bench"));
+    expect(await textOf(server, "counting_again")).toBe(await textOf(server, "counting"));
+    expect(await rowsOf(server, "counting_again")).toEqual(await rowsOf(server, "counting"));
   });
 
   it("replaces a database in use by swapping names, and leaves nothing beside it", async () => {

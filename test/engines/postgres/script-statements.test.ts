@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { statementsOf } from "../../../src/engines/postgres/globals.ts";
+import { statementsOf } from "../../../src/engines/postgres/script-statements.ts";
 
 it("splits a script of pg_dumpall into statements, whatever is quoted in them", () => {
   const script = [
