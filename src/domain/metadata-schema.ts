@@ -126,6 +126,8 @@ const metadataShape = z.strictObject({
 
 /** metadata.json without `mac` and `signature`. Besides the shape it checks what must agree inside one metadata. */
 export const metadataSchema: z.ZodType<BackupMetadata> = metadataShape.check((context) => {
+  // What does not even have the shape can't be compared.
+  if (context.issues.length > 0) return;
   for (const [path, message] of disagreements(context.value)) {
     context.issues.push({ code: "custom", input: context.value[path], path: [path], message });
   }
