@@ -34,15 +34,17 @@ export class ArchiveCursor {
 
   /** Takes pieces until `bytes` of them are there. */
   *fill(bytes: number): Generator<undefined, void, Uint8Array> {
-    const parts = [this.#buffer.subarray(this.#position)];
+    // what outlives the call that brought it is copied: the pipeline may hand a piece's memory on to a worker
+    const parts: Buffer[] = [Buffer.from(this.#buffer.subarray(this.#position))];
     let held = this.available;
-    while (held < bytes) {
-      const piece = yield;
-      parts.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
-      held += piece.byteLength;
-    }
     this.#startOfBuffer += this.#position;
     this.#position = 0;
+    this.#buffer = Buffer.alloc(0);
+    while (held < bytes) {
+      const piece = yield;
+      held += piece.byteLength;
+      parts.push(held < bytes ? Buffer.from(piece) : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+    }
     this.#buffer = parts.length === 2 && parts[0]?.length === 0 && parts[1] ? parts[1] : Buffer.concat(parts);
   }
 

@@ -6,7 +6,7 @@ import { ArchiveCursor, corrupted } from "./archive-cursor.ts";
  * and `pg_backup_custom.c` (data blocks). Archive versions 1.12 (pg_dump 9.0) to 1.16 (pg_dump 17 and 18) are known.
  */
 interface ArchiveReader {
-  /** Takes the next bytes, however the stream was cut. @throws `BACKUP_CORRUPTED` as soon as they can't be an archive. */
+  /** Takes the next bytes, however the stream was cut, and keeps none of their memory. @throws `BACKUP_CORRUPTED` as soon as they can't be an archive. */
   push(bytes: Uint8Array): void;
   /** The object whose data is being read, for the progress line. */
   readonly current: string | undefined;
@@ -232,17 +232,24 @@ function* readLargeObjects(cursor: ArchiveCursor): Reading<number> {
 /** Counts lines: COPY writes a newline inside a value as `\n`, so each line is a row, except the end mark and what follows it. */
 function* readTable(cursor: ArchiveCursor): Reading<number> {
   let lines = 0;
-  let last: Buffer = Buffer.alloc(0);
+  const tail = new Uint8Array(TAIL_BYTES);
   yield* readChunks(cursor, (bytes) => {
     for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
-    last = bytes.length >= TAIL_BYTES ? bytes : Buffer.concat([last.subarray(-TAIL_BYTES), bytes]);
+    keepTail(tail, bytes);
   });
-  const mark = /(?:^|\n)\\\.(\n*)$/.exec(last.toString("latin1", Math.max(0, last.length - TAIL_BYTES)));
+  const mark = /(?:^|[\n\0])\\\.(\n*)$/.exec(Buffer.from(tail).toString("latin1"));
   return lines - (mark?.[1]?.length ?? 0);
 }
 
 /** `\.` with the newline before it and those after it; pg_dump writes three. */
 const TAIL_BYTES = 8;
+
+/** A loop, because it runs once a row, and a copy by the runtime costs more than eight bytes. */
+function keepTail(tail: Uint8Array, bytes: Uint8Array): void {
+  const fresh = Math.min(TAIL_BYTES, bytes.length);
+  for (let index = 0; index < TAIL_BYTES - fresh; index++) tail[index] = tail[index + fresh] ?? 0;
+  for (let index = 1; index <= fresh; index++) tail[TAIL_BYTES - index] = bytes[bytes.length - index] ?? 0;
+}
 
 function* readChunks(cursor: ArchiveCursor, look: (bytes: Buffer) => void): Reading<void> {
   for (;;) {

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { runTool, streamTool } from "../../platform/process.ts";
 import type { DumpContext, StreamDump, StreamEntry, StreamSummary } from "../engine.ts";
@@ -162,7 +163,6 @@ async function beginSnapshot(session: Session, run: Run): Promise<string | undef
      set statement_timeout = 0; set lock_timeout = '${run.source.options.lock_wait_timeout ?? "0"}'; set idle_in_transaction_session_timeout = 0; set row_security = off`,
   );
   await session.execute(BEGIN);
-  const { z } = await import("zod");
   try {
     const [row] = await session.rows(z.object({ id: z.string() }), "select pg_catalog.pg_export_snapshot() as id");
     return row?.id;

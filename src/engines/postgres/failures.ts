@@ -25,6 +25,8 @@ export interface FailureFrame {
 export function failureOf(error: unknown, frame: FailureFrame): unknown {
   if (frame.context.signal.aborted) return frame.context.signal.reason;
   if (PASSED_ON.some((code) => isBackupctlError(error, code)) || isBackupctlError(error, frame.code)) return error;
+  // while restoring, anything but a tool's failure comes from the backup's stream: damaged, out of reach, without its key
+  if (frame.code === "RESTORE_FAILED" && isBackupctlError(error) && error.code !== "TOOL_FAILED") return error;
   if (error instanceof TypeError || error instanceof ReferenceError) return error;
   const hint = hintFor(error);
   return new BackupctlError(frame.code, `${frame.what}: ${withoutPassword(messageOf(error), frame.options)}`, {

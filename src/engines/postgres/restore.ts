@@ -71,7 +71,8 @@ export async function restore(
         environment,
         admin,
         pgRestore: await choosePgRestore(source, target, admin, context),
-        inventory: request.inventory === undefined ? undefined : sourceInventory.parse(request.inventory),
+        // one that can't be read must not keep anyone from the data: each database then says that nothing was compared
+        inventory: sourceInventory.safeParse(request.inventory).data,
         token: randomBytes(4).toString("hex"),
         warnings: [],
         checks: [],
@@ -100,7 +101,7 @@ async function refuseExisting(admin: Session, target: Target, dropExisting: bool
 }
 
 async function choosePgRestore(
-  { options, tools }: PostgresSource,
+  { tools }: PostgresSource,
   target: Target,
   admin: Session,
   context: EngineContext,
@@ -111,7 +112,7 @@ async function choosePgRestore(
     atLeast: Math.max(await serverMajor(admin), ...writtenBy),
     tools,
     signal: context.signal,
-    ...(options.bin_directory === undefined ? {} : { binDirectory: options.bin_directory }),
+    ...(target.options.bin_directory === undefined ? {} : { binDirectory: target.options.bin_directory }),
   });
 }
 
