@@ -1,6 +1,6 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { SourceConfig } from "../config/config.ts";
-import type { BackupId, Category, LineageMember } from "../domain/backup.ts";
+import type { BackupId, Category } from "../domain/backup.ts";
 import { isGood, type KnownBackup } from "../domain/known-backup.ts";
 import { chooseParent, type ParentDecision } from "../domain/parent.ts";
 import { chooseCategory } from "../domain/retention-class.ts";
@@ -8,8 +8,9 @@ import { type Selection, selectSources } from "../domain/selection.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { Compression } from "../format/compression.ts";
 import type { OperationContext } from "./context.ts";
+import { findLineageDefect } from "./lineage-check.ts";
 import type { CreatePlan, CreateRequest } from "./operations.ts";
-import { type Repository, readDataKey } from "./repository.ts";
+import type { Repository } from "./repository.ts";
 import { openEngine, type Session } from "./session.ts";
 
 /** A plan with all that carrying it out needs. */
@@ -110,7 +111,7 @@ async function decideParent(
   now: Date,
 ): Promise<ParentDecision> {
   const { chain } = session.loaded.config;
-  const unopened = new Set<BackupId>();
+  const defects = new Map<BackupId, string>();
   for (;;) {
     const decision = chooseParent({
       mode: selection.mode,
@@ -118,34 +119,22 @@ async function decideParent(
       sources: selection.sources.map(({ name }) => name),
       backups: allBackups(catalog),
       primary: repository.primary.name,
-      hasKey: (backup) => !unopened.has(backup.id),
+      hasKey: (backup) => !defects.has(backup.id),
       maxChain: chain.maxChain,
       fullEvery: chain.fullEvery,
       now,
     });
-    const closed = await firstWithoutKey(repository, decision.lineage, catalog);
-    if (closed === undefined) return decision;
-    unopened.add(closed);
+    const found = await findLineageDefect(repository, catalog, decision.lineage);
+    if (found === undefined) return withReasons(decision, defects);
+    session.logger.warn(`backup ${found.id} can't be built on: ${found.reason}`);
+    defects.set(found.id, found.reason);
   }
 }
 
-/** The first member of the lineage whose data key can't be had, asked for in storage. */
-async function firstWithoutKey(
-  repository: Repository,
-  lineage: readonly LineageMember[],
-  catalog: Catalog,
-): Promise<BackupId | undefined> {
-  for (const { id } of lineage) {
-    const metadata = catalog.get(id)?.metadata;
-    if (metadata === undefined) return id;
-    try {
-      await readDataKey(repository, repository.primary, metadata);
-    } catch (error) {
-      if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND") || isBackupctlError(error, "BACKUP_CORRUPTED")) return id;
-      throw error;
-    }
-  }
-  return undefined;
+/** What was found in storage is the better reason than what the catalog knew. */
+function withReasons(decision: ParentDecision, defects: ReadonlyMap<BackupId, string>): ParentDecision {
+  if (defects.size === 0) return decision;
+  return { ...decision, reason: [...defects].map(([id, reason]) => `${id.slice(0, 8)} can't be built on: ${reason}`).join("; ") };
 }
 
 function decideCategory(

@@ -12,7 +12,9 @@ import { newUuid } from "../platform/random.ts";
 import { createTemporaryDirectory } from "../platform/temporary-directory.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { summarize } from "./backup-summary.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
+import { objectDefect } from "./lineage-check.ts";
 import { commitBackup } from "./create-commit.ts";
 import { type PreparedCreate, prepareCreate } from "./create-plan.ts";
 import { createSource, type SourceOutcome } from "./create-sources.ts";
@@ -134,7 +136,10 @@ class CreateRun {
     const dropped = new Map<string, string>();
     for (const name of this.#prepared.storages.slice(1)) {
       try {
-        replicas.push(await this.#repository.storage(name));
+        const storage = await this.#repository.storage(name);
+        const lacking = await this.#lackingAncestor(storage);
+        if (lacking === undefined) replicas.push(storage);
+        else dropped.set(name, lacking);
       } catch (error) {
         dropped.set(name, messageOf(error));
       }
@@ -142,6 +147,16 @@ class CreateRun {
     const objects = new BackupObjects(this.#directory, this.#repository.primary, replicas);
     for (const [name, reason] of dropped) objects.drop(name, reason);
     return objects;
+  }
+
+  /** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
+  async #lackingAncestor(storage: Storage): Promise<string | undefined> {
+    for (const { id } of this.#prepared.decision.lineage) {
+      const metadata = this.#catalog.get(id)?.metadata;
+      const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata);
+      if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
+    }
+    return undefined;
   }
 
   #begin(): void {
