@@ -1,10 +1,4 @@
-import type {
-  BackupId,
-  BackupMetadata,
-  BackupNotes,
-  BackupStatus,
-  VerificationDepth,
-} from "../domain/backup.ts";
+import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
 
 /**
  * The catalog port: this host's cache of what the storages hold, plus its own history (runs, restores, verifications, events).
@@ -42,7 +36,11 @@ export interface Catalog {
   addRestore(record: RestoreEvent): void;
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
   /** Throughput history for estimates, newest first. */
-  recentDurations(filter: { readonly type?: string; readonly mode?: string; readonly operation: "create" | "restore" }): readonly {
+  recentDurations(filter: {
+    readonly type?: string;
+    readonly mode?: string;
+    readonly operation: "create" | "restore";
+  }): readonly {
     readonly bytes: number;
     readonly seconds: number;
   }[];

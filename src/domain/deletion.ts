@@ -9,7 +9,7 @@ import {
   retentionUntilOf,
 } from "./known-backup.ts";
 
-export interface DeletionRequest<T extends KnownBackup> {
+interface DeletionRequest<T extends KnownBackup> {
   readonly target: T;
   /** All backups that the repository holds, the target included. */
   readonly backups: readonly T[];
@@ -17,7 +17,7 @@ export interface DeletionRequest<T extends KnownBackup> {
   readonly now: Date;
 }
 
-export type ProtectionKind = "running" | "needed" | "hold" | "retention" | "last-good";
+type ProtectionKind = "running" | "needed" | "hold" | "retention" | "last-good";
 
 export interface Protection {
   readonly kind: ProtectionKind;

@@ -25,7 +25,7 @@ export function isName(text: string): boolean {
   return NAME.test(text);
 }
 
-export interface BackupDirectory {
+interface BackupDirectory {
   readonly type: BackupType;
   readonly category: Category;
   /** UTC, `YYYY-MM-DD`. */
@@ -122,7 +122,7 @@ export function packName(artifact: string, packNumber: number): string {
   return `${artifact}.${String(packNumber).padStart(8, "0")}`;
 }
 
-export interface PackName {
+interface PackName {
   /** The artifact's name without the pack number. */
   readonly name: string;
   readonly artifact: ArtifactName;
@@ -137,7 +137,7 @@ export function parsePackName(text: string): PackName | undefined {
 }
 
 /** `keys-<n>-<8 hex>.json` and `notes-<n>-<8 hex>.json`: n orders them, the hex keeps two writers of one n apart. */
-export interface NumberedName {
+interface NumberedName {
   readonly family: "keys" | "notes";
   readonly n: number;
   readonly writer: string;
@@ -156,7 +156,7 @@ export function parseNumberedName(text: string): NumberedName | undefined {
   return { family: match[1] === "keys" ? "keys" : "notes", n: Number(match[2]), writer };
 }
 
-export type ObjectRole = "pack" | "sums" | "keys" | "notes" | "metadata" | "deleted" | "unknown";
+type ObjectRole = "pack" | "sums" | "keys" | "notes" | "metadata" | "deleted" | "unknown";
 
 /** What an object in a backup's directory is, by its name. */
 export function roleOf(name: string): ObjectRole {

@@ -32,7 +32,7 @@ export function parseInstant(text: string, option = "--timestamp"): Date {
   return new Date(parsed.asUtc.getTime() - parsed.offsetMinutes * 60_000);
 }
 
-export interface TimeRange {
+interface TimeRange {
   /** ISO, inclusive. */
   readonly from?: string;
   /** ISO, exclusive. */

@@ -1,5 +1,5 @@
 /** Wall-clock arithmetic in named time zones (IANA), right across daylight-saving changes. */
-export interface WallClock {
+interface WallClock {
   readonly year: number;
   readonly month: number;
   readonly day: number;

@@ -49,7 +49,7 @@ export function metadataKey(dataKey: Buffer, backupId: BackupId): Buffer {
   return derive(dataKey, idBytes(backupId), Buffer.from("backupctl/1/metadata"), KEY_BYTES);
 }
 
-export interface WrapContext {
+interface WrapContext {
   /** 32 bytes from a key provider. */
   readonly secret: Buffer;
   readonly backupId: BackupId;
@@ -60,7 +60,7 @@ export interface WrapContext {
 }
 
 /** Both base64; `ciphertext` ends with the 16-byte tag. */
-export interface Wrap {
+interface Wrap {
   readonly nonce: string;
   readonly ciphertext: string;
 }

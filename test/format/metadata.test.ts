@@ -1,6 +1,8 @@
 import { createHash, createHmac } from "node:crypto";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { BackupMetadata } from "../../src/domain/backup.ts";
+import { BackupctlError } from "../../src/errors.ts";
 import { canonicalJson } from "../../src/format/canonical-json.ts";
 import { decodeMetadata, encodeMetadata, requirePlace, verifyMac } from "../../src/format/metadata.ts";
 import { backupId, metadataOf, REPOSITORY_ID, sourceOf } from "../domain/builders.ts";
@@ -174,4 +176,18 @@ describe("the place it was read from", () => {
       expect.objectContaining({ code: "BACKUP_CORRUPTED" }),
     );
   });
+});
+
+it("never ends in anything but an expected error, whatever a member contains", () => {
+  const content = JSON.parse(encodeMetadata(metadata, macKey).toString());
+  fc.assert(
+    fc.property(fc.constantFrom(...Object.keys(content)), fc.jsonValue(), (name, value) => {
+      try {
+        decodeMetadata(Buffer.from(JSON.stringify({ ...content, [name]: value })), WHERE);
+      } catch (error) {
+        expect(error).toBeInstanceOf(BackupctlError);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });

@@ -89,7 +89,7 @@ export function backupOf(row: unknown, copies: readonly CopyRecord[]): CatalogBa
   };
 }
 
-export function notesOf(text: string): BackupNotes {
+function notesOf(text: string): BackupNotes {
   return text === "{}" ? {} : parse(notesSchema, json(text), "backups");
 }
 
