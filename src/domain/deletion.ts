@@ -17,7 +17,7 @@ interface DeletionRequest<T extends KnownBackup> {
   readonly now: Date;
 }
 
-type ProtectionKind = "running" | "needed" | "hold" | "retention" | "last-good";
+export type ProtectionKind = "running" | "needed" | "hold" | "retention" | "last-good";
 
 export interface Protection {
   readonly kind: ProtectionKind;
