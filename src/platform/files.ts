@@ -74,3 +74,35 @@ export async function listDirectory(directory: string): Promise<readonly string[
     throw error;
   }
 }
+
+/** Gives a file another name in its own file system; nothing happens if there is no such file. */
+export async function moveFileIfExists(from: string, to: string): Promise<void> {
+  try {
+    await fs.rename(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}
+
+/** Writes a file that does not exist yet, flushed. False, and nothing touched, if there is one already. */
+export async function writeNewFile(file: string, bytes: Uint8Array | string, mode = 0o600): Promise<boolean> {
+  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  let handle: fs.FileHandle;
+  try {
+    handle = await fs.open(file, "wx", mode);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } catch (error) {
+    await fs.rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+  await syncDirectory(path.dirname(file));
+  return true;
+}

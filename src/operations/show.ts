@@ -1,0 +1,10 @@
+import { detailsOf } from "./backup-summary.ts";
+import type { OperationContext } from "./context.ts";
+import type { BackupDetails } from "./operations.ts";
+import { resolveReference } from "./references.ts";
+
+/** Everything that is known of one backup. Reads the catalog only. @throws `BACKUP_NOT_FOUND`, `USAGE` */
+export async function showBackup(context: OperationContext, reference: string): Promise<BackupDetails> {
+  const catalog = await context.catalog("read");
+  return detailsOf(resolveReference(catalog, reference), catalog);
+}
