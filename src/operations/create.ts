@@ -11,20 +11,19 @@ import { acquireLock } from "../platform/lock.ts";
 import { newUuid } from "../platform/random.ts";
 import { createTemporaryDirectory } from "../platform/temporary-directory.ts";
 import { BackupObjects } from "./backup-objects.ts";
-import { summarize } from "./backup-summary.ts";
+import { summaryOf } from "./backup-summary.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
 import { objectDefect } from "./lineage-check.ts";
 import { commitBackup } from "./create-commit.ts";
 import { type PreparedCreate, prepareCreate } from "./create-plan.ts";
+import { readBack } from "./create-verify.ts";
 import { createSource, type SourceOutcome } from "./create-sources.ts";
 import { clearDeadRuns } from "./dead-runs.ts";
 import { indexDirectory, pruneIndexes } from "./index-cache.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "./operations.ts";
 import { startProgress } from "./progress-meter.ts";
 import type { Repository } from "./repository.ts";
-import { updateRunbook } from "./runbook.ts";
-import { verifyCreated } from "./create-verify.ts";
 
 export async function planCreate(context: OperationContext, request: CreateRequest): Promise<CreatePlan> {
   return (await prepareCreate(context, request)).plan;
@@ -113,7 +112,7 @@ class CreateRun {
     try {
       const { outcomes, dataKey } = await this.#writeSources(objects, (name, bytes) => objects.put(name, bytes));
       const metadata = await this.#commit(objects, outcomes, dataKey);
-      return await this.#finish(objects, outcomes, metadata, dataKey);
+      return await this.#finish(objects, outcomes, metadata);
     } catch (error) {
       const failure = asRunFailure(error, session.signal);
       await this.#withdraw(objects, failure);
@@ -271,21 +270,14 @@ class CreateRun {
     objects: BackupObjects,
     outcomes: readonly SourceOutcome[],
     metadata: BackupMetadata,
-    dataKey: Buffer | undefined,
   ): Promise<CreateResult> {
-    const { session } = this.#context;
     await pruneIndexes(this.#repository, this.#catalog);
-    if (this.#prepared.verify === "full") await verifyCreated(this.#context, metadata, dataKey);
-    for (const storage of objects.storages) {
-      await updateRunbook(session, this.#repository.id, storage).catch((error: unknown) =>
-        this.#warn(`the runbook in storage "${storage.name}" could not be updated: ${messageOf(error)}`),
-      );
-    }
+    if (this.#prepared.verify === "full") await readBack(this.#context, metadata);
     for (const [name, reason] of objects.dropped) this.#warn(`storage "${name}" has no copy yet: ${reason}`);
     const row = this.#catalog.get(this.#id);
     return {
       created: true,
-      backup: row === undefined ? undefined : summarize(row),
+      backup: row === undefined ? undefined : summaryOf(row),
       plan: this.#prepared.plan,
       sources: outcomes.map(({ result }) => result),
       storages: this.#prepared.storages.map((name) => ({ name, state: objects.dropped.has(name) ? "pending" : "complete" })),

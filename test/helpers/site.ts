@@ -1,0 +1,117 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { randomBytes, randomUUID } from "node:crypto";
+import { onTestFinished } from "vitest";
+import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { engineDefinitions } from "../../src/engines/registry.ts";
+import { encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
+import { keyProviderDefinitions } from "../../src/keys/registry.ts";
+import type { OperationContext } from "../../src/operations/context.ts";
+import { createBackup } from "../../src/operations/create.ts";
+import type { CreateRequest, CreateResult } from "../../src/operations/operations.ts";
+import { openRepository } from "../../src/operations/repository.ts";
+import { type Session, statePaths } from "../../src/operations/session.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
+import { storageDefinitions } from "../../src/storage/registry.ts";
+import { tempDir } from "./temp-dir.ts";
+
+/** A configured site in a temporary directory, its repository initialised, with everything that operations need. */
+export interface Site {
+  readonly directory: string;
+  readonly repositoryDirectory: string;
+  readonly session: Session;
+  readonly context: OperationContext;
+  readonly warnings: string[];
+  create(request?: Partial<CreateRequest>): Promise<CreateResult>;
+}
+
+export interface SiteOptions {
+  /** The `sources:` section, indented by two spaces; `{dir}` stands for the site's directory. */
+  readonly sources: string;
+  /** Further top-level sections. */
+  readonly more?: string;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  readonly directory?: string;
+}
+
+const NO_CHOICES: CreateRequest = {
+  components: [],
+  sources: [],
+  categories: [],
+  tables: [],
+  ifChanged: false,
+  manual: false,
+  tags: [],
+  storages: [],
+  lockWaitMs: 0,
+};
+
+export async function makeSite(options: SiteOptions): Promise<Site> {
+  const directory = options.directory ?? tempDir();
+  const repositoryDirectory = join(directory, "repository");
+  mkdirSync(repositoryDirectory, { recursive: true });
+  const config = join(directory, "backup.config.yaml");
+  const key = join(directory, "main.key");
+  writeFileSync(key, randomBytes(32).toString("hex"), { mode: 0o600 });
+  writeFileSync(
+    config,
+    `version: 1
+name: test
+state_dir: ${directory}/state
+storages:
+  local: {type: local, path: ${repositoryDirectory}}
+encryption:
+  keys:
+    main: {provider: local, key_file: ${key}}
+sources:
+${options.sources.replaceAll("{dir}", directory)}
+${(options.more ?? "").replaceAll("{dir}", directory)}
+`,
+  );
+  const marker = { repositoryId: randomUUID(), created: "2026-01-01T00:00:00.000Z" };
+  writeFileSync(join(repositoryDirectory, "backupctl.json"), encodeRepositoryMarker(marker));
+  const warnings: string[] = [];
+  const session: Session = {
+    loaded: await loadConfig({ path: config, env: {}, cwd: directory }),
+    adapters: {
+      storages: storageDefinitions,
+      keys: keyProviderDefinitions,
+      engines: engineDefinitions,
+      openCatalog: async (catalog) => openSqliteCatalog(catalog),
+      recoveryProgram: async () => Buffer.from("// test\n"),
+    } as Session["adapters"],
+    clock: options.clock ?? systemClock,
+    logger: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (message) => void warnings.push(message),
+      error: (message) => void warnings.push(message),
+    },
+    signal: options.signal ?? new AbortController().signal,
+    host: "test-host",
+    user: "tester",
+    softwareVersion: "0.0.0",
+  };
+  const context = await openContext(session);
+  return {
+    directory,
+    repositoryDirectory,
+    session,
+    context,
+    warnings,
+    create: (request) => createBackup(context, { ...NO_CHOICES, ...request }),
+  };
+}
+
+async function openContext(session: Session): Promise<OperationContext> {
+  const state = await statePaths(session);
+  const catalog = openSqliteCatalog({ file: state.catalog, warn: () => undefined });
+  const repository = await openRepository(session);
+  onTestFinished(async () => {
+    catalog.close();
+    await repository.close();
+  });
+  return { session, repository: async () => repository, catalog: async () => catalog };
+}
