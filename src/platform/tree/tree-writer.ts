@@ -32,8 +32,8 @@ export interface OpenTreeFile {
  * deepest first. Modification times are within 240 ns until `settle` makes them exact. Nothing is flushed to disk here.
  */
 export interface TreeTarget {
-  /** Makes a directory, private until `finishDirectory`; one that is there already stays as it is. */
-  makeDirectory(name: Buffer): void;
+  /** Makes a directory, private until `finishDirectory`; one that is there already stays as it is, which gives `false`. */
+  makeDirectory(name: Buffer): boolean;
   /** What is not written stays a hole. */
   beginFile(name: Buffer, size: number): OpenTreeFile;
   writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void;
@@ -44,6 +44,8 @@ export interface TreeTarget {
   /** @param first a finished file of this tree */
   makeHardLink(name: Buffer, first: Buffer): void;
   finishDirectory(name: Buffer, metadata: EntryMetadata): void;
+  /** What is at a name now; `undefined`: nothing. */
+  look(name: Buffer): TreeSight | undefined;
   /** Removes a file, symlink or empty directory. False if it is a directory that is not empty; true if it was gone. */
   remove(name: Buffer): boolean;
   /** Makes the times exact of all that was finished since the last call. Call it after the last `finishDirectory`, too. */
@@ -52,6 +54,12 @@ export interface TreeTarget {
   close(): void;
   /** What could not be given to the tree so far, one line each. */
   warnings(): readonly string[];
+}
+
+export interface TreeSight {
+  readonly stats: fs.BigIntStats;
+  /** The text of a symlink. */
+  readonly link: Buffer | undefined;
 }
 
 /** @throws `RESTORE_FAILED` if the root can't be made or is not a directory */
@@ -94,17 +102,18 @@ class WritableTree implements TreeTarget {
     this.#held = held;
   }
 
-  makeDirectory(name: Buffer): void {
+  makeDirectory(name: Buffer): boolean {
     const place = this.#placeOf(name);
     try {
       fs.mkdirSync(place.access, 0o700);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
-      if (fs.lstatSync(place.access).isDirectory()) return;
+      if (fs.lstatSync(place.access).isDirectory()) return false;
       this.#requireReplaceable(place);
       fs.unlinkSync(place.access);
       fs.mkdirSync(place.access, 0o700);
     }
+    return true;
   }
 
   beginFile(name: Buffer, size: number): OpenTreeFile {
@@ -173,6 +182,13 @@ class WritableTree implements TreeTarget {
       fs.closeSync(fd);
     }
     this.#noteTime(place, metadata);
+  }
+
+  look(name: Buffer): TreeSight | undefined {
+    const { access } = this.#placeOf(name);
+    const stats = fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    return { stats, link: stats.isSymbolicLink() ? fs.readlinkSync(access, { encoding: "buffer" }) : undefined };
   }
 
   remove(name: Buffer): boolean {

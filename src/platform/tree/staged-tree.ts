@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import { promises as fs } from "node:fs";
+import * as path from "node:path";
+import { BackupctlError } from "../../errors.ts";
+import { errnoOf, syncDirectory } from "../files.ts";
+import { removeMembers } from "./removal.ts";
+
+/** A private directory in which a tree is made, and from which it comes to its place all at once. */
+export interface StagedTree {
+  readonly root: string;
+  /** Moves the tree to its place. @throws `TARGET_NOT_EMPTY` if something came to be there meanwhile */
+  commit(): Promise<void>;
+  /** Removes whatever was made, parents included; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Stages a tree for a folder that is missing or empty. A missing one is made beside its place and renamed: it appears whole. An empty one
+ * (which may be a mount point, or somebody's working directory, and has an owner of its own) stays; the tree is made in a private
+ * directory in it, and its members are moved up at the end.
+ */
+export async function stageTree(place: string): Promise<StagedTree> {
+  const exists = await fs.stat(place).then(
+    () => true,
+    () => false,
+  );
+  return exists ? stageInside(place) : stageBeside(place);
+}
+
+function stagingName(place: string): string {
+  return `.${path.basename(place)}.backupctl-${randomBytes(4).toString("hex")}`;
+}
+
+async function stageBeside(place: string): Promise<StagedTree> {
+  const parent = path.dirname(place);
+  const root = path.join(parent, stagingName(place));
+  const made = await makeStaging(place, parent, root);
+  // What the umask leaves of it is what a folder of this user's gets; private while it is filled.
+  const ordinaryMode = (await fs.stat(root)).mode & 0o777;
+  await fs.chmod(root, 0o700);
+  let committed = false;
+  return {
+    root,
+    async commit() {
+      // Renaming onto an empty directory would succeed; what is there now was not there when the plan was made.
+      if (await exists(place)) throw taken(place);
+      await fs.chmod(root, ordinaryMode);
+      await fs.rename(root, place);
+      committed = true;
+      await syncDirectory(parent);
+    },
+    async discard() {
+      if (committed) return;
+      await removeStaging(root);
+      await removeEmptyParents(parent, made);
+    },
+  };
+}
+
+async function stageInside(place: string): Promise<StagedTree> {
+  const root = path.join(place, stagingName(place));
+  await makeStaging(place, undefined, root);
+  await fs.chmod(root, 0o700);
+  return {
+    root,
+    async commit() {
+      const name = path.basename(root);
+      const others = (await fs.readdir(place)).filter((member) => member !== name);
+      if (others.length > 0) throw taken(place);
+      for (const member of await fs.readdir(root, { encoding: "buffer" })) {
+        const from = Buffer.concat([Buffer.from(`${root}/`), member]);
+        await fs.rename(from, Buffer.concat([Buffer.from(`${place}/`), member]));
+      }
+      await fs.rmdir(root);
+      await syncDirectory(place);
+    },
+    discard: () => removeStaging(root),
+  };
+}
+
+/** @returns the first of the parents that had to be made */
+async function makeStaging(place: string, parent: string | undefined, root: string): Promise<string | undefined> {
+  try {
+    const made = parent === undefined ? undefined : await fs.mkdir(parent, { recursive: true });
+    await fs.mkdir(root);
+    return made;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new BackupctlError("RESTORE_FAILED", `${place} can't be made (${errnoOf(error)})`, {
+      hint: "Give a folder that you may write to with --to PATH.",
+      cause: error,
+    });
+  }
+}
+
+async function removeStaging(root: string): Promise<void> {
+  if (!(await exists(root))) return;
+  removeMembers(`${Buffer.from(root, "utf8").toString("latin1")}/`);
+  await fs.rmdir(root);
+}
+
+async function removeEmptyParents(parent: string, firstMade: string | undefined): Promise<void> {
+  if (firstMade === undefined) return;
+  for (let directory = parent; directory.length >= firstMade.length; directory = path.dirname(directory)) {
+    try {
+      await fs.rmdir(directory);
+    } catch (error) {
+      if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST") return;
+      throw error;
+    }
+  }
+}
+
+function exists(place: string): Promise<boolean> {
+  return fs.lstat(place).then(
+    () => true,
+    () => false,
+  );
+}
+
+function taken(place: string): BackupctlError {
+  return new BackupctlError("TARGET_NOT_EMPTY", `${place} was filled by somebody else during the restore`, {
+    hint: "Nothing was put there. Look at what it is, then restore elsewhere with --to PATH or with --overwrite.",
+  });
+}
