@@ -59,6 +59,8 @@ export async function streamTool(run: ToolRun): Promise<ToolStream> {
     buffer: false,
     encoding: "buffer",
   });
+  // Until somebody listens, execa throws the output away: what a quick tool prints must wait for its reader.
+  child.stdout.on("readable", () => undefined);
   const ended = child.then((result) => result);
   ended.catch(() => undefined);
   return {

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { streamTool } from "../../src/platform/process.ts";
+
+async function read(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+describe("streamTool", () => {
+  it("keeps the output of a tool that ends before anybody reads", async () => {
+    const tool = await streamTool({ command: "printf", args: ["all of it"] });
+    await sleep(300);
+
+    expect(await read(tool.stdout)).toBe("all of it");
+    await tool.finish();
+  });
+
+  it("tells a tool that fails after its output from one that succeeds", async () => {
+    const tool = await streamTool({ command: "sh", args: ["-c", "echo half; echo broken >&2; exit 3"] });
+
+    expect(await read(tool.stdout)).toBe("half\n");
+    await expect(tool.finish()).rejects.toMatchObject({ code: "TOOL_FAILED", message: "sh exited with code 3: broken" });
+  });
+
+  it("says which tool is missing", async () => {
+    const start = async () => {
+      const tool = await streamTool({ command: "no-such-tool", args: [] });
+      await read(tool.stdout).catch(() => undefined);
+      await tool.finish();
+    };
+
+    await expect(start()).rejects.toMatchObject({ code: "TOOL_MISSING" });
+  });
+});
