@@ -1,0 +1,59 @@
+import { DELETED_NAME } from "../domain/object-names.ts";
+import { BackupctlError } from "../errors.ts";
+import { summaryOf } from "./backup-summary.ts";
+import type { OperationContext } from "./context.ts";
+import type { BackupSummary } from "./operations.ts";
+import { resolveReference } from "./references.ts";
+import { requireCommitted, storagesHolding, writeNotes } from "./write-notes.ts";
+
+/** Keeps a backup from every deletion until `unhold`. Works without its key: a hold that can't be proven keeps all the same. */
+export async function holdBackup(context: OperationContext, reference: string, reason: string): Promise<BackupSummary> {
+  if (reason.trim() === "") {
+    throw new BackupctlError("USAGE", "a hold needs a reason", { hint: 'Say why: `backupctl hold ID --reason "audit 2026"`.' });
+  }
+  const { session } = context;
+  const backup = resolveReference(await context.catalog("read"), reference);
+  requireCommitted(backup);
+  const hold = { reason, at: session.clock.now().toISOString(), by: `${session.user}@${session.host}` };
+  await writeNotes(context, backup.id, backup.storagePath, { needsKey: false, change: (notes) => ({ ...notes, hold }) });
+  // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
+  await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
+  return finished(context, backup, "hold", { reason });
+}
+
+/** @throws `USAGE` if the backup is not on hold; `ENCRYPTION_KEY_NOT_FOUND` without its key. */
+export async function unholdBackup(context: OperationContext, reference: string): Promise<BackupSummary> {
+  const backup = resolveReference(await context.catalog("read"), reference);
+  requireCommitted(backup);
+  if (backup.notes.hold === undefined) {
+    throw new BackupctlError("USAGE", `backup ${backup.id} is not on hold`, { hint: "`backupctl list --verbose` shows holds." });
+  }
+  await writeNotes(context, backup.id, backup.storagePath, {
+    needsKey: true,
+    change: ({ hold: _, ...notes }) => notes,
+  });
+  return finished(context, backup, "unhold", { reason: backup.notes.hold.reason });
+}
+
+async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {
+  const repository = await context.repository();
+  for (const storage of await storagesHolding(context.session, repository, directory)) {
+    if ((await storage.stat(`${directory}/${DELETED_NAME}`)) === undefined) continue;
+    throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${id} is being deleted in storage "${storage.name}"`, {
+      hint: "Run `backupctl list` in a moment to see whether the hold kept it.",
+    });
+  }
+}
+
+async function finished(
+  context: OperationContext,
+  backup: Parameters<typeof summaryOf>[0],
+  action: string,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<BackupSummary> {
+  const { session } = context;
+  const catalog = await context.catalog("write");
+  const at = session.clock.now().toISOString();
+  catalog.addEvent({ at, action, user: session.user, backupId: backup.id, status: "completed", detail });
+  return summaryOf(catalog.get(backup.id) ?? backup);
+}
