@@ -131,6 +131,10 @@ export interface EngineDefinition<Options = unknown> {
   readonly engine: string;
   /** The component a source of this engine belongs to unless the config says otherwise. */
   readonly component: string;
+  /** What `--to` means for its streams: a path (the default), or the name of a database on its server. */
+  readonly toMeans?: "path" | "name";
+  /** Options for a source that only a backup tells of: they do for its downloads and for a restore with `--to`. */
+  readonly unconfigured?: Readonly<Record<string, unknown>>;
   readonly options: () => Promise<unknown>;
   /** The names of options that hold secrets; the config adds `_file` and `_command` to each. */
   readonly open: (options: Options, tools: EngineTools) => Engine | Promise<Engine>;

@@ -17,6 +17,7 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
   sqlite: {
     engine: "sqlite",
     component: "database",
+    unconfigured: { path: "/" },
     options: async () => (await import("./sqlite/options.ts")).options,
     open: async (options) => {
       const [schema, engine] = await Promise.all([import("./sqlite/options.ts"), import("./sqlite/engine.ts")]);
@@ -26,6 +27,8 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
   postgres: {
     engine: "postgres",
     component: "database",
+    toMeans: "name",
+    unconfigured: {},
     options: async () => (await import("./postgres/options.ts")).options,
     open: async (options, tools) => {
       const [schema, engine] = await Promise.all([import("./postgres/options.ts"), import("./postgres/engine.ts")]);
@@ -35,6 +38,7 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
   command: {
     engine: "command",
     component: "configuration",
+    unconfigured: { command: ["false"] },
     options: async () => (await import("./command/options.ts")).options,
     open: async (options, tools) => {
       const [schema, engine] = await Promise.all([import("./command/options.ts"), import("./command/engine.ts")]);
@@ -44,6 +48,7 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
   environment: {
     engine: "environment",
     component: "configuration",
+    unconfigured: { variables: ["*"] },
     options: async () => (await import("./environment/options.ts")).options,
     open: async (options) => {
       const [schema, engine] = await Promise.all([

@@ -46,6 +46,17 @@ export async function removeFileIfExists(file: string): Promise<void> {
   await fs.rm(file, { force: true });
 }
 
+/** Gives a file a second name, which outlives the first. False if there is no such file, or the file system has no such thing. */
+export async function linkFile(file: string, name: string): Promise<boolean> {
+  try {
+    await fs.link(file, name);
+    return true;
+  } catch (error) {
+    if (["ENOENT", "EPERM", "EXDEV", "ENOTSUP"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
 /** The file's text, or `undefined` if there is no such file. */
 export async function readFileIfExists(file: string): Promise<Buffer | undefined> {
   try {

@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { removeTree } from "./files.ts";
+import { errnoOf, removeTree } from "./files.ts";
 
 export interface TemporaryDirectory {
   readonly path: string;
@@ -14,4 +14,25 @@ export async function createTemporaryDirectory(parent: string = os.tmpdir()): Pr
   // mkdtemp makes it with 0700 whatever the umask leaves open to others.
   const directory = await fs.mkdtemp(path.join(parent, "backupctl-"));
   return { path: directory, dispose: () => removeTree(directory) };
+}
+
+/** The same, named after this process; those of processes that are gone are removed first. For work that holds no lock. */
+export async function createProcessDirectory(parent: string): Promise<TemporaryDirectory> {
+  await fs.mkdir(parent, { recursive: true, mode: 0o700 });
+  for (const name of await fs.readdir(parent)) {
+    const pid = Number.parseInt(name, 10);
+    if (pid > 0 && !isAlive(pid)) await removeTree(path.join(parent, name));
+  }
+  const directory = await fs.mkdtemp(path.join(parent, `${process.pid}-`));
+  return { path: directory, dispose: () => removeTree(directory) };
+}
+
+/** A signal of nothing tells whether there is a process to be signalled; one of another user's is alive too. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH";
+  }
 }
