@@ -3,6 +3,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { runTool, streamTool } from "../../platform/process.ts";
 import type { DumpContext, StreamDump, StreamEntry, StreamSummary } from "../engine.ts";
 import { entriesOf, inventoryOf } from "./archive-contents.ts";
+import { withoutDate } from "./archive-date.ts";
 import { connectionArguments, databaseArgument } from "./connection.ts";
 import { createArchiveReader } from "./custom-archive.ts";
 import { type FailureFrame, failureOf } from "./failures.ts";
@@ -129,7 +130,7 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
     let readAll = false;
     try {
       let current: string | undefined;
-      for await (const piece of tool.stdout) {
+      for await (const piece of withoutDate(tool.stdout)) {
         reader.push(piece);
         if (reader.current !== current) {
           current = reader.current;
