@@ -1,0 +1,23 @@
+import type { Command } from "../command.ts";
+import { catalogRebuild } from "./catalog.ts";
+import { completion } from "./completion.ts";
+import { configSchema, configShow, configValidate } from "./config.ts";
+import { create } from "./create.ts";
+import { deleteBackup } from "./delete.ts";
+import { download } from "./download.ts";
+import { help } from "./help.ts";
+import { hold, unhold } from "./hold.ts";
+import { init } from "./init.ts";
+import { list } from "./list.ts";
+import { restore } from "./restore.ts";
+import { show } from "./show.ts";
+import { status } from "./status.ts";
+import { verify } from "./verify.ts";
+
+/** Every command, in the order that help shows. */
+export const COMMANDS: readonly Command[] = [
+  ...[create, list, show, status, verify],
+  ...[restore, download],
+  ...[deleteBackup, hold, unhold, catalogRebuild],
+  ...[init, configValidate, configShow, configSchema, completion, help],
+];

@@ -1,0 +1,195 @@
+import { parseInstant } from "../../domain/timestamp.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { RestorePlan, RestoreRequest } from "../../operations/operations.ts";
+import { BACKUP_ARGUMENT, defineCommand } from "../command.ts";
+import type { Context } from "../context.ts";
+import { DRY_RUN, LOCK_WAIT, YES } from "../global-options.ts";
+import { duration, flag, names, repeated, text } from "../option.ts";
+import { requireConsent } from "../prompts/consent.ts";
+import { restoreJson, restorePlanJson } from "../render/json-runs.ts";
+import { renderRestorePlan, renderRestoreResult, restoreOutcome } from "../render/restore.ts";
+
+export const restore = defineCommand({
+  name: "restore",
+  group: "Restore",
+  summary: "bring data back: to its own place, a folder or a target",
+  description: [
+    "Shows a plan first: what comes back, from where, what it replaces, how long it takes. Everything needed is verified before anything is touched; the old state is in place until the new one is complete.",
+    "Without --to and --target the data goes back to where it came from. That asks for a yes, and so does everything that replaces something; without a terminal --yes must be given.",
+    "What exists is never replaced unasked: --overwrite replaces the files that the backup has and keeps others, --delete removes those too, --drop-existing replaces a database.",
+  ],
+  argument: { ...BACKUP_ARGUMENT, required: false },
+  options: {
+    latest: flag("the newest good backup"),
+    timestamp: text("TIME", "the newest at or before this time, with its zone", { aliases: ["point-in-time"] }),
+    maxGap: duration("DURATION", "how much older than --timestamp it may be (default 15m)"),
+    type: text("TYPE", "of a full backup only this component; with --latest or --timestamp the type to look for", {
+      choices: ["full", "database", "files", "configuration"],
+    }),
+    component: names("A,B", "only these components"),
+    source: names("A,B", "only these sources"),
+    include: repeated("PATH", "of file trees only this path; may be repeated"),
+    exclude: repeated("PATH", "of file trees not this path; may be repeated"),
+    to: text("PATH", "into this folder, or a database of this name", { aliases: ["restore-path"], path: true }),
+    target: text("NAME", "to this target of the configuration", { aliases: ["target-environment"] }),
+    overwrite: flag("replace files that exist", { aliases: ["overwrite-existing"] }),
+    delete: flag("with --overwrite: remove files that the backup does not have"),
+    dropExisting: flag("replace databases that exist"),
+    skipDamaged: flag("restore what is sound of a damaged backup"),
+    allowUnencrypted: text("ID", "accept that this backup is not encrypted"),
+    lockWait: duration(LOCK_WAIT.placeholder, LOCK_WAIT.description),
+    yes: YES,
+    dryRun: DRY_RUN,
+    item: text("ITEM", "one row", { hidden: true }),
+  },
+  examples: [
+    { command: "backupctl restore --latest --to /tmp/look", text: "All of the newest backup, beside everything" },
+    { command: "backupctl restore 550e8400 --dry-run", text: "What a restore in place would do" },
+    {
+      command: "backupctl restore --latest --type database --drop-existing",
+      text: "The database, over the one that is there",
+    },
+    {
+      command: 'backupctl restore --timestamp "2026-01-11T10:30:00Z" --target staging',
+      text: "As it was then, to staging",
+    },
+    { command: "backupctl restore latest --source uploads --include /srv/www/logo.png --overwrite", text: "One file" },
+  ],
+  exitCodes: {
+    2: "wrong usage, something is in the way, or not confirmed; nothing was done",
+    3: "some sources were restored, others not",
+    4: "the backup is damaged, or a check after the restore failed",
+    10: "there is no such backup, or none at or before the time",
+    11: "another restore is running",
+    12: "the encryption key is missing or wrong",
+  },
+  run: async (context, values, [reference]) => {
+    if (values.item !== undefined || values.type === "granular") {
+      throw new BackupctlError("USAGE", "restoring one row does not exist yet", {
+        hint: "Restore the source beside the live one with `backupctl restore BACKUP --source NAME --to NEW_NAME`, then copy the row.",
+      });
+    }
+    const request: RestoreRequest = {
+      ...chosen(reference, values),
+      type: values.type,
+      maxGapMs: values.maxGap,
+      components: values.component,
+      sources: values.source,
+      to: values.to,
+      include: values.include,
+      exclude: values.exclude,
+      target: values.target,
+      dropExisting: values.dropExisting,
+      overwrite: values.overwrite,
+      delete: values.delete,
+      skipDamaged: values.skipDamaged,
+      allowUnencrypted: values.allowUnencrypted,
+      lockWaitMs: values.lockWait ?? 0,
+    };
+    checkPlace(request);
+    const plan = await (await context.operations("rescue")).planRestore(request);
+    return values.dryRun ? showPlan(context, plan) : apply(context, request, { plan, yes: values.yes });
+  },
+});
+
+type Choice = Pick<RestoreRequest, "reference" | "latest" | "timestamp">;
+
+/** Which backup is never guessed. @throws `USAGE` */
+function chosen(
+  reference: string | undefined,
+  { latest, timestamp }: { readonly latest: boolean; readonly timestamp: string | undefined },
+): Choice {
+  const given = [
+    ...(reference === undefined ? [] : [`the backup ${reference}`]),
+    ...(latest ? ["--latest"] : []),
+    ...(timestamp === undefined ? [] : ["--timestamp"]),
+  ];
+  if (given.length === 0) {
+    throw new BackupctlError("USAGE", "restore needs to know which backup", {
+      hint: "See `backupctl list`, then give an id, --latest, or --timestamp TIME; --dry-run shows the plan.",
+    });
+  }
+  if (given.length > 1) {
+    throw new BackupctlError("USAGE", `restore takes one of ${given.join(" and ")}`, { hint: "Leave the others out." });
+  }
+  if (timestamp !== undefined) parseInstant(timestamp);
+  return { reference, latest, timestamp };
+}
+
+function checkPlace({ to, target, delete: remove, overwrite }: RestoreRequest): void {
+  if (to !== undefined && target !== undefined) {
+    throw new BackupctlError("USAGE", "--to and --target contradict each other", { hint: "Leave one of them out." });
+  }
+  if (remove && !overwrite) {
+    throw new BackupctlError("USAGE", "--delete needs --overwrite", {
+      hint: "Add --overwrite; --dry-run counts what would go.",
+    });
+  }
+}
+
+function showPlan({ output, look, json }: Context, plan: RestorePlan): number {
+  if (json) output.printJson({ dry_run: true, ...restorePlanJson(plan) });
+  else output.print(`${renderRestorePlan(look, plan)}\n\nNothing was restored (--dry-run).`);
+  return 0;
+}
+
+interface Decision {
+  readonly plan: RestorePlan;
+  readonly yes: boolean;
+}
+
+async function apply(context: Context, request: RestoreRequest, decision: Decision): Promise<number> {
+  const { output, look, noteLook, json } = context;
+  const { plan } = decision;
+  output.note(`${renderRestorePlan(noteLook, plan)}\n`);
+  refuse(plan);
+  await acceptGap(context, plan);
+  await askForPlace(context, request, decision);
+  const operations = await context.operations("rescue");
+  const result = await context.withProgress((onProgress) => operations.restore({ ...request, onProgress }, plan));
+  if (json) output.printJson(restoreJson(result, plan));
+  else {
+    output.report(renderRestoreResult(look, result));
+    for (const warning of result.warnings) output.warn(noteLook.show(warning));
+  }
+  return { completed: 0, failed: 1, partial: 3, check_failed: 4 }[restoreOutcome(result)];
+}
+
+function refuse({ refusals }: RestorePlan): void {
+  const [first, ...others] = refusals;
+  if (first === undefined) return;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  throw new BackupctlError(first.code, first.message + more, { hint: first.hint, data: { refusals } });
+}
+
+/** A restore to another point in time than the one asked for is accepted by a person, or by a larger `--max-gap`; never by `--yes`. */
+async function acceptGap(context: Context, { gap, backup }: RestorePlan): Promise<void> {
+  if (gap === undefined || !gap.exceeds) return;
+  const minutes = Math.ceil(gap.seconds / 60);
+  const hint = `Accept it with --max-gap ${minutes}m; --yes does not.`;
+  const what = `a restore to ${backup.timestamp}, ${minutes} minutes before ${gap.asked}`;
+  if (!context.interactive) throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
+  const question = `The nearest backup is ${minutes} minutes older than ${gap.asked}. Restore that one?`;
+  if (!(await context.prompts.confirm(question))) {
+    throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
+  }
+}
+
+/** A restore into an empty place needs no yes. In place, and where a database is dropped, the place's name is typed. */
+async function askForPlace(context: Context, request: RestoreRequest, { plan, yes }: Decision): Promise<void> {
+  const touches = plan.sources.some((source) => source.exists || source.overwrites.length > 0 || source.deletes > 0);
+  if (!plan.inPlace && request.target === undefined && !request.dropExisting && !touches) return;
+  const { config } = await context.config("rescue");
+  const name = request.target ?? request.to ?? config.name;
+  const typed = plan.inPlace || request.dropExisting ? name : undefined;
+  const place = plan.inPlace ? `its own place on ${name}` : name;
+  await requireConsent(context, {
+    given: yes,
+    what: `a restore to ${place}`,
+    question:
+      typed === undefined
+        ? `Restore to ${place}?`
+        : `This replaces what is there. Type ${typed} to restore to ${place}:`,
+    typed,
+  });
+}

@@ -1,0 +1,75 @@
+import { BackupctlError } from "../../errors.ts";
+import type { VerifyResult } from "../../operations/operations.ts";
+import { BACKUP_ARGUMENT, defineCommand } from "../command.ts";
+import type { Context } from "../context.ts";
+import { duration, flag, names, text } from "../option.ts";
+import { verifyJson } from "../render/json-runs.ts";
+import { renderVerification } from "../render/verify.ts";
+
+export const verify = defineCommand({
+  name: "verify",
+  group: "Daily",
+  summary: "check that a backup can be restored",
+  description: [
+    "Reads everything that a restore of the backup would need and checks each object, block and chunk against its checksum. --quick looks at metadata and sizes only; --deep also restores to a scratch place and compares.",
+  ],
+  argument: { ...BACKUP_ARGUMENT, required: false },
+  options: {
+    last: duration("DURATION", "every backup made in this time, e.g. 24h"),
+    all: flag("every backup"),
+    deep: flag("also restore to a scratch place and compare"),
+    quick: flag("metadata and sizes only"),
+    component: names("A,B", "only these components"),
+    storage: text("NAME", "the copy in this storage"),
+    allowUnencrypted: text("ID", "accept that this backup is not encrypted"),
+  },
+  examples: [
+    { command: "backupctl verify latest", text: "The newest backup, read in full" },
+    { command: "backupctl verify --last 24h", text: "Every backup since yesterday, e.g. from cron" },
+    { command: "backupctl verify 550e8400 --deep", text: "As sure as one can be short of a disaster" },
+  ],
+  exitCodes: {
+    0: "every check passed",
+    4: "damage was found",
+    10: "there is no such backup, or none in that time",
+    12: "the encryption key is missing or wrong",
+  },
+  run: async (context, values, [reference]) => {
+    const chosen = [reference !== undefined, values.last !== undefined, values.all].filter(Boolean).length;
+    if (chosen !== 1) {
+      throw new BackupctlError(
+        "USAGE",
+        chosen === 0 ? "verify needs a backup" : "verify takes one of BACKUP, --last and --all",
+        {
+          hint: "Name one (`backupctl verify latest`), or use --last 24h or --all.",
+        },
+      );
+    }
+    if (values.deep && values.quick) {
+      throw new BackupctlError("USAGE", "--deep and --quick contradict each other", { hint: "Leave one of them out." });
+    }
+    const operations = await context.operations("rescue");
+    const result = await context.withProgress((onProgress) =>
+      operations.verify({
+        reference,
+        lastMs: values.last,
+        all: values.all,
+        deep: values.deep,
+        quick: values.quick,
+        components: values.component,
+        storage: values.storage,
+        allowUnencrypted: values.allowUnencrypted,
+        onProgress,
+      }),
+    );
+    print(context, result);
+    return result.passed ? 0 : 4;
+  },
+});
+
+/** Damage is printed whatever the options say. */
+function print({ output, look, json }: Context, result: VerifyResult): void {
+  if (json) output.printJson(verifyJson(result));
+  else if (result.passed) output.report(renderVerification(look, result));
+  else output.print(renderVerification(look, result));
+}

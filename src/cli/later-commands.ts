@@ -1,0 +1,22 @@
+/** Commands that the program is going to have, with what does the job until then. */
+export const LATER_COMMANDS: Readonly<Record<string, string>> = {
+  search:
+    "See what a backup holds with `backupctl show BACKUP`, take files out with `backupctl download BACKUP --include PATH`.",
+  diff: "Restore both beside each other with `backupctl restore BACKUP --to DIR` and compare them.",
+  cleanup: "List with `backupctl list --to 30d`, delete with `backupctl delete BACKUP`.",
+  replicate: "Create with both storages configured: each new backup goes to all of them.",
+  "test-restore": "Use `backupctl verify latest --deep`: it restores to a scratch place and compares.",
+  timeline: "Use `backupctl list`.",
+  "health-check": "Use `backupctl verify --last 24h`: it fails when nothing was made or anything is damaged.",
+  monitor: "Use `backupctl status` for the running backup.",
+  report: "Use `backupctl list --from 7d --json` for the facts of a week.",
+  stats: "Use `backupctl list --json`.",
+  alerts: "Let cron or a systemd timer act on the exit status of `backupctl create` (see examples/).",
+  notify: "Let cron or a systemd timer act on the exit status of `backupctl create` (see examples/).",
+  schedule: "Use cron or a systemd timer (see examples/).",
+  key: "Key files are made by `backupctl init`.",
+  audit: "Use `backupctl status` and `backupctl list --verbose`.",
+  approve: "There is nothing to approve.",
+  storage: "Use `backupctl config validate`.",
+  serve: "Use the command line; every command has --json.",
+};

@@ -1,0 +1,17 @@
+import { formatBytes } from "../../domain/size.ts";
+import type { DeletePlan } from "../../operations/operations.ts";
+import { backupTable } from "./backups.ts";
+import { bad, caution, count, type Look } from "./look.ts";
+
+export async function renderDeletePlan(look: Look, { backups, protections, bytesFreed }: DeletePlan): Promise<string> {
+  const table = await backupTable(look, backups);
+  const against = protections.map(({ backupId, text, forcible }) => {
+    const lift = forcible ? caution("needs --force --reason") : bad("cannot be forced");
+    return look.line`  ${look.id(backupId)} ${text} (${lift})`;
+  });
+  return [
+    look.line`deletes ${count(backups.length, "backup")}, frees ${formatBytes(bytesFreed)}`,
+    table.replace(/^/gm, "  "),
+    ...against,
+  ].join("\n");
+}

@@ -1,0 +1,33 @@
+import { formatBytes } from "../../domain/size.ts";
+import { type BackupVerification, CHECKS, type CheckState, type VerifyResult } from "../../operations/operations.ts";
+import { bad, count, dim, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
+
+export function renderVerification(look: Look, { backups, passed }: VerifyResult): string {
+  const blocks = backups.map((backup) => block(look, backup));
+  if (backups.length === 1) return blocks.join("");
+  const failed = backups.filter((backup) => !backup.passed).length;
+  const verdict = passed
+    ? good(`${count(backups.length, "backup")} passed`)
+    : bad(`${failed} of ${backups.length} backups FAILED`);
+  return [...blocks, look.show(verdict)].join("\n\n");
+}
+
+function block(look: Look, backup: BackupVerification): string {
+  const verdict = backup.passed ? good("passed") : bad("FAILED");
+  const components = Object.entries(backup.components).map(
+    ([name, { status, sizeVerified, files }]) =>
+      look.line`  ${checkText(status)}  ${name}: ${formatBytes(sizeVerified)}${files > 0 ? `, ${count(files, "file")}` : ""}`,
+  );
+  return [
+    look.line`${strong(backup.backupId)}  ${verdict}  (${backup.depth}, from ${backup.storage}, ${formatSeconds(backup.seconds)})`,
+    ...CHECKS.map((name) => look.line`  ${checkText(backup.checks[name])}  ${name.replaceAll("_", " ")}`),
+    ...components,
+    ...backup.issues.map((issue) => look.line`  ${bad("issue")}: ${issue}`),
+    ...(backup.passed ? [] : backup.recommendations.map((text) => look.line`  ${text}`)),
+  ].join("\n");
+}
+
+function checkText(state: CheckState): Painted {
+  if (state === "passed") return good("passed ");
+  return state === "failed" ? bad("FAILED ") : dim("skipped");
+}

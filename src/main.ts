@@ -1,0 +1,167 @@
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { OpenRequest, Stream, Surroundings } from "./cli/program.ts";
+import { BackupctlError } from "./errors.ts";
+import type { Operations } from "./operations/operations.ts";
+import type { Adapters } from "./operations/session.ts";
+import { isNodeAtLeast, runOnBundledNode } from "./platform/bundled-node.ts";
+import type { Redactor } from "./platform/redact.ts";
+
+const MINIMUM_NODE = [22, 15] as const;
+const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+/** What a shell shows for a program whose reader went away. */
+const EXIT_OF_BROKEN_PIPE = 141;
+
+// Everything else is imported after this check, and only where it is used: better-sqlite3 crashes the process on older Nodes.
+if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
+process.exit(await main());
+
+function onOlderNode(): number {
+  const status = runOnBundledNode(import.meta.url, process.argv.slice(2));
+  if (status !== undefined) return status;
+  process.stderr.write(
+    `error: NODE_TOO_OLD: backupctl needs Node ${MINIMUM_NODE.join(".")} or newer, this is ${process.versions.node}\n` +
+      "hint: Install a newer Node, or set BACKUPCTL_NODE to the path of one.\n",
+  );
+  return 2;
+}
+
+async function main(): Promise<number> {
+  const [{ runProgram }, { createRedactor }, { systemClock }] = await Promise.all([
+    import("./cli/program.ts"),
+    import("./platform/redact.ts"),
+    import("./platform/clock.ts"),
+  ]);
+  const redactor = createRedactor();
+  const known = new Set<string>();
+  let secrets: ReadonlySet<string> = new Set();
+  const stderr = streamOf(process.stderr);
+  const signal = onSignals((name) => {
+    stderr.write("interrupted: cleaning up (once more to quit at once)\n");
+    return new BackupctlError("INTERRUPTED", `interrupted by ${name}`, { exitCode: EXIT_OF_SIGNAL[name] });
+  });
+
+  /** The secrets of a configuration grow as they are resolved. */
+  function clean(text: string): string {
+    if (secrets.size > known.size) {
+      for (const secret of secrets) {
+        if (!known.has(secret)) redactor.add(secret);
+        known.add(secret);
+      }
+    }
+    return redactor.clean(text);
+  }
+
+  const world: Surroundings = {
+    stdout: streamOf(process.stdout),
+    stderr,
+    stdinIsTerminal: process.stdin.isTTY === true,
+    env: process.env,
+    cwd: process.cwd(),
+    signal,
+    clock: systemClock,
+    version: readVersion,
+    clean,
+    loadConfig: async (request) => {
+      const { loadConfig } = await import("./config/load.ts");
+      const loaded = await loadConfig(request);
+      secrets = loaded.secrets;
+      return loaded;
+    },
+    openOperations: (request) => open(request, { ...redactor, clean }),
+  };
+  return runProgram(process.argv.slice(2), world);
+}
+
+async function open({ config, signal, logLevel, log }: OpenRequest, redactor: Redactor): Promise<Operations> {
+  if (config === undefined) {
+    throw new BackupctlError("CONFIG_NOT_FOUND", "there is no configuration");
+  }
+  const [{ openOperations }, { createLogger }, { systemClock }, { hostname, userInfo }, adapters] = await Promise.all([
+    import("./operations/open.ts"),
+    import("./platform/logger.ts"),
+    import("./platform/clock.ts"),
+    import("node:os"),
+    loadAdapters(),
+  ]);
+  const logger = createLogger({ level: logLevel, sink: log, redactor });
+  return openOperations({
+    loaded: config,
+    ...{ adapters, clock: systemClock, logger, signal },
+    host: hostname(),
+    user: userInfo().username,
+    softwareVersion: readVersion(),
+  });
+}
+
+/** Every registry, joined here and nowhere else. */
+async function loadAdapters(): Promise<Adapters> {
+  const [{ storageDefinitions }, { keyProviderDefinitions }, { engineDefinitions }] = await Promise.all([
+    import("./storage/registry.ts"),
+    import("./keys/registry.ts"),
+    import("./engines/registry.ts"),
+  ]);
+  return {
+    storages: storageDefinitions,
+    keys: keyProviderDefinitions,
+    engines: engineDefinitions,
+    openCatalog: async (options) => (await import("./catalog/sqlite/open.ts")).openSqliteCatalog(options),
+    recoveryProgram: readRecoveryProgram,
+  };
+}
+
+/** It lies one above both src/ and dist/, as package.json does. */
+async function readRecoveryProgram(): Promise<Buffer> {
+  const { readFileIfExists } = await import("./platform/files.ts");
+  const file = fileURLToPath(new URL("../recovery/recover.mjs", import.meta.url));
+  const program = await readFileIfExists(file);
+  if (program === undefined) throw new Error(`${file} is missing from this installation`);
+  return program;
+}
+
+/** The version in package.json. */
+function readVersion(): string {
+  const manifest: unknown = createRequire(import.meta.url)("../package.json");
+  const isManifest = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return isManifest && typeof manifest.version === "string" ? manifest.version : "unknown";
+}
+
+/** The first signal aborts, so that everything cleans up; the second ends the program where it stands. */
+function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(EXIT_OF_SIGNAL[name]);
+      controller.abort(reasonOf(name));
+    });
+  }
+  return controller.signal;
+}
+
+function streamOf(stream: NodeJS.WriteStream): Stream {
+  let broken = false;
+  // `backupctl list | head` is no failure, and a backup must not die because nobody reads what it says.
+  stream.on("error", () => {
+    broken = true;
+  });
+  return {
+    isTerminal: stream.isTTY === true,
+    columns: () => stream.columns,
+    raw: stream,
+    write: (text) => {
+      if (!broken) stream.write(text);
+    },
+    writeBytes: (bytes) =>
+      new Promise((resolve, reject) => {
+        stream.write(bytes, (error) => {
+          if (error == null) return resolve();
+          reject(
+            new BackupctlError("INTERRUPTED", "nobody reads standard output any more", {
+              cause: error,
+              exitCode: EXIT_OF_BROKEN_PIPE,
+            }),
+          );
+        });
+      }),
+  };
+}
