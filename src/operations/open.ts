@@ -1,6 +1,7 @@
-import { isBackupctlError } from "../errors.ts";
+import { BackupctlError, isBackupctlError } from "../errors.ts";
 import { catalogAccess } from "./catalog-access.ts";
 import type { OperationContext } from "./context.ts";
+import type { Setup } from "./init.ts";
 import type { Operations } from "./operations.ts";
 import { openRepository, type Repository } from "./repository.ts";
 import type { Session } from "./session.ts";
@@ -42,6 +43,34 @@ export async function openOperations(session: Session): Promise<Operations> {
     rebuildCatalog: async () => (await import("./rebuild-catalog.ts")).rebuildCatalog(context),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
+  };
+}
+
+/** The operations where there is no configuration yet: `init` makes one, everything else needs one. */
+export function openSetup(setup: Setup): Operations {
+  const refuse = async (): Promise<never> => {
+    throw new BackupctlError("CONFIG_NOT_FOUND", "there is no configuration yet", {
+      hint: "Run `backupctl init` to make one.",
+    });
+  };
+  return {
+    init: async (request) => (await import("./init.ts")).initialiseAnew(setup, request),
+    planCreate: refuse,
+    create: refuse,
+    list: refuse,
+    show: refuse,
+    status: refuse,
+    verify: refuse,
+    planDelete: refuse,
+    delete: refuse,
+    download: refuse,
+    planRestore: refuse,
+    restore: refuse,
+    hold: refuse,
+    unhold: refuse,
+    rebuildCatalog: refuse,
+    validateConfig: refuse,
+    close: async () => undefined,
   };
 }
 

@@ -117,3 +117,14 @@ export async function writeNewFile(file: string, bytes: Uint8Array | string, mod
   await syncDirectory(path.dirname(file));
   return true;
 }
+
+/** Whether there is anything of that name. */
+export async function fileExists(file: string): Promise<boolean> {
+  try {
+    await fs.lstat(file);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
+    throw error;
+  }
+}
