@@ -18,7 +18,7 @@ export async function holdBackup(context: OperationContext, reference: string, r
   await writeNotes(context, backup.id, backup.storagePath, { needsKey: false, change: (notes) => ({ ...notes, hold }) });
   // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
   await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
-  return finished(context, backup, "hold", { reason });
+  return finished(context, backup, "backup:hold", { reason });
 }
 
 /** @throws `USAGE` if the backup is not on hold; `ENCRYPTION_KEY_NOT_FOUND` without its key. */
@@ -32,7 +32,7 @@ export async function unholdBackup(context: OperationContext, reference: string)
     needsKey: true,
     change: ({ hold: _, ...notes }) => notes,
   });
-  return finished(context, backup, "unhold", { reason: backup.notes.hold.reason });
+  return finished(context, backup, "backup:unhold", { reason: backup.notes.hold.reason });
 }
 
 async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {

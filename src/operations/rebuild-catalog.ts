@@ -67,5 +67,5 @@ function forget(session: Session, catalog: Catalog, backup: CatalogBackup): void
   catalog.remove(backup.id);
   const at = session.clock.now().toISOString();
   const detail = { storage_path: backup.storagePath, reason: "no storage holds it any longer" };
-  catalog.addEvent({ at, action: "forget", user: session.user, backupId: backup.id, status: "completed", detail });
+  catalog.addEvent({ at, action: "backup:forget", user: session.user, backupId: backup.id, status: "completed", detail });
 }
