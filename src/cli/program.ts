@@ -10,7 +10,6 @@ import { type Parsed, type ParsedOther, type ParsedRun, parseArguments } from ".
 import type { Prompts } from "./prompts/prompts.ts";
 import { createLook, type Look } from "./render/look.ts";
 import { plainPaint } from "./render/paint.ts";
-import { openSession } from "./session.ts";
 import { laterCommandError, unknownCommandError, usageError } from "./usage-errors.ts";
 
 /** A stream of the program. */
@@ -100,6 +99,7 @@ function settle(parsed: ParsedOther, { stdout, stderr, version }: Surroundings):
 
 async function runCommand(parsed: ParsedRun, world: Surroundings): Promise<number> {
   const globals = readOptions(GLOBAL_OPTIONS, parsed.globals);
+  const { openSession } = await import("./session.ts");
   const session = await openSession(world, globals, COMMANDS);
   const style = { json: globals.json, verbose: globals.verbose, look: session.context.noteLook };
   const attempt = async (work: () => Promise<number>): Promise<number> => {

@@ -23,7 +23,9 @@ export interface Engine {
    */
   readonly leavesOut?: (name: Buffer, isDirectory: boolean) => boolean;
   /** How `download` names the ordinary files that a stream artifact consists of. */
-  readonly download?: { readonly files: (entries: readonly StreamEntry[], sizeBytes: number) => readonly DownloadFile[] };
+  readonly download?: {
+    readonly files: (entries: readonly StreamEntry[], sizeBytes: number) => readonly DownloadFile[];
+  };
 }
 
 export interface EngineContext {

@@ -1,7 +1,7 @@
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { packName, parseArtifactName } from "../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError, decodeBlockHeader, decodePackHeader, PACK_HEADER_BYTES } from "./block.ts";
-import { type PackSource, sealOf, StoredDamage } from "./block-reader.ts";
+import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** One block of a pack as it was stored, opened. */
@@ -30,7 +30,10 @@ export async function* readArtifact(
     if (ended) throw damage("lies behind the artifact's last block");
     const bytes = await source.get(origin, name, 0, size + 1);
     if (bytes === undefined) throw damage("is missing");
-    if (bytes.length !== size) throw damage(`has ${bytes.length > size ? "more than " : ""}${Math.min(bytes.length, size)} bytes instead of ${size}`);
+    if (bytes.length !== size)
+      throw damage(
+        `has ${bytes.length > size ? "more than " : ""}${Math.min(bytes.length, size)} bytes instead of ${size}`,
+      );
     const object = describe(origin, artifact, encrypted);
     try {
       checkHeader(bytes, pack, object);

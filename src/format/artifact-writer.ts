@@ -39,8 +39,11 @@ export class ArtifactWriter {
   readonly #object: number;
   readonly #table: ChunkTable;
   readonly #assembler: PackAssembler;
-  readonly #placedWaiters: { readonly block: number; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] =
-    [];
+  readonly #placedWaiters: {
+    readonly block: number;
+    readonly resolve: () => void;
+    readonly reject: (error: unknown) => void;
+  }[] = [];
   #open: OpenBlock | undefined;
   #closedBlocks = 0;
   #placedBlocks = 0;
@@ -128,7 +131,11 @@ export class ArtifactWriter {
   }
 
   #append(buffer: SharedBuffer, offset: number, length: number, record: number, hash: Uint8Array): void {
-    if (this.#open !== undefined && this.#open.holds.at(-1) !== buffer && heldBytes(this.#open) >= HELD_BYTES_PER_BLOCK) {
+    if (
+      this.#open !== undefined &&
+      this.#open.holds.at(-1) !== buffer &&
+      heldBytes(this.#open) >= HELD_BYTES_PER_BLOCK
+    ) {
       this.closeBlock();
     }
     this.#open ??= { ranges: [], holds: [], records: [], lengths: [], hashes: [], rawLength: 0 };

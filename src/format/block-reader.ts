@@ -95,7 +95,15 @@ export class BlockReader {
     const seal = await this.#seal(object, pack);
     try {
       const compression = object.compression;
-      const opened = await this.#pool.run({ kind: "open-block", block: bytes, offset, seal, compression, spans, hashes });
+      const opened = await this.#pool.run({
+        kind: "open-block",
+        block: bytes,
+        offset,
+        seal,
+        compression,
+        spans,
+        hashes,
+      });
       return opened.raw;
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
@@ -110,7 +118,12 @@ export class BlockReader {
 
 /** Rebuilt from the authenticated root, never from the pack's own header. */
 export function sealOf(
-  object: { readonly origin: BackupId; readonly artifact_id: string; readonly compression: CompressionAlgorithm; readonly cipher: 0 | 1 },
+  object: {
+    readonly origin: BackupId;
+    readonly artifact_id: string;
+    readonly compression: CompressionAlgorithm;
+    readonly cipher: 0 | 1;
+  },
   packNumber: number,
   dataKey: Buffer | undefined,
 ): PackSeal {
@@ -122,7 +135,8 @@ export function sealOf(
     header: Uint8Array.from(header),
     backupId: Uint8Array.from(idBytes(object.origin)),
     packNumber,
-    key: encrypted && dataKey !== undefined ? Uint8Array.from(artifactKey(dataKey, artifactId, object.origin)) : undefined,
+    key:
+      encrypted && dataKey !== undefined ? Uint8Array.from(artifactKey(dataKey, artifactId, object.origin)) : undefined,
   };
 }
 
@@ -138,7 +152,8 @@ function neighbours(blocks: readonly WantedBlock[]): readonly (readonly Indexed[
     const group = groups.at(-1);
     const first = group?.[0]?.block;
     const last = group?.at(-1)?.block;
-    if (group !== undefined && first !== undefined && last !== undefined && continues(first, last, next.block)) group.push(next);
+    if (group !== undefined && first !== undefined && last !== undefined && continues(first, last, next.block))
+      group.push(next);
     else groups.push([next]);
   }
   return groups;

@@ -63,7 +63,8 @@ export function decodePackHeader(bytes: Uint8Array): PackHeader {
   if (!view.subarray(0, 4).equals(MAGIC)) throw new DamageError("not a pack of format version 1");
   const compression = compressionOf(view.readUInt8(4));
   const cipher = view.readUInt8(5);
-  if (compression === undefined || cipher > 1) throw new DamageError("unknown compression or cipher in the pack header");
+  if (compression === undefined || cipher > 1)
+    throw new DamageError("unknown compression or cipher in the pack header");
   if (view.readUInt16BE(6) !== 0) throw new DamageError("reserved bytes of the pack header are not zero");
   return {
     compression,
@@ -98,7 +99,13 @@ export function decodeBlockHeader(bytes: Uint8Array): BlockHeader {
  * Writes header, sealed payload and tag at `offset` of the pack, and returns the offset behind them.
  * One (artifact, pack, offset) must be sealed once only: the offset is the nonce.
  */
-export function sealBlock(seal: PackSeal, pack: Uint8Array, offset: number, payload: Uint8Array, header: BlockHeader): number {
+export function sealBlock(
+  seal: PackSeal,
+  pack: Uint8Array,
+  offset: number,
+  payload: Uint8Array,
+  header: BlockHeader,
+): number {
   const headerBytes = encodeBlockHeader(header);
   pack.set(headerBytes, offset);
   const body = offset + BLOCK_HEADER_BYTES;
@@ -119,13 +126,21 @@ export function sealBlock(seal: PackSeal, pack: Uint8Array, offset: number, payl
  * Opens one block, header included, that lay at `offset` of its pack, and gives its raw bytes.
  * @throws DamageError if anything about it is not as it was sealed.
  */
-export function openBlock(seal: PackSeal, compression: CompressionAlgorithm, offset: number, block: Uint8Array): OpenedBlock {
+export function openBlock(
+  seal: PackSeal,
+  compression: CompressionAlgorithm,
+  offset: number,
+  block: Uint8Array,
+): OpenedBlock {
   const header = decodeBlockHeader(block);
   if (block.length !== BLOCK_HEADER_BYTES + header.storedLength) throw new DamageError("block is cut short");
   const headerBytes = block.subarray(0, BLOCK_HEADER_BYTES);
   const payload = block.subarray(BLOCK_HEADER_BYTES, block.length - TAG_BYTES);
   const tag = block.subarray(block.length - TAG_BYTES);
-  const packed = seal.key === undefined ? checked(seal, headerBytes, payload, tag) : decrypt(seal, seal.key, offset, headerBytes, payload, tag);
+  const packed =
+    seal.key === undefined
+      ? checked(seal, headerBytes, payload, tag)
+      : decrypt(seal, seal.key, offset, headerBytes, payload, tag);
   if ((header.flags & FLAG_NOT_COMPRESSED) !== 0 || compression === "none") {
     if (packed.length !== header.rawLength) throw new DamageError("block's raw length can't be right");
     return { raw: packed, last: (header.flags & FLAG_LAST) !== 0 };

@@ -60,7 +60,10 @@ export class BoundedQueue<T> {
  * Runs loops that feed each other through queues. The first failure is thrown at once and fails the queues, so that the other
  * loops end at their next turn; one that waits for something else that will never come must not keep the error back.
  */
-export async function runLoops(loops: readonly Promise<void>[], queues: readonly { fail(error: unknown): void }[]): Promise<void> {
+export async function runLoops(
+  loops: readonly Promise<void>[],
+  queues: readonly { fail(error: unknown): void }[],
+): Promise<void> {
   try {
     await Promise.all(loops);
   } catch (error) {

@@ -1,5 +1,5 @@
-import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
 import { DamageError } from "./block.ts";
+import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { sha256 } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";

@@ -37,7 +37,13 @@ export function dataChunksAt(position: number): ChunkSizes {
  * Length of the next chunk of `bytes[start..end)`. If `final` is false and no boundary can be decided within these bytes,
  * the result is 0: more bytes are needed. With `final`, what is left is the last chunk.
  */
-export function nextChunkLength(bytes: Uint8Array, start: number, end: number, sizes: ChunkSizes, final: boolean): number {
+export function nextChunkLength(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  sizes: ChunkSizes,
+  final: boolean,
+): number {
   const available = end - start;
   if (available <= sizes.minimum) return final ? available : 0;
   const bits = Math.log2(sizes.average);

@@ -29,6 +29,7 @@ export function compress(raw: Uint8Array, { algorithm, level }: Compression): Ui
 export function decompress(packed: Uint8Array, algorithm: CompressionAlgorithm, rawLength: number): Uint8Array {
   const options = { chunkSize: Math.max(64, rawLength), maxOutputLength: Math.max(1, rawLength) };
   const raw = algorithm === "gzip" ? gunzipSync(packed, options) : zstdDecompressSync(packed, options);
-  if (raw.length !== rawLength) throw new RangeError(`block decompresses to ${raw.length} bytes instead of ${rawLength}`);
+  if (raw.length !== rawLength)
+    throw new RangeError(`block decompresses to ${raw.length} bytes instead of ${rawLength}`);
   return raw;
 }

@@ -7,7 +7,17 @@ import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { LineReader } from "./line-reader.ts";
 import { LineWriter } from "./line-writer.ts";
-import { arrayOf, type ChunkRef, chunksOf, countOf, parseObject, parseRoot, recordOf, type Root, textOf } from "./root.ts";
+import {
+  arrayOf,
+  type ChunkRef,
+  chunksOf,
+  countOf,
+  parseObject,
+  parseRoot,
+  type Root,
+  recordOf,
+  textOf,
+} from "./root.ts";
 import { compareNames, isNodeType } from "./tree-line.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
@@ -128,7 +138,8 @@ function parseTreeEntry(fields: Readonly<Record<string, unknown>>): TreeEntry {
     user: optionalText(fields.user),
     group: optionalText(fields.group),
     mtimeNs: nanosecondsOf(fields.mtime),
-    link: fields.link === undefined && fields.link_b64 === undefined ? undefined : bytesOf(fields.link, fields.link_b64),
+    link:
+      fields.link === undefined && fields.link_b64 === undefined ? undefined : bytesOf(fields.link, fields.link_b64),
     hardLink: optionalText(fields.hard_link),
     changed: fields.changed === true,
     attributes: fields.xattrs === undefined ? undefined : attributesOf(fields.xattrs),

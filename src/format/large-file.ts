@@ -111,7 +111,8 @@ class PartSequence {
     const before = this.#part;
     const result = await before?.read;
     if (result?.errno !== undefined) this.errno = result.errno;
-    const ended = result !== undefined && (result.errno !== undefined || result.bytesRead === 0 || this.#offset >= this.#size);
+    const ended =
+      result !== undefined && (result.errno !== undefined || result.bytesRead === 0 || this.#offset >= this.#size);
     this.#part = ended ? undefined : await this.#start(before, result);
     if (before !== undefined && result !== undefined && this.errno === undefined) await this.#take(before, result);
     before?.buffer.release();
@@ -132,7 +133,11 @@ class PartSequence {
     const buffer = await this.#buffers.acquire(carry + length);
     let rest = 0;
     if (before !== undefined && result !== undefined) {
-      const undecided = new Uint8Array(before.buffer.memory, before.start + result.consumed, result.end - before.start - result.consumed);
+      const undecided = new Uint8Array(
+        before.buffer.memory,
+        before.start + result.consumed,
+        result.end - before.start - result.consumed,
+      );
       rest = undecided.length;
       new Uint8Array(buffer.memory).set(undecided, carry - rest);
     }

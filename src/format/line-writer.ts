@@ -29,7 +29,9 @@ export class LineWriter {
   }
 
   #flush(): void {
-    const bytes = Buffer.concat(this.#pending.map((piece) => (typeof piece === "string" ? Buffer.from(piece, "utf8") : piece)));
+    const bytes = Buffer.concat(
+      this.#pending.map((piece) => (typeof piece === "string" ? Buffer.from(piece, "utf8") : piece)),
+    );
     this.#pending = [];
     this.#pendingBytes = 0;
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);

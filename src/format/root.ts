@@ -1,4 +1,4 @@
-import { type CompressionAlgorithm, isBackupId, type BackupId, type LineageMember } from "../domain/backup.ts";
+import { type BackupId, type CompressionAlgorithm, isBackupId, type LineageMember } from "../domain/backup.ts";
 import { DamageError } from "./block.ts";
 import { COMPRESSION_CODES } from "./compression.ts";
 import { CHUNKS_PER_LINE } from "./tree-line.ts";
@@ -141,7 +141,8 @@ export function parseObject(line: string): Readonly<Record<string, unknown>> {
 }
 
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DamageError("an object was expected");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new DamageError("an object was expected");
   return value as Readonly<Record<string, unknown>>;
 }
 
@@ -151,7 +152,8 @@ export function arrayOf(value: unknown): readonly unknown[] {
 }
 
 export function countOf(value: unknown): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new DamageError("a count was expected");
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw new DamageError("a count was expected");
   return value;
 }
 

@@ -81,7 +81,15 @@ export async function writeTreeSource(
   const artifacts = await writeArtifacts(run, source, async ({ writer, table, index }) => {
     const parent = source.parent === undefined ? undefined : new ParentEntries(source.parent.indexFile);
     try {
-      totals = await writeTree(nodes, { pool: run.pool, writer, table, index, parent, onBytes: source.onBytes, ...callbacks });
+      totals = await writeTree(nodes, {
+        pool: run.pool,
+        writer,
+        table,
+        index,
+        parent,
+        onBytes: source.onBytes,
+        ...callbacks,
+      });
     } finally {
       parent?.close();
     }
@@ -200,7 +208,10 @@ async function writeArtifacts(
     root: rootStored,
     size,
     newSize: data.writer.newRawBytes,
-    storedSize: [dataStored, indexStored, rootStored].reduce((sum, { packs }) => sum + packs.reduce((a, b) => a + b, 0), 0),
+    storedSize: [dataStored, indexStored, rootStored].reduce(
+      (sum, { packs }) => sum + packs.reduce((a, b) => a + b, 0),
+      0,
+    ),
     indexSha256: index.sha256,
     rootSha256: sha256(root).toString("hex"),
     sameAsParent: parentRoot?.indexSha256 === index.sha256,
@@ -282,5 +293,8 @@ async function writeRoot(root: Buffer, run: RunSettings, source: SourceSettings)
 
 /** Where a source's root and index lie in a backup's cache directory. */
 export function sourceCache(directory: string, sourceName: string): SourceCache {
-  return { rootFile: path.join(directory, `${sourceName}.root`), indexFile: path.join(directory, `${sourceName}.index`) };
+  return {
+    rootFile: path.join(directory, `${sourceName}.root`),
+    indexFile: path.join(directory, `${sourceName}.index`),
+  };
 }

@@ -67,7 +67,11 @@ function roomAt(position: number, chunks: "data" | "index"): { readonly carry: n
   return { carry: maximum, body: Math.max(BODY_BYTES, average) };
 }
 
-async function carryOver(before: Part, into: SharedBuffer, bodyOffset: number): Promise<{ bytes: number; position: number }> {
+async function carryOver(
+  before: Part,
+  into: SharedBuffer,
+  bodyOffset: number,
+): Promise<{ bytes: number; position: number }> {
   const { consumed } = await before.scanned;
   const rest = new Uint8Array(before.buffer.memory, before.start + consumed, before.end - before.start - consumed);
   new Uint8Array(into.memory).set(rest, bodyOffset - rest.length);

@@ -27,7 +27,9 @@ export function statPart(node: TreeNode): string {
 
 function linkField(link: Buffer): string {
   const text = link.toString("utf8");
-  return Buffer.from(text, "utf8").equals(link) ? `"link":${JSON.stringify(text)}` : `"link_b64":"${link.toString("base64")}"`;
+  return Buffer.from(text, "utf8").equals(link)
+    ? `"link":${JSON.stringify(text)}`
+    : `"link_b64":"${link.toString("base64")}"`;
 }
 
 /** Follows the stat part where the next backup must not take the entry as unchanged. */

@@ -49,7 +49,10 @@ type Item =
  * Writes a file tree. Three loops: the first decides what must be read and sends small files to the workers in batches,
  * the second takes contents in order, the third writes index lines once their chunks have a place.
  */
-export async function writeTree(nodes: AsyncIterable<readonly TreeNode[]>, options: TreeWriterOptions): Promise<TreeTotals> {
+export async function writeTree(
+  nodes: AsyncIterable<readonly TreeNode[]>,
+  options: TreeWriterOptions,
+): Promise<TreeTotals> {
   const run = new TreeRun(options);
   await run.write(nodes);
   return run.totals;

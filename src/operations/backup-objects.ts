@@ -98,12 +98,18 @@ export class BackupObjects {
       const written = this.#written.get(name);
       missing.delete(name);
       if (written?.sizeBytes === sizeBytes) continue;
-      const what = written === undefined ? "was not written by this run" : `has ${sizeBytes} bytes instead of ${written.sizeBytes}`;
+      const what =
+        written === undefined
+          ? "was not written by this run"
+          : `has ${sizeBytes} bytes instead of ${written.sizeBytes}`;
       throw new BackupctlError("STORAGE_FAILED", `${key} in storage "${storage.name}" ${what}`);
     }
     const [first] = missing;
     if (first === undefined) return;
-    throw new BackupctlError("STORAGE_FAILED", `${this.directory}/${first} is missing in storage "${storage.name}" after its put`);
+    throw new BackupctlError(
+      "STORAGE_FAILED",
+      `${this.directory}/${first} is missing in storage "${storage.name}" after its put`,
+    );
   }
 
   /** Removes what a failed source, or with no prefix the whole run, has put. metadata.json goes first. */
@@ -121,7 +127,11 @@ export class BackupObjects {
 async function checkedPut(storage: Storage, key: string, bytes: Uint8Array): Promise<void> {
   const stored = await storage.put(key, bytes);
   if (stored.sizeBytes === bytes.length) return;
-  throw new BackupctlError("STORAGE_FAILED", `${key} in storage "${storage.name}" has ${stored.sizeBytes} bytes after its put, not ${bytes.length}`, {
-    retryable: true,
-  });
+  throw new BackupctlError(
+    "STORAGE_FAILED",
+    `${key} in storage "${storage.name}" has ${stored.sizeBytes} bytes after its put, not ${bytes.length}`,
+    {
+      retryable: true,
+    },
+  );
 }

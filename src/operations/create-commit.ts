@@ -81,7 +81,8 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
 /** A backup dated in the future would be the newest for as long as the clock was ahead. */
 async function requireClock({ objects, repository, prepared, directory }: Commit): Promise<void> {
   const stored = await repository.primary.stat(`${directory}/${SHA256SUMS_NAME}`);
-  if (stored === undefined) throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`);
+  if (stored === undefined)
+    throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`);
   if (prepared.startedAt.getTime() <= stored.modifiedAt.getTime() + CLOCK_TOLERANCE_MS) return;
   throw new BackupctlError(
     "CLOCK_SKEWED",
@@ -180,7 +181,10 @@ function componentsOf(sources: readonly SourceMetadata[]): Readonly<Record<strin
   return components;
 }
 
-function addCounts(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+function addCounts(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
   const total: Record<string, number> = { ...a };
   for (const [name, count] of Object.entries(b)) total[name] = (total[name] ?? 0) + count;
   return total;

@@ -72,13 +72,18 @@ function decideCompression(session: Session, request: CreateRequest): Compressio
   const { algorithm, level } = session.loaded.config.compression;
   if (request.compress === false) return { algorithm: "none", level: 0 };
   // `--compress` overrides a config without compression: the default then.
-  const chosen = algorithm === "none" && request.compress === true ? { algorithm: "zstd" as const, level: 3 } : { algorithm, level };
+  const chosen =
+    algorithm === "none" && request.compress === true ? { algorithm: "zstd" as const, level: 3 } : { algorithm, level };
   if (request.compressionLevel === undefined) return chosen;
   const highest = chosen.algorithm === "gzip" ? 9 : 19;
   if (request.compressionLevel < 1 || request.compressionLevel > highest) {
-    throw new BackupctlError("USAGE", `--compression-level ${request.compressionLevel} is not a level of ${chosen.algorithm}`, {
-      hint: `Use 1 to ${highest}.`,
-    });
+    throw new BackupctlError(
+      "USAGE",
+      `--compression-level ${request.compressionLevel} is not a level of ${chosen.algorithm}`,
+      {
+        hint: `Use 1 to ${highest}.`,
+      },
+    );
   }
   return { algorithm: chosen.algorithm, level: request.compressionLevel };
 }
@@ -134,7 +139,10 @@ async function decideParent(
 /** What was found in storage is the better reason than what the catalog knew. */
 function withReasons(decision: ParentDecision, defects: ReadonlyMap<BackupId, string>): ParentDecision {
   if (defects.size === 0) return decision;
-  return { ...decision, reason: [...defects].map(([id, reason]) => `${id.slice(0, 8)} can't be built on: ${reason}`).join("; ") };
+  return {
+    ...decision,
+    reason: [...defects].map(([id, reason]) => `${id.slice(0, 8)} can't be built on: ${reason}`).join("; "),
+  };
 }
 
 function decideCategory(

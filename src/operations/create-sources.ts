@@ -13,12 +13,12 @@ import {
 } from "../format/source-writer.ts";
 import { printable } from "../platform/redact.ts";
 import type { BackupObjects } from "./backup-objects.ts";
+import type { PreparedCreate } from "./create-plan.ts";
 import { parentCache } from "./index-cache.ts";
 import type { SourceResult } from "./operations.ts";
 import type { ProgressMeter } from "./progress-meter.ts";
 import type { Repository } from "./repository.ts";
 import { openEngine, type Session } from "./session.ts";
-import type { PreparedCreate } from "./create-plan.ts";
 
 export interface SourceRun {
   readonly session: Session;

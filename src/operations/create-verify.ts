@@ -21,10 +21,14 @@ export async function readBack(context: OperationContext, metadata: BackupMetada
     }
   } catch (error) {
     if (!(error instanceof StoredDamage)) throw error;
-    throw new BackupctlError("BACKUP_VERIFICATION_FAILED", `backup ${metadata.id} does not read back as it was written: ${error.message}`, {
-      hint: `Check the storage's disk, then run backupctl create again. Delete this one with: backupctl delete ${metadata.id.slice(0, 8)} --force --reason damaged`,
-      cause: error,
-    });
+    throw new BackupctlError(
+      "BACKUP_VERIFICATION_FAILED",
+      `backup ${metadata.id} does not read back as it was written: ${error.message}`,
+      {
+        hint: `Check the storage's disk, then run backupctl create again. Delete this one with: backupctl delete ${metadata.id.slice(0, 8)} --force --reason damaged`,
+        cause: error,
+      },
+    );
   } finally {
     await pool.close();
   }

@@ -10,17 +10,17 @@ import { makePrivateDirectory, removeTree } from "../platform/files.ts";
 import { acquireLock } from "../platform/lock.ts";
 import { newUuid } from "../platform/random.ts";
 import { createTemporaryDirectory } from "../platform/temporary-directory.ts";
+import type { Storage } from "../storage/storage.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { summaryOf } from "./backup-summary.ts";
-import type { Storage } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
-import { objectDefect } from "./lineage-check.ts";
 import { commitBackup } from "./create-commit.ts";
 import { type PreparedCreate, prepareCreate } from "./create-plan.ts";
-import { readBack } from "./create-verify.ts";
 import { createSource, type SourceOutcome } from "./create-sources.ts";
+import { readBack } from "./create-verify.ts";
 import { clearDeadRuns } from "./dead-runs.ts";
 import { indexDirectory, pruneIndexes } from "./index-cache.ts";
+import { objectDefect } from "./lineage-check.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "./operations.ts";
 import { startProgress } from "./progress-meter.ts";
 import type { Repository } from "./repository.ts";
@@ -245,7 +245,11 @@ class CreateRun {
     }
   }
 
-  async #commit(objects: BackupObjects, outcomes: readonly SourceOutcome[], dataKey: Buffer | undefined): Promise<BackupMetadata> {
+  async #commit(
+    objects: BackupObjects,
+    outcomes: readonly SourceOutcome[],
+    dataKey: Buffer | undefined,
+  ): Promise<BackupMetadata> {
     const { session } = this.#context;
     if (outcomes.every(({ artifacts }) => artifacts === undefined)) throw allFailed(outcomes);
     return commitBackup({
@@ -280,7 +284,10 @@ class CreateRun {
       backup: row === undefined ? undefined : summaryOf(row),
       plan: this.#prepared.plan,
       sources: outcomes.map(({ result }) => result),
-      storages: this.#prepared.storages.map((name) => ({ name, state: objects.dropped.has(name) ? "pending" : "complete" })),
+      storages: this.#prepared.storages.map((name) => ({
+        name,
+        state: objects.dropped.has(name) ? "pending" : "complete",
+      })),
       warnings: this.#warnings,
     };
   }
@@ -331,10 +338,14 @@ function asRunFailure(error: unknown, signal: AbortSignal): BackupctlError {
   if (signal.aborted && isBackupctlError(signal.reason)) return signal.reason;
   if (isBackupctlError(error)) return error;
   if (error instanceof Error && error.name === "DamageError") {
-    return new BackupctlError("BACKUP_VERIFICATION_FAILED", `what was about to be stored is not what was read: ${error.message}`, {
-      hint: "This points at faulty memory or disk. Test the machine's memory, then run backupctl create again.",
-      cause: error,
-    });
+    return new BackupctlError(
+      "BACKUP_VERIFICATION_FAILED",
+      `what was about to be stored is not what was read: ${error.message}`,
+      {
+        hint: "This points at faulty memory or disk. Test the machine's memory, then run backupctl create again.",
+        cause: error,
+      },
+    );
   }
   throw error;
 }

@@ -23,7 +23,11 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
     for await (const { key } of repository.primary.list(run.storagePath)) keys.push(key);
     for (const key of keys) await repository.primary.remove(key);
     await removeTree(indexDirectory(repository, run.id));
-    catalog.fail(run.id, { code: "INTERRUPTED", message: "the run died before it was complete" }, session.clock.now().toISOString());
+    catalog.fail(
+      run.id,
+      { code: "INTERRUPTED", message: "the run died before it was complete" },
+      session.clock.now().toISOString(),
+    );
     session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
   }
   for (const name of await listDirectory(repository.state.temporary)) {
@@ -38,7 +42,12 @@ async function adopt(repository: Repository, catalog: Catalog, directory: string
     trusted: stored.trusted,
     notes: stored.notes,
     copies: [
-      { backupId: stored.metadata.id, storage: repository.primary.name, state: "complete", at: stored.metadata.completed_at },
+      {
+        backupId: stored.metadata.id,
+        storage: repository.primary.name,
+        state: "complete",
+        at: stored.metadata.completed_at,
+      },
     ],
   });
 }

@@ -38,7 +38,9 @@ export async function parentCache(
   try {
     return await fetchCache(repository, catalog, pool, parent, sourceName);
   } catch (error) {
-    warn(`the index of source "${sourceName}" in backup ${parent.id} can't be read, so all of it is stored anew: ${messageOf(error)}`);
+    warn(
+      `the index of source "${sourceName}" in backup ${parent.id} can't be read, so all of it is stored anew: ${messageOf(error)}`,
+    );
     return undefined;
   }
 }

@@ -34,7 +34,8 @@ export async function objectDefect(storage: Storage, metadata: BackupMetadata): 
   ]);
   for (const { data, index, root } of metadata.sources) {
     for (const artifact of [data, index, root]) {
-      for (const [number, size] of (artifact?.packs ?? []).entries()) wanted.set(packName(artifact?.name ?? "", number), size);
+      for (const [number, size] of (artifact?.packs ?? []).entries())
+        wanted.set(packName(artifact?.name ?? "", number), size);
     }
   }
   for await (const { key, sizeBytes } of storage.list(metadata.storage_path)) {

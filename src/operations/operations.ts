@@ -95,7 +95,12 @@ export interface CreatePlan {
   readonly modeReason: string | undefined;
   readonly category: string;
   readonly parentId: BackupId | undefined;
-  readonly sources: readonly { readonly name: string; readonly engine: string; readonly component: string; readonly estimatedBytes: number }[];
+  readonly sources: readonly {
+    readonly name: string;
+    readonly engine: string;
+    readonly component: string;
+    readonly estimatedBytes: number;
+  }[];
   readonly storages: readonly string[];
   readonly encrypted: boolean;
   readonly compression: string;
@@ -179,7 +184,9 @@ export interface BackupDetails extends BackupSummary {
   readonly compressionRatio: number | undefined;
   readonly location: string;
   readonly copies: readonly { readonly storage: string; readonly state: string; readonly at: string }[];
-  readonly verification: { readonly at: string; readonly depth: VerificationDepth; readonly passed: boolean } | undefined;
+  readonly verification:
+    | { readonly at: string; readonly depth: VerificationDepth; readonly passed: boolean }
+    | undefined;
   readonly restoreCount: number;
   readonly lastRestore: string | undefined;
   readonly children: readonly BackupId[];
@@ -233,7 +240,9 @@ export interface BackupVerification {
   readonly seconds: number;
   readonly storage: string;
   readonly checks: Readonly<Record<CheckName, CheckState>>;
-  readonly components: Readonly<Record<string, { readonly status: CheckState; readonly sizeVerified: number; readonly files: number }>>;
+  readonly components: Readonly<
+    Record<string, { readonly status: CheckState; readonly sizeVerified: number; readonly files: number }>
+  >;
   /** Each names the object and the source. */
   readonly issues: readonly string[];
   readonly recommendations: readonly string[];
@@ -255,7 +264,12 @@ export interface DeleteRequest {
 export interface DeletePlan {
   /** Newest first, as they will go. */
   readonly backups: readonly BackupSummary[];
-  readonly protections: readonly { readonly kind: ProtectionKind; readonly backupId: BackupId; readonly text: string; readonly forcible: boolean }[];
+  readonly protections: readonly {
+    readonly kind: ProtectionKind;
+    readonly backupId: BackupId;
+    readonly text: string;
+    readonly forcible: boolean;
+  }[];
   readonly bytesFreed: number;
 }
 
@@ -320,7 +334,11 @@ export interface RestorePlan {
   readonly estimatedSeconds: number | undefined;
   readonly downtime: boolean;
   /** What stands against it: each must be lifted by its flag before `restore` goes on. */
-  readonly refusals: readonly { readonly code: "TARGET_NOT_EMPTY" | "USAGE"; readonly message: string; readonly hint: string }[];
+  readonly refusals: readonly {
+    readonly code: "TARGET_NOT_EMPTY" | "USAGE";
+    readonly message: string;
+    readonly hint: string;
+  }[];
   /** True without `--to` and `--target`: it goes to the sources' own places. */
   readonly inPlace: boolean;
   readonly warnings: readonly string[];

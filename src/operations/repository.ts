@@ -1,4 +1,4 @@
-import { type BackupId, type BackupMetadata, type BackupNotes } from "../domain/backup.ts";
+import type { BackupId, BackupMetadata, BackupNotes } from "../domain/backup.ts";
 import { MARKER_NAME, METADATA_NAME, parseBackupDirectory, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import { metadataKey } from "../format/data-key.ts";
@@ -102,7 +102,11 @@ export async function readBackup(repository: Repository, storage: Storage, direc
 }
 
 /** The data key of a backup whose metadata was believed before; unwrapped anew from storage. */
-export async function readDataKey(repository: Repository, storage: Storage, metadata: BackupMetadata): Promise<Buffer | undefined> {
+export async function readDataKey(
+  repository: Repository,
+  storage: Storage,
+  metadata: BackupMetadata,
+): Promise<Buffer | undefined> {
   const numbered = await readNumbered(storage, metadata.storage_path);
   const { dataKey, problem } = await openDataKey(repository, metadata, numbered.keys);
   if (problem !== undefined) throw problem;
@@ -168,4 +172,3 @@ export async function listBackupDirectories(storage: Storage): Promise<ReadonlyM
   }
   return directories;
 }
-

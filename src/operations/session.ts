@@ -15,7 +15,11 @@ export interface Adapters {
   readonly storages: Readonly<Record<string, StorageDefinition>>;
   readonly keys: Readonly<Record<string, KeyProviderDefinition>>;
   readonly engines: Readonly<Record<string, EngineDefinition>>;
-  readonly openCatalog: (options: { readonly file: string; readonly readOnly: boolean; readonly warn: (message: string) => void }) => Promise<Catalog>;
+  readonly openCatalog: (options: {
+    readonly file: string;
+    readonly readOnly: boolean;
+    readonly warn: (message: string) => void;
+  }) => Promise<Catalog>;
   /** The text of recovery/recover.mjs, stored beside the backups. */
   readonly recoveryProgram: () => Promise<Buffer>;
 }
@@ -93,21 +97,36 @@ export async function openStorage(session: Session, name: string, create = false
   const entry = loaded.config.storages.find((storage) => storage.name === name);
   if (entry === undefined) {
     const known = loaded.config.storages.map((storage) => storage.name).join(", ");
-    throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, { hint: `Use one of ${known}.`, exitCode: 2 });
+    throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, {
+      hint: `Use one of ${known}.`,
+      exitCode: 2,
+    });
   }
   return storageDefinition(session, entry.type).open(await loaded.resolveStorage(name), { name, create });
 }
 
 /** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */
-export async function openKeys(session: Session, state: StatePaths, repositoryId: string): Promise<readonly KeyProvider[]> {
+export async function openKeys(
+  session: Session,
+  state: StatePaths,
+  repositoryId: string,
+): Promise<readonly KeyProvider[]> {
   const { loaded, adapters } = session;
   return Promise.all(
     loaded.config.encryption.keys.map(async ({ name, provider }) => {
       const definition = adapters.keys[provider];
-      if (definition === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no key provider "${provider}"`);
-      const saltFile = path.join(state.directory, `salt-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`);
+      if (definition === undefined)
+        throw new BackupctlError("CONFIG_INVALID", `there is no key provider "${provider}"`);
+      const saltFile = path.join(
+        state.directory,
+        `salt-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`,
+      );
       const salt = await readFileIfExists(saltFile);
-      const key = await definition.open(await loaded.resolveKey(name), { name, repositoryId, ...(salt === undefined ? {} : { salt }) });
+      const key = await definition.open(await loaded.resolveKey(name), {
+        name,
+        repositoryId,
+        ...(salt === undefined ? {} : { salt }),
+      });
       if (key.salt !== undefined && salt === undefined) await writeFileAtomically(saltFile, key.salt);
       return key;
     }),
@@ -115,7 +134,11 @@ export async function openKeys(session: Session, state: StatePaths, repositoryId
 }
 
 /** The engine of a configured source, its options overridden by a target's where one is given. */
-export async function openEngine(session: Session, sourceName: string, overrides: Readonly<Record<string, unknown>> = {}): Promise<Engine> {
+export async function openEngine(
+  session: Session,
+  sourceName: string,
+  overrides: Readonly<Record<string, unknown>> = {},
+): Promise<Engine> {
   const { loaded, adapters } = session;
   const source = loaded.config.sources.find(({ name }) => name === sourceName);
   if (source === undefined) throw new BackupctlError("SOURCE_NOT_FOUND", `no source is named "${sourceName}"`);

@@ -1,6 +1,6 @@
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomBytes, randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
 import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
 import { loadConfig } from "../../src/config/load.ts";

@@ -21,7 +21,10 @@ describe("streamTool", () => {
     const tool = await streamTool({ command: "sh", args: ["-c", "echo half; echo broken >&2; exit 3"] });
 
     expect(await read(tool.stdout)).toBe("half\n");
-    await expect(tool.finish()).rejects.toMatchObject({ code: "TOOL_FAILED", message: "sh exited with code 3: broken" });
+    await expect(tool.finish()).rejects.toMatchObject({
+      code: "TOOL_FAILED",
+      message: "sh exited with code 3: broken",
+    });
   });
 
   it("says which tool is missing", async () => {

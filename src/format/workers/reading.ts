@@ -34,7 +34,12 @@ function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollecto
       const result = readOnce(bytes, file, descriptor, before);
       if (result.grown) return result;
       if (!result.changed || attempt === 2) {
-        cut(bytes, { start: file.offset, end: file.offset + result.bytesRead, position: 0, final: true }, "data", found);
+        cut(
+          bytes,
+          { start: file.offset, end: file.offset + result.bytesRead, position: 0, final: true },
+          "data",
+          found,
+        );
         return { ...result, chunkCount: found.count - firstChunk };
       }
       before = fstatSync(descriptor, { bigint: true });

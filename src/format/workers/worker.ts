@@ -4,7 +4,16 @@ import { compress } from "../compression.ts";
 import { findMismatch } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";
-import type { CheckBlockTask, CompressResult, CompressTask, OpenBlockResult, OpenBlocksTask, Reply, Request, Task } from "./tasks.ts";
+import type {
+  CheckBlockTask,
+  CompressResult,
+  CompressTask,
+  OpenBlockResult,
+  OpenBlocksTask,
+  Reply,
+  Request,
+  Task,
+} from "./tasks.ts";
 
 /** A worker thread: reads, cuts, hashes, compresses, opens. It holds no state between tasks. */
 const port = parentPort;
@@ -72,7 +81,8 @@ function checkBlock({ pack, offset, length, seal, compression, lengths, hashes }
     at += lengths[i] as number;
   }
   if (at !== raw.length) throw new DamageError("block does not hold the bytes that went into it");
-  if (findMismatch(raw, spans, hashes) !== undefined) throw new DamageError("block does not hold the chunks that went into it");
+  if (findMismatch(raw, spans, hashes) !== undefined)
+    throw new DamageError("block does not hold the chunks that went into it");
 }
 
 function openAndCheck({ block, offset, seal, compression, spans, hashes }: OpenBlocksTask): Performed {
@@ -91,7 +101,9 @@ function owned(bytes: Uint8Array): ArrayBuffer[] {
 
 function failureReply(id: number, error: unknown): Reply {
   if (error instanceof DamageError) {
-    return error.cause instanceof Error ? { id, damage: error.message, cause: error.cause.message } : { id, damage: error.message };
+    return error.cause instanceof Error
+      ? { id, damage: error.message, cause: error.cause.message }
+      : { id, damage: error.message };
   }
   return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { withoutDate } from "../../../src/engines/postgres/archive-date.ts";
 
 const FIXTURES = "test/fixtures/postgres";
-const archives = readdirSync(FIXTURES).filter((name) => readFileSync(`${FIXTURES}/${name}`).subarray(0, 5).toString() === "PGDMP");
+const archives = readdirSync(FIXTURES).filter(
+  (name) => readFileSync(`${FIXTURES}/${name}`).subarray(0, 5).toString() === "PGDMP",
+);
 
 async function through(pieces: readonly Uint8Array[]): Promise<Buffer> {
   async function* source() {
@@ -19,7 +21,9 @@ describe("withoutDate", () => {
     const bytes = readFileSync(`${FIXTURES}/${name}`);
 
     const whole = await through([Buffer.from(bytes)]);
-    const byBytes = await through([...bytes.subarray(0, 200)].map((byte) => Uint8Array.of(byte)).concat([bytes.subarray(200)]));
+    const byBytes = await through(
+      [...bytes.subarray(0, 200)].map((byte) => Uint8Array.of(byte)).concat([bytes.subarray(200)]),
+    );
 
     expect(byBytes.equals(whole)).toBe(true);
     expect(whole.length).toBe(bytes.length);

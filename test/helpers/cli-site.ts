@@ -1,0 +1,56 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { z } from "zod";
+import { type CliResult, runCli } from "./run-cli.ts";
+import { tempDir } from "./temp-dir.ts";
+
+/** A site that is worked on through the built command line alone, as an operator would. */
+export interface CliSite {
+  readonly directory: string;
+  readonly configFile: string;
+  /** Runs `backupctl` with the site's config. */
+  run(...args: string[]): Promise<CliResult>;
+  /** As `run` with `--json`, which must succeed with one of the exit codes given. */
+  json<T>(schema: z.ZodType<T>, args: readonly string[], exitCodes?: readonly number[]): Promise<T>;
+}
+
+export async function makeCliSite(sources: string, directory: string = tempDir()): Promise<CliSite> {
+  const configFile = join(directory, "backup.config.yaml");
+  const keyFile = join(directory, "main.key");
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
+  writeFileSync(
+    configFile,
+    `version: 1
+name: main-job
+state_dir: ${directory}/state
+storages:
+  local: {type: local, path: ${directory}/repository}
+encryption:
+  keys:
+    main: {provider: local, key_file: ${keyFile}}
+sources:
+${sources.replaceAll("{dir}", directory)}
+`,
+  );
+  const run = (...args: string[]): Promise<CliResult> =>
+    runCli([...args, "--config", configFile], { home: directory, cwd: directory });
+  const site: CliSite = {
+    directory,
+    configFile,
+    run,
+    async json(schema, args, exitCodes = [0]) {
+      const result = await run(...args, "--json");
+      if (!exitCodes.includes(result.exitCode ?? -1)) {
+        throw new Error(
+          `backupctl ${args.join(" ")} exited with ${result.exitCode}:\n${result.stdout}\n${result.stderr}`,
+        );
+      }
+      return schema.parse(result.json());
+    },
+  };
+  const init = await run("init");
+  if (init.exitCode !== 0) throw new Error(`backupctl init failed:\n${init.stderr}`);
+  return site;
+}
