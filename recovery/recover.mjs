@@ -1,0 +1,1006 @@
+#!/usr/bin/env node
+// recover.mjs: lists and restores backups of backupctl without backupctl.
+//
+// It needs Node 20 or newer, the folder with the backups, and the key. No packages, no catalog, no network. Node 22.15 and
+// newer decompress zstd themselves; an older one uses the command `zstd`. Run `node recover.mjs --help`.
+//
+// The format is described in docs/format.md of backupctl. The sections below come in the order in which a backup is read:
+//   1 errors and output   2 objects   3 keys   4 metadata   5 blocks   6 chunks   7 root and index
+//   8 restoring a stream   9 restoring a tree   10 the command line
+// Nothing is believed that the key does not prove: the mac of the metadata, the tag of every block, the SHA-256 of every chunk.
+
+import { spawnSync } from "node:child_process";
+import {
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  scryptSync,
+  timingSafeEqual,
+} from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as zlib from "node:zlib";
+
+// ---------------------------------------------------------------- 1. Errors and output
+
+const FAILED = 1;
+const USAGE = 2;
+const DAMAGED = 4;
+const NO_KEY = 12;
+
+/** An expected failure: a message for people, and the exit code. */
+class RecoveryError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const damaged = (message) => new RecoveryError(DAMAGED, message);
+const say = (text) => process.stdout.write(`${text}\n`);
+const note = (text) => process.stderr.write(`${text}\n`);
+
+/** Names in backups are any bytes: control characters must not reach the terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
+const shown = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+
+// ---------------------------------------------------------------- 2. Objects: names and files of the repository
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const DIRECTORY = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/\d{4}-\d\d-\d\d\/[a-z]+-\d\d-\d\d-\d\d-[0-9a-f]{8}$/;
+const ARTIFACT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}(\.index|\.root)?\.(zst|gz|raw)(\.enc)?$/;
+const COMPRESSIONS = { raw: "none", gz: "gzip", zst: "zstd" };
+const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 2 };
+const idBytes = (uuid) => Buffer.from(uuid.replaceAll("-", ""), "hex");
+
+/** The bytes of a file, or undefined if it is not there. */
+function readIfThere(file) {
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function parseObject(bytes, what) {
+  let value;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw damaged(`${what} is damaged: it is not JSON`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw damaged(`${what} is damaged`);
+  return value;
+}
+
+/** Every folder `<type>/<category>/<date>/<mode>-<time>-<id>`, oldest first. */
+function backupDirectories(repository) {
+  const found = [];
+  const descend = (relative, depth) => {
+    for (const entry of fs.readdirSync(path.join(repository, relative), { withFileTypes: true })) {
+      const name = relative === "" ? entry.name : `${relative}/${entry.name}`;
+      if (!entry.isDirectory()) continue;
+      if (depth < 4) descend(name, depth + 1);
+      else if (DIRECTORY.test(name)) found.push(name);
+    }
+  };
+  descend("", 1);
+  // Date and time are the 3rd and 4th part: by them, whatever type and mode are.
+  const when = (name) => name.split("/")[2] + name.split("/")[3].replace(/^[a-z]+-/, "");
+  return found.sort((a, b) => (when(a) < when(b) ? -1 : 1));
+}
+
+/** `length` bytes of a pack at `offset`. */
+function readRange(repository, directory, name, offset, length) {
+  const file = path.join(repository, directory, name);
+  let descriptor;
+  try {
+    descriptor = fs.openSync(file, "r");
+  } catch (error) {
+    if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
+    throw damaged(`${directory}/${name} is missing: copy the whole folder ${directory} from a storage that has it`);
+  }
+  try {
+    if (offset + length > fs.fstatSync(descriptor).size) throw damaged(`${directory}/${name} is cut short`);
+    const bytes = Buffer.allocUnsafe(length);
+    for (let done = 0; done < length; ) {
+      const count = fs.readSync(descriptor, bytes, done, length - done, offset + done);
+      if (count === 0) throw damaged(`${directory}/${name} is cut short`);
+      done += count;
+    }
+    return bytes;
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+// ---------------------------------------------------------------- 3. Keys: from the operator's secret to the data key
+
+const hkdf = (secret, salt, info, length = 32) => Buffer.from(hkdfSync("sha256", secret, salt, info, length));
+const keyIdOf = (dataKey, id) => hkdf(dataKey, idBytes(id), "backupctl/1/key-id", 16).toString("hex");
+const metadataKeyOf = (dataKey, id) => hkdf(dataKey, idBytes(id), "backupctl/1/metadata");
+const artifactKeyOf = (dataKey, artifactId, id) =>
+  hkdf(dataKey, artifactId, Buffer.concat([Buffer.from("backupctl/1/artifact"), idBytes(id)]));
+
+function decodeLocalKey(text) {
+  const key = text.trim();
+  if (/^[0-9a-f]{64}$/i.test(key)) return Buffer.from(key, "hex");
+  if (/^[A-Za-z0-9+/_-]{43}=?$/.test(key)) return Buffer.from(key, "base64");
+  throw new RecoveryError(NO_KEY, `the key file does not hold 32 bytes in hex or base64 (${key.length} characters)`);
+}
+
+/** One derivation takes a good part of a second; backups of one repository share the salt. */
+const derived = new Map();
+function scryptSecret(passphrase, { salt, n, r, p }) {
+  const sound = Number.isInteger(Math.log2(n)) && n >= 2 ** 15 && n <= 2 ** 20 && r === 8 && [1, 2, 3, 4].includes(p);
+  const saltBytes = Buffer.from(String(salt), "base64");
+  if (!sound || saltBytes.length < 16 || saltBytes.length > 64) return undefined;
+  const id = `${salt} ${n} ${p}`;
+  if (!derived.has(id)) {
+    derived.set(id, scryptSync(passphrase, saltBytes, 32, { N: n, r, p, maxmem: 256 * r * (n + p) }));
+  }
+  return derived.get(id);
+}
+
+/** AES-256-GCM under HKDF(secret, backup id, "backupctl/1/wrap"); the additional data binds the wrap to its place. */
+function openWrap(wrap, secret, id, keyId) {
+  const nonce = Buffer.from(wrap.nonce, "base64");
+  const sealed = Buffer.from(wrap.ciphertext, "base64");
+  if (nonce.length !== 12 || sealed.length !== 48) return undefined;
+  const prefixed = (text) => {
+    const bytes = Buffer.from(text, "utf8");
+    return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
+  };
+  const decipher = createDecipheriv("aes-256-gcm", hkdf(secret, idBytes(id), "backupctl/1/wrap"), nonce);
+  const place = [idBytes(id), prefixed(wrap.provider), prefixed(wrap.name), Buffer.from(keyId, "hex")];
+  decipher.setAAD(Buffer.concat(place));
+  decipher.setAuthTag(sealed.subarray(32));
+  const dataKey = decipher.update(sealed.subarray(0, 32));
+  try {
+    decipher.final();
+  } catch {
+    return undefined;
+  }
+  return keyIdOf(dataKey, id) === keyId ? dataKey : undefined;
+}
+
+/**
+ * The data key of the backup in a folder: keys objects from the highest number down, every wrap that a given secret may open.
+ * `wantedKeyId` is what the metadata says; without it (an ancestor whose metadata is lost) the keys object's own id counts.
+ */
+function findDataKey(repository, directory, id, wantedKeyId, secrets) {
+  const numberOf = (name) => Number(/^keys-(\d{1,9})-[0-9a-f]{8}\.json$/.exec(name)?.[1] ?? -1);
+  const folder = path.join(repository, directory);
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => numberOf(name) >= 0) : [];
+  if (names.length === 0) throw damaged(`${directory} has no keys object (keys-*.json)`);
+  const sealedFor = new Set();
+  for (const name of names.sort((a, b) => numberOf(b) - numberOf(a))) {
+    const { key_id: keyId, wraps } = readKeysObject(folder, name, id);
+    if (wantedKeyId !== undefined && keyId !== wantedKeyId) continue;
+    for (const wrap of wraps) {
+      sealedFor.add(shown(`${wrap.name} (${wrap.provider})`));
+      const secret = secretFor(wrap, secrets);
+      const dataKey = secret === undefined ? undefined : openWrap(wrap, secret, id, keyId);
+      if (dataKey !== undefined) return dataKey;
+    }
+  }
+  if (sealedFor.size === 0) throw damaged(`${directory} has no sound keys object of this backup`);
+  const given =
+    secrets.key === undefined && secrets.passphrase === undefined ? "no key was given" : "the key given does not fit";
+  throw new RecoveryError(
+    NO_KEY,
+    `${directory} can't be opened: ${given}; it was sealed for ${[...sealedFor].join(", ")}`,
+  );
+}
+
+function secretFor(wrap, { key, passphrase }) {
+  if (wrap.provider === "local") return key;
+  if (wrap.provider === "passphrase" && passphrase !== undefined)
+    return scryptSecret(passphrase, wrap.parameters ?? {});
+  return undefined;
+}
+
+/** One that is damaged or another backup's must not keep the next from being tried. */
+function readKeysObject(folder, name, id) {
+  const none = { key_id: undefined, wraps: [] };
+  try {
+    const keys = parseObject(fs.readFileSync(path.join(folder, name)), name);
+    const sound = keys.version === 1 && keys.backup_id === id && /^[0-9a-f]{32}$/.test(keys.key_id);
+    return sound && Array.isArray(keys.wraps) ? keys : none;
+  } catch (error) {
+    note(`note: ${error.message}`);
+    return none;
+  }
+}
+
+// ---------------------------------------------------------------- 4. Metadata and its mac
+
+/** RFC 8785: members sorted, no white space, numbers and strings as JavaScript writes them. */
+function canonicalJson(value) {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.keys(value).sort();
+  return `{${members.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name])}`).join(",")}}`;
+}
+
+function macFits({ mac, signature: _, ...content }, macKey) {
+  const text = canonicalJson(content);
+  const expected =
+    macKey === undefined
+      ? `sha256:${createHash("sha256").update(text).digest("hex")}`
+      : `hmac-sha256:${createHmac("sha256", macKey).update(text).digest("hex")}`;
+  return expected.length === mac.length && timingSafeEqual(Buffer.from(expected), Buffer.from(mac));
+}
+
+/** metadata.json of a folder, checked to be of this folder; its mac is checked by `authenticate`. */
+function readMetadata(repository, directory) {
+  const bytes = readIfThere(path.join(repository, directory, "metadata.json"));
+  if (bytes === undefined) return undefined;
+  const what = `${directory}/metadata.json`;
+  const metadata = parseObject(bytes, what);
+  if (metadata.version !== 1) {
+    throw new RecoveryError(
+      FAILED,
+      `${what} has format version ${shown(metadata.version)}; this program reads version 1`,
+    );
+  }
+  if (!UUID.test(metadata.id) || typeof metadata.mac !== "string") throw damaged(`${what} is damaged: no id or no mac`);
+  if (metadata.storage_path !== directory || !directory.endsWith(metadata.id.slice(0, 8))) {
+    throw damaged(`${what} belongs to another place: ${shown(metadata.storage_path)}`);
+  }
+  const marker = readIfThere(path.join(repository, "backupctl.json"));
+  if (marker !== undefined && parseObject(marker, "backupctl.json").repository_id !== metadata.repository_id) {
+    throw damaged(`${what} belongs to another repository`);
+  }
+  if (!Array.isArray(metadata.sources)) throw damaged(`${what} is damaged: it names no sources`);
+  return metadata;
+}
+
+/** The data key (undefined: not sealed at all), after the mac was found right. @throws 12 without the key, 4 for a wrong mac */
+function authenticate(repository, metadata, secrets) {
+  const { storage_path: directory, id, key_id: keyId } = metadata;
+  if (metadata.encrypted === true && typeof keyId !== "string")
+    throw damaged(`${directory}: encrypted, but names no key`);
+  const dataKey = typeof keyId === "string" ? findDataKey(repository, directory, id, keyId, secrets) : undefined;
+  if (!macFits(metadata, dataKey === undefined ? undefined : metadataKeyOf(dataKey, id))) {
+    throw damaged(`${directory}/metadata.json was changed after it was written: its mac is wrong`);
+  }
+  return dataKey;
+}
+
+// ---------------------------------------------------------------- 5. Packs and blocks
+
+const PACK_HEADER_BYTES = 28;
+const BLOCK_HEADER_BYTES = 12;
+const TAG_BYTES = 16;
+const MAX_RAW_BYTES = 16 * 1024 * 1024;
+const MAX_PACK_BYTES = 32 * 1024 * 1024;
+const LAST = 1;
+const NOT_COMPRESSED = 2;
+
+const packName = (artifact, pack) => `${artifact}.${String(pack).padStart(8, "0")}`;
+
+/** "BKC1", compression, cipher, two zeros, pack number, artifact id. Rebuilt from what is proven, never read from the pack. */
+function packHeader(object, pack) {
+  const header = Buffer.alloc(PACK_HEADER_BYTES);
+  header.write("BKC1", "latin1");
+  header[4] = COMPRESSION_CODES[object.compression];
+  header[5] = object.cipher;
+  header.writeUInt32BE(pack, 8);
+  Buffer.from(object.artifact_id, "hex").copy(header, 12);
+  return header;
+}
+
+function blockHeader(bytes) {
+  const header = { stored: bytes.readUInt32BE(0), raw: bytes.readUInt32BE(4), flags: bytes.readUInt32BE(8) };
+  const { stored, raw, flags } = header;
+  if (flags > (LAST | NOT_COMPRESSED) || raw > MAX_RAW_BYTES || stored < TAG_BYTES || stored > raw + 1024) {
+    throw damaged("a block's header can't be right");
+  }
+  return header;
+}
+
+/** Opens one whole block that lay at `offset` of its pack; `key` is undefined for cipher 0. */
+function openBlock(object, pack, offset, block, key) {
+  const header = blockHeader(block);
+  if (block.length !== BLOCK_HEADER_BYTES + header.stored) throw damaged("a block is cut short");
+  const before = Buffer.concat([
+    packHeader(object, pack),
+    idBytes(object.origin),
+    block.subarray(0, BLOCK_HEADER_BYTES),
+  ]);
+  const payload = block.subarray(BLOCK_HEADER_BYTES, block.length - TAG_BYTES);
+  const tag = block.subarray(block.length - TAG_BYTES);
+  let packed = payload;
+  if (object.cipher === 1) {
+    const nonce = Buffer.alloc(12);
+    nonce.writeUInt32BE(pack, 0);
+    nonce.writeBigUInt64BE(BigInt(offset), 4);
+    const decipher = createDecipheriv("aes-256-gcm", key, nonce);
+    decipher.setAAD(before);
+    decipher.setAuthTag(tag);
+    packed = decipher.update(payload);
+    try {
+      decipher.final();
+    } catch {
+      throw damaged("a block does not open: it was changed, or it is not of this place");
+    }
+  } else {
+    const sum = createHash("sha256").update(before).update(payload).digest().subarray(0, TAG_BYTES);
+    if (!sum.equals(tag)) throw damaged("a block's checksum is wrong");
+  }
+  const plain = object.compression === "none" || (header.flags & NOT_COMPRESSED) !== 0;
+  const raw = plain ? packed : decompress(packed, object.compression, header.raw);
+  if (raw.length !== header.raw) throw damaged("a block has not the length that it should have");
+  return { raw, last: (header.flags & LAST) !== 0 };
+}
+
+/** Never gives more than the block may hold, whatever the input claims. */
+function decompress(packed, compression, rawLength) {
+  if (compression === "zstd" && zlib.zstdDecompressSync === undefined) return zstdByCommand(packed);
+  const limit = { maxOutputLength: Math.max(1, rawLength) };
+  try {
+    return compression === "gzip" ? zlib.gunzipSync(packed, limit) : zlib.zstdDecompressSync(packed, limit);
+  } catch {
+    throw damaged("a block does not decompress");
+  }
+}
+
+function zstdByCommand(packed) {
+  const run = spawnSync("zstd", ["-d", "-q", "-c"], { input: packed, maxBuffer: MAX_RAW_BYTES + 1 });
+  if (run.error?.code === "ENOENT") {
+    const way = "use Node 22.15 or newer, or install the command zstd (apt-get install zstd)";
+    throw new RecoveryError(
+      FAILED,
+      `these backups are compressed with zstd, which Node ${process.versions.node} can't read: ${way}`,
+    );
+  }
+  if (run.status !== 0) throw damaged("a block does not decompress");
+  return run.stdout;
+}
+
+// ---------------------------------------------------------------- 6. Chunks: pieces of blocks, named by their SHA-256
+
+/** Reads chunks by their tuple [sha256, length, object, pack, block offset, block stored length, offset in block]. */
+class ChunkReader {
+  #repository;
+  #objects;
+  #kept = new Map();
+
+  /** @param objects the root's table, each with its directory and, if sealed, its key */
+  constructor(repository, objects) {
+    this.#repository = repository;
+    this.#objects = objects;
+  }
+
+  read(tuple) {
+    const [sha256, length, n, pack, offset, stored, inside] = tuple;
+    const object = this.#objects[n];
+    if (object === undefined) throw damaged(`a chunk lies in object ${n}, which the root does not list`);
+    const raw = this.#block(object, pack, offset, stored);
+    const bytes = raw.subarray(inside, inside + length);
+    if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
+      throw damaged(`${object.directory}/${packName(object.name, pack)}: a chunk does not match its SHA-256`);
+    }
+    return bytes;
+  }
+
+  /** Files that lie together share blocks, so a few of them are kept. */
+  #block(object, pack, offset, stored) {
+    const id = `${object.n} ${pack} ${offset}`;
+    const kept = this.#kept.get(id);
+    if (kept !== undefined) return kept;
+    const name = packName(object.name, pack);
+    if (pack > 99_999_999 || offset + stored > MAX_PACK_BYTES) throw damaged("a chunk's place can't be right");
+    const bytes = readRange(this.#repository, object.directory, name, offset, BLOCK_HEADER_BYTES + stored);
+    const { raw } = naming(`${object.directory}/${name}, block at ${offset}`, () =>
+      openBlock(object, pack, offset, bytes, object.key),
+    );
+    this.#kept.set(id, raw);
+    if (this.#kept.size > 16) this.#kept.delete(this.#kept.keys().next().value);
+    return raw;
+  }
+}
+
+function naming(what, action) {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof RecoveryError && error.code === DAMAGED ? damaged(`${what}: ${error.message}`) : error;
+  }
+}
+
+// ---------------------------------------------------------------- 7. Root and index
+
+/** All bytes of an artifact that lies whole in its own folder: the root's. */
+function readWholeArtifact(repository, object, packs) {
+  const pieces = [];
+  let ended = false;
+  for (const [pack, size] of packs.entries()) {
+    const name = packName(object.name, pack);
+    if (!Number.isInteger(size) || size > MAX_PACK_BYTES) throw damaged(`${name}: its size can't be right`);
+    const bytes = readRange(repository, object.directory, name, 0, size);
+    naming(`${object.directory}/${name}`, () => {
+      if (!bytes.subarray(0, PACK_HEADER_BYTES).equals(packHeader(object, pack)))
+        throw damaged("its header is another's");
+      for (let offset = PACK_HEADER_BYTES; offset < size; ) {
+        if (ended || offset + BLOCK_HEADER_BYTES > size) throw damaged("its blocks do not end where they should");
+        const end = offset + BLOCK_HEADER_BYTES + blockHeader(bytes.subarray(offset)).stored;
+        const { raw, last } = openBlock(object, pack, offset, bytes.subarray(offset, end), object.key);
+        pieces.push(raw);
+        ended = last;
+        offset = end;
+      }
+    });
+  }
+  if (!ended) throw damaged(`${object.directory}/${object.name} is truncated: its last block is missing`);
+  return Buffer.concat(pieces);
+}
+
+/** Line 1: lineage and objects; then the index's chunks; last line: counts and the SHA-256 of the index. */
+function readRoot(repository, metadata, source, dataKey, secrets) {
+  const { id, storage_path: directory, encrypted } = metadata;
+  const { name, packs, artifact_id } = source.root;
+  if (!ARTIFACT.test(name)) throw damaged(`${shown(name)} is not an artifact's name`);
+  const compression = COMPRESSIONS[/\.(raw|gz|zst)(?:\.enc)?$/.exec(name)[1]];
+  const own = { origin: id, directory, name, artifact_id, compression, cipher: encrypted ? 1 : 0 };
+  const key = encrypted ? artifactKeyOf(dataKey, Buffer.from(artifact_id, "hex"), id) : undefined;
+  const what = `${directory}/${name}`;
+  const lines = readWholeArtifact(repository, { ...own, key }, packs)
+    .toString("utf8")
+    .split("\n");
+  if (lines.pop() !== "" || lines.length < 2) throw damaged(`${what} is cut`);
+  const [first, ...rest] = lines.map((line) => parseObject(Buffer.from(line), what));
+  const last = rest.pop();
+  const chunks = rest.flatMap((line) => line.chunks);
+  const mine =
+    first.version === 1 && first.backup_id === id && first.source === source.name && first.kind === source.kind;
+  if (!mine || last.end !== true || last.chunks !== chunks.length) throw damaged(`${what} is not this source's root`);
+  const dataKeys = new Map([[id, dataKey]]);
+  const objects = first.objects.map((object, n) => openObject(repository, object, n, first.lineage, dataKeys, secrets));
+  return { objects, chunks, size: last.size, indexSize: last.index_size, indexSha256: last.index_sha256 };
+}
+
+/** Where an object lies, and its key: each backup of the lineage has a data key of its own. */
+function openObject(repository, object, n, lineage, dataKeys, secrets) {
+  const directory = lineage.find((member) => member.id === object.origin)?.path;
+  const sound = object.n === n && ARTIFACT.test(object.name) && /^[0-9a-f]{32}$/.test(object.artifact_id);
+  if (!sound || !(object.compression in COMPRESSION_CODES) || ![0, 1].includes(object.cipher))
+    throw damaged("the root's objects are wrong");
+  if (directory === undefined || !DIRECTORY.test(directory)) throw damaged("the root names an object of no ancestor");
+  if (object.cipher === 0) return { ...object, directory };
+  if (!dataKeys.has(object.origin)) {
+    const keyId = readMetadata(repository, directory)?.key_id ?? undefined;
+    dataKeys.set(object.origin, findDataKey(repository, directory, object.origin, keyId, secrets));
+  }
+  const dataKey = dataKeys.get(object.origin);
+  if (dataKey === undefined) throw damaged("the root says sealed, the backup says not");
+  return { ...object, directory, key: artifactKeyOf(dataKey, Buffer.from(object.artifact_id, "hex"), object.origin) };
+}
+
+/** The parsed lines of the index. The whole of it is checked at the end, so whoever acts on a line must have read all once. */
+function* indexLines(root, reader) {
+  const hash = createHash("sha256");
+  let rest = Buffer.alloc(0);
+  let size = 0;
+  for (const tuple of root.chunks) {
+    const bytes = reader.read(tuple);
+    hash.update(bytes);
+    size += bytes.length;
+    let text = Buffer.concat([rest, bytes]);
+    for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10)) {
+      yield parseObject(text.subarray(0, end), "a line of the index");
+      text = text.subarray(end + 1);
+    }
+    rest = text;
+  }
+  if (rest.length > 0 || size !== root.indexSize || hash.digest("hex") !== root.indexSha256) {
+    throw damaged("the index is not the one that its root describes");
+  }
+}
+
+/** Reads the index once from end to end, before anything is written. Gives what is worth a note, and a stream's parts. */
+function surveyIndex(root, reader, tree) {
+  const found = { xattrs: 0, changed: 0, parts: [] };
+  let ended = false;
+  for (const line of indexLines(root, reader)) {
+    if (ended) throw damaged("lines follow the index's last line");
+    if (line.end === true) ended = true;
+    if (line.xattrs !== undefined) found.xattrs++;
+    if (line.changed === true) found.changed++;
+    if (!tree && line.type !== undefined) found.parts.push(line);
+  }
+  if (!ended) throw damaged("the index is cut: its last line is missing");
+  return found;
+}
+
+// ---------------------------------------------------------------- 8. Restoring a stream: a dump, a log, a command's output
+
+/** `part` is an entry of the stream: only its bytes are written then. */
+function restoreStream(root, reader, to, fileName, part) {
+  const target = isEmptyDirectory(to) ? path.join(to, fileName) : to;
+  const work = `${target}.recovering-${randomBytes(4).toString("hex")}`;
+  const descriptor = fs.openSync(work, "wx", 0o600);
+  const from = part?.offset ?? 0;
+  const end = part === undefined ? root.size : from + part.size;
+  let position = 0;
+  try {
+    for (const line of indexLines(root, reader)) {
+      // In the last line `chunks` is their number.
+      for (const tuple of Array.isArray(line.chunks) ? line.chunks : []) {
+        const [, length] = tuple;
+        const first = Math.max(0, from - position);
+        const wanted = Math.min(length, end - position) - first;
+        if (wanted > 0)
+          writeAll(descriptor, reader.read(tuple).subarray(first, first + wanted), position + first - from);
+        position += length;
+      }
+    }
+    if (position !== root.size) throw damaged("the stream is not as long as its root says");
+    fs.fsyncSync(descriptor);
+    // A link refuses to replace what came there meanwhile; a rename would not.
+    fs.linkSync(work, target);
+  } finally {
+    fs.closeSync(descriptor);
+    fs.rmSync(work, { force: true });
+  }
+  say(`restored ${target}: ${end - from} bytes`);
+}
+
+function findPart(parts, name) {
+  const part = parts.find((entry) => entry.name === name);
+  if (part !== undefined) return part;
+  throw usage(
+    `the stream has no part "${shown(name)}"; it has ${
+      shown(
+        parts
+          .slice(0, 20)
+          .map((entry) => entry.name)
+          .join(", "),
+      ) || "none"
+    }`,
+  );
+}
+
+/** Parts that can be taken alone: databases in one dump, for example, but not the tables inside them. */
+function tellParts(parts) {
+  if (parts.length < 2) return;
+  say("it consists of these parts; --part NAME restores one of them alone:");
+  for (const { name, type, size } of parts.slice(0, 20)) say(shown(`  ${name}  (${type}, ${size} bytes)`));
+  if (parts.length > 20) say(`  and ${parts.length - 20} more`);
+}
+
+function writeAll(descriptor, bytes, position) {
+  for (let done = 0; done < bytes.length; ) {
+    done += fs.writeSync(descriptor, bytes, done, bytes.length - done, position + done);
+  }
+  return bytes.length;
+}
+
+// ---------------------------------------------------------------- 9. Restoring a tree: files, directories, links
+
+const SLASH = Buffer.from("/");
+const LONGEST_PATH = 3800;
+const isRoot = process.geteuid?.() === 0;
+
+const rawBytes = (text, base64) =>
+  base64 === undefined ? Buffer.from(String(text), "utf8") : Buffer.from(base64, "base64");
+
+/** Order of the index: bytes, "/" before all others. It also proves that no name comes twice. */
+function compareNames(a, b) {
+  let at = 0;
+  while (at < a.length && at < b.length && a[at] === b[at]) at++;
+  const rank = (byte) => (byte === 0x2f ? -1 : (byte ?? -2));
+  return rank(a[at]) - rank(b[at]);
+}
+
+/** Names are relative: no empty, "." or ".." member, no zero byte. */
+function membersOf(name) {
+  const members = [];
+  for (let from = 0; from <= name.length; ) {
+    const slash = name.indexOf(0x2f, from);
+    const end = slash < 0 ? name.length : slash;
+    members.push(name.subarray(from, end));
+    from = end + 1;
+  }
+  const bad = (member) => member.length === 0 || member.includes(0) || [".", ".."].includes(member.toString("latin1"));
+  if (members.some(bad)) throw damaged(`the index has the unsafe name ${shown(name)}`);
+  return members;
+}
+
+/** Entries of a tree with all their chunks, in order. */
+function* treeEntries(root, reader) {
+  let open;
+  let last = Buffer.alloc(0);
+  for (const line of indexLines(root, reader)) {
+    if (line.more !== undefined && open !== undefined) {
+      open.chunks.push(...line.chunks);
+      continue;
+    }
+    if (open !== undefined) yield open;
+    if (line.end === true) return;
+    const name = rawBytes(line.name, line.name_b64);
+    if (compareNames(last, name) >= 0) throw damaged(`the index is out of order at ${shown(name)}`);
+    last = name;
+    open = { ...line, name, chunks: [...(line.chunks ?? [])] };
+  }
+}
+
+/**
+ * Writes below an empty folder of our own. Directories are entered only if this program made them, so no symlink of the backup
+ * is ever followed; their modes and times are set when everything in them is written.
+ */
+class TreeTarget {
+  #open = [];
+  #firsts = new Map();
+  #reader;
+  problems = [];
+
+  constructor(folder, reader) {
+    this.#reader = reader;
+    this.#open.push({ member: undefined, path: Buffer.from(folder), entry: undefined, descriptor: undefined });
+  }
+
+  add(entry) {
+    const members = membersOf(entry.name);
+    const parent = this.#enter(members.slice(0, -1));
+    const place = Buffer.concat([parent.path, SLASH, members.at(-1)]);
+    if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
+    if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
+    else if (entry.type === "file") this.#makeFile(place, entry);
+    else throw damaged(`unknown type of entry: ${shown(entry.type)}`);
+    return this.#setFacts(place, entry);
+  }
+
+  finish() {
+    while (this.#open.length > 0) this.#leave();
+  }
+
+  /** The open directory of these members: leaves others, and makes what the backup does not describe. */
+  #enter(members) {
+    let depth = 0;
+    while (depth < members.length && this.#open[depth + 1]?.member.equals(members[depth])) depth++;
+    while (this.#open.length > depth + 1) this.#leave();
+    for (const member of members.slice(depth)) {
+      this.#makeDirectory(Buffer.concat([this.#open.at(-1).path, SLASH, member]), member, undefined);
+    }
+    return this.#open.at(-1);
+  }
+
+  #makeDirectory(place, member, entry) {
+    try {
+      fs.mkdirSync(place, 0o700);
+    } catch (error) {
+      // The folder was empty and all names differ: here lies an entry that is no directory, a planted symlink perhaps.
+      throw error.code === "EEXIST"
+        ? damaged(`the index has entries below ${shown(place)}, which is no directory`)
+        : error;
+    }
+    const { path: anchored, descriptor } = shortened(place);
+    this.#open.push({ member, path: anchored, entry, descriptor });
+  }
+
+  #leave() {
+    const { path: place, entry, descriptor } = this.#open.pop();
+    if (entry !== undefined) this.#setFacts(place, entry);
+    if (descriptor !== undefined) fs.closeSync(descriptor);
+  }
+
+  #makeFile(place, entry) {
+    const first = entry.hard_link === undefined ? undefined : this.#firsts.get(entry.hard_link);
+    if (first !== undefined) return fs.linkSync(first, place);
+    const descriptor = fs.openSync(place, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL, 0o600);
+    try {
+      this.#writeContent(descriptor, entry);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    // Named through an open directory it can't be found later: then the next one becomes a file of its own.
+    if (entry.hard_link !== undefined && !place.includes("/proc/self/fd/")) this.#firsts.set(entry.hard_link, place);
+    return undefined;
+  }
+
+  /** Chunks hold a file's bytes without its holes; holes are ranges that were never written. */
+  #writeContent(descriptor, entry) {
+    const holes = [...(entry.holes ?? [])];
+    let position = 0;
+    const skipHoles = () => {
+      while (holes.length > 0 && holes[0][0] === position) position += holes.shift()[1];
+    };
+    for (const tuple of entry.chunks) {
+      let bytes = this.#reader.read(tuple);
+      while (bytes.length > 0) {
+        skipHoles();
+        const piece = bytes.subarray(0, holes.length === 0 ? bytes.length : holes[0][0] - position);
+        if (piece.length === 0) throw damaged(`the holes of ${shown(entry.name)} are out of order`);
+        position += writeAll(descriptor, piece, position);
+        bytes = bytes.subarray(piece.length);
+      }
+    }
+    skipHoles();
+    if (position !== entry.size || holes.length > 0)
+      throw damaged(`the chunks of ${shown(entry.name)} do not make up its size`);
+    fs.ftruncateSync(descriptor, entry.size);
+  }
+
+  /** Owner first: changing it takes away set-user-id bits. Node takes times as doubles, which are exact to the microsecond. */
+  #setFacts(place, entry) {
+    const mtime = Number((BigInt(entry.mtime) / 1000n) * 1000n + 500n) / 1e9;
+    try {
+      if (isRoot) fs.lchownSync(place, entry.uid, entry.gid);
+      if (entry.type === "symlink") return fs.lutimesSync(place, mtime, mtime);
+      fs.chmodSync(place, entry.mode & 0o7777);
+      fs.utimesSync(place, mtime, mtime);
+    } catch (error) {
+      this.problems.push(`${shown(entry.name)}: ${error.message}`);
+    }
+    return undefined;
+  }
+}
+
+/** A path too long for the system is named through the open directory. */
+function shortened(place) {
+  if (place.length <= LONGEST_PATH || process.platform !== "linux") return { path: place, descriptor: undefined };
+  const descriptor = fs.openSync(place, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
+  return { path: Buffer.from(`/proc/self/fd/${descriptor}`), descriptor };
+}
+
+function restoreTree(root, reader, to) {
+  const existed = isEmptyDirectory(to);
+  const work = existed ? to : `${to}.recovering-${randomBytes(4).toString("hex")}`;
+  if (!existed) fs.mkdirSync(work, { mode: 0o700 });
+  let count = 0;
+  const target = new TreeTarget(work, reader);
+  try {
+    for (const entry of treeEntries(root, reader)) {
+      target.add(entry);
+      if (++count % 100_000 === 0) note(`${count} entries …`);
+    }
+    target.finish();
+    if (!existed) fs.renameSync(work, to);
+  } catch (error) {
+    if (existed) for (const name of fs.readdirSync(work, "buffer")) removeBelow(work, name);
+    else fs.rmSync(work, { recursive: true, force: true });
+    throw error;
+  }
+  say(`restored ${to}: ${count} entries`);
+  for (const problem of target.problems.slice(0, 20)) note(`note: ${problem}`);
+  if (!isRoot) note("note: owners are those of this user; run as root to restore owners");
+}
+
+function removeBelow(folder, name) {
+  fs.rmSync(Buffer.concat([Buffer.from(`${folder}/`), name]), { recursive: true, force: true });
+}
+
+function isEmptyDirectory(place) {
+  try {
+    return fs.readdirSync(place).length === 0;
+  } catch (error) {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return false;
+    throw error;
+  }
+}
+
+// ---------------------------------------------------------------- 10. The command line
+
+const HELP = `recover.mjs: read backups of backupctl with plain Node, without backupctl
+
+  node recover.mjs list DIR [--key-file F | --passphrase-file F]
+  node recover.mjs restore DIR BACKUP SOURCE (--key-file F | --passphrase-file F) --to PATH
+
+  DIR     the repository: the folder that holds backupctl.json, or a local copy of the storage's prefix. For an incremental
+          or differential backup it must hold the folders of its ancestors too; simply copy everything.
+  BACKUP  the id of a backup, its first characters, or "latest": the newest one that holds SOURCE. See "list".
+  SOURCE  the name of a source in it. See "list".
+
+  --key-file F         a file with the local key: 64 hex characters or base64
+  --passphrase-file F  a file with the passphrase; line breaks at its end do not count
+  --to PATH            where to restore to: a path that does not exist yet, or an empty folder. A tree of files becomes that
+                       folder; a dump or other stream becomes that file. Nothing is left there if anything fails.
+  --part NAME          of a stream of several parts, such as the databases of one server, only this one
+  --allow-unencrypted  restore a backup that is not encrypted although a key is given, or whose mac can't be checked for lack of
+                       the key: whoever could write to the storage could have made it
+
+Example: restore the newest uploads, then a database dump, from a copy of the bucket
+
+  node recover.mjs list /mnt/copy --key-file backup.key
+  node recover.mjs restore /mnt/copy latest uploads --key-file backup.key --to /srv/restored
+  node recover.mjs restore /mnt/copy 550e8400 app --key-file backup.key --to app.dump
+
+It restores file contents, folders, modes, times, symlinks, hard links and holes (owners when run as root), but no extended
+attributes and ACLs. Keys in a cloud key service or Vault are for backupctl itself. Zstd needs Node 22.15 or the command zstd.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 4 damaged or incomplete backup, 12 key missing or wrong
+`;
+
+const VALUE_OPTIONS = ["--key-file", "--passphrase-file", "--part", "--to"];
+
+function parseArguments(args) {
+  const options = {};
+  const words = [];
+  for (let i = 0; i < args.length; i++) {
+    const [name, inline] = args[i].startsWith("--") ? splitOnce(args[i]) : [args[i]];
+    if (name === "--help" || name === "-h") options.help = true;
+    else if (name === "--allow-unencrypted") options.allowUnencrypted = true;
+    else if (VALUE_OPTIONS.includes(name)) {
+      const value = inline ?? args[++i];
+      if (value === undefined || value === "") throw usage(`${name} needs a value`);
+      options[name] = value;
+    } else if (name.startsWith("-")) throw usage(`unknown option ${shown(name)}`);
+    else words.push(name);
+  }
+  return { options, words };
+}
+
+function splitOnce(text) {
+  const at = text.indexOf("=");
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+const usage = (message) => new RecoveryError(USAGE, `${message}; see node recover.mjs --help`);
+
+function readSecrets(options) {
+  const read = (option) => {
+    if (options[option] === undefined) return undefined;
+    try {
+      return fs.readFileSync(options[option], "utf8");
+    } catch (error) {
+      throw new RecoveryError(NO_KEY, `${option}: ${error.message}`);
+    }
+  };
+  const key = read("--key-file");
+  const passphrase = read("--passphrase-file")?.replace(/[\r\n]+$/, "");
+  if (passphrase === "") throw new RecoveryError(NO_KEY, "the passphrase file is empty");
+  return { key: key === undefined ? undefined : decodeLocalKey(key), passphrase };
+}
+
+function requireRepository(directory) {
+  if (directory === undefined) throw usage("name the folder with the backups");
+  if (!fs.existsSync(directory) || !fs.statSync(directory).isDirectory()) throw usage(`${directory} is not a folder`);
+  if (!fs.existsSync(path.join(directory, "backupctl.json"))) {
+    note(`note: ${directory} has no backupctl.json: perhaps it is not the top of a repository`);
+  }
+  return directory;
+}
+
+/** How far a backup is proven, in one word or two. */
+function stateOf(repository, metadata, secrets) {
+  try {
+    const dataKey = authenticate(repository, metadata, secrets);
+    return dataKey === undefined ? "intact, not encrypted" : "verified";
+  } catch (error) {
+    if (!(error instanceof RecoveryError)) throw error;
+    if (error.code !== NO_KEY) return `DAMAGED: ${error.message}`;
+    return secrets.key === undefined && secrets.passphrase === undefined
+      ? "not checked (no key given)"
+      : "not checked (key does not fit)";
+  }
+}
+
+function list(repository, secrets) {
+  let count = 0;
+  for (const directory of backupDirectories(repository)) {
+    let metadata;
+    try {
+      metadata = readMetadata(repository, directory);
+    } catch (error) {
+      if (!(error instanceof RecoveryError)) throw error;
+      say(`${directory}  DAMAGED: ${error.message}`);
+      continue;
+    }
+    if (metadata === undefined) {
+      say(`${directory}  unfinished or deleted: it has no metadata.json`);
+      continue;
+    }
+    count++;
+    const { id, timestamp, type, mode, status } = metadata;
+    say(shown(`${timestamp}  ${id}  ${type} ${mode}  ${status}  ${stateOf(repository, metadata, secrets)}`));
+    for (const { name, kind, engine, size, root } of metadata.sources) {
+      say(
+        shown(
+          `    ${name}  ${engine} (${kind})  ${size} bytes${root === undefined ? "  FAILED, not in this backup" : ""}`,
+        ),
+      );
+    }
+  }
+  say(count === 0 ? "no backups found" : `${count} backup${count === 1 ? "" : "s"}`);
+}
+
+function findBackup(repository, text, sourceName) {
+  if (text !== "latest" && !/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${shown(text)}" is not a backup id`);
+  const fits = [];
+  for (const directory of backupDirectories(repository)) {
+    // The folder's name ends with the first 8 digits of the id: others need not be read.
+    if (text !== "latest" && !directory.slice(-8).startsWith(text.slice(0, 8))) continue;
+    const metadata = readMetadata(repository, directory);
+    const hasSource = metadata?.sources.some(({ name, root }) => name === sourceName && root !== undefined);
+    if (text === "latest" ? hasSource : metadata?.id.startsWith(text)) fits.push(metadata);
+  }
+  const [first] = text === "latest" ? fits.slice(-1) : fits;
+  if (first === undefined)
+    throw usage(`no backup ${text === "latest" ? `holds a source "${shown(sourceName)}"` : `has the id ${text}`}`);
+  if (text !== "latest" && fits.length > 1)
+    throw usage(`${fits.length} backups begin with ${text}: write more of the id`);
+  return first;
+}
+
+/** Refuses before anything is read what could have been planted by whoever writes to the storage. */
+function prove(repository, metadata, secrets, allowUnencrypted) {
+  const keyGiven = secrets.key !== undefined || secrets.passphrase !== undefined;
+  if (metadata.encrypted !== true && allowUnencrypted && (metadata.key_id === null || !keyGiven)) {
+    note("note: this backup is not encrypted; that nobody else made or changed it is not proven");
+    if (metadata.key_id === null && !macFits(metadata, undefined))
+      throw damaged("metadata.json is damaged: its mac is wrong");
+    return undefined;
+  }
+  if (metadata.encrypted !== true && metadata.key_id === null && keyGiven) {
+    throw new RecoveryError(
+      NO_KEY,
+      `backup ${metadata.id} is not encrypted and no key proves it; if you know it to be yours: --allow-unencrypted`,
+    );
+  }
+  return authenticate(repository, metadata, secrets);
+}
+
+function restore(repository, [text, sourceName, ...more], options, secrets) {
+  const to = options["--to"];
+  if (text === undefined || sourceName === undefined || more.length > 0)
+    throw usage("restore needs DIR, BACKUP and SOURCE");
+  if (to === undefined) throw usage("say where to restore to with --to PATH");
+  const place = path.resolve(to);
+  if (fs.lstatSync(place, { throwIfNoEntry: false }) !== undefined && !isEmptyDirectory(place)) {
+    throw usage(`${place} exists and is not an empty folder; choose another place`);
+  }
+  if (!fs.existsSync(path.dirname(place))) throw usage(`${path.dirname(place)} does not exist`);
+  const metadata = findBackup(repository, text, sourceName);
+  const dataKey = prove(repository, metadata, secrets, options.allowUnencrypted === true);
+  const source = metadata.sources.find(({ name }) => name === sourceName);
+  if (source?.root === undefined) {
+    const names = metadata.sources.filter(({ root }) => root !== undefined).map(({ name }) => name);
+    throw usage(
+      `backup ${metadata.id} has no source "${shown(sourceName)}"; it has ${shown(names.join(", ") || "none")}`,
+    );
+  }
+  note(shown(`restoring ${sourceName} of ${metadata.timestamp} (${metadata.id}, ${metadata.mode})`));
+  const root = readRoot(repository, metadata, source, dataKey, secrets);
+  const reader = new ChunkReader(repository, root.objects);
+  const tree = source.kind === "tree";
+  const found = surveyIndex(root, reader, tree);
+  const part = options["--part"];
+  if (tree && part !== undefined) throw usage(`"${sourceName}" is a tree of files, which has no parts`);
+  if (tree) restoreTree(root, reader, place);
+  else {
+    restoreStream(root, reader, place, `${source.name}.${source.kind}`, part && findPart(found.parts, part));
+    if (part === undefined) tellParts(found.parts);
+  }
+  if (found.xattrs > 0) note(`note: extended attributes and ACLs of ${found.xattrs} entries were not restored`);
+  if (found.changed > 0) note(`note: ${found.changed} files changed while the backup read them`);
+  if (source.status !== "completed")
+    note(`note: the backup of this source is ${shown(source.status)}, ${source.unreadable} entries could not be read`);
+}
+
+function main(args) {
+  const { options, words } = parseArguments(args);
+  const [command, directory, ...rest] = words;
+  if (options.help || command === undefined || command === "help") {
+    process.stdout.write(HELP);
+    return options.help || command === "help" ? 0 : USAGE;
+  }
+  if (command !== "list" && command !== "restore") throw usage(`unknown command ${shown(command)}`);
+  const repository = requireRepository(directory);
+  const secrets = readSecrets(options);
+  if (command === "list") list(repository, secrets);
+  else restore(repository, rest, options, secrets);
+  return 0;
+}
+
+try {
+  process.exitCode = main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof RecoveryError) note(`error: ${error.message}`);
+  else note(`error: ${error.code === undefined ? error.stack : error.message}`);
+  process.exitCode = error instanceof RecoveryError ? error.code : FAILED;
+}

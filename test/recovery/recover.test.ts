@@ -1,0 +1,440 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CompressionAlgorithm } from "../../src/domain/backup.ts";
+import { WorkerPool } from "../../src/format/workers/pool.ts";
+import { passphraseAdapter } from "../../src/keys/passphrase/provider.ts";
+import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
+import { localKey, type MadeBackup, noise, piecesOf, sha256Hex, TestRepository } from "./build-repository.ts";
+
+const PROGRAM = path.join(import.meta.dirname, "../../recovery/recover.mjs");
+const key = randomBytes(32);
+
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(2);
+});
+afterAll(async () => pool.close());
+
+interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Makes a Node look like one from before 22.15. */
+const WITHOUT_ZSTD = `data:text/javascript,${encodeURIComponent(
+  "import zlib from 'node:zlib'; import { syncBuiltinESMExports } from 'node:module';" +
+    "zlib.zstdDecompressSync = undefined; syncBuiltinESMExports();",
+)}`;
+
+interface RunOptions {
+  readonly node?: string;
+  readonly nodeOptions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** In an empty folder that holds the program alone, with nothing in the environment. */
+function recover(args: readonly string[], options: RunOptions = {}): Run {
+  const folder = tempDir();
+  fs.copyFileSync(PROGRAM, path.join(folder, "recover.mjs"));
+  const { node = process.execPath, nodeOptions = [], env = {} } = options;
+  const run = spawnSync(node, [...nodeOptions, "recover.mjs", ...args], { cwd: folder, env, encoding: "utf8" });
+  return { status: run.status, stdout: run.stdout, stderr: run.stderr };
+}
+
+function keyFile(text: string): string {
+  const file = path.join(tempDir(), "key");
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+/** A folder with everything a tree can hold. */
+function makeTree(folder: string): void {
+  fs.mkdirSync(path.join(folder, "empty"), { recursive: true, mode: 0o750 });
+  fs.mkdirSync(path.join(folder, "sub/deep"), { recursive: true });
+  fs.writeFileSync(path.join(folder, "sub/deep/large"), noise("large", 3 * 1024 * 1024 + 17));
+  fs.writeFileSync(path.join(folder, "nothing"), "");
+  fs.writeFileSync(path.join(folder, "text"), "hello\n".repeat(9000), { mode: 0o640 });
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0x62, 0xff, 0x0a, 0x62])]), "no utf-8");
+  fs.linkSync(path.join(folder, "text"), path.join(folder, "sub/twin"));
+  fs.symlinkSync("../no/where", path.join(folder, "sub/link"));
+  fs.writeFileSync(path.join(folder, "tool"), "#!/bin/sh\n", { mode: 0o755 });
+  const sparse = fs.openSync(path.join(folder, "sparse"), "w");
+  fs.writeSync(sparse, Buffer.from("begin"), 0, 5, 0);
+  fs.writeSync(sparse, Buffer.from("middle"), 0, 6, 5_000_000);
+  fs.ftruncateSync(sparse, 9_000_000);
+  fs.closeSync(sparse);
+  execFileSync("touch", ["-d", "@1700000000.123456789", path.join(folder, "text")]);
+  fs.lutimesSync(path.join(folder, "sub/link"), 1_600_000_000, 1_600_000_000);
+  fs.utimesSync(path.join(folder, "sub/deep"), 1_500_000_000, 1_500_000_000);
+}
+
+interface Listed {
+  readonly name: string;
+  readonly kind: string;
+  readonly mode: number;
+  readonly mtimeUs: bigint;
+  readonly content: string;
+  readonly links: number;
+}
+
+function describeEntry(place: Buffer, stats: fs.BigIntStats): { readonly kind: string; readonly content: string } {
+  if (stats.isDirectory()) return { kind: "directory", content: "" };
+  if (stats.isSymbolicLink()) return { kind: "symlink", content: fs.readlinkSync(place) };
+  return { kind: "file", content: sha256Hex(fs.readFileSync(place)) };
+}
+
+function listTree(folder: string): Listed[] {
+  const found: Listed[] = [];
+  const visit = (relative: Buffer): void => {
+    const place = Buffer.concat([Buffer.from(`${folder}/`), relative]);
+    const stats = fs.lstatSync(place, { bigint: true });
+    const { kind, content } = describeEntry(place, stats);
+    const name = relative.toString("latin1");
+    const links = kind === "directory" ? 0 : Number(stats.nlink);
+    found.push({ name, kind, mode: Number(stats.mode & 0o7777n), mtimeUs: stats.mtimeNs / 1000n, content, links });
+    if (kind === "directory") visitAll(place, relative);
+  };
+  const visitAll = (place: Buffer, relative: Buffer): void => {
+    for (const name of fs.readdirSync(place, "buffer").sort(Buffer.compare)) {
+      visit(relative.length === 0 ? name : Buffer.concat([relative, Buffer.from("/"), name]));
+    }
+  };
+  visitAll(Buffer.from(folder), Buffer.alloc(0));
+  return found;
+}
+
+const combinations: readonly (readonly [CompressionAlgorithm, boolean])[] = [
+  ["zstd", true],
+  ["gzip", true],
+  ["none", true],
+  ["zstd", false],
+  ["gzip", false],
+  ["none", false],
+];
+
+describe.each(combinations)("compression %s, encrypted %s", (algorithm, encrypt) => {
+  const state = suiteTempDir();
+  const tree = path.join(state, "tree");
+  const first = noise("stream", 2_500_000);
+  const second = Buffer.concat([first.subarray(0, 900_000), Buffer.from("inserted"), first.subarray(900_000)]);
+  let repository: TestRepository;
+  let full: MadeBackup;
+  let incremental: MadeBackup;
+  let differential: MadeBackup;
+  let options: readonly string[];
+
+  beforeAll(async () => {
+    const compression = { algorithm, level: 3 };
+    repository = new TestRepository(path.join(state, "repository"), state, {
+      pool,
+      keys: [localKey(key)],
+      encrypt,
+      compression,
+    });
+    makeTree(tree);
+    const stream = (bytes: Buffer) => ({ name: "app", kind: "pgdump", bytes: piecesOf(bytes), facts: { entries: [] } });
+    full = await repository.backUp([{ name: "uploads", folder: tree }, stream(first)]);
+    fs.writeFileSync(path.join(tree, "added"), noise("added", 100_000));
+    fs.rmSync(path.join(tree, "tool"));
+    incremental = await repository.backUp([{ name: "uploads", folder: tree }, stream(second)], full);
+    differential = await repository.backUp([{ name: "uploads", folder: tree }, stream(second)], full, "differential");
+    const file = path.join(state, "key");
+    fs.writeFileSync(file, `${key.toString("hex")}\n`);
+    options = encrypt ? ["--key-file", file] : [];
+  });
+
+  function restored(backup: MadeBackup, source: string): string {
+    const to = path.join(tempDir(), "restored");
+    const run = recover(["restore", repository.directory, backup.metadata.id, source, ...options, "--to", to]);
+    expect(run).toMatchObject({ status: 0 });
+    return to;
+  }
+
+  test("brings a tree back from an incremental and a differential backup, byte for byte", () => {
+    const expected = listTree(tree);
+
+    for (const backup of [incremental, differential]) {
+      const to = restored(backup, "uploads");
+
+      expect(listTree(path.join(to, tree))).toEqual(expected);
+      expect(fs.statSync(path.join(to, tree, "sparse")).blocks * 512).toBeLessThan(1_000_000);
+      expect(fs.statSync(path.join(to, tree, "text")).ino).toBe(fs.statSync(path.join(to, tree, "sub/twin")).ino);
+    }
+  });
+
+  test("brings a tree back from the full backup as it was then", () => {
+    const names = listTree(path.join(restored(full, "uploads"), tree)).map(({ name }) => name);
+
+    expect(names).toContain("tool");
+    expect(names).not.toContain("added");
+  });
+
+  test("brings a stream back from each backup", () => {
+    expect(fs.readFileSync(restored(full, "app")).equals(first)).toBe(true);
+    expect(fs.readFileSync(restored(incremental, "app")).equals(second)).toBe(true);
+    expect(fs.readFileSync(restored(differential, "app")).equals(second)).toBe(true);
+  });
+
+  test("lists what is there, with how far it is proven", () => {
+    const { status, stdout } = recover(["list", repository.directory, ...options]);
+
+    expect(status).toBe(0);
+    for (const { metadata } of [full, incremental, differential]) expect(stdout).toContain(metadata.id);
+    expect(stdout.match(encrypt ? / verified$/gm : / intact, not encrypted$/gm)).toHaveLength(3);
+    expect(stdout).toContain("3 backups");
+  });
+
+  test("refuses a damaged pack and leaves nothing", () => {
+    const copy = path.join(tempDir(), "copy");
+    fs.cpSync(repository.directory, copy, { recursive: true });
+    const folder = path.join(copy, full.metadata.storage_path);
+    const pack = fs.readdirSync(folder).find((name) => /^uploads\.tree\.(zst|gz|raw)(\.enc)?\.0+$/.test(name)) ?? "";
+    const bytes = fs.readFileSync(path.join(folder, pack));
+    bytes[bytes.length - 1000] = (bytes.at(-1000) ?? 0) ^ 1;
+    fs.writeFileSync(path.join(folder, pack), bytes);
+    const to = path.join(tempDir(), "restored");
+
+    const run = recover(["restore", copy, incremental.metadata.id, "uploads", ...options, "--to", to]);
+
+    expect(run.status).toBe(4);
+    expect(run.stderr).toContain(pack);
+    expect(fs.readdirSync(path.dirname(to))).toEqual([]);
+  });
+});
+
+describe("recover.mjs", () => {
+  const state = suiteTempDir();
+  const tree = path.join(state, "tree");
+  let repository: TestRepository;
+  let full: MadeBackup;
+  let incremental: MadeBackup;
+  let good: string;
+
+  beforeAll(async () => {
+    fs.mkdirSync(tree);
+    fs.writeFileSync(path.join(tree, "a"), "first");
+    const passphrase = await passphraseAdapter.open(
+      { passphrase: "correct horse\n" },
+      { name: "paper", repositoryId: "r" },
+    );
+    const options = {
+      pool,
+      keys: [localKey(key), passphrase],
+      encrypt: true,
+      compression: { algorithm: "gzip", level: 6 },
+    } as const;
+    repository = new TestRepository(path.join(state, "repository"), state, options);
+    const facts = { entries: [part("globals.sql", 0, 6), part("app", 6, 4), part("app.t", 7, 2)] };
+    const sources = () => [
+      { name: "site", folder: tree },
+      { name: "db", kind: "pgdump", bytes: piecesOf("globalDUMPend"), facts },
+    ];
+    full = await repository.backUp(sources());
+    fs.writeFileSync(path.join(tree, "b"), "second");
+    incremental = await repository.backUp(sources(), full);
+    good = path.join(state, "good-key");
+    fs.writeFileSync(good, key.toString("base64"));
+  });
+
+  function part(name: string, offset: number, size: number) {
+    return { name, type: name.includes(".t") ? "table" : "database", offset, size };
+  }
+
+  function restore(args: readonly string[], directory = repository.directory): Run & { readonly to: string } {
+    const to = path.join(tempDir(), "restored");
+    return { ...recover(["restore", directory, ...args, "--to", to]), to };
+  }
+
+  function copyOf(): string {
+    const copy = path.join(tempDir(), "copy");
+    fs.cpSync(repository.directory, copy, { recursive: true });
+    return copy;
+  }
+
+  test("takes the key as base64, as hex and as a passphrase with a line break", () => {
+    const files = [
+      ["--key-file", good],
+      ["--key-file", keyFile(`  ${key.toString("hex").toUpperCase()}\n`)],
+      ["--passphrase-file", keyFile("correct horse\r\n")],
+      [`--passphrase-file=${keyFile("correct horse")}`],
+    ];
+
+    for (const options of files) {
+      const { status, to } = restore(["latest", "site", ...options]);
+
+      expect(status).toBe(0);
+      expect(fs.readFileSync(path.join(to, tree, "b"), "utf8")).toBe("second");
+    }
+  });
+
+  test("says 12 for a wrong, a malformed and no key, and leaves nothing", () => {
+    const attempts = [
+      ["--key-file", keyFile(randomBytes(32).toString("hex"))],
+      ["--key-file", keyFile("too short")],
+      ["--key-file", path.join(state, "no-such-file")],
+      ["--passphrase-file", keyFile("wrong")],
+      ["--passphrase-file", keyFile("\n")],
+      [],
+    ];
+
+    for (const options of attempts) {
+      const { status, stderr, to } = restore([full.metadata.id, "site", ...options]);
+
+      expect({ options, status }).toEqual({ options, status: 12 });
+      expect(stderr).toMatch(/^error: /);
+      expect(fs.existsSync(to)).toBe(false);
+    }
+  });
+
+  test("takes the beginning of an id, and finds the newest with the source", () => {
+    const { status, to } = restore([full.metadata.id.slice(0, 8), "site", "--key-file", good]);
+
+    expect(status).toBe(0);
+    expect(fs.readdirSync(path.join(to, tree))).toEqual(["a"]);
+  });
+
+  test("restores one part of a stream, and tells the parts after restoring all", () => {
+    const whole = restore(["latest", "db", "--key-file", good]);
+    const one = restore(["latest", "db", "--key-file", good, "--part", "app"]);
+    const none = restore(["latest", "db", "--key-file", good, "--part", "nope"]);
+
+    expect(fs.readFileSync(whole.to, "utf8")).toBe("globalDUMPend");
+    expect(whole.stdout).toContain("globals.sql");
+    expect(fs.readFileSync(one.to, "utf8")).toBe("DUMP");
+    expect(none.status).toBe(2);
+    expect(none.stderr).toContain("globals.sql");
+  });
+
+  test("restores into an empty folder that exists, and into no other", () => {
+    const empty = tempDir();
+    const taken = tempDir();
+    fs.writeFileSync(path.join(taken, "mine"), "keep");
+    const into = (to: string, source = "site") =>
+      recover(["restore", repository.directory, "latest", source, "--key-file", good, "--to", to]);
+
+    expect(into(empty).status).toBe(0);
+    expect(fs.readdirSync(path.join(empty, tree))).toEqual(["a", "b"]);
+    expect(into(taken).status).toBe(2);
+    expect(fs.readdirSync(taken)).toEqual(["mine"]);
+    expect(into(path.join(taken, "mine"), "db").status).toBe(2);
+    expect(fs.readFileSync(path.join(taken, "mine"), "utf8")).toBe("keep");
+  });
+
+  test("says 2 for wrong usage, naming what is there", () => {
+    const runs = [
+      recover([]),
+      recover(["frobnicate"]),
+      recover(["list"]),
+      recover(["list", path.join(state, "nowhere")]),
+      recover(["restore", repository.directory, "latest", "site"]),
+      restore(["latest", "nope", "--key-file", good]),
+      restore([full.metadata.id, "nope", "--key-file", good]),
+      restore(["00000000", "site", "--key-file", good]),
+      restore(["../etc", "site", "--key-file", good]),
+      restore(["latest", "site", "--key", "x"]),
+    ];
+
+    expect(runs.map(({ status }) => status)).toEqual(runs.map(() => 2));
+    expect(runs[6]?.stderr).toContain("it has site, db");
+  });
+
+  test("explains itself", () => {
+    const { status, stdout } = recover(["--help"]);
+
+    expect(status).toBe(0);
+    for (const word of ["list", "restore", "--key-file", "--passphrase-file", "--to", "Exit status"]) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  test("says 4 for metadata that was changed, moved or lost its ancestor", () => {
+    const changed = copyOf();
+    const file = path.join(changed, full.metadata.storage_path, "metadata.json");
+    fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace('"host": "web1"', '"host": "web2"'));
+    const alone = copyOf();
+    fs.rmSync(path.join(alone, full.metadata.storage_path), { recursive: true });
+    const moved = copyOf();
+    fs.renameSync(
+      path.join(moved, full.metadata.storage_path),
+      path.join(moved, full.metadata.storage_path.replace("02-00-00", "03-00-00")),
+    );
+    const options = ["site", "--key-file", good];
+
+    expect(restore([full.metadata.id, ...options], changed)).toMatchObject({ status: 4 });
+    expect(restore([incremental.metadata.id, ...options], alone)).toMatchObject({ status: 4 });
+    expect(restore([full.metadata.id, ...options], moved)).toMatchObject({ status: 4 });
+    expect(recover(["list", changed, "--key-file", good]).stdout).toContain("DAMAGED");
+  });
+
+  test("restores from an ancestor whose metadata is lost, as the root proves its chunks", () => {
+    const copy = copyOf();
+    fs.rmSync(path.join(copy, full.metadata.storage_path, "metadata.json"));
+
+    const { status, to } = restore([incremental.metadata.id, "site", "--key-file", good], copy);
+
+    expect(status).toBe(0);
+    expect(fs.readFileSync(path.join(to, tree, "a"), "utf8")).toBe("first");
+  });
+
+  test("refuses a backup that is not sealed although a key is given, unless told otherwise", async () => {
+    const folder = tempDir();
+    const options = { pool, keys: [], encrypt: false, compression: { algorithm: "none", level: 0 } } as const;
+    const plain = new TestRepository(path.join(folder, "repository"), folder, options);
+    await plain.backUp([{ name: "site", folder: tree }]);
+
+    expect(restore(["latest", "site", "--key-file", good], plain.directory).status).toBe(12);
+    expect(restore(["latest", "site", "--key-file", good, "--allow-unencrypted"], plain.directory).status).toBe(0);
+  });
+
+  test("lists without a key, and says what that leaves unproven", () => {
+    const { status, stdout } = recover(["list", repository.directory]);
+
+    expect(status).toBe(0);
+    expect(stdout.match(/not checked \(no key given\)/g)).toHaveLength(2);
+  });
+
+  test("works with the system's Node, whatever its version", () => {
+    const node = fs.existsSync("/usr/bin/node") ? "/usr/bin/node" : process.execPath;
+    const to = path.join(tempDir(), "restored");
+
+    const run = recover(["restore", repository.directory, "latest", "site", "--key-file", good, "--to", to], { node });
+
+    expect(run).toMatchObject({ status: 0 });
+  });
+
+  test("reads zstd through the command where Node can't, and says what to install where that is missing", async () => {
+    const folder = tempDir();
+    const options = {
+      pool,
+      keys: [localKey(key)],
+      encrypt: true,
+      compression: { algorithm: "zstd", level: 3 },
+    } as const;
+    const zstd = new TestRepository(path.join(folder, "repository"), folder, options);
+    await zstd.backUp([{ name: "db", kind: "dump", bytes: piecesOf("row ".repeat(50_000)) }]);
+    const commands = path.join(folder, "bin");
+    fs.mkdirSync(commands);
+    const script = "process.stdout.write(require('zlib').zstdDecompressSync(require('fs').readFileSync(0)))";
+    fs.writeFileSync(path.join(commands, "zstd"), `#!/bin/sh\nexec ${process.execPath} -e "${script}"\n`, {
+      mode: 0o755,
+    });
+    const without = (PATH: string) => {
+      const to = path.join(tempDir(), "restored");
+      const args = ["restore", zstd.directory, "latest", "db", "--key-file", good, "--to", to];
+      return { ...recover(args, { nodeOptions: ["--import", WITHOUT_ZSTD], env: { PATH } }), to };
+    };
+
+    const withCommand = without(commands);
+    const withNothing = without("/nonexistent");
+
+    expect(withCommand).toMatchObject({ status: 0 });
+    expect(fs.readFileSync(withCommand.to, "utf8")).toBe("row ".repeat(50_000));
+    expect(withNothing.status).toBe(1);
+    expect(withNothing.stderr).toContain("Node 22.15");
+    expect(fs.existsSync(withNothing.to)).toBe(false);
+  });
+});
