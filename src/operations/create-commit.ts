@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Catalog } from "../catalog/catalog.ts";
-import type { BackupId, BackupMetadata, BackupStatus, ComponentMetadata, SourceMetadata } from "../domain/backup.ts";
+import type {
+  BackupId,
+  BackupMetadata,
+  BackupStatus,
+  ComponentMetadata,
+  SourceMetadata,
+  VerifiedOnCreate,
+} from "../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../domain/object-names.ts";
 import { retentionUntil } from "../domain/retention-until.ts";
 import { BackupctlError } from "../errors.ts";
@@ -157,9 +164,14 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     components: componentsOf(sources),
     sources,
     objects: { count: objects.count, bytes: objects.totalBytes },
-    verified: prepared.verify === false ? "none" : prepared.verify === "full" ? "full" : "blocks",
+    verified: verifiedOnCreate(prepared.verify),
     warnings: commit.warnings.length === 0 ? [] : [`${commit.warnings.length} warnings; this host's log has them`],
   };
+}
+
+function verifiedOnCreate(verify: boolean | "full"): VerifiedOnCreate {
+  if (verify === "full") return "full";
+  return verify ? "blocks" : "none";
 }
 
 function durationsOf(session: Session) {

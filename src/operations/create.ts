@@ -131,7 +131,7 @@ class CreateRun {
   }
 
   async #openObjects(): Promise<BackupObjects> {
-    const replicas = [];
+    const replicas: Storage[] = [];
     const dropped = new Map<string, string>();
     for (const name of this.#prepared.storages.slice(1)) {
       try {
