@@ -25,36 +25,46 @@ export async function* readArtifact(
   let ended = artifact.packs.length === 0;
   for (const [pack, size] of artifact.packs.entries()) {
     const name = packName(artifact.name, pack);
-    const damage = (message: string, cause?: unknown): StoredDamage =>
-      new StoredDamage(origin, name, `${name}: ${message}`, cause);
-    if (ended) throw damage("lies behind the artifact's last block");
-    const bytes = await source.get(origin, name, 0, size + 1);
-    if (bytes === undefined) throw damage("is missing");
-    if (bytes.length !== size)
-      throw damage(
-        `has ${bytes.length > size ? "more than " : ""}${Math.min(bytes.length, size)} bytes instead of ${size}`,
-      );
-    const object = describe(origin, artifact, encrypted);
     try {
+      if (ended) throw new DamageError("lies behind the artifact's last block");
+      const bytes = await getWhole(source, origin, name, size);
+      const object = describe(origin, artifact, encrypted);
       checkHeader(bytes, pack, object);
       const seal = sealOf(object, pack, encrypted ? await source.dataKey(origin) : undefined);
-      for (let offset = PACK_HEADER_BYTES; offset < bytes.length; ) {
+      for (const { offset, block } of blocksOf(bytes)) {
         if (ended) throw new DamageError("bytes follow the last block");
-        const end = offset + BLOCK_HEADER_BYTES + decodeBlockHeader(bytes.subarray(offset)).storedLength;
-        if (end > bytes.length) throw new DamageError("the last block is cut");
-        const block = bytes.subarray(offset, end);
         const { compression } = object;
         const none = { spans: new Uint32Array(), hashes: new Uint8Array() };
         const opened = await pool.run({ kind: "open-block", block, offset, seal, compression, ...none });
         yield { pack, offset, raw: opened.raw };
         ended = opened.last;
-        offset = end;
       }
     } catch (error) {
-      throw error instanceof DamageError ? damage(error.message, error) : error;
+      if (!(error instanceof DamageError)) throw error;
+      throw new StoredDamage(origin, name, `${name}: ${error.message}`, error);
     }
   }
-  if (!ended) throw new StoredDamage(origin, artifact.name, `${artifact.name} is truncated: its last block is missing`);
+  if (!ended) {
+    throw new StoredDamage(origin, artifact.name, `${artifact.name} is truncated: its last block is missing`);
+  }
+}
+
+async function getWhole(source: PackSource, origin: BackupId, name: string, size: number): Promise<Buffer> {
+  // One byte more than there should be: what was appended must show.
+  const bytes = await source.get(origin, name, 0, size + 1);
+  if (bytes === undefined) throw new DamageError("is missing");
+  if (bytes.length > size) throw new DamageError(`has more than its ${size} bytes`);
+  if (bytes.length < size) throw new DamageError(`has ${bytes.length} bytes instead of ${size}`);
+  return bytes;
+}
+
+function* blocksOf(pack: Buffer): Generator<{ readonly offset: number; readonly block: Buffer }> {
+  for (let offset = PACK_HEADER_BYTES; offset < pack.length; ) {
+    const end = offset + BLOCK_HEADER_BYTES + decodeBlockHeader(pack.subarray(offset)).storedLength;
+    if (end > pack.length) throw new DamageError("the last block is cut");
+    yield { offset, block: pack.subarray(offset, end) };
+    offset = end;
+  }
 }
 
 /** The whole artifact in memory: for roots. */
