@@ -40,7 +40,7 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
 
   const warnings = [...(found === undefined ? environmentWarnings(env) : []), ...checked.warnings];
   const { values, frame } = checked;
-  const config = configOf(frame, env);
+  const config = configOf(frame, env, cwd);
   const secrets = new Set(inlineSecrets(values, schema));
   const warn = request.warn ?? (() => undefined);
   return {
@@ -62,13 +62,15 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
   }
 }
 
-function configOf(frame: Frame, env: LoadRequest["env"]): Config {
+function configOf(frame: Frame, env: LoadRequest["env"], cwd: string): Config {
   const { chain, retention } = frame;
   return {
     version: frame.version,
     name: frame.name ?? hostname(),
     timezone: frame.timezone,
-    stateDir: frame.state_dir ?? defaultStateDir(env),
+    stateDir: env.BACKUPCTL_STATE_DIR
+      ? path.resolve(cwd, env.BACKUPCTL_STATE_DIR)
+      : (frame.state_dir ?? defaultStateDir(env)),
     storages: storagesOf(frame),
     encryption: {
       enabled: frame.encryption.enabled,

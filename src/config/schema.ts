@@ -111,7 +111,7 @@ function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>
       .min(1)
       .optional()
       .describe(
-        "Where the catalog, caches and locks are. Default: /var/lib/backupctl for root, else $XDG_STATE_HOME/backupctl or ~/.local/state/backupctl.",
+        "Where the catalog, caches and locks are; BACKUPCTL_STATE_DIR takes precedence. Default: /var/lib/backupctl for root, else $XDG_STATE_HOME/backupctl or ~/.local/state/backupctl.",
       )
       .meta({ path: true, example: "/var/lib/backupctl" }),
     storages: z

@@ -112,6 +112,18 @@ describe("what a configuration means", () => {
     expect(await loaded.resolveTarget("there", "www")).toEqual({});
   });
 
+  it("takes the state directory of BACKUPCTL_STATE_DIR before the file's", async () => {
+    const directory = tempDir();
+    const loaded = await loadText(`${MINIMAL}state_dir: state\n`, {
+      directory,
+      env: { HOME: "/home/op", BACKUPCTL_STATE_DIR: "elsewhere" },
+      cwd: "/srv",
+      path: join(directory, "backup.config.yaml"),
+    });
+
+    expect(loaded.config.stateDir).toBe("/srv/elsewhere");
+  });
+
   it("makes numbers and booleans of variables where they are wanted, and text where not", async () => {
     const loaded = await loadText(
       `${MINIMAL}name: ${variable("N")}
