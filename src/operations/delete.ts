@@ -43,6 +43,8 @@ export async function deleteBackups(context: OperationContext, request: DeleteRe
     const plan = decide(session, catalog, request, undefined);
     const refusal = refusalOf(plan, request);
     if (refusal !== undefined) throw refusal;
+    const [first] = plan.deletions;
+    if (first !== undefined) await lock.update({ backupId: first.id });
     const bytesFreed = await removeBackups({
       session,
       repository,

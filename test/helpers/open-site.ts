@@ -1,0 +1,65 @@
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { onTestFinished } from "vitest";
+import { openOperations } from "../../src/operations/open.ts";
+import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
+import type { Session } from "../../src/operations/session.ts";
+import { makeSite, type Site, type SiteOptions } from "./site.ts";
+
+export interface OpenSite extends Site {
+  readonly operations: Operations;
+  /** Another program over the same site: its own connections, its own view of the catalog. */
+  reopen(changes?: Partial<Session>): Promise<Operations>;
+  /** The path of the newest backup's directory, in the storage. */
+  backupDirectory(): Promise<string>;
+}
+
+export const WWW = `  www: {engine: files, paths: ["{dir}/www"]}`;
+
+/** A site with a few files, and the operations over it. */
+export async function openSite(options: Partial<SiteOptions> = {}): Promise<OpenSite> {
+  const site = await makeSite({ sources: WWW, ...options });
+  fillWww(site);
+  const reopen = async (changes: Partial<Session> = {}): Promise<Operations> => {
+    const operations = await openOperations({ ...site.session, ...changes });
+    onTestFinished(() => operations.close());
+    return operations;
+  };
+  return {
+    ...site,
+    operations: await reopen(),
+    reopen,
+    async backupDirectory() {
+      const catalog = await site.context.catalog("read");
+      return join(site.repositoryDirectory, catalog.list({ limit: 1 }).backups[0]?.storagePath ?? "");
+    },
+  };
+}
+
+function fillWww(site: Site): void {
+  const www = join(site.directory, "www");
+  mkdirSync(join(www, "uploads"), { recursive: true });
+  writeFileSync(join(www, "index.html"), "<h1>hello</h1>");
+  writeFileSync(join(www, "uploads/large.bin"), randomBytes(3 * 1024 * 1024));
+  writeFileSync(join(www, "uploads/small.txt"), "small");
+}
+
+/** One more file, so that the next incremental has something new. */
+export function addFile(site: Site, name = `new-${randomBytes(4).toString("hex")}`, bytes = 100_000): void {
+  writeFileSync(join(site.directory, "www", name), randomBytes(bytes));
+}
+
+export async function createOne(site: Site, request: Partial<CreateRequest> = {}): Promise<NonNullable<CreateResult["backup"]>> {
+  const { backup } = await site.create(request);
+  if (backup === undefined) throw new Error("no backup was made");
+  return backup;
+}
+
+/** Keys of everything in the repository that belongs to backups. */
+export function objectsIn(site: Site): readonly string[] {
+  return readdirSync(site.repositoryDirectory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(site.repositoryDirectory.length + 1))
+    .filter((key) => key.split("/").length === 5);
+}
