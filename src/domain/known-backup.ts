@@ -42,7 +42,7 @@ export function goodSourcesOf(backup: KnownBackup): readonly string[] {
 }
 
 /** A source with unreadable entries counts; a failed one never does. */
-function isGoodSource(source: SourceMetadata): boolean {
+export function isGoodSource(source: SourceMetadata): boolean {
   return source.status === "completed" || source.status === "completed_with_errors";
 }
 

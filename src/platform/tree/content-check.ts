@@ -3,10 +3,9 @@ import * as fs from "node:fs";
 import { errnoOf } from "../files.ts";
 import { openForReading } from "../walk.ts";
 
-/** A range of a file and what it must hash to; without a hash it must be zeros. */
+/** Ranges of a file (offset and length) and what they must hash to together; without a hash they must be zeros. */
 export interface ExpectedRange {
-  readonly offset: number;
-  readonly length: number;
+  readonly spans: readonly (readonly [number, number])[];
   readonly sha256: string | undefined;
 }
 
@@ -22,10 +21,9 @@ export function contentProblem(name: Buffer, ranges: Iterable<ExpectedRange>): s
     return `can't be read (${errnoOf(error) ?? String(error)})`;
   }
   try {
-    for (const { offset, length, sha256 } of ranges) {
-      if (!(sha256 === undefined ? isZero(fd, offset, length) : hashOf(fd, offset, length) === sha256)) {
-        return `differs at byte ${offset}`;
-      }
+    for (const { spans, sha256 } of ranges) {
+      const isAsExpected = sha256 === undefined ? areZeros(fd, spans) : hashOf(fd, spans) === sha256;
+      if (!isAsExpected) return `differs at or after byte ${spans[0]?.[0] ?? 0}`;
     }
     return undefined;
   } finally {
@@ -35,24 +33,27 @@ export function contentProblem(name: Buffer, ranges: Iterable<ExpectedRange>): s
 
 const PIECE_BYTES = 1024 * 1024;
 
-function* pieces(fd: number, offset: number, length: number): Generator<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(length, PIECE_BYTES));
-  for (let done = 0; done < length; ) {
-    const count = fs.readSync(fd, buffer, 0, Math.min(buffer.length, length - done), offset + done);
-    if (count === 0) return;
-    yield buffer.subarray(0, count);
-    done += count;
+function* pieces(fd: number, spans: ExpectedRange["spans"]): Generator<Buffer> {
+  const longest = Math.max(0, ...spans.map(([, length]) => length));
+  const buffer = Buffer.allocUnsafe(Math.min(longest, PIECE_BYTES));
+  for (const [offset, length] of spans) {
+    for (let done = 0; done < length; ) {
+      const count = fs.readSync(fd, buffer, 0, Math.min(buffer.length, length - done), offset + done);
+      if (count === 0) return;
+      yield buffer.subarray(0, count);
+      done += count;
+    }
   }
 }
 
-function hashOf(fd: number, offset: number, length: number): string {
+function hashOf(fd: number, spans: ExpectedRange["spans"]): string {
   const hash = createHash("sha256");
-  for (const piece of pieces(fd, offset, length)) hash.update(piece);
+  for (const piece of pieces(fd, spans)) hash.update(piece);
   return hash.digest("hex");
 }
 
-function isZero(fd: number, offset: number, length: number): boolean {
-  for (const piece of pieces(fd, offset, length)) {
+function areZeros(fd: number, spans: ExpectedRange["spans"]): boolean {
+  for (const piece of pieces(fd, spans)) {
     if (!piece.equals(Buffer.alloc(piece.length))) return false;
   }
   return true;

@@ -1,0 +1,188 @@
+import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
+import type { BackupMetadata, SourceMetadata } from "../domain/backup.ts";
+import { durationMs } from "../domain/duration.ts";
+import { isGoodSource } from "../domain/known-backup.ts";
+import { chooseRestorePoint } from "../domain/restore-point.ts";
+import { parseInstant } from "../domain/timestamp.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { OperationContext } from "./context.ts";
+import type { RestorePlan, RestoreRequest } from "./operations.ts";
+import { resolveReference } from "./references.ts";
+import { readBackup, type Repository, type StoredBackup } from "./repository.ts";
+import { requireTrusted } from "./trust.ts";
+
+export type BackupChoice = Pick<
+  RestoreRequest,
+  "reference" | "latest" | "type" | "components" | "sources" | "timestamp" | "maxGapMs"
+>;
+
+export interface ChosenBackup {
+  readonly backup: CatalogBackup;
+  readonly gap: RestorePlan["gap"];
+}
+
+/**
+ * Which backup a restore means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
+ * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
+ */
+export async function chooseBackup(context: OperationContext, catalog: Catalog, wanted: BackupChoice): Promise<ChosenBackup> {
+  const { reference, timestamp } = wanted;
+  if (reference !== undefined && reference !== "latest") {
+    if (timestamp !== undefined || wanted.latest || wanted.type !== undefined) {
+      throw new BackupctlError("USAGE", `backup ${reference} is named, and --timestamp, --latest or --type choose another way`, {
+        hint: "Give the id, or the options, not both.",
+      });
+    }
+    return { backup: resolveReference(catalog, reference), gap: undefined };
+  }
+  const at = timestamp === undefined ? undefined : parseInstant(timestamp);
+  const all = catalog.list({}).backups;
+  const components = componentsOf(wanted, all, context);
+  const holding = all.filter((backup) => components.every((name) => holds(backup, name)));
+  const { sources } = wanted;
+  const type = wanted.type === "full" ? "full" : undefined;
+  try {
+    const point = chooseRestorePoint({ backups: holding, at, sources, type });
+    if (timestamp === undefined || point.gapMs === undefined) return { backup: point.backup, gap: undefined };
+    const allowedMs = wanted.maxGapMs ?? durationMs(context.session.loaded.config.restore.maxGap);
+    const gap = { seconds: point.gapMs / 1_000, exceeds: point.gapMs > allowedMs, asked: timestamp };
+    return { backup: point.backup, gap };
+  } catch (error) {
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) await explainUnproven(context, holding);
+    throw error;
+  }
+}
+
+/** `--type` other than full means that component's part of whatever backup holds it. */
+function componentsOf(wanted: BackupChoice, all: readonly CatalogBackup[], context: OperationContext): readonly string[] {
+  const { type, components } = wanted;
+  const named = type === undefined || type === "full" ? components : [type, ...components];
+  const configured = context.session.loaded.config.sources.map(({ component }) => component);
+  const known = new Set([...configured, ...all.flatMap(({ metadata }) => metadata?.sources.map(({ component }) => component) ?? [])]);
+  return named.map((name) => {
+    const canonical = name === "configurations" && !known.has(name) ? "configuration" : name;
+    if (known.has(canonical)) return canonical;
+    if (name === type) {
+      throw new BackupctlError("INVALID_BACKUP_TYPE", `"${name}" is not a backup type`, {
+        hint: `Use one of ${["full", ...known].join(", ")}.`,
+      });
+    }
+    throw new BackupctlError("COMPONENT_NOT_FOUND", `no backup holds component "${name}"`, {
+      hint: known.size === 0 ? "There is no backup yet: `backupctl list`." : `Use one of ${[...known].join(", ")}.`,
+    });
+  });
+}
+
+function holds(backup: CatalogBackup, component: string): boolean {
+  return backup.metadata?.sources.some((source) => source.component === component && isGoodSource(source)) ?? false;
+}
+
+/** Backups are there but none counts: without the key none can be proven, and that is what must be said. */
+async function explainUnproven(context: OperationContext, backups: readonly CatalogBackup[]): Promise<void> {
+  const committed = backups.filter(({ metadata }) => metadata !== undefined);
+  const [newest] = committed;
+  if (newest === undefined || committed.some(({ trusted }) => trusted)) return;
+  const repository = await context.repository();
+  const stored = await readBackup(repository, repository.primary, newest.storagePath);
+  if (stored.problem !== undefined) throw stored.problem;
+}
+
+export interface FoundCopy {
+  readonly storage: Storage;
+  readonly stored: StoredBackup;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A copy of the backup that can be read and is proven, on this host where there is one.
+ * @throws what `requireTrusted` throws, `BACKUP_NOT_FOUND` if no storage has it
+ */
+export async function findCopy(
+  context: OperationContext,
+  backup: CatalogBackup,
+  allowUnencrypted: string | undefined,
+): Promise<FoundCopy> {
+  const repository = await context.repository();
+  const warnings: string[] = [];
+  let best: FoundCopy | undefined;
+  let problem: unknown;
+  for (const name of storageNames(context, backup)) {
+    try {
+      const storage = await openByName(repository, name);
+      const stored = await readBackup(repository, storage, backup.storagePath);
+      requireTrusted(context.session, stored, allowUnencrypted);
+      best ??= { storage, stored, warnings };
+      if (storage.capabilities.local) return { storage, stored, warnings };
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      problem ??= error;
+      warnings.push(`the copy in storage "${name}" is not used: ${messageOf(error)}`);
+    }
+  }
+  if (best === undefined) throw problem;
+  return best;
+}
+
+function openByName(repository: Repository, name: string): Promise<Storage> {
+  return name === repository.primary.name ? Promise.resolve(repository.primary) : repository.storage(name);
+}
+
+/** The primary first, then others that have a complete copy. */
+function storageNames(context: OperationContext, backup: CatalogBackup): readonly string[] {
+  const [primary, ...others] = context.session.loaded.config.storages.map(({ name }) => name);
+  const complete = new Set(backup.copies.filter(({ state }) => state === "complete").map(({ storage }) => storage));
+  return [...(primary === undefined ? [] : [primary]), ...others.filter((name) => complete.has(name))];
+}
+
+export interface ChosenSources {
+  readonly sources: readonly SourceMetadata[];
+  readonly warnings: readonly string[];
+}
+
+/** The sources of a backup that are wanted. @throws `SOURCE_NOT_FOUND`, `COMPONENT_NOT_FOUND` */
+export function chooseSources(
+  metadata: BackupMetadata,
+  wanted: { readonly components: readonly string[]; readonly sources: readonly string[] },
+): ChosenSources {
+  const { id, sources } = metadata;
+  const names = sources.map(({ name }) => name).join(", ");
+  for (const name of wanted.sources) {
+    if (sources.some((source) => source.name === name)) continue;
+    throw new BackupctlError("SOURCE_NOT_FOUND", `backup ${id} does not hold source "${name}"`, { hint: `It holds ${names}.` });
+  }
+  const components = wanted.components.map((name) => (hasComponent(sources, name) ? name : name.replace(/s$/, "")));
+  for (const [i, name] of components.entries()) {
+    if (hasComponent(sources, name)) continue;
+    const held = [...new Set(sources.map(({ component }) => component))].join(", ");
+    throw new BackupctlError("COMPONENT_NOT_FOUND", `backup ${id} does not hold component "${wanted.components[i]}"`, {
+      hint: `It holds ${held}.`,
+    });
+  }
+  const chosen = sources
+    .filter(({ name }) => wanted.sources.length === 0 || wanted.sources.includes(name))
+    .filter(({ component }) => components.length === 0 || components.includes(component));
+  const good = chosen.filter(isGoodSource);
+  const failed = chosen.filter((source) => !isGoodSource(source));
+  const [missing] = failed.filter(({ name }) => wanted.sources.includes(name));
+  if (missing !== undefined || good.length === 0) {
+    const name = missing?.name ?? failed[0]?.name ?? names;
+    throw new BackupctlError("SOURCE_NOT_FOUND", `source "${name}" failed when backup ${id} was made, which does not hold it`, {
+      hint: `Restore it from the newest backup that does: \`backupctl restore --latest --source ${name}\`.`,
+    });
+  }
+  return { sources: good, warnings: [...failed.map(failedWarning), ...good.flatMap(incompleteWarning)] };
+}
+
+function hasComponent(sources: readonly SourceMetadata[], name: string): boolean {
+  return sources.some(({ component }) => component === name);
+}
+
+function failedWarning({ name, error }: SourceMetadata): string {
+  const reason = error === undefined ? "" : ` (${error.message})`;
+  return `source "${name}" failed when this backup was made${reason}; it is not restored`;
+}
+
+function incompleteWarning({ name, unreadable }: SourceMetadata): readonly string[] {
+  return unreadable === 0 ? [] : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`];
+}
