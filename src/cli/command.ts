@@ -4,10 +4,10 @@ import { flagOf, type Given, type Option, type Options } from "./option.ts";
 
 /** The order of the help's first screen. */
 export const GROUPS = ["Daily", "Restore", "Upkeep", "Set-up"] as const;
-export type Group = (typeof GROUPS)[number];
+type Group = (typeof GROUPS)[number];
 
 /** A positional argument. `flag`: a hidden option that means the same, e.g. `--backup-id`. */
-export interface Argument {
+interface Argument {
   readonly placeholder: string;
   readonly description: string;
   readonly required: boolean;
@@ -16,7 +16,7 @@ export interface Argument {
   readonly choices?: readonly string[];
 }
 
-export interface Example {
+interface Example {
   readonly command: string;
   readonly text: string;
 }

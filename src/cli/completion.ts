@@ -4,7 +4,7 @@ import { visibleOptions } from "./help.ts";
 import { flagOf, type Option } from "./option.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
-export type Shell = (typeof SHELLS)[number];
+type Shell = (typeof SHELLS)[number];
 
 /** A script that completes commands, options and fixed words; made from the commands, so it can't lag behind them. */
 export function completionScript(shell: Shell, commands: readonly Command[]): string {

@@ -2,7 +2,7 @@ import { type BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
 import { jsonText } from "./render/json.ts";
 import { bad, dim, type Look } from "./render/look.ts";
 
-export interface FailureStyle {
+interface FailureStyle {
   readonly json: boolean;
   readonly verbose: boolean;
   readonly look: Look;

@@ -9,7 +9,7 @@ export interface Given {
 }
 
 /** `optional`: with or without a value. `negatable` and `optional` also take `--no-…`. */
-export type OptionKind = "flag" | "negatable" | "value" | "optional";
+type OptionKind = "flag" | "negatable" | "value" | "optional";
 
 /** An option as data: parsing, help, completion and documentation are made from it. Its long flag is its key in kebab-case. */
 export interface Option<T> {

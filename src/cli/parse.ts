@@ -1,6 +1,7 @@
 import type { Command as Parser, Option as ParserOption } from "commander";
 import { BackupctlError } from "../errors.ts";
 import type { Command, GivenOptions } from "./command.ts";
+import { commandWords } from "./command-words.ts";
 import { GLOBAL_OPTIONS } from "./global-options.ts";
 import { commandHelp, groupHelp, mainHelp } from "./help.ts";
 import { LATER_COMMANDS } from "./later-commands.ts";
@@ -115,15 +116,7 @@ export async function parseArguments(
 
 /** The first words of the arguments, unless they name a command. commander would complain about its options first. */
 function unknownCommand(argv: readonly string[], commands: readonly Command[]): string | undefined {
-  const words: string[] = [];
-  for (let at = 0; at < argv.length && words.length < 2; at += 1) {
-    const word = argv[at] ?? "";
-    if (word === "-c" || word === "--config") at += 1;
-    else if (word === "--") break;
-    else if (!word.startsWith("-")) words.push(word);
-    else if (words.length === 1) break;
-  }
-  const [first, second] = words;
+  const [first, second] = commandWords(argv);
   if (first === undefined || Object.hasOwn(LATER_COMMANDS, first)) return undefined;
   const matching = commands.filter(({ name }) => name.split(" ")[0] === first);
   if (matching.length === 0) return first;

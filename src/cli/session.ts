@@ -10,7 +10,7 @@ import { caution, createLook, type Look } from "./render/look.ts";
 import { colourLevel, loadPaint } from "./render/paint.ts";
 import { openProgress, type ProgressView, silentProgress } from "./render/progress-view.ts";
 
-export interface Globals {
+interface Globals {
   readonly config: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -19,7 +19,7 @@ export interface Globals {
 }
 
 /** One command's run: what it sees of the world, opened as it asks and closed once. */
-export interface Session {
+interface Session {
   readonly context: Context;
   /** Writes what went wrong to standard error, as it is. */
   fail(text: string): void;

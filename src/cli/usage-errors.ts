@@ -1,6 +1,7 @@
 import { nearest } from "../config/nearest.ts";
 import { BackupctlError } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { commandOf } from "./command-words.ts";
 import { GLOBAL_OPTIONS } from "./global-options.ts";
 import { visibleOptions } from "./help.ts";
 import { LATER_COMMANDS } from "./later-commands.ts";
@@ -52,14 +53,5 @@ function unknownOption(written: string, command: Command | undefined, help: stri
   const of = command === undefined ? "backupctl" : command.name;
   return new BackupctlError("USAGE", `${of} has no option ${written}`, {
     hint: near === undefined ? help : `Did you mean ${near}? ${help}`,
-  });
-}
-
-function commandOf(argv: readonly string[], commands: readonly Command[]): Command | undefined {
-  const words = argv.filter((word) => !word.startsWith("-"));
-  return commands.find(({ name }) => {
-    const parts = name.split(" ");
-    const start = words.indexOf(parts[0] ?? "");
-    return start >= 0 && parts.every((part, index) => words[start + index] === part);
   });
 }

@@ -1,7 +1,7 @@
 import { BackupctlError } from "../../errors.ts";
 import type { Context } from "../context.ts";
 
-export interface Consent {
+interface Consent {
   /** `--yes`. */
   readonly given: boolean;
   /** What would be done, as the object of "not confirmed: …". */

@@ -4,7 +4,7 @@ import { backupTable } from "./backups.ts";
 import { bad, caution, count, type Look } from "./look.ts";
 
 export async function renderDeletePlan(look: Look, { backups, protections, bytesFreed }: DeletePlan): Promise<string> {
-  const table = await backupTable(look, backups);
+  const table = await backupTable({ ...look, columns: look.columns - 2 }, backups);
   const against = protections.map(({ backupId, text, forcible }) => {
     const lift = forcible ? caution("needs --force --reason") : bad("cannot be forced");
     return look.line`  ${look.id(backupId)} ${text} (${lift})`;

@@ -37,7 +37,7 @@ export interface Look {
   id(id: string): string;
 }
 
-export interface LookOptions {
+interface LookOptions {
   readonly columns: number;
   readonly isTerminal: boolean;
   readonly paint: Paint;

@@ -4,7 +4,7 @@ export type Paint = (text: string, tint: Tint) => string;
 
 export const plainPaint: Paint = (text) => text;
 
-export interface ColourQuestion {
+interface ColourQuestion {
   /** False: `--no-color`. */
   readonly wanted: boolean;
   readonly isTerminal: boolean;

@@ -8,7 +8,7 @@ export interface ProgressView {
   stop(): void;
 }
 
-export interface ProgressTarget {
+interface ProgressTarget {
   /** Present where a line can be drawn over. */
   readonly stream: NodeJS.WritableStream | undefined;
   readonly columns: () => number;

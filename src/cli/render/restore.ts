@@ -69,7 +69,7 @@ export function renderRestoreResult(look: Look, result: RestoreResult): string {
   return [...blocks, done].join("\n");
 }
 
-export type RestoreOutcome = "completed" | "check_failed" | "partial" | "failed";
+type RestoreOutcome = "completed" | "check_failed" | "partial" | "failed";
 
 export function restoreOutcome({ sources }: RestoreResult): RestoreOutcome {
   const completed = sources.filter(({ status }) => status === "completed");

@@ -1,0 +1,155 @@
+import { describe, expect, test } from "vitest";
+import type { RestorePlan } from "../../src/operations/operations.ts";
+import { fullId, restorePlan, restoreResult, restoreSource } from "./fakes.ts";
+import { run } from "./harness.ts";
+
+function planning(changes: Partial<RestorePlan>) {
+  return { operations: { planRestore: async () => ({ ...restorePlan, ...changes }) } };
+}
+
+const inPlace = planning({ inPlace: true, sources: [{ ...restoreSource, exists: true, place: "/srv/uploads" }] });
+
+test("into an empty place needs no yes, shows the plan, and then what was restored", async () => {
+  const result = await run("restore latest --to /tmp/look");
+
+  expect(result).toMatchObject({ exitCode: 0, questions: [] });
+  expect(result.stderr).toContain(`restore of ${fullId}`);
+  expect(result.stderr).toMatch(/fetches +1\.0 KiB in 1 pack from main/);
+  expect(result.stdout).toContain("restored uploads to /tmp/look");
+  expect(result.stdout).toContain("passed  entries: 3 of 3");
+});
+
+test("applies the very plan that was shown", async () => {
+  const plans: unknown[] = [];
+  const plan = { ...restorePlan, packs: 7 };
+  const operations = {
+    planRestore: async () => plan,
+    restore: async (_request: unknown, given: RestorePlan) => {
+      plans.push(given);
+      return restoreResult;
+    },
+  };
+
+  await run("restore latest --to /tmp/look", { operations });
+
+  expect(plans).toEqual([plan]);
+  expect(plans[0]).toBe(plan);
+});
+
+describe("in place", () => {
+  test("the site's name is typed, and nothing else is a yes", async () => {
+    const right = await run("restore latest", { ...inPlace, terminal: true, answers: ["shop.example"] });
+    const wrong = await run("restore latest", { ...inPlace, terminal: true, answers: ["yes"] });
+
+    expect(right.questions).toEqual([
+      "This replaces what is there. Type shop.example to restore to its own place on shop.example:",
+    ]);
+    expect(right.exitCode).toBe(0);
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toContain("NOT_CONFIRMED");
+    expect(wrong.requestOf("restore")).toBeUndefined();
+  });
+
+  test("without a terminal, or with --json, only --yes goes on", async () => {
+    for (const [line, terminal] of [
+      ["restore latest", false],
+      ["restore latest --json", true],
+    ] as const) {
+      const refused = await run(line, { ...inPlace, terminal });
+      expect(refused.exitCode).toBe(2);
+      expect(refused.requestOf("restore")).toBeUndefined();
+    }
+    expect((await run("restore latest --yes", inPlace)).exitCode).toBe(0);
+  });
+});
+
+test("a target is asked for by a yes; where a database is dropped, by its name", async () => {
+  const target = await run("restore latest --target staging", { terminal: true, answers: [true] });
+  const dropped = await run("restore latest --target staging --drop-existing", {
+    terminal: true,
+    answers: ["staging"],
+  });
+
+  expect(target.questions).toEqual(["Restore to staging?"]);
+  expect(dropped.questions[0]).toContain("Type staging");
+  expect([target.exitCode, dropped.exitCode]).toEqual([0, 0]);
+});
+
+test("a place where files get replaced is asked for, and named in the plan", async () => {
+  const options = planning({ sources: [{ ...restoreSource, exists: true, overwrites: ["logo.png"], deletes: 4 }] });
+
+  const result = await run("restore latest --to /srv --overwrite", { ...options, terminal: true, answers: [true] });
+
+  expect(result.questions).toEqual(["Restore to /srv?"]);
+  expect(result.stderr).toMatch(/replaces +\S*logo\.png/);
+  expect(result.stderr).toMatch(/deletes +\S*4 entries/);
+});
+
+test("what stands against the plan ends it before any question", async () => {
+  const refusal = { code: "TARGET_NOT_EMPTY" as const, message: "/srv is not empty", hint: "Add --overwrite." };
+
+  const result = await run("restore latest --to /srv --yes", planning({ refusals: [refusal] }));
+
+  expect(result.exitCode).toBe(2);
+  expect(result.stderr).toContain("error: TARGET_NOT_EMPTY: /srv is not empty\nhint: Add --overwrite.");
+  expect(result.requestOf("restore")).toBeUndefined();
+});
+
+describe("a backup older than the allowed gap", () => {
+  const gap = { seconds: 7200, exceeds: true, asked: "2026-01-11T04:00:00Z" };
+  const line = "restore --timestamp 2026-01-11T04:00:00Z --to /tmp/look";
+
+  test("is asked for on its own, also with --yes", async () => {
+    const yes = await run(`${line} --yes`, { ...planning({ gap }), terminal: true, answers: [true] });
+    const no = await run(`${line} --yes`, { ...planning({ gap }), terminal: true, answers: [false] });
+
+    expect(yes.questions).toEqual([
+      "The nearest backup is 120 minutes older than 2026-01-11T04:00:00Z. Restore that one?",
+    ]);
+    expect(yes.exitCode).toBe(0);
+    expect(no.exitCode).toBe(2);
+    expect(no.requestOf("restore")).toBeUndefined();
+  });
+
+  test("is refused without a terminal, whatever --yes says, with the option that accepts it", async () => {
+    const result = await run(`${line} --yes`, planning({ gap }));
+
+    expect(result.exitCode).toBe(2);
+    expect(result.stderr).toContain("--max-gap 120m; --yes does not");
+    expect(result.requestOf("restore")).toBeUndefined();
+  });
+
+  test("is only shown by --dry-run, in text and JSON", async () => {
+    const text = await run(`${line} --dry-run`, planning({ gap }));
+    const json = await run(`${line} --dry-run --json`, planning({ gap }));
+
+    expect(text).toMatchObject({ exitCode: 0, questions: [] });
+    expect(text.stdout).toMatch(/gap +2 hours: nothing after the backup comes back/);
+    expect(json.json()).toMatchObject({
+      dry_run: true,
+      gap: { asked: gap.asked, seconds: 7200, exceeds_max_gap: true },
+    });
+  });
+
+  test("within the allowed gap nobody is asked", async () => {
+    const result = await run(line, { ...planning({ gap: { ...gap, seconds: 60, exceeds: false } }), terminal: true });
+
+    expect(result).toMatchObject({ exitCode: 0, questions: [] });
+    expect(result.json).toBeTypeOf("function");
+  });
+});
+
+const [restored] = restoreResult.sources;
+test.each([
+  ["all failed", [{ ...restored, status: "failed" }], 1, "failed"],
+  ["some failed", [restored, { ...restored, status: "failed" }], 3, "partial"],
+  ["a part was skipped", [restored, { ...restored, status: "skipped" }], 3, "partial"],
+  ["a check failed", [{ ...restored, checks: [{ name: "rows", passed: false, detail: "1 of 2" }] }], 4, "check_failed"],
+])("the exit status says that %s", async (_name, sources, exitCode, status) => {
+  const restore = async () => ({ ...restoreResult, sources }) as typeof restoreResult;
+
+  const result = await run("restore latest --to /tmp/look --json", { operations: { restore } });
+
+  expect(result.exitCode).toBe(exitCode);
+  expect(result.json()).toMatchObject({ status });
+});
