@@ -113,6 +113,11 @@ export interface StreamRestore extends TargetRequest {
   readonly inventory?: Readonly<Record<string, unknown>>;
   readonly dropExisting: boolean;
   readonly overwrite: boolean;
+  /**
+   * For `verify --deep`, asked only of engines whose `--to` is a name: restore beside the target and check, but put nothing in its
+   * place, change nothing else (roles), and leave nothing.
+   */
+  readonly rehearsal?: boolean;
 }
 
 export interface RestoreOutcome {

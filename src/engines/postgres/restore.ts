@@ -64,7 +64,7 @@ export async function restore(
     if (target.refusal !== undefined) throw new BackupctlError("USAGE", target.refusal);
     const admin = await openSession(target.connection, target.adminDatabase, context.signal);
     try {
-      await refuseExisting(admin, target, request.dropExisting);
+      await refuseExisting(admin, target, request.dropExisting || request.rehearsal === true);
       const run: Run = {
         target,
         context,
@@ -78,7 +78,7 @@ export async function restore(
         checks: [],
       };
       await warnOfLeavings(run);
-      return await restoreBesideAndSwap(run, request.entries, parts);
+      return await restoreBesideAndSwap(run, request, parts);
     } finally {
       await admin.close();
     }
@@ -130,7 +130,7 @@ async function warnOfLeavings({ admin, warnings }: Run): Promise<void> {
 
 async function restoreBesideAndSwap(
   run: Run,
-  entries: readonly StreamEntry[],
+  { entries, rehearsal }: StreamRestore,
   parts: ReturnType<typeof splitStream>,
 ): Promise<RestoreOutcome> {
   const { target, context, warnings, checks, token } = run;
@@ -140,7 +140,7 @@ async function restoreBesideAndSwap(
     for (const entry of entries.filter(isPart).sort((a, b) => a.offset - b.offset)) {
       context.signal.throwIfAborted();
       if (entry.type === "globals") {
-        await restoreGlobals(run, parts.part(entry));
+        if (!rehearsal) await restoreGlobals(run, parts.part(entry));
         continue;
       }
       const name = target.databases.find((database) => database.entry === entry)?.name ?? entry.name;
@@ -151,7 +151,8 @@ async function restoreBesideAndSwap(
     await parts.drain();
     refuseFailedChecks(run);
     context.signal.throwIfAborted();
-    for (const { name, temporaryName } of made) {
+    // What was made and not swapped is removed below.
+    for (const { name, temporaryName } of rehearsal ? [] : made) {
       context.activity(`putting "${name}" in place`);
       const { connection, adminDatabase } = target;
       warnings.push(...(await swapDatabases({ connection, adminDatabase, from: temporaryName, to: name, token })));
