@@ -1,6 +1,8 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { OpenRequest, Stream, Surroundings } from "./cli/program.ts";
+import type { LoadedConfig } from "./config/config.ts";
+import type { LoadRequest } from "./config/load.ts";
 import { BackupctlError } from "./errors.ts";
 import type { Operations } from "./operations/operations.ts";
 import type { Adapters } from "./operations/session.ts";
@@ -33,23 +35,29 @@ async function main(): Promise<number> {
     import("./platform/clock.ts"),
   ]);
   const redactor = createRedactor();
-  const known = new Set<string>();
   let secrets: ReadonlySet<string> = new Set();
+  let redacted = 0;
   const stderr = streamOf(process.stderr);
   const signal = onSignals((name) => {
-    stderr.write("interrupted: cleaning up (once more to quit at once)\n");
+    if (!process.argv.includes("--json")) stderr.write(`${name}: cleaning up (once more to quit at once)\n`);
     return new BackupctlError("INTERRUPTED", `interrupted by ${name}`, { exitCode: EXIT_OF_SIGNAL[name] });
   });
 
   /** The secrets of a configuration grow as they are resolved. */
   function clean(text: string): string {
-    if (secrets.size > known.size) {
-      for (const secret of secrets) {
-        if (!known.has(secret)) redactor.add(secret);
-        known.add(secret);
-      }
+    if (secrets.size !== redacted) {
+      for (const secret of secrets) redactor.add(secret);
+      redacted = secrets.size;
     }
     return redactor.clean(text);
+  }
+
+  async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
+    const { loadConfig: load } = await import("./config/load.ts");
+    const loaded = await load(request);
+    secrets = loaded.secrets;
+    redacted = 0;
+    return loaded;
   }
 
   const world: Surroundings = {
@@ -62,35 +70,39 @@ async function main(): Promise<number> {
     clock: systemClock,
     version: readVersion,
     clean,
-    loadConfig: async (request) => {
-      const { loadConfig } = await import("./config/load.ts");
-      const loaded = await loadConfig(request);
-      secrets = loaded.secrets;
-      return loaded;
-    },
-    openOperations: (request) => open(request, { ...redactor, clean }),
+    loadConfig,
+    openOperations: (request) => open(request, { ...redactor, clean }, loadConfig),
   };
   return runProgram(process.argv.slice(2), world);
 }
 
-async function open({ config, signal, logLevel, log }: OpenRequest, redactor: Redactor): Promise<Operations> {
-  if (config === undefined) {
-    throw new BackupctlError("CONFIG_NOT_FOUND", "there is no configuration");
-  }
-  const [{ openOperations }, { createLogger }, { systemClock }, { hostname, userInfo }, adapters] = await Promise.all([
-    import("./operations/open.ts"),
-    import("./platform/logger.ts"),
-    import("./platform/clock.ts"),
-    import("node:os"),
-    loadAdapters(),
-  ]);
-  const logger = createLogger({ level: logLevel, sink: log, redactor });
-  return openOperations({
-    loaded: config,
-    ...{ adapters, clock: systemClock, logger, signal },
+async function open(request: OpenRequest, redactor: Redactor, load: Surroundings["loadConfig"]): Promise<Operations> {
+  const [{ openOperations, openSetup }, { createLogger }, { systemClock }, { hostname, userInfo }, adapters] =
+    await Promise.all([
+      import("./operations/open.ts"),
+      import("./platform/logger.ts"),
+      import("./platform/clock.ts"),
+      import("node:os"),
+      loadAdapters(),
+    ]);
+  const { config, signal, logLevel, log } = request;
+  const common = {
+    ...{ adapters, clock: systemClock, signal },
+    logger: createLogger({ level: logLevel, sink: log, redactor }),
     host: hostname(),
     user: userInfo().username,
     softwareVersion: readVersion(),
+  };
+  if (config !== undefined) return openOperations({ ...common, loaded: config });
+  const [{ configTemplate }, { generateKeyFile }] = await Promise.all([
+    import("./config/template.ts"),
+    import("./keys/local/generate.ts"),
+  ]);
+  const cwd = process.cwd();
+  return openSetup({
+    ...{ ...common, cwd, configTemplate },
+    writeKeyFile: generateKeyFile,
+    loadConfig: (path) => load({ path, env: process.env, cwd }),
   });
 }
 

@@ -19,6 +19,7 @@ export interface Stream {
   /** Resolves when the bytes were taken; rejects when nobody reads any more. */
   writeBytes(bytes: Uint8Array): Promise<void>;
   readonly isTerminal: boolean;
+  /** Some terminals do not know, or say 0. */
   readonly columns: () => number | undefined;
   /** For what draws: the progress line and questions. */
   readonly raw: NodeJS.WritableStream;

@@ -47,7 +47,7 @@ export async function openSession(
     const { env, clean, clock } = world;
     const wanted = globals.color !== false && !json;
     const paint = await loadPaint({ wanted, isTerminal: isTerminal || globals.color === true, env });
-    const width = isTerminal ? (columns() ?? DEFAULT_COLUMNS) : Number.POSITIVE_INFINITY;
+    const width = isTerminal ? columns() || DEFAULT_COLUMNS : Number.POSITIVE_INFINITY;
     return createLook({ columns: width, isTerminal, paint, clean, now: clock.now, timezone: () => timezone });
   }
 
@@ -77,7 +77,7 @@ export async function openSession(
     const { stderr, clock, clean, env } = world;
     progress = await openProgress({
       stream: stderr.isTerminal ? stderr.raw : undefined,
-      columns: () => stderr.columns() ?? DEFAULT_COLUMNS,
+      columns: () => stderr.columns() || DEFAULT_COLUMNS,
       monotonicMs: clock.monotonicMs,
       clean,
       colour: colourLevel({ wanted: globals.color !== false, isTerminal: stderr.isTerminal, env }) > 0,

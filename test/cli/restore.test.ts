@@ -119,6 +119,18 @@ describe("a backup older than the allowed gap", () => {
     expect(result.requestOf("restore")).toBeUndefined();
   });
 
+  test.each([
+    [61, "2m"],
+    [86_400 * 3, "72h"],
+    [86_400 * 365 * 4 + 1, "1461d"],
+  ])("of %i seconds is accepted by --max-gap %s, which the option takes", async (seconds, written) => {
+    const refused = await run(line, planning({ gap: { ...gap, seconds } }));
+    const accepted = await run(`${line} --max-gap ${written}`);
+
+    expect(refused.stderr).toContain(`--max-gap ${written};`);
+    expect(accepted.exitCode).toBe(0);
+  });
+
   test("is only shown by --dry-run, in text and JSON", async () => {
     const text = await run(`${line} --dry-run`, planning({ gap }));
     const json = await run(`${line} --dry-run --json`, planning({ gap }));

@@ -1,8 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { isNodeAtLeast } from "../../src/platform/bundled-node.ts";
+import { expect, test } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
@@ -37,14 +36,20 @@ test("a reader that goes away is no failure", () => {
   expect(output).toContain("Encrypted, verified backups");
 });
 
-describe("the Node that it needs", () => {
-  test.each<[string, boolean]>([
-    ["20.20.2", false],
-    ["22.14.0", false],
-    ["22.15.0", true],
-    ["24.0.0", true],
-    ["26.1.0", true],
-  ])("%s: %s", (version, enough) => {
-    expect(isNodeAtLeast(version, [22, 15])).toBe(enough);
-  });
+test("without a configuration it says how to get one, in text and in JSON", () => {
+  const home = tempDir();
+  const start = (...args: readonly string[]) =>
+    spawnSync(process.execPath, [MAIN, ...args], {
+      cwd: home,
+      env: { HOME: home, PATH: process.env.PATH },
+      encoding: "utf8",
+    });
+
+  const text = start("list");
+  const json = start("list", "--json");
+
+  expect(text).toMatchObject({ status: 2, stdout: "" });
+  expect(text.stderr).toMatch(/^error: CONFIG_NOT_FOUND: .*\nhint: Run `backupctl init`/);
+  expect(json).toMatchObject({ status: 2, stdout: "" });
+  expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "CONFIG_NOT_FOUND", exit_code: 2 } });
 });

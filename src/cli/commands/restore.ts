@@ -141,7 +141,8 @@ interface Decision {
 async function apply(context: Context, request: RestoreRequest, decision: Decision): Promise<number> {
   const { output, look, noteLook, json } = context;
   const { plan } = decision;
-  output.note(`${renderRestorePlan(noteLook, plan)}\n`);
+  // The first refusal is the error that ends it.
+  output.note(`${renderRestorePlan(noteLook, { ...plan, refusals: plan.refusals.slice(1) })}\n`);
   refuse(plan);
   await acceptGap(context, plan);
   await askForPlace(context, request, decision);
@@ -166,13 +167,20 @@ function refuse({ refusals }: RestorePlan): void {
 async function acceptGap(context: Context, { gap, backup }: RestorePlan): Promise<void> {
   if (gap === undefined || !gap.exceeds) return;
   const minutes = Math.ceil(gap.seconds / 60);
-  const hint = `Accept it with --max-gap ${minutes}m; --yes does not.`;
+  const hint = `Accept it with --max-gap ${atLeast(gap.seconds)}; --yes does not.`;
   const what = `a restore to ${backup.timestamp}, ${minutes} minutes before ${gap.asked}`;
   if (!context.interactive) throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
   const question = `The nearest backup is ${minutes} minutes older than ${gap.asked}. Restore that one?`;
   if (!(await context.prompts.confirm(question))) {
     throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
   }
+}
+
+/** The shortest duration in whole units that is as long. */
+function atLeast(seconds: number): string {
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 1000) return `${minutes}m`;
+  return minutes < 60_000 ? `${Math.ceil(minutes / 60)}h` : `${Math.ceil(minutes / 1440)}d`;
 }
 
 /** A restore into an empty place needs no yes. In place, and where a database is dropped, the place's name is typed. */
