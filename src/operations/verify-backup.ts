@@ -13,6 +13,7 @@ import { openPackSource } from "./pack-fetching.ts";
 import { type ProgressMeter, startProgress } from "./progress-meter.ts";
 import { readBackup, type Repository, type StoredBackup } from "./repository.ts";
 import { requireTrusted } from "./trust.ts";
+import { compareRestored } from "./verify-deep.ts";
 import { Findings } from "./verify-findings.ts";
 import { checkListing, checkSums, expectedPacks, hashingSource, type Problem, readAncestor } from "./verify-objects.ts";
 import { checkSource } from "./verify-source.ts";
@@ -33,6 +34,8 @@ export interface Verified {
   readonly verification: BackupVerification;
   /** False where the metadata could not be believed: nothing may be written about it. */
   readonly trusted: boolean;
+  /** False where something else than the backup kept a check from being made. */
+  readonly conclusive: boolean;
 }
 
 /** Checks one backup as one storage has it. @throws what keeps a backup that was asked for from being looked at */
@@ -44,10 +47,11 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   const metadata = await openMetadata(verifying, backup, findings);
   const depth: VerificationDepth = request.quick ? "quick" : request.deep ? "deep" : "full";
   const looked = metadata === undefined ? [] : sourcesOf(metadata, request.components);
-  if (metadata !== undefined) await checkContents(verifying, metadata, looked, findings, depth);
+  const conclusive = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
   const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
   return {
     trusted: metadata !== undefined,
+    conclusive,
     verification: {
       backupId: backup.id,
       passed: findings.passed,
@@ -104,13 +108,14 @@ function sourcesOf(metadata: BackupMetadata, components: readonly string[]): rea
     .map(({ name }) => name);
 }
 
+/** False if something else than the backup kept a check from being made. */
 async function checkContents(
   verifying: Verifying,
   metadata: BackupMetadata,
   looked: readonly string[],
   findings: Findings,
   depth: VerificationDepth,
-): Promise<void> {
+): Promise<boolean> {
   const { storage, repository } = verifying;
   const report = ({ check, text, source }: Problem): void => {
     if (source === undefined || looked.includes(source)) findings.fail(check, text, source);
@@ -125,17 +130,15 @@ async function checkContents(
   }
   if (depth === "quick") {
     for (const ancestor of ancestors) for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
-    return;
+    return true;
   }
   await checkBytes(verifying, metadata, ancestors, looked, findings, report);
-  if (depth === "deep" && findings.passed) {
-    const { compareRestored } = await import("./verify-deep.ts");
-    findings.made("restore_comparison");
-    await compareRestored(verifying, metadata, looked, (problem) => findings.fail(problem.check, problem.text, problem.source));
-  }
+  // What is damaged need not be restored to know that it can't be.
+  const conclusive = depth !== "deep" || !findings.passed || (await compareRestored(verifying, metadata, looked, findings));
   for (const source of metadata.sources.filter(({ name }) => looked.includes(name) && !findings.hasFailed(name))) {
     findings.verified(source.name, source.size, source.counts.files ?? source.counts.entries ?? 0);
   }
+  return conclusive;
 }
 
 async function checkBytes(

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import type { VerifyRequest } from "../../src/operations/operations.ts";
-import { addFile, createOne, openSite } from "../helpers/open-site.ts";
+import { statePaths } from "../../src/operations/session.ts";
+import { addFile, createOne, openSite, WWW } from "../helpers/open-site.ts";
 
 const NOTHING: VerifyRequest = { all: false, deep: false, quick: false, components: [] };
 
@@ -225,6 +227,35 @@ describe("verify", () => {
     await createOne(site);
 
     expect((await site.operations.verify({ ...NOTHING, lastMs: 86_400_000, quick: true })).backups).toHaveLength(1);
+  });
+
+  it("restores an incremental of files and a database to a scratch place and compares, and leaves nothing", async () => {
+    const site = await openSite({ sources: `${WWW}\n  db: {engine: sqlite, path: "{dir}/app.db"}` });
+    const database = new Sqlite(join(site.directory, "app.db"));
+    database.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO orders (what) VALUES ('a'), ('b')");
+    database.close();
+    await createOne(site);
+    addFile(site);
+    const backup = await createOne(site, { mode: "incremental" });
+    const state = await statePaths(site.session);
+
+    const { backups } = await site.operations.verify({ ...NOTHING, deep: true, reference: backup.id });
+
+    expect(backups[0]).toMatchObject({ passed: true, depth: "deep", issues: [], checks: { restore_comparison: "passed" } });
+    expect(readdirSync(join(state.directory, "reading"))).toEqual([]);
+  });
+
+  it("fails when a source can't be restored here, but holds it not against the backup", async () => {
+    const site = await openSite({ sources: `${WWW}\n  db: {engine: sqlite, path: "{dir}/app.db"}` });
+    new Sqlite(join(site.directory, "app.db")).exec("CREATE TABLE t (x)").close();
+    const backup = await createOne(site);
+    const { sqlite: _, ...engines } = site.session.adapters.engines;
+    const operations = await site.reopen({ adapters: { ...site.session.adapters, engines } });
+
+    const { backups } = await operations.verify({ ...NOTHING, deep: true, reference: backup.id });
+
+    expect(backups[0]).toMatchObject({ passed: false, checks: { restore_comparison: "failed", file_integrity: "passed" } });
+    expect(await operations.show("latest")).toMatchObject({ id: backup.id });
   });
 
   it.each([

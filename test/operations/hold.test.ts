@@ -1,0 +1,56 @@
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createOne, openSite } from "../helpers/open-site.ts";
+
+describe("hold", () => {
+  it("keeps a backup from deletion until it is lifted", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+
+    const held = await site.operations.hold(backup.id, "audit 2026");
+    const plan = await site.operations.planDelete({ reference: backup.id, withDescendants: false, force: false, lockWaitMs: 0 });
+    const lifted = await site.operations.unhold(backup.id);
+
+    expect(held.hold).toBe("audit 2026");
+    expect(plan.protections.map(({ kind }) => kind)).toContain("hold");
+    expect(lifted.hold).toBeUndefined();
+    const names = readdirSync(await site.backupDirectory()).filter((name) => name.startsWith("notes-"));
+    expect(names.map((name) => name.slice(0, 7)).sort()).toEqual(["notes-0", "notes-1"]);
+  });
+
+  it("keeps the other notes as they are", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: true, components: [] });
+
+    await site.operations.hold(backup.id, "audit");
+
+    expect((await site.operations.show(backup.id)).notes).toMatchObject({ hold: { reason: "audit", by: "tester@test-host" }, verified: { passed: true } });
+  });
+
+  it("works without the key, but only the key lifts it", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    writeFileSync(join(site.directory, "main.key"), "ab".repeat(32));
+    const keyless = await site.reopen();
+
+    await keyless.hold(backup.id, "evidence");
+
+    await expect(keyless.unhold(backup.id)).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+    // With the key too: a note that can't be proven keeps all the same.
+    await site.operations.rebuildCatalog();
+    expect((await site.operations.show(backup.id)).hold).toBe("evidence");
+  });
+
+  it.each([
+    ["without a reason", "hold", " ", "USAGE"],
+    ["of one that is not held", "unhold", "", "USAGE"],
+  ] as const)("is refused %s", async (_, action, reason, code) => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const attempt = action === "hold" ? site.operations.hold(backup.id, reason) : site.operations.unhold(backup.id);
+
+    await expect(attempt).rejects.toMatchObject({ code });
+  });
+});
