@@ -1,0 +1,94 @@
+import { randomBytes } from "node:crypto";
+import { promises as fs } from "node:fs";
+import * as path from "node:path";
+import { BackupctlError } from "../errors.ts";
+import { errnoOf, syncDirectory } from "./files.ts";
+
+/** A new file (0600) written under a temporary name beside its place. */
+export interface BesideFile {
+  /** Small pieces are put together. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Flushes the file and gives it its name. @throws `TARGET_NOT_EMPTY` where one is there that may not be replaced */
+  commit(): Promise<void>;
+  /** Leaves nothing; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+const WRITE_BYTES = 256 * 1024;
+
+/** Makes the folders above it where they are missing. */
+export async function openBesideFile(file: string, overwrite: boolean): Promise<BesideFile> {
+  const folder = path.dirname(file);
+  const temporary = path.join(folder, `.${path.basename(file)}.backupctl-${randomBytes(4).toString("hex")}`);
+  await fs.mkdir(folder, { recursive: true });
+  const handle = await fs.open(temporary, "wx", 0o600);
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let open = true;
+  let done = false;
+
+  async function flush(): Promise<void> {
+    const [first, ...others] = pending;
+    pending = [];
+    pendingBytes = 0;
+    if (first !== undefined) await handle.writeFile(others.length === 0 ? first : Buffer.concat([first, ...others]));
+  }
+
+  async function close(): Promise<void> {
+    if (!open) return;
+    open = false;
+    await handle.close();
+  }
+
+  return {
+    async write(bytes) {
+      pending.push(bytes);
+      pendingBytes += bytes.length;
+      if (pendingBytes >= WRITE_BYTES) await flush();
+    },
+    async commit() {
+      await flush();
+      await handle.sync();
+      await close();
+      if (overwrite) await fs.rename(temporary, file);
+      else await takeName(temporary, file);
+      done = true;
+      await syncDirectory(folder);
+    },
+    async discard() {
+      await close();
+      if (!done) await fs.rm(temporary, { force: true });
+    },
+  };
+}
+
+/** Renaming would replace what came to be there meanwhile; a link does not. */
+async function takeName(temporary: string, file: string): Promise<void> {
+  try {
+    await fs.link(temporary, file);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") throw refuseExisting(file);
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP"].includes(errnoOf(error) ?? "")) throw error;
+    if (await pathExists(file)) throw refuseExisting(file);
+    await fs.rename(temporary, file);
+    return;
+  }
+  await fs.rm(temporary, { force: true });
+}
+
+export function refuseExisting(file: string): BackupctlError {
+  return new BackupctlError("TARGET_NOT_EMPTY", `${file} exists`, {
+    hint: "Give another folder with --to, or --overwrite to replace it.",
+  });
+}
+
+/** Anything at all is there, a dangling symlink included. */
+export async function pathExists(file: string): Promise<boolean> {
+  try {
+    await fs.lstat(file);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
+    throw error;
+  }
+}
