@@ -10,6 +10,7 @@ import { type FailureFrame, failureOf } from "./failures.ts";
 import type { DatabaseInventory } from "./inventory.ts";
 import { type DumpPlan, firstDatabase, type PostgresSource, planDump } from "./plan-dump.ts";
 import { readInventory } from "./read-inventory.ts";
+import { withStableRestrictKey } from "./restrict-key.ts";
 import { openSession, type Session } from "./session.ts";
 import { createToolEnvironment, type ToolEnvironment } from "./tool-environment.ts";
 
@@ -101,12 +102,13 @@ async function* dumpGlobals(
     ...(passwords ? [] : ["--no-role-passwords"]),
     ...connectionArguments(plan.connection),
   ];
-  const { stdout } = await runTool({
+  const dumped = await runTool({
     command: tool.command,
     args: [...args, `--database=${firstDatabase(run.source.options)}`],
     env: environment.env,
     signal: context.signal,
   });
+  const stdout = withStableRestrictKey(dumped.stdout);
   if (!stdout.includes(GLOBALS_END)) throw new Error("pg_dumpall ended without its completion mark");
   run.entries.push({ name: GLOBALS_NAME, type: "globals", offset: run.offset, size: stdout.length, passwords });
   run.offset += stdout.length;
