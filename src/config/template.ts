@@ -57,7 +57,7 @@ sources:
 #    engine: environment
 #    variables: [APP_*, DATABASE_URL]
 
-# How long backups of each class are kept; \`backupctl cleanup --dry-run\` shows what would go.
+# How long backups of each class are kept: until then \`backupctl delete\` refuses.
 retention:
   incremental: 7d
   daily: 30d

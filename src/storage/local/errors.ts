@@ -12,7 +12,7 @@ export function asStorageError(error: unknown, storage: string, root: string, do
   if (errno === "ENOSPC" || errno === "EDQUOT") {
     return new BackupctlError("INSUFFICIENT_STORAGE", message, {
       cause: error,
-      hint: `Free space under ${root}, e.g. with \`backupctl cleanup\`.`,
+      hint: `Free space under ${root}: \`backupctl list\` shows what is old, \`backupctl delete\` removes it.`,
     });
   }
   const hint = hintFor(errno, root);
