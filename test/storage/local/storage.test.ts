@@ -308,7 +308,7 @@ describe.runIf(asRoot)("on a small disk", () => {
     await expect(storage.put("kept/large", Buffer.alloc(2_000_000, 2))).rejects.toMatchObject({
       code: "INSUFFICIENT_STORAGE",
       message: expect.stringContaining("kept/large"),
-      hint: expect.stringContaining("backupctl cleanup"),
+      hint: expect.stringContaining("backupctl delete"),
     });
 
     expect(readdirSync(dir, { recursive: true })).toEqual(["kept", "kept/small"]);
