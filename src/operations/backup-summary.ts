@@ -53,7 +53,10 @@ export function detailsOf(backup: CatalogBackup, catalog: Catalog): BackupDetail
     verification: notes.verified,
     restoreCount: restores.count,
     lastRestore: restores.last,
-    children: catalog.childrenOf(backup.id).filter(isCommitted).map(({ id }) => id),
+    children: catalog
+      .childrenOf(backup.id)
+      .filter(isCommitted)
+      .map(({ id }) => id),
     error: backup.error,
   };
 }

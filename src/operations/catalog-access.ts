@@ -9,12 +9,12 @@ import type { Repository } from "./repository.ts";
 import { type Session, statePaths } from "./session.ts";
 
 /** The repository, opened at the first use, and whether that has happened. */
-export interface LazyRepository {
+interface LazyRepository {
   open(): Promise<Repository>;
   readonly opened: Promise<Repository> | undefined;
 }
 
-export interface CatalogAccess {
+interface CatalogAccess {
   catalog(mode: CatalogMode): Promise<Catalog>;
   /** Closes what is open: the next use looks at the file anew. */
   discard(): Promise<void>;
@@ -44,7 +44,9 @@ export function catalogAccess(session: Session, repository: LazyRepository): Cat
       const all = await Promise.allSettled([reading, writing]);
       reading = undefined;
       writing = undefined;
-      const opened = new Set(all.flatMap((result) => (result.status === "fulfilled" && result.value !== undefined ? [result.value] : [])));
+      const opened = new Set(
+        all.flatMap((result) => (result.status === "fulfilled" && result.value !== undefined ? [result.value] : [])),
+      );
       for (const { dispose } of opened) await dispose();
     },
   };
@@ -56,7 +58,11 @@ async function openSound(session: Session, repository: LazyRepository): Promise<
   let catalog: Catalog;
   try {
     // Damage found here is said again, with what was done about it, when the file is opened for writing.
-    catalog = await session.adapters.openCatalog({ file, readOnly: true, warn: (message) => session.logger.debug(message) });
+    catalog = await session.adapters.openCatalog({
+      file,
+      readOnly: true,
+      warn: (message) => session.logger.debug(message),
+    });
   } catch (error) {
     if (!isBackupctlError(error, "CATALOG_FAILED")) throw error;
     return undefined;
@@ -123,7 +129,9 @@ async function openFile(session: Session, repository: Repository, lazy: LazyRepo
 
 async function rebuild(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
   const scan = await fillCatalog(session, repository, catalog);
-  session.logger.warn(`the catalog knew nothing of this repository and was made anew: ${scan.backups.length} backups found in storage`);
+  session.logger.warn(
+    `the catalog knew nothing of this repository and was made anew: ${scan.backups.length} backups found in storage`,
+  );
   for (const line of scan.damaged) session.logger.warn(line);
 }
 

@@ -1,10 +1,10 @@
-import { randomHex } from "../platform/random.ts";
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
-import type { BackupId } from "../domain/backup.ts";
+import type { BackupId, BackupMetadata } from "../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import { decodeMetadata } from "../format/metadata.ts";
 import { removeTree } from "../platform/files.ts";
+import { randomHex } from "../platform/random.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { mapInParallel } from "./parallel.ts";
@@ -13,7 +13,7 @@ import type { Session } from "./session.ts";
 
 const PARALLEL_REMOVES = 8;
 
-export interface Removal {
+interface Removal {
   readonly session: Session;
   readonly repository: Repository;
   readonly catalog: Catalog;
@@ -75,7 +75,10 @@ async function openEvery(session: Session, repository: Repository): Promise<read
   return storages;
 }
 
-async function findPlaces(storages: readonly Storage[], deletions: readonly CatalogBackup[]): Promise<readonly Place[]> {
+async function findPlaces(
+  storages: readonly Storage[],
+  deletions: readonly CatalogBackup[],
+): Promise<readonly Place[]> {
   const places: Place[] = [];
   for (const backup of deletions) {
     for (const storage of storages) {
@@ -111,10 +114,14 @@ async function reasonToKeep(
 ): Promise<BackupctlError | undefined> {
   const child = await findNewChild(removal, storages, stillThere);
   if (child !== undefined) {
-    return new BackupctlError("RETENTION_POLICY_VIOLATION", `backup ${child.parent} is needed by ${child.id}, which was made meanwhile`, {
-      hint: "Run `backupctl catalog rebuild`, then delete again --with-descendants.",
-      data: { protections: [{ kind: "needed", backupId: child.parent }] },
-    });
+    return new BackupctlError(
+      "RETENTION_POLICY_VIOLATION",
+      `backup ${child.parent} is needed by ${child.id}, which was made meanwhile`,
+      {
+        hint: "Run `backupctl catalog rebuild`, then delete again --with-descendants.",
+        data: { protections: [{ kind: "needed", backupId: child.parent }] },
+      },
+    );
   }
   if (removal.holdsAreLifted) return undefined;
   for (const { backup, storage } of places.filter(hasMetadata)) {
@@ -146,27 +153,42 @@ async function findNewChild(
   stillThere: ReadonlySet<BackupId>,
 ): Promise<{ readonly id: BackupId; readonly parent: BackupId } | undefined> {
   if (stillThere.size === 0) return undefined;
-  const known = new Set(catalog.list({}).backups.filter(({ metadata }) => metadata !== undefined).map(({ storagePath }) => storagePath));
+  const rows = catalog.list({}).backups.filter(({ metadata }) => metadata !== undefined);
+  const known = new Set(rows.map(({ storagePath }) => storagePath));
   for (const storage of storages) {
     for (const [directory, names] of await listBackupDirectories(storage)) {
       if (known.has(directory) || !names.includes(METADATA_NAME) || names.includes(DELETED_NAME)) continue;
-      const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
-      if (bytes === undefined) continue;
-      try {
-        const { metadata } = decodeMetadata(bytes, directory);
-        const needed = metadata.lineage.find(({ id }) => id !== metadata.id && stillThere.has(id));
-        if (needed !== undefined) return { id: metadata.id, parent: needed.id };
-      } catch (error) {
-        if (!isBackupctlError(error)) throw error;
-        session.logger.warn(`${error.message}; it restores nothing, so it keeps nothing`);
-      }
+      const metadata = await readUnproven(session, storage, directory);
+      const needed = metadata?.lineage.find(({ id }) => id !== metadata.id && stillThere.has(id));
+      if (metadata !== undefined && needed !== undefined) return { id: metadata.id, parent: needed.id };
     }
   }
   return undefined;
 }
 
+/** Unproven is enough: it can only keep. */
+async function readUnproven(
+  session: Session,
+  storage: Storage,
+  directory: string,
+): Promise<BackupMetadata | undefined> {
+  const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
+  if (bytes === undefined) return undefined;
+  try {
+    return decodeMetadata(bytes, directory).metadata;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    session.logger.warn(`${error.message}; it restores nothing, so it keeps nothing`);
+    return undefined;
+  }
+}
+
 /** Takes the marks back from what still has its metadata; the rest stays marked, for the next try. */
-async function withdraw({ catalog }: Removal, places: readonly Place[], stillThere: ReadonlySet<BackupId>): Promise<void> {
+async function withdraw(
+  { catalog }: Removal,
+  places: readonly Place[],
+  stillThere: ReadonlySet<BackupId>,
+): Promise<void> {
   for (const { backup, storage } of places) {
     if (!stillThere.has(backup.id)) continue;
     await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);

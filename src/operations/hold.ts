@@ -9,13 +9,18 @@ import { requireCommitted, storagesHolding, writeNotes } from "./write-notes.ts"
 /** Keeps a backup from every deletion until `unhold`. Works without its key: a hold that can't be proven keeps all the same. */
 export async function holdBackup(context: OperationContext, reference: string, reason: string): Promise<BackupSummary> {
   if (reason.trim() === "") {
-    throw new BackupctlError("USAGE", "a hold needs a reason", { hint: 'Say why: `backupctl hold ID --reason "audit 2026"`.' });
+    throw new BackupctlError("USAGE", "a hold needs a reason", {
+      hint: 'Say why: `backupctl hold ID --reason "audit 2026"`.',
+    });
   }
   const { session } = context;
   const backup = resolveReference(await context.catalog("read"), reference);
   requireCommitted(backup);
   const hold = { reason, at: session.clock.now().toISOString(), by: `${session.user}@${session.host}` };
-  await writeNotes(context, backup.id, backup.storagePath, { needsKey: false, change: (notes) => ({ ...notes, hold }) });
+  await writeNotes(context, backup.id, backup.storagePath, {
+    needsKey: false,
+    change: (notes) => ({ ...notes, hold }),
+  });
   // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
   await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
   return finished(context, backup, "backup:hold", { reason });
@@ -26,7 +31,9 @@ export async function unholdBackup(context: OperationContext, reference: string)
   const backup = resolveReference(await context.catalog("read"), reference);
   requireCommitted(backup);
   if (backup.notes.hold === undefined) {
-    throw new BackupctlError("USAGE", `backup ${backup.id} is not on hold`, { hint: "`backupctl list --verbose` shows holds." });
+    throw new BackupctlError("USAGE", `backup ${backup.id} is not on hold`, {
+      hint: "`backupctl list --verbose` shows holds.",
+    });
   }
   await writeNotes(context, backup.id, backup.storagePath, {
     needsKey: true,

@@ -14,7 +14,11 @@ import { openKeys, openStorage, primaryStorage, type Session, statePaths } from 
 export interface Setup extends Omit<Session, "loaded"> {
   readonly cwd: string;
   /** The text of a first configuration. All paths are absolute. */
-  readonly configTemplate: (answers: { readonly name: string; readonly storagePath: string; readonly keyFile: string }) => string;
+  readonly configTemplate: (answers: {
+    readonly name: string;
+    readonly storagePath: string;
+    readonly keyFile: string;
+  }) => string;
   /** Makes a key file (0600). @throws `USAGE` if there is one already. */
   readonly writeKeyFile: (file: string) => Promise<void>;
   readonly loadConfig: (file: string) => Promise<LoadedConfig>;
@@ -127,7 +131,9 @@ async function readMarker(storage: Storage): Promise<string | undefined> {
 function commonId(prepared: readonly Prepared[]): string | undefined {
   const [first, other] = [...new Set(prepared.flatMap(({ repositoryId }) => repositoryId ?? []))];
   if (other === undefined) return first;
-  const names = prepared.map(({ storage, repositoryId }) => `"${storage.name}" ${repositoryId ?? "none yet"}`).join(", ");
+  const names = prepared
+    .map(({ storage, repositoryId }) => `"${storage.name}" ${repositoryId ?? "none yet"}`)
+    .join(", ");
   throw new BackupctlError("REPOSITORY_MISMATCH", `the storages belong to different repositories: ${names}`, {
     hint: "Give one of them another path or prefix in the config, then run backupctl init again.",
   });
@@ -141,10 +147,14 @@ async function putMarker(session: Session, storage: Storage, repositoryId: strin
     if (!isBackupctlError(error, "OBJECT_CONFLICT")) throw error;
     const found = await readMarker(storage);
     if (found === repositoryId) return;
-    throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${storage.name}" was initialised by another host meanwhile`, {
-      hint: "Run backupctl init again.",
-      cause: error,
-    });
+    throw new BackupctlError(
+      "REPOSITORY_MISMATCH",
+      `storage "${storage.name}" was initialised by another host meanwhile`,
+      {
+        hint: "Run backupctl init again.",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -32,7 +32,8 @@ function filterOf(request: ListRequest, session: Session): BackupFilter {
   const { type, mode, status, from, to, tag, component } = request;
   const timezone = session.loaded.config.timezone;
   // `--type incremental` means the mode, as it does for create.
-  const [asType, asMode] = type !== undefined && isMode(type) && type !== "full" ? [undefined, mode ?? type] : [type, mode];
+  const [asType, asMode] =
+    type !== undefined && isMode(type) && type !== "full" ? [undefined, mode ?? type] : [type, mode];
   if (asMode !== undefined && !isMode(asMode)) {
     throw new BackupctlError("USAGE", `--mode "${asMode}" is not a mode`, { hint: `Use one of ${MODES.join(", ")}.` });
   }

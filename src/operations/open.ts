@@ -75,7 +75,7 @@ export function openSetup(setup: Setup): Operations {
 }
 
 /** The context of the use cases; `discard` closes the catalog for it to be opened anew, `close` everything. */
-export function makeContext(session: Session): {
+function makeContext(session: Session): {
   readonly context: OperationContext;
   discard(): Promise<void>;
   close(): Promise<void>;

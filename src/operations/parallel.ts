@@ -1,5 +1,9 @@
 /** The results of `work` for each item, in the order of the items, at most `limit` at a time. The first failure ends it. */
-export async function mapInParallel<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<readonly R[]> {
+export async function mapInParallel<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
   const results: R[] = new Array(items.length);
   const queue = items.entries();
   const worker = async (): Promise<void> => {

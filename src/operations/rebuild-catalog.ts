@@ -55,7 +55,12 @@ export async function fillCatalog(session: Session, repository: Repository, cata
   return scan;
 }
 
-function markCopies(catalog: Catalog, backup: CatalogBackup, storages: ReadonlySet<string>, state: "damaged" | "missing"): void {
+function markCopies(
+  catalog: Catalog,
+  backup: CatalogBackup,
+  storages: ReadonlySet<string>,
+  state: "damaged" | "missing",
+): void {
   for (const copy of backup.copies) if (storages.has(copy.storage)) catalog.setCopy({ ...copy, state });
 }
 
@@ -67,5 +72,12 @@ function forget(session: Session, catalog: Catalog, backup: CatalogBackup): void
   catalog.remove(backup.id);
   const at = session.clock.now().toISOString();
   const detail = { storage_path: backup.storagePath, reason: "no storage holds it any longer" };
-  catalog.addEvent({ at, action: "backup:forget", user: session.user, backupId: backup.id, status: "completed", detail });
+  catalog.addEvent({
+    at,
+    action: "backup:forget",
+    user: session.user,
+    backupId: backup.id,
+    status: "completed",
+    detail,
+  });
 }

@@ -35,5 +35,7 @@ function latestGood(catalog: Catalog): CatalogBackup {
 export function parseStatus(text: string): string {
   const found = STATUSES.find((status) => status === text);
   if (found !== undefined) return found;
-  throw new BackupctlError("USAGE", `--status "${text}" is not a status`, { hint: `Use one of ${STATUSES.join(", ")}.` });
+  throw new BackupctlError("USAGE", `--status "${text}" is not a status`, {
+    hint: `Use one of ${STATUSES.join(", ")}.`,
+  });
 }

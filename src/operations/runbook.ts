@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 
-export interface RunbookFacts {
+interface RunbookFacts {
   readonly config: Config;
   readonly repositoryId: string;
   readonly storages: readonly { readonly name: string; readonly address: string }[];
@@ -26,7 +26,12 @@ ${table(config.sources, ({ name, engine, component, category }) => [name, `${com
 WHERE THE BACKUPS ARE
 
 ${table(
-  config.storages.map(({ name, role, type }) => ({ name, role, type, address: storages.find((storage) => storage.name === name)?.address })),
+  config.storages.map(({ name, role, type }) => ({
+    name,
+    role,
+    type,
+    address: storages.find((storage) => storage.name === name)?.address,
+  })),
   ({ name, role, type, address }) => [name, `${role}, ${address ?? type}`],
 )}
 

@@ -37,7 +37,11 @@ interface Listing {
  * Everything that the storages say of themselves: metadata, keys and notes are read, data never. `underWay` are the
  * directories of runs that this host knows of. Storages other than the primary may be away, with a warning.
  */
-export async function scanRepository(session: Session, repository: Repository, underWay: ReadonlySet<string>): Promise<RepositoryScan> {
+export async function scanRepository(
+  session: Session,
+  repository: Repository,
+  underWay: ReadonlySet<string>,
+): Promise<RepositoryScan> {
   const listings = await listStorages(session, repository);
   const directories = [...new Set(listings.flatMap((listing) => [...listing.directories.keys()]))].sort();
   const damaged: string[] = [];
@@ -63,7 +67,8 @@ export async function scanRepository(session: Session, repository: Repository, u
     }
     const { id } = result.backup.metadata;
     const other = found.get(id);
-    if (other !== undefined) damaged.push(`${result.directory}: backup ${id} lies in ${other.metadata.storage_path} too`);
+    if (other !== undefined)
+      damaged.push(`${result.directory}: backup ${id} lies in ${other.metadata.storage_path} too`);
     if (other === undefined || (!other.trusted && result.backup.trusted)) found.set(id, result.backup);
     if (result.deleting) deleting.add(id);
   }
@@ -97,7 +102,11 @@ async function readDirectory(
   listings: readonly Listing[],
   holders: readonly Listing[],
   directory: string,
-): Promise<{ readonly backup: FoundBackup | undefined; readonly deleting: boolean; readonly problems: readonly string[] }> {
+): Promise<{
+  readonly backup: FoundBackup | undefined;
+  readonly deleting: boolean;
+  readonly problems: readonly string[];
+}> {
   const problems: string[] = [];
   let best: StoredBackup | undefined;
   for (const { storage } of holders) {
@@ -108,12 +117,28 @@ async function readDirectory(
   }
   if (best === undefined) return { backup: undefined, deleting: false, problems };
   const { metadata, trusted, dataKey } = best;
-  if (best.problem !== undefined && isBackupctlError(best.problem, "BACKUP_CORRUPTED")) problems.push(best.problem.message);
+  if (best.problem !== undefined && isBackupctlError(best.problem, "BACKUP_CORRUPTED"))
+    problems.push(best.problem.message);
   const macKey = trusted && dataKey !== undefined ? metadataKey(dataKey, metadata.id) : undefined;
-  const notes = holders.length === 1 ? best.notes : (await collectNotes(holders.map(({ storage }) => storage), metadata, macKey)).notes;
+  const notes =
+    holders.length === 1
+      ? best.notes
+      : (
+          await collectNotes(
+            holders.map(({ storage }) => storage),
+            metadata,
+            macKey,
+          )
+        ).notes;
   const at = session.clock.now().toISOString();
-  const copies = listings.flatMap(({ storage, directories }) => copyOf(metadata, storage.name, directories.get(directory), at));
-  return { backup: { metadata, trusted, notes, copies }, deleting: await isBeingDeleted(session, holders, directory), problems };
+  const copies = listings.flatMap(({ storage, directories }) =>
+    copyOf(metadata, storage.name, directories.get(directory), at),
+  );
+  return {
+    backup: { metadata, trusted, notes, copies },
+    deleting: await isBeingDeleted(session, holders, directory),
+    problems,
+  };
 }
 
 function asProblem(error: unknown): BackupctlError {
@@ -124,7 +149,12 @@ function asProblem(error: unknown): BackupctlError {
 }
 
 /** Nothing where that storage never got it; else by the names that are there. Sizes are verify's to compare. */
-function copyOf(metadata: BackupMetadata, storage: string, names: readonly string[] | undefined, at: string): readonly CopyRecord[] {
+function copyOf(
+  metadata: BackupMetadata,
+  storage: string,
+  names: readonly string[] | undefined,
+  at: string,
+): readonly CopyRecord[] {
   if (names === undefined || !names.includes(METADATA_NAME)) return [];
   const there = new Set(names);
   const complete = packNamesOf(metadata).every((name) => there.has(name)) && there.has(SHA256SUMS_NAME);
@@ -132,9 +162,11 @@ function copyOf(metadata: BackupMetadata, storage: string, names: readonly strin
 }
 
 /** Every pack that metadata says is in the backup's own directory. */
-export function packNamesOf(metadata: BackupMetadata): readonly string[] {
+function packNamesOf(metadata: BackupMetadata): readonly string[] {
   return metadata.sources.flatMap(({ data, index, root }) =>
-    [data, index, root].flatMap((artifact) => (artifact?.packs ?? []).map((_, number) => packName(artifact?.name ?? "", number))),
+    [data, index, root].flatMap((artifact) =>
+      (artifact?.packs ?? []).map((_, number) => packName(artifact?.name ?? "", number)),
+    ),
   );
 }
 

@@ -27,7 +27,8 @@ export async function runStatus(context: OperationContext, reference: string | u
       hint: "Make a backup with `backupctl create`.",
     });
   }
-  if (running?.id === backup.id) return statusOfHolder(context, lock, running, await readProgress(state.progress, backup.id));
+  if (running?.id === backup.id)
+    return statusOfHolder(context, lock, running, await readProgress(state.progress, backup.id));
   return statusOfRow(backup);
 }
 
@@ -53,7 +54,9 @@ async function statusOfHolder(
   progress: ProgressFile | undefined,
 ): Promise<RunStatus> {
   const { pid, host, operation, since } = holder;
-  const error = alive ? undefined : { code: "INTERRUPTED", message: `process ${pid} on ${host} ended without finishing its ${operation}` };
+  const error = alive
+    ? undefined
+    : { code: "INTERRUPTED", message: `process ${pid} on ${host} ended without finishing its ${operation}` };
   return {
     backupId: id,
     operation,
@@ -83,7 +86,9 @@ function statusOfRow(backup: CatalogBackup): RunStatus {
     startedAt: backup.timestamp,
     endedAt: backup.completedAt,
     holder: dead && pid !== undefined ? { pid, host, alive: false } : undefined,
-    error: backup.error ?? (dead ? { code: "INTERRUPTED", message: `the run on ${host} ended without finishing` } : undefined),
+    error:
+      backup.error ??
+      (dead ? { code: "INTERRUPTED", message: `the run on ${host} ended without finishing` } : undefined),
   };
 }
 

@@ -12,7 +12,11 @@ export function requireTrusted(session: Session, stored: StoredBackup, allowUnen
   if (!trusted) throw problem ?? new BackupctlError("BACKUP_CORRUPTED", `backup ${metadata.id} is not authentic`);
   const { enabled } = session.loaded.config.encryption;
   if (metadata.encrypted || !enabled || allowUnencrypted === metadata.id) return;
-  throw new BackupctlError("BACKUP_VERIFICATION_FAILED", `backup ${metadata.id} is not encrypted, but the config has encryption on`, {
-    hint: `If it was made with --no-encrypt on purpose, name it: --allow-unencrypted ${metadata.id}.`,
-  });
+  throw new BackupctlError(
+    "BACKUP_VERIFICATION_FAILED",
+    `backup ${metadata.id} is not encrypted, but the config has encryption on`,
+    {
+      hint: `If it was made with --no-encrypt on purpose, name it: --allow-unencrypted ${metadata.id}.`,
+    },
+  );
 }

@@ -11,7 +11,7 @@ import type { OperationContext } from "./context.ts";
 import type { BackupVerification, VerifyRequest } from "./operations.ts";
 import { openPackSource } from "./pack-fetching.ts";
 import { type ProgressMeter, startProgress } from "./progress-meter.ts";
-import { readBackup, type Repository, type StoredBackup } from "./repository.ts";
+import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { requireTrusted } from "./trust.ts";
 import { compareRestored } from "./verify-deep.ts";
 import { Findings } from "./verify-findings.ts";
@@ -45,7 +45,7 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   const started = clock.monotonicMs();
   const findings = new Findings();
   const metadata = await openMetadata(verifying, backup, findings);
-  const depth: VerificationDepth = request.quick ? "quick" : request.deep ? "deep" : "full";
+  const depth = depthOf(request);
   const looked = metadata === undefined ? [] : sourcesOf(metadata, request.components);
   const conclusive = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
   const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
@@ -70,22 +70,40 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   };
 }
 
+function depthOf({ quick, deep }: VerifyRequest): VerificationDepth {
+  if (deep) return "deep";
+  return quick ? "quick" : "full";
+}
+
 /** The metadata, proven; `undefined` where it is not, with the reason among the findings. */
-async function openMetadata(verifying: Verifying, backup: CatalogBackup, findings: Findings): Promise<BackupMetadata | undefined> {
+async function openMetadata(
+  verifying: Verifying,
+  backup: CatalogBackup,
+  findings: Findings,
+): Promise<BackupMetadata | undefined> {
   const { context, repository, storage, request, single } = verifying;
   findings.made("metadata_validation");
   let stored: StoredBackup;
   try {
     stored = await readBackup(repository, storage, backup.storagePath);
     if (stored.metadata.id !== backup.id) {
-      throw new BackupctlError("BACKUP_CORRUPTED", `${backup.storagePath} holds backup ${stored.metadata.id}, not ${backup.id}`);
+      throw new BackupctlError(
+        "BACKUP_CORRUPTED",
+        `${backup.storagePath} holds backup ${stored.metadata.id}, not ${backup.id}`,
+      );
     }
     requireTrusted(context.session, stored, request.allowUnencrypted);
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
-    if (error.code === "BACKUP_CORRUPTED" || error.code === "UNSUPPORTED_FORMAT") findings.fail("metadata_validation", error.message);
-    else if (error.code === "BACKUP_NOT_FOUND") findings.fail("component_completeness", `${backup.storagePath}/metadata.json is missing in storage "${storage.name}"`);
-    else if (!single && (error.code === "ENCRYPTION_KEY_NOT_FOUND" || error.code === "BACKUP_VERIFICATION_FAILED")) findings.fail("encryption_validation", error.message);
+    if (error.code === "BACKUP_CORRUPTED" || error.code === "UNSUPPORTED_FORMAT")
+      findings.fail("metadata_validation", error.message);
+    else if (error.code === "BACKUP_NOT_FOUND")
+      findings.fail(
+        "component_completeness",
+        `${backup.storagePath}/metadata.json is missing in storage "${storage.name}"`,
+      );
+    else if (!single && (error.code === "ENCRYPTION_KEY_NOT_FOUND" || error.code === "BACKUP_VERIFICATION_FAILED"))
+      findings.fail("encryption_validation", error.message);
     else throw error;
     return undefined;
   }
@@ -104,7 +122,9 @@ function sourcesOf(metadata: BackupMetadata, components: readonly string[]): rea
     });
   }
   return metadata.sources
-    .filter(({ status, component }) => status !== "failed" && (components.length === 0 || components.includes(component)))
+    .filter(
+      ({ status, component }) => status !== "failed" && (components.length === 0 || components.includes(component)),
+    )
     .map(({ name }) => name);
 }
 
@@ -129,12 +149,14 @@ async function checkContents(
     if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
   }
   if (depth === "quick") {
-    for (const ancestor of ancestors) for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
+    for (const ancestor of ancestors)
+      for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
     return true;
   }
   await checkBytes(verifying, metadata, ancestors, looked, findings, report);
   // What is damaged need not be restored to know that it can't be.
-  const conclusive = depth !== "deep" || !findings.passed || (await compareRestored(verifying, metadata, looked, findings));
+  const conclusive =
+    depth !== "deep" || !findings.passed || (await compareRestored(verifying, metadata, looked, findings));
   for (const source of metadata.sources.filter(({ name }) => looked.includes(name) && !findings.hasFailed(name))) {
     findings.verified(source.name, source.size, source.counts.files ?? source.counts.entries ?? 0);
   }
@@ -163,7 +185,11 @@ async function checkBytes(
   const temporary = await createTemporaryDirectory(parent);
   const pool = new WorkerPool(session.loaded.config.workers);
   try {
-    const { packs, hashed } = hashingSource(openPackSource(repository, storage, metadata, session.signal), metadata, onBytes);
+    const { packs, hashed } = hashingSource(
+      openPackSource(repository, storage, metadata, session.signal),
+      metadata,
+      onBytes,
+    );
     for (const source of metadata.sources.filter(({ name }) => looked.includes(name))) {
       progress.activity(source.name);
       await checkSource({ metadata, source, packs, pool, temporaryDirectory: temporary.path, report });
@@ -184,7 +210,11 @@ async function checkBytes(
   }
 }
 
-function startMeter({ context, request }: Verifying, metadata: BackupMetadata, unread: readonly BackupMetadata[]): ProgressMeter {
+function startMeter(
+  { context, request }: Verifying,
+  metadata: BackupMetadata,
+  unread: readonly BackupMetadata[],
+): ProgressMeter {
   const progress = startProgress({
     phases: ["contents", "ancestors"],
     backupId: metadata.id,
@@ -198,15 +228,23 @@ function startMeter({ context, request }: Verifying, metadata: BackupMetadata, u
   return progress;
 }
 
-async function checkDirectory({ context, storage }: Verifying, ancestor: BackupMetadata, onBytes: (count: number) => void): Promise<readonly Problem[]> {
+async function checkDirectory(
+  { context, storage }: Verifying,
+  ancestor: BackupMetadata,
+  onBytes: (count: number) => void,
+): Promise<readonly Problem[]> {
   const listing = await checkListing(storage, ancestor);
   const sums = await checkSums(storage, ancestor, { onBytes, signal: context.session.signal });
   return [...listing, ...sums];
 }
 
 /** What is wrong with an ancestor is wrong with each source that it has and this backup builds on. */
-function failForAll(findings: Findings, looked: readonly string[], ancestor: BackupMetadata, { check, text, source }: Problem): void {
+function failForAll(
+  findings: Findings,
+  looked: readonly string[],
+  ancestor: BackupMetadata,
+  { check, text, source }: Problem,
+): void {
   if (source !== undefined && !looked.includes(source)) return;
   findings.fail(check, `${text} (in its ancestor ${ancestor.id})`, source);
 }
-

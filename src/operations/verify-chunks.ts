@@ -2,7 +2,7 @@ import type { StoredArtifact } from "../domain/backup.ts";
 import { packName } from "../domain/object-names.ts";
 import type { WholeBlock } from "../format/artifact-reader.ts";
 import { BLOCK_HEADER_BYTES, DamageError } from "../format/block.ts";
-import { BlockReader, StoredDamage, type WantedBlock } from "../format/block-reader.ts";
+import { type BlockReader, StoredDamage, type WantedBlock } from "../format/block-reader.ts";
 import type { ChunkRef, Root } from "../format/root.ts";
 import { sha256 } from "../format/workers/hashing.ts";
 
@@ -25,7 +25,10 @@ export class ChunkReferences {
   add(chunk: ChunkRef): void {
     if (this.#count * COLUMNS === this.#numbers.length) this.#grow();
     const at = this.#count * COLUMNS;
-    this.#numbers.set([chunk.object, chunk.pack, chunk.blockOffset, chunk.offsetInBlock, chunk.length, chunk.blockStored], at);
+    this.#numbers.set(
+      [chunk.object, chunk.pack, chunk.blockOffset, chunk.offsetInBlock, chunk.length, chunk.blockStored],
+      at,
+    );
     this.#hashes.write(chunk.sha256, this.#count * HASH_BYTES, "hex");
     if (this.#sorted && this.#count > 0 && this.#compare(this.#count - 1, this.#count) > 0) this.#sorted = false;
     this.#count++;
@@ -83,7 +86,9 @@ function isSame(a: ChunkRef, b: ChunkRef): boolean {
 }
 
 function isInSameBlock(a: ChunkRef, b: ChunkRef): boolean {
-  return a.object === b.object && a.pack === b.pack && a.blockOffset === b.blockOffset && a.blockStored === b.blockStored;
+  return (
+    a.object === b.object && a.pack === b.pack && a.blockOffset === b.blockOffset && a.blockStored === b.blockStored
+  );
 }
 
 /**
@@ -104,23 +109,30 @@ export async function compareWithBlocks(
   };
   let last: WholeBlock | undefined;
   const compare = (block: WholeBlock, end: number): void => {
-    for (; !next.done && next.value.pack === block.pack && next.value.blockOffset === block.offset; next = wanted.next()) {
+    for (
+      ;
+      !next.done && next.value.pack === block.pack && next.value.blockOffset === block.offset;
+      next = wanted.next()
+    ) {
       const { offsetInBlock, length, blockStored } = next.value;
       const bytes = block.raw.subarray(offsetInBlock, offsetInBlock + length);
       const whole = bytes.length === length && sha256(bytes).toString("hex") === next.value.sha256;
       if (!whole) throw damage(block.pack, block.offset, `chunk at ${offsetInBlock} does not match its SHA-256`);
-      if (block.offset + BLOCK_HEADER_BYTES + blockStored !== end) throw damage(block.pack, block.offset, "its length is not what the index says");
+      if (block.offset + BLOCK_HEADER_BYTES + blockStored !== end)
+        throw damage(block.pack, block.offset, "its length is not what the index says");
     }
     // Blocks and chunks come in one order: a chunk that was not met now never will be.
     const passed = !next.done && (next.value.pack - block.pack || next.value.blockOffset - block.offset) < 0;
-    if (passed && !next.done) throw damage(next.value.pack, next.value.blockOffset, "the index refers to a block that is not there");
+    if (passed && !next.done)
+      throw damage(next.value.pack, next.value.blockOffset, "the index refers to a block that is not there");
   };
   for await (const block of blocks) {
     if (last !== undefined) compare(last, last.pack === block.pack ? block.offset : (artifact.packs[last.pack] ?? 0));
     last = block;
   }
   if (last !== undefined) compare(last, artifact.packs[last.pack] ?? 0);
-  if (!next.done) throw damage(next.value.pack, next.value.blockOffset, "the index refers to a block that is not there");
+  if (!next.done)
+    throw damage(next.value.pack, next.value.blockOffset, "the index refers to a block that is not there");
 }
 
 /** Opens the blocks that chunks lie in, each once, and checks every chunk. Damage is reported, and the next window read. */
@@ -153,7 +165,8 @@ function* windows(root: Root, chunks: Iterable<ChunkRef>): Generator<readonly Wa
         window = [];
       }
       const object = root.objects[chunk.object];
-      if (object === undefined) throw new DamageError(`the index names object ${chunk.object}, which the root does not list`);
+      if (object === undefined)
+        throw new DamageError(`the index names object ${chunk.object}, which the root does not list`);
       window.push({ object, pack: chunk.pack, offset: chunk.blockOffset, stored: chunk.blockStored, chunks: [chunk] });
     }
     last = chunk;

@@ -31,7 +31,11 @@ export async function compareRestored(
         }
       } catch (error) {
         if (context.session.signal.aborted || !isBackupctlError(error)) throw error;
-        findings.fail("restore_comparison", `source "${name}" could not be restored to a scratch place: ${error.message}`, name);
+        findings.fail(
+          "restore_comparison",
+          `source "${name}" could not be restored to a scratch place: ${error.message}`,
+          name,
+        );
         if (error.code !== "BACKUP_CORRUPTED") conclusive = false;
       } finally {
         // One source at a time: the scratch place needs room for the largest, not for all.

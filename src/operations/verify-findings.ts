@@ -1,5 +1,5 @@
 import type { BackupMetadata } from "../domain/backup.ts";
-import { type BackupVerification, type CheckName, CHECKS, type CheckState } from "./operations.ts";
+import { type BackupVerification, CHECKS, type CheckName, type CheckState } from "./operations.ts";
 
 /** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
 export class Findings {
@@ -52,8 +52,9 @@ export class Findings {
       const done = this.#verifiedSources.get(source.name);
       const found = components[source.component] ?? { status: "skipped", sizeVerified: 0, files: 0 };
       const failed = found.status === "failed" || this.#failedSources.has(source.name);
+      const otherwise = done === undefined ? found.status : "passed";
       components[source.component] = {
-        status: failed ? "failed" : done === undefined ? found.status : "passed",
+        status: failed ? "failed" : otherwise,
         sizeVerified: found.sizeVerified + (done?.bytes ?? 0),
         files: found.files + (done?.files ?? 0),
       };
@@ -68,7 +69,9 @@ export class Findings {
     const short = id.slice(0, 8);
     return [
       "Make a new full backup now: `backupctl create --mode full`.",
-      ...otherCopies.map((name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`),
+      ...otherCopies.map(
+        (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,
+      ),
       ...(failed.includes("metadata_validation")
         ? ["Find out who can write to the storage: metadata that does not fit was changed after it was written."]
         : [`Until then what is sound can be taken out: \`backupctl restore ${short} --skip-damaged --to DIR\`.`]),

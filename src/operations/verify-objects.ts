@@ -14,7 +14,7 @@ export interface Problem {
   readonly source?: string | undefined;
 }
 
-export interface ExpectedPack {
+interface ExpectedPack {
   readonly name: string;
   readonly sizeBytes: number;
   readonly source: string;
@@ -24,7 +24,9 @@ export interface ExpectedPack {
 export function expectedPacks(metadata: BackupMetadata): readonly ExpectedPack[] {
   return metadata.sources.flatMap(({ name: source, data, index, root }) =>
     [data, index, root].flatMap((artifact) =>
-      artifact === undefined ? [] : artifact.packs.map((sizeBytes, number) => ({ name: packName(artifact.name, number), sizeBytes, source })),
+      artifact === undefined
+        ? []
+        : artifact.packs.map((sizeBytes, number) => ({ name: packName(artifact.name, number), sizeBytes, source })),
     ),
   );
 }
@@ -40,7 +42,11 @@ export async function checkListing(storage: Storage, metadata: BackupMetadata): 
     missing.delete(name);
     if (name === SHA256SUMS_NAME) sums = true;
     if (pack !== undefined && pack.sizeBytes !== sizeBytes) {
-      problems.push({ check: "component_completeness", text: `${key} has ${sizeBytes} bytes instead of ${pack.sizeBytes}`, source: pack.source });
+      problems.push({
+        check: "component_completeness",
+        text: `${key} has ${sizeBytes} bytes instead of ${pack.sizeBytes}`,
+        source: pack.source,
+      });
     }
     const role = roleOf(name);
     if (role === "unknown" || (role === "pack" && pack === undefined)) {
@@ -50,24 +56,33 @@ export async function checkListing(storage: Storage, metadata: BackupMetadata): 
   for (const { name, source } of missing.values()) {
     problems.push({ check: "component_completeness", text: `${metadata.storage_path}/${name} is missing`, source });
   }
-  if (!sums) problems.push({ check: "component_completeness", text: `${metadata.storage_path}/${SHA256SUMS_NAME} is missing` });
+  if (!sums)
+    problems.push({ check: "component_completeness", text: `${metadata.storage_path}/${SHA256SUMS_NAME} is missing` });
   return problems;
 }
 
 /** SHA256SUMS as the authenticated metadata knows it, or what is wrong with it. */
-export async function readSums(
+async function readSums(
   storage: Storage,
   metadata: BackupMetadata,
 ): Promise<{ readonly sums: ReadonlyMap<string, string>; readonly problems: readonly Problem[] }> {
   const where = `${metadata.storage_path}/${SHA256SUMS_NAME}`;
   const bytes = await storage.get(where);
-  const failed = (text: string) => ({ sums: new Map<string, string>(), problems: [{ check: "checksum_validation" as const, text }] });
+  const failed = (text: string) => ({
+    sums: new Map<string, string>(),
+    problems: [{ check: "checksum_validation" as const, text }],
+  });
   if (bytes === undefined) return failed(`${where} is missing`);
-  if (`sha256:${sha256Of(bytes)}` !== metadata.checksum) return failed(`${where} does not match the checksum in metadata.json`);
+  if (`sha256:${sha256Of(bytes)}` !== metadata.checksum)
+    return failed(`${where} does not match the checksum in metadata.json`);
   try {
     const sums = parseSha256Sums(bytes, metadata.storage_path);
     const unlisted = expectedPacks(metadata).filter(({ name }) => !sums.has(name));
-    const problems = unlisted.map(({ name, source }) => ({ check: "checksum_validation" as const, text: `${where} does not list ${name}`, source }));
+    const problems = unlisted.map(({ name, source }) => ({
+      check: "checksum_validation" as const,
+      text: `${where} does not list ${name}`,
+      source,
+    }));
     return { sums, problems };
   } catch (error) {
     if (!isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
@@ -101,7 +116,11 @@ export async function checkSums(
       actual = sha256Of(bytes);
     }
     if (actual !== wanted) {
-      found.push({ check: "checksum_validation", text: `${metadata.storage_path}/${name} does not match SHA256SUMS`, source });
+      found.push({
+        check: "checksum_validation",
+        text: `${metadata.storage_path}/${name} does not match SHA256SUMS`,
+        source,
+      });
     }
   }
   return found;
@@ -123,7 +142,8 @@ export function hashingSource(
         const bytes = await inner.get(origin, name, offset, length);
         if (bytes === undefined) return undefined;
         onBytes(bytes.length);
-        const whole = origin === metadata.id && offset === 0 && bytes.length === sizes.get(name) && length >= bytes.length;
+        const whole =
+          origin === metadata.id && offset === 0 && bytes.length === sizes.get(name) && length >= bytes.length;
         if (whole && !hashed.has(name)) hashed.set(name, sha256Of(bytes));
         return bytes;
       },
@@ -137,7 +157,10 @@ export async function readAncestor(
   storage: Storage,
   member: LineageMember,
 ): Promise<{ readonly metadata: BackupMetadata | undefined; readonly problems: readonly Problem[] }> {
-  const failed = (text: string) => ({ metadata: undefined, problems: [{ check: "metadata_validation" as const, text }] });
+  const failed = (text: string) => ({
+    metadata: undefined,
+    problems: [{ check: "metadata_validation" as const, text }],
+  });
   try {
     const { metadata, trusted, problem } = await readBackup(repository, storage, member.path);
     if (!trusted) return failed(`ancestor ${member.id}: ${problem?.message ?? "it is not authentic"}`);
@@ -146,8 +169,10 @@ export async function readAncestor(
     }
     return { metadata, problems: [] };
   } catch (error) {
-    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) return failed(`ancestor ${member.id}: its metadata.json is missing in ${member.path}`);
-    if (isBackupctlError(error, "BACKUP_CORRUPTED") || isBackupctlError(error, "UNSUPPORTED_FORMAT")) return failed(error.message);
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND"))
+      return failed(`ancestor ${member.id}: its metadata.json is missing in ${member.path}`);
+    if (isBackupctlError(error, "BACKUP_CORRUPTED") || isBackupctlError(error, "UNSUPPORTED_FORMAT"))
+      return failed(error.message);
     throw error;
   }
 }

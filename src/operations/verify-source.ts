@@ -11,7 +11,7 @@ import type { CheckName } from "./operations.ts";
 import { ChunkReferences, checkChunks, compareWithBlocks } from "./verify-chunks.ts";
 import type { Problem } from "./verify-objects.ts";
 
-export interface SourceCheck {
+interface SourceCheck {
   readonly metadata: BackupMetadata;
   readonly source: SourceMetadata;
   readonly packs: PackSource;
@@ -42,7 +42,9 @@ export async function checkSource(check: SourceCheck): Promise<void> {
     await guarded(check, () => openAll(check, indexArtifact));
     const chunks = root === undefined ? undefined : await guarded(check, () => readIndex(check, root, indexFile));
     if (root === undefined || chunks === undefined) return void (await guarded(check, () => openAll(check, data)));
-    const own = root.objects.findIndex((object) => object.origin === metadata.id && object.artifact_id === data.artifact_id);
+    const own = root.objects.findIndex(
+      (object) => object.origin === metadata.id && object.artifact_id === data.artifact_id,
+    );
     const isOwn = (object: number): boolean => object === own;
     const elsewhere = (object: number): boolean => object !== own;
     const sound = await guarded(check, async () => {
@@ -52,7 +54,9 @@ export async function checkSource(check: SourceCheck): Promise<void> {
     // One pass ends at its first damage: which other blocks are, only asking for each of them tells.
     for (const part of sound === true ? [elsewhere] : [isOwn, elsewhere]) {
       const reader = new BlockReader(check.packs, pool);
-      await guarded(check, () => checkChunks(root, chunks.inOrder(part), reader, (damage) => check.report(problemOf(check, damage))));
+      await guarded(check, () =>
+        checkChunks(root, chunks.inOrder(part), reader, (damage) => check.report(problemOf(check, damage))),
+      );
     }
   } finally {
     await removeFileIfExists(indexFile);
@@ -71,12 +75,16 @@ async function openAll(check: SourceCheck, artifact: StoredArtifact): Promise<vo
 async function openRoot(check: SourceCheck, artifact: StoredArtifact): Promise<Root> {
   const { source, metadata, packs, pool } = check;
   const { root } = await readRoot(metadata.id, { ...source, root: artifact }, metadata.encrypted, packs, pool);
-  const lineage = (members: Root["lineage"]): string => members.map(({ id, path: place, checksum }) => `${id} ${place} ${checksum ?? ""}`).join("\n");
-  if (lineage(root.lineage) !== lineage(metadata.lineage)) throw new DamageError("its root tells of another lineage than metadata.json");
-  if (root.size !== source.size) throw new DamageError(`its root says ${root.size} bytes, metadata.json ${source.size}`);
+  const lineage = (members: Root["lineage"]): string =>
+    members.map(({ id, path: place, checksum }) => `${id} ${place} ${checksum ?? ""}`).join("\n");
+  if (lineage(root.lineage) !== lineage(metadata.lineage))
+    throw new DamageError("its root tells of another lineage than metadata.json");
+  if (root.size !== source.size)
+    throw new DamageError(`its root says ${root.size} bytes, metadata.json ${source.size}`);
   const members = new Set<string>(metadata.lineage.map(({ id }) => id));
   const strange = root.objects.find(({ origin }) => !members.has(origin));
-  if (strange !== undefined) throw new DamageError(`its root refers to backup ${strange.origin}, which is not of its lineage`);
+  if (strange !== undefined)
+    throw new DamageError(`its root refers to backup ${strange.origin}, which is not of its lineage`);
   return root;
 }
 
@@ -88,7 +96,8 @@ async function readIndex(check: SourceCheck, root: Root, file: string): Promise<
   if (source.kind !== TREE_KIND) {
     const index = readStreamIndex(file);
     for (const chunk of index.chunks) chunks.add(chunk);
-    if (index.size !== source.size) throw new DamageError(`its index says ${index.size} bytes, metadata.json ${source.size}`);
+    if (index.size !== source.size)
+      throw new DamageError(`its index says ${index.size} bytes, metadata.json ${source.size}`);
     return chunks;
   }
   const counts = { files: 0, directories: 0, symlinks: 0 };
@@ -119,8 +128,13 @@ async function guarded<T>(check: SourceCheck, work: () => Promise<T>): Promise<T
 }
 
 function problemOf({ metadata, source }: SourceCheck, error: Error): Problem {
-  const origin = error instanceof StoredDamage && error.origin !== metadata.id ? ` (in its ancestor ${error.origin})` : "";
-  return { check: checkOf(error.message), text: `source "${source.name}": ${error.message}${origin}`, source: source.name };
+  const origin =
+    error instanceof StoredDamage && error.origin !== metadata.id ? ` (in its ancestor ${error.origin})` : "";
+  return {
+    check: checkOf(error.message),
+    text: `source "${source.name}": ${error.message}${origin}`,
+    source: source.name,
+  };
 }
 
 /** A block is sealed, then compressed, then content: the first of the three that fails names the check. */

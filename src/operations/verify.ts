@@ -6,7 +6,7 @@ import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "./operations.ts";
 import { resolveReference } from "./references.ts";
-import { type Verified, verifyBackup, type Verifying } from "./verify-backup.ts";
+import { type Verified, type Verifying, verifyBackup } from "./verify-backup.ts";
 import { requireCommitted, writeNotes } from "./write-notes.ts";
 
 /**
@@ -44,9 +44,12 @@ function choose({ session }: OperationContext, catalog: Catalog, request: Verify
   }
   const from = lastMs === undefined ? {} : { from: new Date(session.clock.now().getTime() - lastMs).toISOString() };
   // Oldest first: what was read of an ancestor need not be read again for its descendants.
-  const backups = catalog.list({ ...from, order: "oldest" }).backups.filter((backup) => isCommitted(backup) && backup.status !== "deleting");
+  const backups = catalog
+    .list({ ...from, order: "oldest" })
+    .backups.filter((backup) => isCommitted(backup) && backup.status !== "deleting");
   if (backups.length > 0) return backups;
-  const when = lastMs === undefined ? "there is no backup to verify" : `no backup was made in the last ${formatSpan(lastMs)}`;
+  const when =
+    lastMs === undefined ? "there is no backup to verify" : `no backup was made in the last ${formatSpan(lastMs)}`;
   throw new BackupctlError("BACKUP_NOT_FOUND", when, { hint: "Make one with `backupctl create`." });
 }
 
@@ -64,11 +67,13 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   const wholly = request.components.length === 0 && depth !== "quick";
   const state = passed ? "complete" : "damaged";
   const copy = known.copies.find((candidate) => candidate.storage === storage.name);
-  if ((!passed || wholly) && copy?.state !== state) catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
+  if ((!passed || wholly) && copy?.state !== state)
+    catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
   // Another copy that is damaged says nothing of the first.
   if (!passed && storage.name !== repository.primary.name) return;
   // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
-  if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick")) return;
+  if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))
+    return;
   const verification = { at, depth, passed, host: session.host };
   if (!verified.trusted) return catalog.setNotes(backup.id, { ...known.notes, verified: verification });
   try {

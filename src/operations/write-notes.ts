@@ -10,7 +10,7 @@ import { type Repository, readBackup } from "./repository.ts";
 import type { Session } from "./session.ts";
 
 /** The notes of a backup as several storages have them. */
-export interface CollectedNotes {
+interface CollectedNotes {
   readonly notes: BackupNotes;
   /** Of all objects, readable or not; -1 without any. */
   readonly highest: number;
@@ -46,7 +46,7 @@ export async function collectNotes(
   return { notes: mergeNotes([...decoded.values()], metadata.retention_until), highest, problems };
 }
 
-export interface NotesChange {
+interface NotesChange {
   readonly change: (notes: BackupNotes) => BackupNotes;
   /** A note without its mac can keep a backup, so a hold needs no key; everything else does. */
   readonly needsKey: boolean;
@@ -57,7 +57,12 @@ export interface NotesChange {
  * Storages that can't be reached are warned about: the notes in force are those of all.
  * @throws `BACKUP_NOT_FOUND` if no storage at hand has it; what keeps its key from being opened.
  */
-export async function writeNotes(context: OperationContext, id: BackupId, directory: string, wanted: NotesChange): Promise<BackupNotes> {
+export async function writeNotes(
+  context: OperationContext,
+  id: BackupId,
+  directory: string,
+  wanted: NotesChange,
+): Promise<BackupNotes> {
   const { session } = context;
   const repository = await context.repository();
   const storages = await storagesHolding(session, repository, directory);
@@ -92,7 +97,11 @@ export async function writeNotes(context: OperationContext, id: BackupId, direct
 }
 
 /** Those of the configured storages that can be reached and have the backup's metadata, the primary first. */
-export async function storagesHolding(session: Session, repository: Repository, directory: string): Promise<readonly Storage[]> {
+export async function storagesHolding(
+  session: Session,
+  repository: Repository,
+  directory: string,
+): Promise<readonly Storage[]> {
   const found: Storage[] = [];
   for (const { name } of session.loaded.config.storages) {
     try {
@@ -117,7 +126,9 @@ export function isUnreachable(error: unknown): error is BackupctlError {
 }
 
 /** @throws `BACKUP_NOT_FOUND` for a backup that was never completed, or that is being deleted. */
-export function requireCommitted(backup: CatalogBackup): asserts backup is CatalogBackup & { readonly metadata: BackupMetadata } {
+export function requireCommitted(
+  backup: CatalogBackup,
+): asserts backup is CatalogBackup & { readonly metadata: BackupMetadata } {
   if (backup.metadata !== undefined && backup.status !== "deleting") return;
   const why = backup.status === "deleting" ? "is being deleted" : `was never completed (${backup.status})`;
   throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${backup.id} ${why}`, {

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
 import { onTestFinished } from "vitest";
 import { openOperations } from "../../src/operations/open.ts";
 import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
@@ -50,7 +50,10 @@ export function addFile(site: Site, name = `new-${randomBytes(4).toString("hex")
   writeFileSync(join(site.directory, "www", name), randomBytes(bytes));
 }
 
-export async function createOne(site: Site, request: Partial<CreateRequest> = {}): Promise<NonNullable<CreateResult["backup"]>> {
+export async function createOne(
+  site: Site,
+  request: Partial<CreateRequest> = {},
+): Promise<NonNullable<CreateResult["backup"]>> {
   const { backup } = await site.create(request);
   if (backup === undefined) throw new Error("no backup was made");
   return backup;

@@ -6,8 +6,8 @@ import { DELETED_NAME } from "../../src/domain/object-names.ts";
 import type { DeleteRequest } from "../../src/operations/operations.ts";
 import { statePaths } from "../../src/operations/session.ts";
 import type { StorageDefinition } from "../../src/storage/storage.ts";
-import { faultyStorage, type FaultyStorage } from "../helpers/faulty-storage.ts";
-import { addFile, createOne, objectsIn, openSite, type OpenSite } from "../helpers/open-site.ts";
+import { type FaultyStorage, faultyStorage } from "../helpers/faulty-storage.ts";
+import { addFile, createOne, type OpenSite, objectsIn, openSite } from "../helpers/open-site.ts";
 
 function request(reference: string, changes: Partial<DeleteRequest> = {}): DeleteRequest {
   return { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0, ...changes };
@@ -65,7 +65,9 @@ describe("delete", () => {
       exitCode: 14,
     });
     await expect(site.operations.delete(request(backup.id, { reason: " " }))).rejects.toMatchObject({ code: "USAGE" });
-    expect(await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: true, components: [] })).toMatchObject({ passed: true });
+    expect(
+      await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: true, components: [] }),
+    ).toMatchObject({ passed: true });
   });
 
   it("never removes what another backup needs, forced or not, but all of them with descendants, newest first", async () => {
@@ -76,7 +78,9 @@ describe("delete", () => {
     addFile(site);
     const grandchild = await createOne(site, { mode: "incremental" });
 
-    await expect(site.operations.delete(request(full.id))).rejects.toMatchObject({ code: "RETENTION_POLICY_VIOLATION" });
+    await expect(site.operations.delete(request(full.id))).rejects.toMatchObject({
+      code: "RETENTION_POLICY_VIOLATION",
+    });
     const result = await site.operations.delete(request(full.id, { withDescendants: true }));
 
     expect(result.deleted).toEqual([grandchild.id, child.id, full.id]);
@@ -109,10 +113,11 @@ describe("delete", () => {
     const broken = await withFaults(site, (storage) => {
       // The mark is removed once before it is put; the second time is the end.
       if (armed) storage.onKey(operation, key)[fault](new Error("killed"));
-      else storage.onKey("remove", /metadata\.json$/).meanwhile(() => {
-        if (!armed) storage.onKey(operation, key)[fault](new Error("killed"));
-        armed = true;
-      });
+      else
+        storage.onKey("remove", /metadata\.json$/).meanwhile(() => {
+          if (!armed) storage.onKey(operation, key)[fault](new Error("killed"));
+          armed = true;
+        });
     });
     await expect(broken.delete(request(backup.id))).rejects.toThrow("killed");
 
@@ -171,7 +176,15 @@ describe("delete", () => {
     expect(existsSync(file)).toBe(true);
     catalog.begin({
       ...{ id: id as never, type: "full", mode: "full", category: "daily", timestamp: "2026-01-11T02:00:00.000Z" },
-      ...{ host: "test-host", createdBy: "tester", storagePath, parentId: undefined, pid: 1, tags: [], description: undefined },
+      ...{
+        host: "test-host",
+        createdBy: "tester",
+        storagePath,
+        parentId: undefined,
+        pid: 1,
+        tags: [],
+        description: undefined,
+      },
     });
 
     await site.operations.delete(request(id, { force: false }));
@@ -188,7 +201,11 @@ describe("delete", () => {
     await site.operations.planDelete(request(backup.id));
 
     expect(objectsIn(site)).toEqual(before);
-    const catalog = openSqliteCatalog({ file: (await statePaths(site.session)).catalog, readOnly: true, warn: () => undefined });
+    const catalog = openSqliteCatalog({
+      file: (await statePaths(site.session)).catalog,
+      readOnly: true,
+      warn: () => undefined,
+    });
     expect(catalog.list({}).backups[0]?.status).toBe("completed");
     catalog.close();
     expect(readdirSync(site.repositoryDirectory)).toContain("full");

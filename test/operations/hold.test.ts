@@ -9,7 +9,12 @@ describe("hold", () => {
     const backup = await createOne(site);
 
     const held = await site.operations.hold(backup.id, "audit 2026");
-    const plan = await site.operations.planDelete({ reference: backup.id, withDescendants: false, force: false, lockWaitMs: 0 });
+    const plan = await site.operations.planDelete({
+      reference: backup.id,
+      withDescendants: false,
+      force: false,
+      lockWaitMs: 0,
+    });
     const lifted = await site.operations.unhold(backup.id);
 
     expect(held.hold).toBe("audit 2026");
@@ -26,7 +31,10 @@ describe("hold", () => {
 
     await site.operations.hold(backup.id, "audit");
 
-    expect((await site.operations.show(backup.id)).notes).toMatchObject({ hold: { reason: "audit", by: "tester@test-host" }, verified: { passed: true } });
+    expect((await site.operations.show(backup.id)).notes).toMatchObject({
+      hold: { reason: "audit", by: "tester@test-host" },
+      verified: { passed: true },
+    });
   });
 
   it("works without the key, but only the key lifts it", async () => {

@@ -16,9 +16,20 @@ describe("list", () => {
     const first = await site.operations.list({ limit: 1, offset: 0 });
     const second = await site.operations.list({ limit: 1, offset: 1 });
 
-    expect(first).toMatchObject({ total: 2, backups: [{ id: incremental.id, mode: "incremental", parentId: full.id }] });
+    expect(first).toMatchObject({
+      total: 2,
+      backups: [{ id: incremental.id, mode: "incremental", parentId: full.id }],
+    });
     expect(second.backups).toMatchObject([
-      { id: full.id, verified: true, trusted: true, encrypted: true, tags: ["before-deploy"], description: "first", components: ["files"] },
+      {
+        id: full.id,
+        verified: true,
+        trusted: true,
+        encrypted: true,
+        tags: ["before-deploy"],
+        description: "first",
+        components: ["files"],
+      },
     ]);
   });
 
@@ -67,7 +78,12 @@ describe("list", () => {
     const catalog = openSqliteCatalog({ file: state.catalog, warn: () => undefined });
     catalog.bindRepository("0b6f1c6e-58f0-4c39-9a55-3e9d2f1c8a77");
     for (let number = 1; number <= 10_000; number++) {
-      catalog.restoreFromStorage({ metadata: metadataOf({ id: backupId(number) }), trusted: true, notes: {}, copies: [] });
+      catalog.restoreFromStorage({
+        metadata: metadataOf({ id: backupId(number) }),
+        trusted: true,
+        notes: {},
+        copies: [],
+      });
     }
     catalog.close();
     const started = performance.now();
@@ -108,6 +124,9 @@ describe("show", () => {
   ])("refuses %s with %s", async (reference, code) => {
     const site = await openSite();
 
-    await expect(site.operations.show(reference)).rejects.toMatchObject({ code, hint: expect.stringContaining("backupctl") });
+    await expect(site.operations.show(reference)).rejects.toMatchObject({
+      code,
+      hint: expect.stringContaining("backupctl"),
+    });
   });
 });

@@ -2,10 +2,10 @@ import { cpSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } 
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../src/errors.ts";
 import type { Session } from "../../src/operations/session.ts";
 import { statePaths } from "../../src/operations/session.ts";
-import { BackupctlError } from "../../src/errors.ts";
-import { createOne, openSite, type OpenSite } from "../helpers/open-site.ts";
+import { createOne, type OpenSite, openSite } from "../helpers/open-site.ts";
 
 const PAGE = { limit: 20, offset: 0 };
 
@@ -72,7 +72,8 @@ describe("catalog rebuild", () => {
       const directory = await site.backupDirectory();
       const other = join(directory, "..", `full-01-02-03-${prefix}`);
       cpSync(directory, other, { recursive: true });
-      for (const name of readdirSync(other)) if (without.some((start) => name.startsWith(start))) rmSync(join(other, name));
+      for (const name of readdirSync(other))
+        if (without.some((start) => name.startsWith(start))) rmSync(join(other, name));
       for (const name of more) writeFileSync(join(other, name), "{}");
       return other;
     };
@@ -105,7 +106,9 @@ describe("catalog rebuild", () => {
 
     const { backups } = await site.operations.list(PAGE);
     expect(backups.map(({ status }) => status)).toEqual(["failed"]);
-    expect((await site.context.catalog("read")).events({ backupId: gone.id })[0]).toMatchObject({ action: "backup:forget" });
+    expect((await site.context.catalog("read")).events({ backupId: gone.id })[0]).toMatchObject({
+      action: "backup:forget",
+    });
   });
 
   it("sees a deletion that was begun as such for a day, and then as lapsed", async () => {
@@ -141,7 +144,10 @@ describe("a catalog that can't be used never stands in the way:", () => {
   const lost: readonly (readonly [string, (file: string, site: OpenSite) => void])[] = [
     ["missing", () => undefined],
     ["empty", (file) => writeFileSync(file, "")],
-    ["no database", (file) => writeFileSync(file, "this is no database, but it is long enough to look at it".repeat(100))],
+    [
+      "no database",
+      (file) => writeFileSync(file, "this is no database, but it is long enough to look at it".repeat(100)),
+    ],
   ];
 
   it.each(lost)("%s, it is made anew by list, with a warning", async (_, spoil) => {
@@ -160,7 +166,7 @@ describe("a catalog that can't be used never stands in the way:", () => {
 
   it("damaged in the middle, it is made anew by the command that meets the damage", async () => {
     const site = await openSite();
-    const ids = [];
+    const ids: string[] = [];
     for (let i = 0; i < 3; i++) ids.unshift((await createOne(site)).id);
     const { catalog } = await statePaths(site.session);
     const bytes = await closedCopy(site);
@@ -195,7 +201,8 @@ describe("a catalog that can't be used never stands in the way:", () => {
     const { catalog } = await statePaths(site.session);
     const { openCatalog } = site.session.adapters;
     const failing: Session["adapters"]["openCatalog"] = async (options) => {
-      if (options.file === catalog) throw new BackupctlError("CATALOG_FAILED", `catalog ${catalog} can't be opened: read-only file system`);
+      if (options.file === catalog)
+        throw new BackupctlError("CATALOG_FAILED", `catalog ${catalog} can't be opened: read-only file system`);
       return openCatalog(options);
     };
     const operations = await site.reopen({ adapters: { ...site.session.adapters, openCatalog: failing } });
@@ -212,4 +219,3 @@ describe("a catalog that can't be used never stands in the way:", () => {
     expect(site.warnings).toEqual([]);
   });
 });
-

@@ -33,7 +33,10 @@ describe("verify", () => {
 
     const result = await site.operations.verify({ ...NOTHING, reference: "latest" });
 
-    expect(result).toMatchObject({ passed: true, backups: [{ backupId: incremental.id, passed: true, depth: "full", issues: [] }] });
+    expect(result).toMatchObject({
+      passed: true,
+      backups: [{ backupId: incremental.id, passed: true, depth: "full", issues: [] }],
+    });
     expect(result.backups[0]?.checks).toEqual({
       checksum_validation: "passed",
       file_integrity: "passed",
@@ -98,7 +101,10 @@ describe("verify", () => {
 
     const { backups } = await site.operations.verify({ ...NOTHING, reference: backup.id });
 
-    expect(backups[0]).toMatchObject({ passed: false, checks: { encryption_validation: "failed", checksum_validation: "failed" } });
+    expect(backups[0]).toMatchObject({
+      passed: false,
+      checks: { encryption_validation: "failed", checksum_validation: "failed" },
+    });
     expect(backups[0]?.issues.some((issue) => issue.includes(`www.tree.${part}.`))).toBe(true);
   });
 
@@ -175,7 +181,10 @@ describe("verify", () => {
 
     const { backups } = await site.operations.verify({ ...NOTHING, reference: backup.id });
 
-    expect(backups[0]).toMatchObject({ passed: false, checks: { metadata_validation: "failed", file_integrity: "skipped" } });
+    expect(backups[0]).toMatchObject({
+      passed: false,
+      checks: { metadata_validation: "failed", file_integrity: "skipped" },
+    });
     await expect(site.operations.show("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
 
@@ -198,7 +207,9 @@ describe("verify", () => {
     writeFileSync(join(site.directory, "main.key"), "ab".repeat(32));
     const operations = await site.reopen();
 
-    await expect(operations.verify({ ...NOTHING, reference: backup.id })).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+    await expect(operations.verify({ ...NOTHING, reference: backup.id })).rejects.toMatchObject({
+      code: "ENCRYPTION_KEY_NOT_FOUND",
+    });
     const all = await operations.verify({ ...NOTHING, all: true });
 
     expect(all.backups[0]).toMatchObject({ passed: false, checks: { encryption_validation: "failed" } });
@@ -223,7 +234,9 @@ describe("verify", () => {
   it("verifies what was made in a span, and fails when there is nothing", async () => {
     const site = await openSite();
 
-    await expect(site.operations.verify({ ...NOTHING, lastMs: 86_400_000 })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    await expect(site.operations.verify({ ...NOTHING, lastMs: 86_400_000 })).rejects.toMatchObject({
+      code: "BACKUP_NOT_FOUND",
+    });
     await createOne(site);
 
     expect((await site.operations.verify({ ...NOTHING, lastMs: 86_400_000, quick: true })).backups).toHaveLength(1);
@@ -232,7 +245,9 @@ describe("verify", () => {
   it("restores an incremental of files and a database to a scratch place and compares, and leaves nothing", async () => {
     const site = await openSite({ sources: `${WWW}\n  db: {engine: sqlite, path: "{dir}/app.db"}` });
     const database = new Sqlite(join(site.directory, "app.db"));
-    database.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO orders (what) VALUES ('a'), ('b')");
+    database.exec(
+      "CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO orders (what) VALUES ('a'), ('b')",
+    );
     database.close();
     await createOne(site);
     addFile(site);
@@ -241,7 +256,12 @@ describe("verify", () => {
 
     const { backups } = await site.operations.verify({ ...NOTHING, deep: true, reference: backup.id });
 
-    expect(backups[0]).toMatchObject({ passed: true, depth: "deep", issues: [], checks: { restore_comparison: "passed" } });
+    expect(backups[0]).toMatchObject({
+      passed: true,
+      depth: "deep",
+      issues: [],
+      checks: { restore_comparison: "passed" },
+    });
     expect(readdirSync(join(state.directory, "reading"))).toEqual([]);
   });
 
@@ -254,7 +274,10 @@ describe("verify", () => {
 
     const { backups } = await operations.verify({ ...NOTHING, deep: true, reference: backup.id });
 
-    expect(backups[0]).toMatchObject({ passed: false, checks: { restore_comparison: "failed", file_integrity: "passed" } });
+    expect(backups[0]).toMatchObject({
+      passed: false,
+      checks: { restore_comparison: "failed", file_integrity: "passed" },
+    });
     expect(await operations.show("latest")).toMatchObject({ id: backup.id });
   });
 
