@@ -16,8 +16,7 @@ export function compressionOf(code: number): CompressionAlgorithm | undefined {
 /** One gzip member or zstd frame, or `undefined` where the result would not be smaller. */
 export function compress(raw: Uint8Array, { algorithm, level }: Compression): Uint8Array | undefined {
   if (algorithm === "none" || raw.length === 0) return undefined;
-  // One output buffer of the input's size: with the default of 16 KiB zlib loses a third of its speed.
-  const chunkSize = Math.max(64, raw.length + 1024);
+  const chunkSize = chunkSizeFor(raw.length + 1024);
   const packed =
     algorithm === "gzip"
       ? gzipSync(raw, { level, chunkSize })
@@ -25,9 +24,17 @@ export function compress(raw: Uint8Array, { algorithm, level }: Compression): Ui
   return packed.length < raw.length ? packed : undefined;
 }
 
+/**
+ * With the default of 16 KiB zlib loses a third of its speed. One buffer for all would stay with its context, which only a full
+ * collection of garbage frees: pieces of this size are given back sooner.
+ */
+function chunkSizeFor(outputBytes: number): number {
+  return Math.min(128 * 1024, Math.max(64, outputBytes));
+}
+
 /** Exactly `rawLength` bytes, or an error: never more memory than that, whatever the input claims. */
 export function decompress(packed: Uint8Array, algorithm: CompressionAlgorithm, rawLength: number): Uint8Array {
-  const options = { chunkSize: Math.max(64, rawLength), maxOutputLength: Math.max(1, rawLength) };
+  const options = { chunkSize: chunkSizeFor(rawLength), maxOutputLength: Math.max(1, rawLength) };
   const raw = algorithm === "gzip" ? gunzipSync(packed, options) : zstdDecompressSync(packed, options);
   if (raw.length !== rawLength)
     throw new RangeError(`block decompresses to ${raw.length} bytes instead of ${rawLength}`);

@@ -6,7 +6,6 @@ import {
   FLAG_NOT_COMPRESSED,
   PACK_HEADER_BYTES,
   type PackSeal,
-  sealBlock,
   TAG_BYTES,
 } from "./block.ts";
 import type { Compression } from "./compression.ts";
@@ -44,7 +43,7 @@ interface OpenPack {
   readonly number: number;
   readonly buffer: SharedBuffer;
   readonly seal: PackSeal;
-  readonly checks: Promise<unknown>[];
+  readonly sealed: Promise<unknown>[];
   end: number;
 }
 
@@ -56,12 +55,12 @@ interface PlacedPayload {
 }
 
 /**
- * Gives every block its place, seals it there, has it opened again, and stores packs when they are full.
+ * Gives every block its place, has it sealed there and opened again, and stores packs when they are full.
  * Sealing waits until the next block is known, because the last one of an artifact carries the flag that says so.
  */
 export class PackAssembler {
   readonly #options: PackAssemblerOptions;
-  readonly #buffers = new SharedBuffers(PACKS_IN_MEMORY * PACK_BYTES);
+  readonly #buffers = new SharedBuffers(PACKS_IN_MEMORY * PACK_BYTES, PACKS_IN_MEMORY);
   readonly #puts: Promise<void>[] = [];
   readonly #packSizes: number[] = [];
   #pack: OpenPack | undefined;
@@ -114,7 +113,7 @@ export class PackAssembler {
       number,
       buffer,
       seal: { header: Uint8Array.from(header), backupId, packNumber: number, key },
-      checks: [],
+      sealed: [],
       end: PACK_HEADER_BYTES,
     };
   }
@@ -128,26 +127,29 @@ export class PackAssembler {
       rawLength: block.rawLength,
       flags: (last ? FLAG_LAST : 0) | (block.compressed ? 0 : FLAG_NOT_COMPRESSED),
     };
-    const end = sealBlock(pack.seal, new Uint8Array(pack.buffer.memory), offset, block.payload, header);
-    if (!this.#options.check) return;
-    const check = this.#options.pool.run({
-      kind: "check-block",
+    const { payload } = block;
+    const task = {
+      kind: "seal-block",
       pack: pack.buffer.memory,
       offset,
-      length: end - offset,
+      payload,
+      header,
       seal: pack.seal,
       compression: this.#options.compression.algorithm,
+      check: this.#options.check,
       ...chunks,
-    });
-    check.catch(() => undefined);
-    pack.checks.push(check);
+    } as const;
+    // Handed over, not copied: the memory is the sealing thread's from here on.
+    const sealed = this.#options.pool.run(task, payload.buffer instanceof ArrayBuffer ? [payload.buffer] : []);
+    sealed.catch(() => undefined);
+    pack.sealed.push(sealed);
   }
 
   #store(pack: OpenPack): void {
     this.#packSizes[pack.number] = pack.end;
     const stored = (async () => {
       try {
-        await Promise.all(pack.checks);
+        await Promise.all(pack.sealed);
         await this.#options.put(pack.number, new Uint8Array(pack.buffer.memory, 0, pack.end));
       } finally {
         pack.buffer.release();

@@ -1,17 +1,19 @@
 /** Shared memory that a run may have in use at once: whoever wants more waits until some is given back. */
 export class SharedBuffers {
   readonly #budgetBytes: number;
+  readonly #leastBuffers: number;
   readonly #free: SharedArrayBuffer[] = [];
   readonly #waiting: (() => void)[] = [];
   #inUseBytes = 0;
 
-  constructor(budgetBytes: number) {
+  /** `leastBuffers` may always be had, even if they are above the budget: with fewer a pipeline would stand still. */
+  constructor(budgetBytes: number, leastBuffers = 4) {
     this.#budgetBytes = budgetBytes;
+    this.#leastBuffers = leastBuffers;
   }
 
-  /** Four buffers may always be had, even if they are above the budget: fewer would not keep a pipeline moving. */
   async acquire(sizeBytes: number): Promise<SharedBuffer> {
-    const limit = Math.max(this.#budgetBytes, 4 * sizeBytes);
+    const limit = Math.max(this.#budgetBytes, this.#leastBuffers * sizeBytes);
     while (this.#inUseBytes + sizeBytes > limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }

@@ -6,6 +6,12 @@ import type { Reply, Request, Task, TaskResults } from "./tasks.ts";
 /** Tasks sent to a worker ahead of its reply: one more than it works on hides the way there and back. */
 const QUEUED_PER_WORKER = 2;
 
+/**
+ * A worker's own heap stays at some 10 MB. V8 derives from these limits how much memory outside of the heap may wait for its
+ * next collection, which is where the blocks lie: without them it is a hundred megabytes for each worker.
+ */
+const SMALL_HEAP = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 32 };
+
 interface Waiting {
   readonly task: Task;
   readonly transfer: ArrayBuffer[];
@@ -38,7 +44,7 @@ export class WorkerPool {
   run<T extends Task>(task: T, transfer: ArrayBuffer[] = []): Promise<TaskResults[T["kind"]]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const queue = task.kind === "compress" || task.kind === "check-block" ? this.#normal : this.#urgent;
+      const queue = task.kind === "compress" || task.kind === "seal-block" ? this.#normal : this.#urgent;
       queue.push({ task, transfer, resolve, reject });
       this.#dispatch();
     });
@@ -57,10 +63,11 @@ export class WorkerPool {
   #start(): Member {
     // The compiler rewrites imports, but not this: the built worker lies beside the built pool.
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], stdout: false, stderr: false });
+    const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
     const member: Member = { worker, pending: new Map() };
     worker.on("message", (reply: Reply) => this.#settle(member, reply));
     worker.on("error", (error: Error) => this.#fail(error));
+    worker.on("exit", () => this.#fail(new Error("a worker thread ended")));
     worker.unref();
     return member;
   }
@@ -91,7 +98,9 @@ export class WorkerPool {
   }
 
   #fail(error: Error): void {
-    this.#failure ??= error;
+    // The exit of one thread that is being closed must not let go of the others: the process would end before they did.
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
     const waiting = [...this.#urgent.splice(0), ...this.#normal.splice(0), ...this.#members.flatMap(takePending)];
     for (const { reject } of waiting) reject(this.#failure);
   }

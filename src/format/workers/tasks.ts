@@ -1,9 +1,9 @@
 import type { CompressionAlgorithm } from "../../domain/backup.ts";
-import type { PackSeal } from "../block.ts";
+import type { BlockHeader, PackSeal } from "../block.ts";
 import type { Compression } from "../compression.ts";
 
 /** Messages between the pool and its worker threads. Big bytes travel in shared memory, never by copy. */
-export type Task = ScanTask | ReadFilesTask | ReadPartTask | CompressTask | CheckBlockTask | OpenBlocksTask;
+export type Task = ScanTask | ReadFilesTask | ReadPartTask | CompressTask | SealBlockTask | OpenBlocksTask;
 
 /** Consecutive chunks of a range of shared memory. */
 export interface ChunkList {
@@ -114,14 +114,19 @@ export interface CompressResult {
   readonly compressed: boolean;
 }
 
-/** Opens a sealed block in its pack, decompresses it, and compares every chunk with its SHA-256. */
-export interface CheckBlockTask extends ChunkList {
-  readonly kind: "check-block";
+/**
+ * Seals a payload at its place in the pack. With `check` it is then opened there again, decompressed, and every chunk compared
+ * with its SHA-256. The place is the nonce, so it was given out once only: by the pack's assembler.
+ */
+export interface SealBlockTask extends ChunkList {
+  readonly kind: "seal-block";
   readonly pack: SharedArrayBuffer;
   readonly offset: number;
-  readonly length: number;
+  readonly payload: Uint8Array;
+  readonly header: BlockHeader;
   readonly seal: PackSeal;
   readonly compression: CompressionAlgorithm;
+  readonly check: boolean;
 }
 
 /** Opens blocks that were read from storage and gives their raw bytes, the wanted chunks checked. */
@@ -147,7 +152,7 @@ export interface TaskResults {
   readonly "read-files": ReadFilesResult;
   readonly "read-part": ReadPartResult;
   readonly compress: CompressResult;
-  readonly "check-block": undefined;
+  readonly "seal-block": undefined;
   readonly "open-block": OpenBlockResult;
 }
 

@@ -1,17 +1,17 @@
 import { parentPort } from "node:worker_threads";
-import { DamageError, openBlock } from "../block.ts";
+import { DamageError, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
 import { findMismatch } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";
 import type {
-  CheckBlockTask,
   CompressResult,
   CompressTask,
   OpenBlockResult,
   OpenBlocksTask,
   Reply,
   Request,
+  SealBlockTask,
   Task,
 } from "./tasks.ts";
 
@@ -43,8 +43,8 @@ function perform(task: Task): Performed {
       return { result: readPart(task), transfer: [] };
     case "compress":
       return compressRanges(task);
-    case "check-block":
-      return { result: checkBlock(task), transfer: [] };
+    case "seal-block":
+      return { result: sealAndCheck(task), transfer: [] };
     case "open-block":
       return openAndCheck(task);
   }
@@ -53,8 +53,10 @@ function perform(task: Task): Performed {
 function compressRanges({ ranges, compression }: CompressTask): Performed {
   const raw = gather(ranges);
   const packed = compress(raw, compression);
-  // Copied out to its exact size: shared memory is reused, and zlib gives a small view of a large buffer.
-  const payload = Uint8Array.prototype.slice.call(packed ?? raw);
+  // Copied out to its exact size where it is not that already: shared memory is reused, and zlib may give a small view of a
+  // large buffer.
+  const payload =
+    packed !== undefined && owned(packed).length > 0 ? packed : Uint8Array.prototype.slice.call(packed ?? raw);
   const result: CompressResult = { payload, rawLength: raw.length, compressed: packed !== undefined };
   return { result, transfer: owned(payload) };
 }
@@ -71,8 +73,11 @@ function gather(ranges: CompressTask["ranges"]): Uint8Array {
   return whole;
 }
 
-function checkBlock({ pack, offset, length, seal, compression, lengths, hashes }: CheckBlockTask): undefined {
-  const { raw } = openBlock(seal, compression, offset, new Uint8Array(pack, offset, length));
+function sealAndCheck(task: SealBlockTask): undefined {
+  const { pack, offset, payload, header, seal, compression, lengths, hashes } = task;
+  const end = sealBlock(seal, new Uint8Array(pack), offset, payload, header);
+  if (!task.check) return;
+  const { raw } = openBlock(seal, compression, offset, new Uint8Array(pack, offset, end - offset));
   const spans = new Uint32Array(lengths.length * 2);
   let at = 0;
   for (let i = 0; i < lengths.length; i++) {

@@ -1,0 +1,86 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { DamageError } from "../../src/format/block.ts";
+import { WorkerPool } from "../../src/format/workers/pool.ts";
+import type { OpenBlocksTask, ScanTask } from "../../src/format/workers/tasks.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const POOL = pathToFileURL(join(import.meta.dirname, "../../src/format/workers/pool.ts")).href;
+
+function openPool(): WorkerPool {
+  const pool = new WorkerPool(2);
+  onTestFinished(async () => pool.close());
+  return pool;
+}
+
+function scanOf(bytes: number): ScanTask {
+  return {
+    kind: "scan",
+    buffer: new SharedArrayBuffer(bytes),
+    start: 0,
+    end: bytes,
+    position: 0,
+    chunks: "data",
+    final: true,
+  };
+}
+
+const damaged: OpenBlocksTask = {
+  kind: "open-block",
+  block: new Uint8Array(40),
+  offset: 28,
+  seal: { header: new Uint8Array(28), backupId: new Uint8Array(16), packNumber: 0, key: undefined },
+  compression: "none",
+  spans: new Uint32Array(),
+  hashes: new Uint8Array(),
+};
+
+test("many tasks at once all get their own result", async () => {
+  const pool = openPool();
+  const sizes = Array.from({ length: 50 }, (_, i) => 1000 * i);
+
+  const results = await Promise.all(sizes.map((size) => pool.run(scanOf(size))));
+
+  expect(results.map(({ consumed }) => consumed)).toEqual(sizes);
+});
+
+test("damage that a worker finds is a DamageError here", async () => {
+  await expect(openPool().run(damaged)).rejects.toThrow(DamageError);
+});
+
+test("a task that fails with a bug rejects and leaves the worker at work", async () => {
+  const pool = openPool();
+  const wrong = { ...damaged, seal: { ...damaged.seal, key: new Uint8Array(5) } };
+
+  await expect(pool.run(wrong)).rejects.toThrow("a worker thread failed");
+  await expect(pool.run(scanOf(10))).resolves.toMatchObject({ consumed: 10 });
+});
+
+test("a closed pool rejects what was under way and what comes after", async () => {
+  const pool = new WorkerPool(2);
+  const underWay = Promise.allSettled(Array.from({ length: 20 }, () => pool.run(scanOf(2_000_000))));
+
+  await pool.close();
+
+  expect((await underWay).filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+  await expect(pool.run(scanOf(10))).rejects.toThrow("closed");
+});
+
+test.each([
+  ["nothing", ""],
+  ["a task done", "await task();"],
+  ["tasks under way", "for (let i = 0; i < 20; i++) task().catch(() => undefined);"],
+  ["a task done and others under way", "task().catch(() => undefined); await task();"],
+])("a script that closes its pool after %s goes on and ends by itself", (_, before) => {
+  const file = join(tempDir(), "script.mjs");
+  const scan = `{ kind: "scan", buffer: new SharedArrayBuffer(4e6), start: 0, end: 4e6, position: 0, chunks: "data", final: true }`;
+  const script = `import { WorkerPool } from "${POOL}"; const pool = new WorkerPool(4); const task = () => pool.run(${scan});`;
+  writeFileSync(file, `${script} ${before} await pool.close(); process.stdout.write("closed");`);
+
+  const output = execFileSync(process.execPath, [file], { encoding: "utf8", timeout: 30_000 });
+
+  expect(output).toBe("closed");
+});
