@@ -74,7 +74,10 @@ export class BlockReader {
     const name = packName(first.object.name, first.pack);
     const bytes = await this.#source.get(first.object.origin, name, start, length);
     if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
-    return { start, bytes };
+    // A view sent to a worker drags all the memory behind it along, unless that is shared: here the range of many blocks.
+    const shared = Buffer.from(new SharedArrayBuffer(bytes.length));
+    bytes.copy(shared);
+    return { start, bytes: shared };
   }
 
   async #open(block: WantedBlock, range: { readonly start: number; readonly bytes: Buffer }): Promise<Uint8Array> {

