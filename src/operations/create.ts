@@ -23,6 +23,7 @@ import { indexDirectory, pruneIndexes } from "./index-cache.ts";
 import { objectDefect } from "./lineage-check.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "./operations.ts";
 import { startProgress } from "./progress-meter.ts";
+import { refreshRecovery } from "./recovery-files.ts";
 import type { Repository } from "./repository.ts";
 
 export async function planCreate(context: OperationContext, request: CreateRequest): Promise<CreatePlan> {
@@ -276,6 +277,8 @@ class CreateRun {
     metadata: BackupMetadata,
   ): Promise<CreateResult> {
     await pruneIndexes(this.#repository, this.#catalog);
+    const { session } = this.#context;
+    await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
     if (this.#prepared.verify === "full") await readBack(this.#context, metadata);
     for (const [name, reason] of objects.dropped) this.#warn(`storage "${name}" has no copy yet: ${reason}`);
     const row = this.#catalog.get(this.#id);

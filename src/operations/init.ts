@@ -7,7 +7,7 @@ import { errnoOf, fileExists, writeNewFile } from "../platform/files.ts";
 import { newUuid } from "../platform/random.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { InitRequest, InitResult } from "./operations.ts";
-import { runbookText } from "./runbook.ts";
+import { refreshRecovery } from "./recovery-files.ts";
 import { openKeys, openStorage, primaryStorage, type Session, statePaths } from "./session.ts";
 
 /** What `init` needs where there is no configuration yet. */
@@ -26,8 +26,6 @@ export interface Setup extends Omit<Session, "loaded"> {
 
 const CONFIG_NAME = "backup.config.yaml";
 const KEY_NAME = "backupctl.key";
-const PROGRAM_KEY = "recovery/recover.mjs";
-const RUNBOOK_KEY = "recovery/README.txt";
 
 /**
  * The first `init`: a key, a configuration that names it, and its storages. Overwrites nothing: a key that lies there is taken. The
@@ -109,7 +107,8 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
     for (const { storage, repositoryId: known } of prepared) {
       if (known === undefined) await putMarker(session, storage, repositoryId);
     }
-    await refreshRecovery(session, prepared, repositoryId);
+    const storages = prepared.map(({ storage }) => storage);
+    await refreshRecovery(session, storages, repositoryId, (message) => session.logger.warn(message));
     return {
       repositoryId,
       storages: prepared.map(({ storage, repositoryId: known }) => ({
@@ -156,31 +155,4 @@ async function putMarker(session: Session, storage: Storage, repositoryId: strin
       },
     );
   }
-}
-
-/** These two describe, they are no backups: a storage that keeps old ones from being replaced is only warned about. */
-async function refreshRecovery(session: Session, prepared: readonly Prepared[], repositoryId: string): Promise<void> {
-  const storages = prepared.map(({ storage }) => ({ name: storage.name, address: storage.address }));
-  const runbook = Buffer.from(runbookText({ config: session.loaded.config, repositoryId, storages }));
-  const program = await session.adapters.recoveryProgram();
-  for (const { storage } of prepared) {
-    for (const [key, bytes] of [
-      [PROGRAM_KEY, program],
-      [RUNBOOK_KEY, runbook],
-    ] as const) {
-      try {
-        await replace(storage, key, bytes);
-      } catch (error) {
-        if (!isBackupctlError(error)) throw error;
-        session.logger.warn(`${key} in storage "${storage.name}" could not be brought up to date: ${error.message}`);
-      }
-    }
-  }
-}
-
-async function replace(storage: Storage, key: string, bytes: Buffer): Promise<void> {
-  const old = await storage.get(key);
-  if (old?.equals(bytes) === true) return;
-  if (old !== undefined) await storage.remove(key);
-  await storage.put(key, bytes);
 }
