@@ -27,6 +27,7 @@ interface Session {
 }
 
 const DEFAULT_COLUMNS = 80;
+const MIN_DRAWN_COLUMNS = 10;
 
 export async function openSession(
   world: Surroundings,
@@ -76,7 +77,8 @@ export async function openSession(
     if (json || quiet) return work(silentProgress.onProgress);
     const { stderr, clock, clean, env } = world;
     progress = await openProgress({
-      stream: stderr.isTerminal ? stderr.raw : undefined,
+      // ora never ends clearing a line on a terminal that says it has no columns, as some containers' do.
+      stream: stderr.isTerminal && (stderr.columns() ?? 0) >= MIN_DRAWN_COLUMNS ? stderr.raw : undefined,
       columns: () => stderr.columns() || DEFAULT_COLUMNS,
       monotonicMs: clock.monotonicMs,
       clean,

@@ -401,6 +401,18 @@ test("a long operation tells how far it is, once a minute where there is no term
   }
 });
 
+test("nothing is drawn on a terminal that says it has no columns", async () => {
+  const verify = async ({ onProgress }: { readonly onProgress?: ((at: typeof progress) => void) | undefined }) => {
+    onProgress?.(progress);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return { backups: [verification], passed: true };
+  };
+
+  const result = await run("verify latest --no-color", { operations: { verify }, terminal: true, columns: 0 });
+
+  expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
 test("on a terminal progress is drawn on standard error only, and gone at the end", async () => {
   const verify = async ({ onProgress }: { readonly onProgress?: ((at: typeof progress) => void) | undefined }) => {
     onProgress?.(progress);
