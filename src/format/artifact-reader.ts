@@ -2,6 +2,7 @@ import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { packName, parseArtifactName } from "../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError, decodeBlockHeader, decodePackHeader, PACK_HEADER_BYTES } from "./block.ts";
 import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
+import { inSharedMemory } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** One block of a pack as it was stored, opened. */
@@ -55,7 +56,7 @@ async function getWhole(source: PackSource, origin: BackupId, name: string, size
   if (bytes === undefined) throw new DamageError("is missing");
   if (bytes.length > size) throw new DamageError(`has more than its ${size} bytes`);
   if (bytes.length < size) throw new DamageError(`has ${bytes.length} bytes instead of ${size}`);
-  return bytes;
+  return inSharedMemory(bytes);
 }
 
 function* blocksOf(pack: Buffer): Generator<{ readonly offset: number; readonly block: Buffer }> {

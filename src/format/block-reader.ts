@@ -3,6 +3,7 @@ import { packName } from "../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
+import { inSharedMemory } from "./shared-buffers.ts";
 import { HASH_BYTES } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
@@ -74,10 +75,7 @@ export class BlockReader {
     const name = packName(first.object.name, first.pack);
     const bytes = await this.#source.get(first.object.origin, name, start, length);
     if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
-    // A view sent to a worker drags all the memory behind it along, unless that is shared: here the range of many blocks.
-    const shared = Buffer.from(new SharedArrayBuffer(bytes.length));
-    bytes.copy(shared);
-    return { start, bytes: shared };
+    return { start, bytes: inSharedMemory(bytes) };
   }
 
   async #open(block: WantedBlock, range: { readonly start: number; readonly bytes: Buffer }): Promise<Uint8Array> {

@@ -5,7 +5,9 @@ import { sha256 } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** Raw bytes of chunks read ahead; two such groups are in memory at once. */
-const GROUP_BYTES = 16 * 1024 * 1024;
+const GROUP_BYTES = 8 * 1024 * 1024;
+/** So that a million tiny files are not one group. */
+const GROUP_CHUNKS = 8_192;
 /** Blocks kept because a later chunk may lie in them too. */
 const KEPT_BLOCKS = 16;
 
@@ -112,7 +114,7 @@ function* grouped<T>(wanted: Iterable<Wanted<T>>): Generator<readonly Wanted<T>[
   for (const next of wanted) {
     group.push(next);
     bytes += next.chunk.length;
-    if (bytes >= GROUP_BYTES) {
+    if (bytes >= GROUP_BYTES || group.length >= GROUP_CHUNKS) {
       yield group;
       group = [];
       bytes = 0;
