@@ -33,6 +33,15 @@ describe("examples/container/Dockerfile", () => {
     expect(copiedFrom.filter((stage) => !stages.includes(stage))).toEqual([]);
   });
 
+  test("copies what a build leaves", () => {
+    const copied = [...DOCKERFILE.matchAll(/^COPY --from=build \/opt\/backupctl\/(\S+)/gm)].map(
+      ([, path = ""]) => path,
+    );
+
+    expect(copied).toContain("dist");
+    expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
   test("starts the launcher, which it links to where it is, with a command that the program takes", async () => {
     const entrypoint = list.parse(JSON.parse(instruction("ENTRYPOINT")));
     const command = list.parse(JSON.parse(instruction("CMD")));
