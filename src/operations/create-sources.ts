@@ -94,7 +94,11 @@ async function writeDump(context: SourceRun, source: SourceConfig, dump: StreamD
     kind: dump.kind,
     parent: await findParent(context, source),
     cache: sourceCache(context.indexDirectory, source.name),
-    onBytes: (count) => progress.add(count, 0),
+    onBytes: (count) => {
+      // Thrown into the pipeline, whatever it is just doing: an interrupted run ends here.
+      context.session.signal.throwIfAborted();
+      progress.add(count, 0);
+    },
   };
   if (dump.shape === "stream") {
     const { artifacts, facts } = await writeStreamSource(dump, context.run, settings);
@@ -104,6 +108,7 @@ async function writeDump(context: SourceRun, source: SourceConfig, dump: StreamD
   const changed: string[] = [];
   const { artifacts, totals } = await writeTreeSource(dump.nodes, context.run, settings, {
     onEntry: (node) => {
+      context.session.signal.throwIfAborted();
       progress.add(0, 1);
       progress.activity(node.name.toString("utf8"));
     },

@@ -61,17 +61,33 @@ export async function streamTool(run: ToolRun): Promise<ToolStream> {
   });
   // Until somebody listens, execa throws the output away: what a quick tool prints must wait for its reader.
   child.stdout.on("readable", () => undefined);
+  // A child of the tool may outlive it and keep the pipes open: an abort waits for the tool alone.
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined);
+  const stop = (): void => {
+    aborted.reject(run.signal?.reason);
+    child.stdout.destroy(asError(run.signal?.reason));
+  };
+  run.signal?.addEventListener("abort", () => {
+    const { nodeChildProcess: process } = child;
+    if (process.exitCode === null && process.signalCode === null) process.once("exit", stop);
+    else stop();
+  });
   const ended = child.then((result) => result);
   ended.catch(() => undefined);
   return {
     stdout: child.stdout,
     async finish() {
-      const result = await ended;
+      const result = await Promise.race([ended, aborted.promise]);
       throwIfFailed(run, result, tail.text());
       return { stderr: tail.text() };
     },
     kill: () => child.kill(),
   };
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new BackupctlError("INTERRUPTED", "the run was interrupted");
 }
 
 /**

@@ -27,6 +27,15 @@ describe("streamTool", () => {
     });
   });
 
+  it("ends at once when aborted, though a child of the tool keeps the pipe open", async () => {
+    const controller = new AbortController();
+    const tool = await streamTool({ command: "sh", args: ["-c", "echo begin; sleep 30"], signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 200);
+
+    await expect(read(tool.stdout)).rejects.toThrow("enough");
+    await expect(tool.finish()).rejects.toThrow("enough");
+  }, 5_000);
+
   it("says which tool is missing", async () => {
     const start = async () => {
       const tool = await streamTool({ command: "no-such-tool", args: [] });

@@ -35,14 +35,17 @@ async function dumpOutput(options: CommandOptions, tools: EngineTools, context: 
   const tool = await streamTool(run);
   let size = 0;
   async function* pieces(): AsyncGenerator<Uint8Array> {
+    let readAll = false;
     try {
       for await (const piece of tool.stdout) {
         if (!(piece instanceof Uint8Array)) throw new TypeError("a program's output is bytes");
         size += piece.length;
         yield piece;
       }
+      readAll = true;
     } finally {
-      tool.kill();
+      // A program that has closed its output may still be about to end well.
+      if (!readAll) tool.kill();
     }
   }
   return {
