@@ -77,20 +77,27 @@ async function main(): Promise<number> {
 }
 
 async function open(request: OpenRequest, redactor: Redactor, load: Surroundings["loadConfig"]): Promise<Operations> {
-  const [{ openOperations, openSetup }, { createLogger }, { systemClock }, { hostname, userInfo }, adapters] =
-    await Promise.all([
-      import("./operations/open.ts"),
-      import("./platform/logger.ts"),
-      import("./platform/clock.ts"),
-      import("node:os"),
-      loadAdapters(),
-    ]);
+  const [
+    { openOperations, openSetup },
+    { createLogger },
+    { systemClock },
+    { currentUserName },
+    { hostname },
+    adapters,
+  ] = await Promise.all([
+    import("./operations/open.ts"),
+    import("./platform/logger.ts"),
+    import("./platform/clock.ts"),
+    import("./platform/user-name.ts"),
+    import("node:os"),
+    loadAdapters(),
+  ]);
   const { config, signal, logLevel, log } = request;
   const common = {
     ...{ adapters, clock: systemClock, signal },
     logger: createLogger({ level: logLevel, sink: log, redactor }),
     host: hostname(),
-    user: userInfo().username,
+    user: currentUserName(),
     softwareVersion: readVersion(),
   };
   if (config !== undefined) return openOperations({ ...common, loaded: config });

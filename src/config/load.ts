@@ -1,4 +1,4 @@
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import * as path from "node:path";
 import { parseDuration, parseFiniteDuration } from "../domain/duration.ts";
 import { engineDefinitions } from "../engines/registry.ts";
@@ -132,6 +132,6 @@ function retentionOf(retention: Frame["retention"]): RetentionConfig {
 }
 
 function defaultStateDir(env: LoadRequest["env"]): string {
-  if (userInfo().uid === 0) return "/var/lib/backupctl";
+  if (process.getuid?.() === 0) return "/var/lib/backupctl";
   return path.join(env.XDG_STATE_HOME || path.join(homeOf(env), ".local", "state"), "backupctl");
 }

@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import * as os from "node:os";
 import type { Clock } from "./clock.ts";
 import { readFileIfExists } from "./files.ts";
+import { currentUserName } from "./user-name.ts";
 
 /** What a holder says about itself; further facts (progress, phase) travel along as they are. */
 export interface HolderFacts {
@@ -25,7 +26,7 @@ export function holderFile(lockFile: string): string {
 }
 
 export function currentHolder(facts: HolderFacts, clock: Clock): Holder {
-  return { ...facts, pid: process.pid, host: os.hostname(), user: userName(), since: clock.now().toISOString() };
+  return { ...facts, pid: process.pid, host: os.hostname(), user: currentUserName(), since: clock.now().toISOString() };
 }
 
 /** Replaced whole but not flushed: after a power cut nobody holds the lock, and half a line reads as nobody. */
@@ -62,14 +63,5 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-/** A container may run under a uid without a name. */
-function userName(): string {
-  try {
-    return os.userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? "unknown");
   }
 }

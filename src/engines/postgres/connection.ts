@@ -1,5 +1,5 @@
-import { userInfo } from "node:os";
 import { BackupctlError } from "../../errors.ts";
+import { currentUserName } from "../../platform/user-name.ts";
 import type { PostgresOptions } from "./options.ts";
 
 type SslMode = NonNullable<PostgresOptions["sslmode"]>;
@@ -67,7 +67,7 @@ export function connectionOf(options: PostgresOptions): Connection {
   return {
     host: options.host ?? "localhost",
     port: options.port ?? 5432,
-    user: options.user ?? userInfo().username,
+    user: options.user ?? currentUserName(),
     sslmode: options.sslmode ?? "prefer",
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.sslrootcert === undefined ? {} : { sslrootcert: options.sslrootcert }),
