@@ -20,6 +20,7 @@ export interface TarDownload {
 export async function writeTar(download: TarDownload): Promise<void> {
   const { pack: openPack } = await import("tar-stream");
   const pack = openPack();
+  pack.on("error", () => undefined);
   const produce = async (): Promise<void> => {
     try {
       await new TarRun(download, pack).run();
@@ -147,7 +148,8 @@ class TarRun {
     }
     this.#pack.push(paxHeader(entry, linkName));
     await new Promise<void>((resolve, reject) => {
-      this.#pack.entry(plainHeader(entry, linkName), (error) => (error ? reject(error) : resolve()));
+      const sink = this.#pack.entry(plainHeader(entry, linkName), (error) => (error ? reject(error) : resolve()));
+      sink.on("error", () => undefined);
     });
   }
 
@@ -159,6 +161,8 @@ class TarRun {
     });
     end.catch(() => undefined);
     const sink = this.#pack.entry(plainHeader(entry, undefined), ended);
+    // The same error reaches whoever waits for the end; without a listener it would end the process.
+    sink.on("error", () => undefined);
     return {
       async write(bytes) {
         if (!sink.write(bytes)) await Promise.race([once(sink, "drain"), end]);
