@@ -9,6 +9,8 @@ export class ParentEntries {
   #ahead: Buffer | undefined;
   #name: Buffer | undefined;
   #entry: readonly Buffer[] = [];
+  #matched = false;
+  #unmatched = 0;
 
   constructor(file: string) {
     this.#lines = new LineReader(file);
@@ -19,11 +21,20 @@ export class ParentEntries {
   /** The lines of the entry of this name, without line feeds. Ask in the order of the index. */
   find(name: Buffer): readonly Buffer[] | undefined {
     while (this.#name !== undefined) {
-      if (this.#name.equals(name)) return this.#entry;
+      if (this.#name.equals(name)) {
+        this.#matched = true;
+        return this.#entry;
+      }
       if (compareNames(this.#name, name) > 0) return undefined;
       this.#advance();
     }
     return undefined;
+  }
+
+  /** Entries that nobody found: what the tree no longer has. Reads to the end. */
+  countUnmatched(): number {
+    while (this.#name !== undefined) this.#advance();
+    return this.#unmatched;
   }
 
   close(): void {
@@ -31,6 +42,8 @@ export class ParentEntries {
   }
 
   #advance(): void {
+    if (this.#name !== undefined && !this.#matched) this.#unmatched++;
+    this.#matched = false;
     const first = this.#ahead;
     this.#name = first === undefined ? undefined : nameOfLine(first);
     if (first === undefined || this.#name === undefined) return;

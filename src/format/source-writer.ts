@@ -61,7 +61,7 @@ export interface WrittenArtifacts {
   readonly storedSize: number;
   readonly indexSha256: string;
   readonly rootSha256: string;
-  /** True if the index says exactly what the parent's says. */
+  /** True if the index says what the parent's says, but for marks that mean nothing but the time of the run. */
   readonly sameAsParent: boolean;
 }
 
@@ -80,6 +80,7 @@ export async function writeTreeSource(
   let totals: TreeTotals | undefined;
   const artifacts = await writeArtifacts(run, source, async ({ writer, table, index }) => {
     const parent = source.parent === undefined ? undefined : new ParentEntries(source.parent.indexFile);
+    let gone = 0;
     try {
       totals = await writeTree(nodes, {
         pool: run.pool,
@@ -90,12 +91,13 @@ export async function writeTreeSource(
         onBytes: source.onBytes,
         ...callbacks,
       });
+      gone = parent?.countUnmatched() ?? 0;
     } finally {
       parent?.close();
     }
-    const { unchanged: _, ...counts } = totals;
+    const { unchanged: _, changed, ...counts } = totals;
     index.write(`${JSON.stringify({ end: true, ...counts })}\n`);
-    return totals.bytes;
+    return { size: totals.bytes, sameAsParent: changed === 0 && gone === 0 };
   });
   if (totals === undefined) throw new Error("a tree was written without totals");
   return { artifacts, totals };
@@ -139,7 +141,7 @@ export async function writeStreamSource<Facts extends StreamFacts>(
     for (const entry of facts.entries) index.write(`${JSON.stringify(entry)}\n`);
     if (facts.inventory !== undefined) index.write(`${JSON.stringify({ inventory: facts.inventory })}\n`);
     index.write(`${JSON.stringify({ end: true, entries: facts.entries.length, chunks, bytes: size })}\n`);
-    return size;
+    return { size };
   });
   if (facts === undefined) throw new Error("a stream was written without its facts");
   return { artifacts, facts };
@@ -151,22 +153,22 @@ interface DataStage {
   readonly index: LineWriter;
 }
 
-/** Data, then the index of it, then the root of that. `writeData` gives the artifact's raw size. */
+/** Data, then the index of it, then the root of that. `writeData` gives the artifact's raw size, and what it knows of the parent. */
 async function writeArtifacts(
   run: RunSettings,
   source: SourceSettings,
-  writeData: (stage: DataStage) => Promise<number>,
+  writeData: (stage: DataStage) => Promise<{ readonly size: number; readonly sameAsParent?: boolean }>,
 ): Promise<WrittenArtifacts> {
   const parentRoot = source.parent === undefined ? undefined : parseRoot(readFileSync(source.parent.rootFile));
   const objects: ObjectEntry[] = [...(parentRoot?.objects ?? [])];
 
   const data = openArtifact(run, source, "data", objects.length, source.parent?.indexFile);
   const indexFile = new LineWriter(source.cache.indexFile);
-  let size: number;
+  let written: Awaited<ReturnType<typeof writeData>>;
   let dataStored: StoredArtifact;
   let index: ReturnType<LineWriter["close"]>;
   try {
-    size = await writeData({ writer: data.writer, table: data.table, index: indexFile });
+    written = await writeData({ writer: data.writer, table: data.table, index: indexFile });
     dataStored = await data.finish();
   } finally {
     data.table.close();
@@ -198,7 +200,7 @@ async function writeArtifacts(
     chunks: tuples,
     indexSize: index.size,
     indexSha256: index.sha256,
-    size,
+    size: written.size,
   });
   const rootStored = await writeRoot(root, run, source);
   await writeFileAtomically(source.cache.rootFile, root);
@@ -206,7 +208,7 @@ async function writeArtifacts(
     data: dataStored,
     index: indexStored,
     root: rootStored,
-    size,
+    size: written.size,
     newSize: data.writer.newRawBytes,
     storedSize: [dataStored, indexStored, rootStored].reduce(
       (sum, { packs }) => sum + packs.reduce((a, b) => a + b, 0),
@@ -214,7 +216,7 @@ async function writeArtifacts(
     ),
     indexSha256: index.sha256,
     rootSha256: sha256(root).toString("hex"),
-    sameAsParent: parentRoot?.indexSha256 === index.sha256,
+    sameAsParent: parentRoot !== undefined && (written.sameAsParent ?? parentRoot.indexSha256 === index.sha256),
   };
 }
 

@@ -80,6 +80,20 @@ export function isUnchanged(line: Buffer, statPart: Buffer): boolean {
   return line.toString("latin1", statPart.length, statPart.length + UNTRUSTED_MARK.length) !== UNTRUSTED_MARK;
 }
 
+/**
+ * True if an entry's new lines differ from the parent's in nothing that is worth a new backup: not in the mark of one that is too
+ * young to be trusted, nor in the times of a directory, which change with its entries, and those speak for themselves.
+ */
+export function saysTheSame(before: readonly Buffer[], lines: string): boolean {
+  return essence(before.map((line) => `${line.toString("utf8")}\n`).join("")) === essence(lines);
+}
+
+const DIRECTORY_TIMES = /("type":"directory",.*)"mtime":"-?\d+","ctime":"-?\d+",/;
+
+function essence(lines: string): string {
+  return lines.replace(UNTRUSTED_MARK, "").replace(DIRECTORY_TIMES, "$1");
+}
+
 /** Raw name bytes of an entry's line; `undefined` for other lines. Only the beginning of the line is looked at. */
 export function nameOfLine(line: Buffer): Buffer | undefined {
   if (line.indexOf('{"name":"', 0, "latin1") === 0) {

@@ -8,7 +8,7 @@ import type { LineWriter } from "./line-writer.ts";
 import type { ParentEntries } from "./parent-index.ts";
 import { SharedBuffers } from "./shared-buffers.ts";
 import { SmallFileBatch } from "./small-files.ts";
-import { isRacy, isUnchanged, statPart, treeLines } from "./tree-line.ts";
+import { isRacy, isUnchanged, saysTheSame, statPart, treeLines } from "./tree-line.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** Larger files are read part by part. */
@@ -36,14 +36,24 @@ export interface TreeTotals {
   readonly directories: number;
   readonly symlinks: number;
   readonly bytes: number;
+  /** Taken over from the parent without being read. */
   readonly unchanged: number;
+  /** New, or not as the parent has them. */
+  readonly changed: number;
 }
 
-type Item =
-  | { readonly kind: "unchanged"; readonly node: TreeNode; readonly lines: readonly Buffer[] }
-  | { readonly kind: "plain"; readonly node: TreeNode }
-  | { readonly kind: "small"; readonly node: TreeNode; readonly batch: SmallFileBatch; readonly place: number }
-  | { readonly kind: "large"; readonly node: TreeNode };
+interface Entry {
+  readonly node: TreeNode;
+  /** What the parent's index says of the name. */
+  readonly before: readonly Buffer[] | undefined;
+}
+
+type Item = Entry &
+  (
+    | { readonly kind: "unchanged"; readonly before: readonly Buffer[] }
+    | { readonly kind: "plain" | "large" }
+    | { readonly kind: "small"; readonly batch: SmallFileBatch; readonly place: number }
+  );
 
 /**
  * Writes a file tree. Three loops: the first decides what must be read and sends small files to the workers in batches,
@@ -59,7 +69,7 @@ export async function writeTree(
 }
 
 class TreeRun {
-  readonly totals = { entries: 0, files: 0, directories: 0, symlinks: 0, bytes: 0, unchanged: 0 };
+  readonly totals = { entries: 0, files: 0, directories: 0, symlinks: 0, bytes: 0, unchanged: 0, changed: 0 };
   readonly #options: TreeWriterOptions;
   readonly #items = new BoundedQueue<readonly Item[]>(8);
   readonly #lines: IndexLines;
@@ -90,14 +100,14 @@ class TreeRun {
   }
 
   #decideOne(node: TreeNode): Item {
-    const lines = this.#options.parent?.find(node.name);
-    if (lines?.[0] !== undefined && isUnchanged(lines[0], Buffer.from(statPart(node), "utf8"))) {
-      return { kind: "unchanged", node, lines };
+    const before = this.#options.parent?.find(node.name);
+    if (before?.[0] !== undefined && isUnchanged(before[0], Buffer.from(statPart(node), "utf8"))) {
+      return { kind: "unchanged", node, before };
     }
-    if (node.type !== "file" || node.size === 0) return { kind: "plain", node };
-    if (node.size > SMALL_FILE_BYTES) return { kind: "large", node };
+    if (node.type !== "file" || node.size === 0) return { kind: "plain", node, before };
+    if (node.size > SMALL_FILE_BYTES) return { kind: "large", node, before };
     this.#batch ??= new SmallFileBatch();
-    return { kind: "small", node, batch: this.#batch, place: this.#batch.add(node) };
+    return { kind: "small", node, before, batch: this.#batch, place: this.#batch.add(node) };
   }
 
   /** Hands over what is decided, and only then waits for memory to read into: the taker gives it back, in order. */
@@ -123,48 +133,51 @@ class TreeRun {
       case "unchanged":
         this.#count(item.node, item.node.size);
         this.totals.unchanged++;
-        return this.#lines.add(() => item.lines.map(withLineFeed));
+        return this.#lines.add(() => item.before.map(withLineFeed));
       case "plain":
-        return this.#addEntry(item.node, undefined);
+        return this.#addEntry(item, undefined);
       case "small":
-        return this.#takeSmall(item.node, item.batch, item.place);
+        return this.#takeSmall(item, item.batch, item.place);
       case "large":
-        return this.#takeContent(item.node, await this.#large.read(item.node));
+        return this.#takeContent(item, await this.#large.read(item.node));
     }
   }
 
-  async #takeSmall(node: TreeNode, batch: SmallFileBatch, place: number): Promise<void> {
+  async #takeSmall(entry: Entry, batch: SmallFileBatch, place: number): Promise<void> {
     const content = await batch.take(place, this.#options.writer);
-    if (content === "grown") return this.#takeContent(node, await this.#large.read(node));
+    if (content === "grown") return this.#takeContent(entry, await this.#large.read(entry.node));
     this.#options.onBytes(content.state.size);
-    await this.#takeContent(node, content);
+    await this.#takeContent(entry, content);
     await this.#options.writer.drain();
   }
 
-  async #takeContent(node: TreeNode, content: FileContent): Promise<void> {
+  async #takeContent(entry: Entry, content: FileContent): Promise<void> {
     if (content.errno !== undefined) {
-      this.#options.onUnreadable(node.name, content.errno);
+      if (entry.before !== undefined) this.totals.changed++;
+      this.#options.onUnreadable(entry.node.name, content.errno);
       return;
     }
-    if (content.changed) this.#options.onChanged(node.name);
-    await this.#addEntry(node, content);
+    if (content.changed) this.#options.onChanged(entry.node.name);
+    await this.#addEntry(entry, content);
   }
 
-  async #addEntry(node: TreeNode, content: FileContent | undefined): Promise<void> {
+  async #addEntry({ node, before }: Entry, content: FileContent | undefined): Promise<void> {
     const entry: TreeNode = content === undefined ? node : { ...node, ...content.state };
     this.#count(entry, entry.size);
     const attributes = node.attributes?.();
     attributes?.catch(() => undefined);
-    await this.#lines.add(async () => [
-      treeLines({
+    await this.#lines.add(async () => {
+      const lines = treeLines({
         statPart: statPart(entry),
         untrusted: content?.changed === true || isRacy({ ...entry, statAtNs: node.statAtNs }),
         changed: content?.changed === true,
         attributes: await attributes,
         holes: content?.holes ?? [],
         chunks: (content?.records ?? []).map((record) => this.#options.table.tuple(record)),
-      }),
-    ]);
+      });
+      if (before === undefined || !saysTheSame(before, lines)) this.totals.changed++;
+      return [lines];
+    });
   }
 
   #count(node: TreeNode, bytes: number): void {

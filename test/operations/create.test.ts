@@ -139,6 +139,19 @@ describe("create", () => {
     expect((await site.context.catalog("read")).list({}).total).toBe(2);
   });
 
+  it("takes a tree as unchanged that was made just before its backup, and as changed when a file is gone", async () => {
+    const site = await makeSite({ sources: FILES });
+    fill(site);
+    await site.create();
+
+    const same = await site.create({ ifChanged: true });
+    rmSync(join(site.directory, "www/uploads/small.txt"));
+    const changed = await site.create({ ifChanged: true, mode: "incremental" });
+
+    expect(same.created).toBe(false);
+    expect(changed.created).toBe(true);
+  });
+
   it("refuses --no-encrypt where the config demands encryption", async () => {
     const site = await makeSite({ sources: FILES });
     const { loaded } = site.session;
