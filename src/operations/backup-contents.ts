@@ -112,13 +112,17 @@ function requireSameFacts(root: Root, metadata: BackupMetadata, source: SourceMe
 /** Damage in stored bytes as an expected error that names backup, source and object; anything else stays as it is. */
 export function asCorrupted(error: unknown, id: BackupId, sourceName: string): unknown {
   if (!(error instanceof StoredDamage) && !(error instanceof DamageError)) return error;
-  return new BackupctlError("BACKUP_CORRUPTED", `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`, {
-    hint: `See how much: \`backupctl verify ${id}\`. Then use another backup, or --skip-damaged for what is sound.`,
-    cause: error,
-    data: {
-      backupId: id,
-      source: sourceName,
-      ...(error instanceof StoredDamage ? { object: error.objectName, origin: error.origin } : {}),
+  return new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`,
+    {
+      hint: `See how much: \`backupctl verify ${id}\`. Then use another backup, or --skip-damaged for what is sound.`,
+      cause: error,
+      data: {
+        backupId: id,
+        source: sourceName,
+        ...(error instanceof StoredDamage ? { object: error.objectName, origin: error.origin } : {}),
+      },
     },
-  });
+  );
 }

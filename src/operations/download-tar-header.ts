@@ -69,7 +69,9 @@ function record(key: string, value: string | Buffer): Buffer {
 
 function seconds(ns: bigint): string {
   const size = ns < 0n ? -ns : ns;
-  const fraction = String(size % 1_000_000_000n).padStart(9, "0").replace(/0+$/, "");
+  const fraction = String(size % 1_000_000_000n)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
   return `${ns < 0n ? "-" : ""}${size / 1_000_000_000n}${fraction === "" ? "" : `.${fraction}`}`;
 }
 

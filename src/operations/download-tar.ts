@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import type { TreeEntry } from "../format/index-reader.ts";
 import type { Wanted } from "../format/chunk-reader.ts";
+import type { TreeEntry } from "../format/index-reader.ts";
 import type { BackupContents, OpenedSource } from "./backup-contents.ts";
 import { paxHeader, plainHeader } from "./download-tar-header.ts";
 import { readerOf } from "./restore-check.ts";
@@ -8,7 +8,7 @@ import { HardLinkGroups } from "./restore-facts.ts";
 import { DataLayout } from "./restore-layout.ts";
 import { type Selection, selectedEntries } from "./restore-selection.ts";
 
-export interface TarDownload {
+interface TarDownload {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
   readonly selection: Selection | undefined;
@@ -66,7 +66,7 @@ interface OpenFile {
   chunksLeft: number;
 }
 
-type TarPack = ReturnType<(typeof import("tar-stream"))["pack"]>;
+type TarPack = ReturnType<typeof import("tar-stream")["pack"]>;
 
 interface TarEntry {
   write(bytes: Uint8Array): Promise<void>;

@@ -37,13 +37,26 @@ export async function downloadBackup(context: OperationContext, request: Downloa
   const contents = await openContents(context, storage, stored.metadata);
   const { clock } = context.session;
   const { onProgress } = request;
-  const meter = startProgress({ phases: ["download"], backupId: backup.id, operation: "download", file: undefined, clock, onProgress });
+  const meter = startProgress({
+    phases: ["download"],
+    backupId: backup.id,
+    operation: "download",
+    file: undefined,
+    clock,
+    onProgress,
+  });
   try {
-    const files = await filesOf(context.session, contents, sources.map(({ name }) => name), selectionOf(request));
+    const files = await filesOf(
+      context.session,
+      contents,
+      sources.map(({ name }) => name),
+      selectionOf(request),
+    );
     meter.total({ bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
     const download: Download = { contents, selection: selectionOf(request), meter, request };
     const { to, write } = request;
-    const written = to === undefined ? [await toStream(download, files, write)] : await toFolder(download, files, path.resolve(to));
+    const written =
+      to === undefined ? [await toStream(download, files, write)] : await toFolder(download, files, path.resolve(to));
     return { backupId: backup.id, files: written, warnings: [...copyWarnings, ...warnings] };
   } finally {
     await meter.finish();
@@ -89,7 +102,11 @@ function tarOf(opened: OpenedSource, selection: Selection | undefined): readonly
   return [{ opened, name: `${opened.source.name}.tar`, range: undefined, bytes }];
 }
 
-async function partsOf(session: Session, opened: OpenedSource, selection: Selection | undefined): Promise<readonly OrdinaryFile[]> {
+async function partsOf(
+  session: Session,
+  opened: OpenedSource,
+  selection: Selection | undefined,
+): Promise<readonly OrdinaryFile[]> {
   const { source } = opened;
   streamFacts(opened);
   const { entries, size } = readStreamIndex(opened.indexFile);
@@ -97,22 +114,34 @@ async function partsOf(session: Session, opened: OpenedSource, selection: Select
   if (selected.length === 0 && selection !== undefined) return [];
   const configured = session.loaded.config.sources.some(({ name }) => name === source.name);
   const unconfigured = session.adapters.engines[source.engine]?.unconfigured ?? {};
-  const engine = configured ? await openEngine(session, source.name) : await openEngineOf(session, source.engine, unconfigured);
+  const engine = configured
+    ? await openEngine(session, source.name)
+    : await openEngineOf(session, source.engine, unconfigured);
   const whole = { name: `${source.name}.${source.kind}`, offset: 0, size };
   const parts = engine.download?.files(selected, size) ?? [whole];
-  return parts.map(({ name, offset, size: bytes }) => ({ opened, name: safeName(name), range: { offset, size: bytes }, bytes }));
+  return parts.map(({ name, offset, size: bytes }) => ({
+    opened,
+    name: safeName(name),
+    range: { offset, size: bytes },
+    bytes,
+  }));
 }
 
 /** Names of parts come from the backup; none may lead out of the folder. */
 function safeName(name: string): string {
   if (name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name)) return name;
-  throw new BackupctlError("BACKUP_CORRUPTED", `the backup has a part with an impossible name: ${JSON.stringify(name)}`);
+  throw new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `the backup has a part with an impossible name: ${JSON.stringify(name)}`,
+  );
 }
 
 function withDistinctNames(files: readonly OrdinaryFile[]): readonly OrdinaryFile[] {
   const counts = new Map<string, number>();
   for (const { name } of files) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return files.map((file) => ((counts.get(file.name) ?? 0) > 1 ? { ...file, name: `${file.opened.source.name}.${file.name}` } : file));
+  return files.map((file) =>
+    (counts.get(file.name) ?? 0) > 1 ? { ...file, name: `${file.opened.source.name}.${file.name}` } : file,
+  );
 }
 
 async function toStream(
@@ -122,15 +151,23 @@ async function toStream(
 ): Promise<WrittenFile> {
   const [file, ...others] = files;
   if (file === undefined || others.length > 0 || write === undefined) {
-    throw new BackupctlError("USAGE", `backup ${download.contents.metadata.id} gives ${files.length} files: ${files.map(({ name }) => name).join(", ")}`, {
-      hint: "Give a folder with --to DIR, or choose one with --source or --include.",
-    });
+    throw new BackupctlError(
+      "USAGE",
+      `backup ${download.contents.metadata.id} gives ${files.length} files: ${files.map(({ name }) => name).join(", ")}`,
+      {
+        hint: "Give a folder with --to DIR, or choose one with --source or --include.",
+      },
+    );
   }
   const sizeBytes = await writeFile(download, file, write);
   return { source: file.opened.source.name, path: "-", sizeBytes };
 }
 
-async function toFolder(download: Download, files: readonly OrdinaryFile[], folder: string): Promise<readonly WrittenFile[]> {
+async function toFolder(
+  download: Download,
+  files: readonly OrdinaryFile[],
+  folder: string,
+): Promise<readonly WrittenFile[]> {
   const { overwrite } = download.request;
   for (const { name } of files) {
     const place = path.join(folder, name);
@@ -152,7 +189,11 @@ async function toFolder(download: Download, files: readonly OrdinaryFile[], fold
 }
 
 /** Returns how many bytes were written. */
-async function writeFile(download: Download, file: OrdinaryFile, write: (bytes: Uint8Array) => Promise<void>): Promise<number> {
+async function writeFile(
+  download: Download,
+  file: OrdinaryFile,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<number> {
   const { contents, selection, meter } = download;
   const { opened, range } = file;
   meter.activity(file.name);
@@ -163,9 +204,16 @@ async function writeFile(download: Download, file: OrdinaryFile, write: (bytes: 
   };
   try {
     if (range === undefined) {
-      await writeTar({ contents, opened, selection, write: counted, onRead: (bytes, count) => meter.add(bytes, count) });
+      await writeTar({
+        contents,
+        opened,
+        selection,
+        write: counted,
+        onRead: (bytes, count) => meter.add(bytes, count),
+      });
     } else {
-      for await (const piece of streamBytes(contents, opened, (bytes) => meter.add(bytes, 0), range)) await counted(piece);
+      for await (const piece of streamBytes(contents, opened, (bytes) => meter.add(bytes, 0), range))
+        await counted(piece);
     }
   } catch (error) {
     throw asCorrupted(error, contents.metadata.id, opened.source.name);

@@ -21,9 +21,13 @@ export function openPackSource(
   function directoryOf(origin: BackupId): string {
     const directory = directories.get(origin);
     if (directory !== undefined) return directory;
-    throw new BackupctlError("BACKUP_CORRUPTED", `backup ${metadata.id} refers to ${origin}, which is not of its lineage`, {
-      hint: "Restore another backup: `backupctl list`.",
-    });
+    throw new BackupctlError(
+      "BACKUP_CORRUPTED",
+      `backup ${metadata.id} refers to ${origin}, which is not of its lineage`,
+      {
+        hint: "Restore another backup: `backupctl list`.",
+      },
+    );
   }
 
   async function readKey(origin: BackupId): Promise<Buffer | undefined> {
@@ -34,10 +38,14 @@ export function openPackSource(
       return dataKey;
     } catch (error) {
       if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
-      throw new BackupctlError("BACKUP_CORRUPTED", `backup ${metadata.id} needs its ancestor ${origin}, which is gone`, {
-        hint: `Its metadata.json is missing in storage "${storage.name}"; restore another backup: \`backupctl list\`.`,
-        cause: error,
-      });
+      throw new BackupctlError(
+        "BACKUP_CORRUPTED",
+        `backup ${metadata.id} needs its ancestor ${origin}, which is gone`,
+        {
+          hint: `Its metadata.json is missing in storage "${storage.name}"; restore another backup: \`backupctl list\`.`,
+          cause: error,
+        },
+      );
     }
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from "../platform/clock.ts";
 import { removeFileIfExists, writeFileAtomically } from "../platform/files.ts";
 import type { OnProgress, Progress } from "./operations.ts";
 
-export interface ProgressSettings {
+interface ProgressSettings {
   /** In the order in which they will be entered; the meter begins in the first. */
   readonly phases: readonly [string, ...string[]];
   readonly backupId: BackupId;
@@ -14,7 +14,7 @@ export interface ProgressSettings {
   readonly onProgress?: OnProgress | undefined;
 }
 
-export interface WorkTotal {
+interface WorkTotal {
   readonly bytes?: number | undefined;
   readonly files?: number | undefined;
 }
@@ -67,7 +67,7 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
       filesTotal: total.files,
       bytesPerSecond,
       secondsElapsed: (nowMs - startedMs) / 1_000,
-      secondsRemaining: leftBytes === undefined || bytesPerSecond === undefined ? undefined : leftBytes / bytesPerSecond,
+      secondsRemaining: secondsFor(leftBytes, bytesPerSecond),
       activity,
     };
   }
@@ -126,6 +126,11 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
       if (file !== undefined) await removeFileIfExists(file);
     },
   };
+}
+
+function secondsFor(leftBytes: number | undefined, bytesPerSecond: number | undefined): number | undefined {
+  if (leftBytes === 0) return 0;
+  return leftBytes === undefined || bytesPerSecond === undefined ? undefined : leftBytes / bytesPerSecond;
 }
 
 function percentOf(bytesDone: number, filesDone: number, total: WorkTotal): number | undefined {

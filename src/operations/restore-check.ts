@@ -15,7 +15,7 @@ export interface FoundDamage {
   readonly cause: unknown;
 }
 
-export type OnChecked = (bytes: number, files: number) => void;
+type OnChecked = (bytes: number, files: number) => void;
 
 /**
  * Opens every block and hashes every chunk that the restore of a source needs, and writes nothing.
@@ -33,12 +33,13 @@ export async function checkSource(
     return undefined;
   } catch (error) {
     if (!isDamage(error)) throw error;
-    const entries = opened.shape === "tree" ? await damagedEntries(contents, opened, selection) : new Map<string, string>();
+    const entries =
+      opened.shape === "tree" ? await damagedEntries(contents, opened, selection) : new Map<string, string>();
     return { entries, message: messageOf(error), cause: error };
   }
 }
 
-export function isDamage(error: unknown): boolean {
+function isDamage(error: unknown): boolean {
   return error instanceof StoredDamage || error instanceof DamageError;
 }
 

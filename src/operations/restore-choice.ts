@@ -9,15 +9,15 @@ import type { Storage } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
 import type { RestorePlan, RestoreRequest } from "./operations.ts";
 import { resolveReference } from "./references.ts";
-import { readBackup, type Repository, type StoredBackup } from "./repository.ts";
+import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { requireTrusted } from "./trust.ts";
 
-export type BackupChoice = Pick<
+type BackupChoice = Pick<
   RestoreRequest,
   "reference" | "latest" | "type" | "components" | "sources" | "timestamp" | "maxGapMs"
 >;
 
-export interface ChosenBackup {
+interface ChosenBackup {
   readonly backup: CatalogBackup;
   readonly gap: RestorePlan["gap"];
 }
@@ -26,13 +26,21 @@ export interface ChosenBackup {
  * Which backup a restore means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
  * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
  */
-export async function chooseBackup(context: OperationContext, catalog: Catalog, wanted: BackupChoice): Promise<ChosenBackup> {
+export async function chooseBackup(
+  context: OperationContext,
+  catalog: Catalog,
+  wanted: BackupChoice,
+): Promise<ChosenBackup> {
   const { reference, timestamp } = wanted;
   if (reference !== undefined && reference !== "latest") {
     if (timestamp !== undefined || wanted.latest || wanted.type !== undefined) {
-      throw new BackupctlError("USAGE", `backup ${reference} is named, and --timestamp, --latest or --type choose another way`, {
-        hint: "Give the id, or the options, not both.",
-      });
+      throw new BackupctlError(
+        "USAGE",
+        `backup ${reference} is named, and --timestamp, --latest or --type choose another way`,
+        {
+          hint: "Give the id, or the options, not both.",
+        },
+      );
     }
     return { backup: resolveReference(catalog, reference), gap: undefined };
   }
@@ -55,11 +63,18 @@ export async function chooseBackup(context: OperationContext, catalog: Catalog, 
 }
 
 /** `--type` other than full means that component's part of whatever backup holds it. */
-function componentsOf(wanted: BackupChoice, all: readonly CatalogBackup[], context: OperationContext): readonly string[] {
+function componentsOf(
+  wanted: BackupChoice,
+  all: readonly CatalogBackup[],
+  context: OperationContext,
+): readonly string[] {
   const { type, components } = wanted;
   const named = type === undefined || type === "full" ? components : [type, ...components];
   const configured = context.session.loaded.config.sources.map(({ component }) => component);
-  const known = new Set([...configured, ...all.flatMap(({ metadata }) => metadata?.sources.map(({ component }) => component) ?? [])]);
+  const known = new Set([
+    ...configured,
+    ...all.flatMap(({ metadata }) => metadata?.sources.map(({ component }) => component) ?? []),
+  ]);
   return named.map((name) => {
     const canonical = name === "configurations" && !known.has(name) ? "configuration" : name;
     if (known.has(canonical)) return canonical;
@@ -88,7 +103,7 @@ async function explainUnproven(context: OperationContext, backups: readonly Cata
   if (stored.problem !== undefined) throw stored.problem;
 }
 
-export interface FoundCopy {
+interface FoundCopy {
   readonly storage: Storage;
   readonly stored: StoredBackup;
   readonly warnings: readonly string[];
@@ -135,7 +150,7 @@ function storageNames(context: OperationContext, backup: CatalogBackup): readonl
   return [...(primary === undefined ? [] : [primary]), ...others.filter((name) => complete.has(name))];
 }
 
-export interface ChosenSources {
+interface ChosenSources {
   readonly sources: readonly SourceMetadata[];
   readonly warnings: readonly string[];
 }
@@ -149,7 +164,9 @@ export function chooseSources(
   const names = sources.map(({ name }) => name).join(", ");
   for (const name of wanted.sources) {
     if (sources.some((source) => source.name === name)) continue;
-    throw new BackupctlError("SOURCE_NOT_FOUND", `backup ${id} does not hold source "${name}"`, { hint: `It holds ${names}.` });
+    throw new BackupctlError("SOURCE_NOT_FOUND", `backup ${id} does not hold source "${name}"`, {
+      hint: `It holds ${names}.`,
+    });
   }
   const components = wanted.components.map((name) => (hasComponent(sources, name) ? name : name.replace(/s$/, "")));
   for (const [i, name] of components.entries()) {
@@ -167,9 +184,13 @@ export function chooseSources(
   const [missing] = failed.filter(({ name }) => wanted.sources.includes(name));
   if (missing !== undefined || good.length === 0) {
     const name = missing?.name ?? failed[0]?.name ?? names;
-    throw new BackupctlError("SOURCE_NOT_FOUND", `source "${name}" failed when backup ${id} was made, which does not hold it`, {
-      hint: `Restore it from the newest backup that does: \`backupctl restore --latest --source ${name}\`.`,
-    });
+    throw new BackupctlError(
+      "SOURCE_NOT_FOUND",
+      `source "${name}" failed when backup ${id} was made, which does not hold it`,
+      {
+        hint: `Restore it from the newest backup that does: \`backupctl restore --latest --source ${name}\`.`,
+      },
+    );
   }
   return { sources: good, warnings: [...failed.map(failedWarning), ...good.flatMap(incompleteWarning)] };
 }
@@ -184,5 +205,7 @@ function failedWarning({ name, error }: SourceMetadata): string {
 }
 
 function incompleteWarning({ name, unreadable }: SourceMetadata): readonly string[] {
-  return unreadable === 0 ? [] : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`];
+  return unreadable === 0
+    ? []
+    : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`];
 }

@@ -41,7 +41,10 @@ export async function compareTree(
     if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
     signal.throwIfAborted();
     const sight = tree.look(name);
-    const wrong = sight === undefined ? "is missing" : (structureProblem(entry, sight) ?? linkProblem(entry, sight, groups, inodes));
+    const wrong =
+      sight === undefined
+        ? "is missing"
+        : (structureProblem(entry, sight) ?? linkProblem(entry, sight, groups, inodes));
     if (wrong !== undefined || sight === undefined) {
       structure.add(entry, wrong ?? "is missing");
       continue;
@@ -52,7 +55,10 @@ export async function compareTree(
     if (problem !== undefined) metadata.add(entry, problem);
   }
   return [
-    structure.check(STRUCTURE_CHECK, `all ${count} are there with their types, sizes (${bytes} bytes in all) and links`),
+    structure.check(
+      STRUCTURE_CHECK,
+      `all ${count} are there with their types, sizes (${bytes} bytes in all) and links`,
+    ),
     metadata.check("metadata", "modes and modification times are those of the backup"),
   ];
 }
@@ -87,7 +93,8 @@ function* rangesOf(entry: TreeEntry): Generator<ExpectedRange> {
 
 function structureProblem(entry: TreeEntry, { stats, link }: TreeSight): string | undefined {
   if ((stats.mode & TYPE_MASK) !== TYPES[entry.type]) return `is not a ${entry.type}`;
-  if (entry.type === "file" && stats.size !== BigInt(entry.size)) return `has ${stats.size} bytes instead of ${entry.size}`;
+  if (entry.type === "file" && stats.size !== BigInt(entry.size))
+    return `has ${stats.size} bytes instead of ${entry.size}`;
   return entry.type === "symlink" && !link?.equals(entry.link ?? Buffer.alloc(0)) ? "points elsewhere" : undefined;
 }
 

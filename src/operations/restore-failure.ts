@@ -18,10 +18,14 @@ function fromSystem(error: unknown, { plan }: PreparedSource): BackupctlError | 
   const errno = errnoOf(error);
   if (errno === undefined) return undefined;
   if (errno === "ENOSPC" || errno === "EDQUOT") {
-    return new BackupctlError("INSUFFICIENT_STORAGE", `there is no room to restore source "${plan.name}" to ${plan.place}`, {
-      hint: "Free some space there, or restore elsewhere with --to PATH.",
-      cause: error,
-    });
+    return new BackupctlError(
+      "INSUFFICIENT_STORAGE",
+      `there is no room to restore source "${plan.name}" to ${plan.place}`,
+      {
+        hint: "Free some space there, or restore elsewhere with --to PATH.",
+        cause: error,
+      },
+    );
   }
   return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be restored to ${plan.place} (${errno})`, {
     hint: "Run it as a user that may write there, or restore elsewhere with --to PATH.",

@@ -1,5 +1,5 @@
 /** A range of a file: offset and length. */
-export type Span = readonly [number, number];
+type Span = readonly [number, number];
 
 /** Where a sparse file's data goes: its chunks hold what lies between the holes, put together, so one may go on behind a hole. */
 export class DataLayout {

@@ -1,14 +1,14 @@
 import * as path from "node:path";
 import type { StreamEntry } from "../domain/artifact.ts";
 import type { SourceMetadata } from "../domain/backup.ts";
-import { BackupctlError } from "../errors.ts";
 import type { Engine, EngineContext, TargetState } from "../engines/engine.ts";
+import { BackupctlError } from "../errors.ts";
+import type { RestorePlan, RestoreRequest } from "./operations.ts";
 import type { TreeFacts } from "./restore-facts.ts";
 import { contains } from "./restore-selection.ts";
-import type { RestorePlan, RestoreRequest } from "./operations.ts";
 import { openEngine, openEngineOf, type Session } from "./session.ts";
 
-export type Refusal = RestorePlan["refusals"][number];
+type Refusal = RestorePlan["refusals"][number];
 
 export interface TreePlace {
   readonly shape: "tree";
@@ -41,7 +41,10 @@ export interface PlannedPlace<Place> {
   readonly warnings: readonly string[];
 }
 
-export type PlaceRequest = Pick<RestoreRequest, "to" | "target" | "overwrite" | "dropExisting" | "delete" | "include" | "exclude">;
+type PlaceRequest = Pick<
+  RestoreRequest,
+  "to" | "target" | "overwrite" | "dropExisting" | "delete" | "include" | "exclude"
+>;
 
 /** The names, relative to `/`, of the paths that the configuration has for a files source; none if it does not know it. */
 export async function configuredPaths(session: Session, sourceName: string): Promise<readonly Buffer[]> {
@@ -81,7 +84,9 @@ export async function planTreePlace(
   const places = to === undefined ? folders.map((name) => `/${name.toString("utf8")}`) : [to];
   const looking = await openEngineOf(session, source.engine, { paths: places });
   const state = await looking.inspectTarget({ ...(to === undefined ? {} : { to }), entries: [] }, engineContext);
-  const leavesOut = configured ? (await openEngine(session, source.name, to === undefined ? own : {})).leavesOut : undefined;
+  const leavesOut = configured
+    ? (await openEngine(session, source.name, to === undefined ? own : {})).leavesOut
+    : undefined;
   const isEmpty = state.overwrites.length === 0;
   const place: TreePlace = {
     shape: "tree",
@@ -95,7 +100,12 @@ export async function planTreePlace(
   return { place, state, refusals: treeRefusals(source, state, place, request), warnings: [] };
 }
 
-function treeRefusals(source: SourceMetadata, state: TargetState, place: TreePlace, request: PlaceRequest): readonly Refusal[] {
+function treeRefusals(
+  source: SourceMetadata,
+  state: TargetState,
+  place: TreePlace,
+  request: PlaceRequest,
+): readonly Refusal[] {
   const refusals: Refusal[] = [];
   if (state.overwrites.length > 0 && !request.overwrite) {
     refusals.push({
@@ -106,7 +116,11 @@ function treeRefusals(source: SourceMetadata, state: TargetState, place: TreePla
   }
   if (!request.delete) return refusals;
   if (!request.overwrite) {
-    refusals.push({ code: "USAGE", message: "--delete needs --overwrite", hint: "Add --overwrite, or leave out --delete." });
+    refusals.push({
+      code: "USAGE",
+      message: "--delete needs --overwrite",
+      hint: "Add --overwrite, or leave out --delete.",
+    });
   }
   if (request.include.length + request.exclude.length > 0) {
     refusals.push({
@@ -136,11 +150,17 @@ async function movedPaths(session: Session, sourceName: string, target: string):
   const from = await configuredPaths(session, sourceName);
   const to = overrides.paths === undefined ? from : pathsIn(overrides).map(nameOfPath);
   if (from.length !== to.length) {
-    throw new BackupctlError("CONFIG_INVALID", `target "${target}" has ${to.length} paths for source "${sourceName}", which has ${from.length}`, {
-      hint: "Give the target one path for each path of the source, in the same order.",
-    });
+    throw new BackupctlError(
+      "CONFIG_INVALID",
+      `target "${target}" has ${to.length} paths for source "${sourceName}", which has ${from.length}`,
+      {
+        hint: "Give the target one path for each path of the source, in the same order.",
+      },
+    );
   }
-  const pairs = from.map((name, i) => ({ from: name, to: to[i] ?? name })).sort((a, b) => b.from.length - a.from.length);
+  const pairs = from
+    .map((name, i) => ({ from: name, to: to[i] ?? name }))
+    .sort((a, b) => b.from.length - a.from.length);
   return {
     overrides,
     nameOf(name) {
@@ -155,7 +175,11 @@ function joined(folder: Buffer, rest: Buffer): Buffer {
 }
 
 /** @throws `TARGET_NOT_FOUND` */
-async function targetOverrides(session: Session, sourceName: string, target: string): Promise<Readonly<Record<string, unknown>>> {
+async function targetOverrides(
+  session: Session,
+  sourceName: string,
+  target: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const overrides = await session.loaded.resolveTarget(target, sourceName);
   const found = session.loaded.config.targets.find(({ name }) => name === target);
   if (found?.sources.includes(sourceName)) return overrides;
@@ -175,7 +199,8 @@ export async function planStreamPlace(
   const definition = session.adapters.engines[source.engine];
   const isName = definition?.toMeans === "name";
   const configured = isConfigured(session, source.name);
-  const overrides = request.target === undefined ? undefined : await targetOverrides(session, source.name, request.target);
+  const overrides =
+    request.target === undefined ? undefined : await targetOverrides(session, source.name, request.target);
   const to = request.to === undefined || isName || !several ? request.to : `${path.resolve(request.to, source.name)}/`;
   const engine = configured
     ? await openEngine(session, source.name)
@@ -187,7 +212,8 @@ export async function planStreamPlace(
     return { place, state, refusals: [refusal], warnings: [] };
   }
   const state = await engine.inspectTarget(streamTarget(place), engineContext);
-  const warnings = configured || !isName ? [] : [`source "${source.name}" is not in the config: its server is the local one`];
+  const warnings =
+    configured || !isName ? [] : [`source "${source.name}" is not in the config: its server is the local one`];
   return { place, state, refusals: streamRefusals(source, state, engine, isName, request), warnings };
 }
 
@@ -198,7 +224,12 @@ export function streamTarget({ to, overrides, entries }: StreamPlace) {
 /** Reasons that need no look at the target. */
 function whyNot(
   source: SourceMetadata,
-  found: { readonly configured: boolean; readonly isName: boolean; readonly several: boolean; readonly request: PlaceRequest },
+  found: {
+    readonly configured: boolean;
+    readonly isName: boolean;
+    readonly several: boolean;
+    readonly request: PlaceRequest;
+  },
 ): Refusal | undefined {
   const { request } = found;
   if (!found.configured && request.to === undefined) {

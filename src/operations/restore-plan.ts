@@ -1,8 +1,8 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { StreamEntry } from "../domain/artifact.ts";
 import type { SourceMetadata } from "../domain/backup.ts";
-import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { EngineContext } from "../engines/engine.ts";
+import { BackupctlError, isBackupctlError } from "../errors.ts";
 import { readTreeIndex } from "../format/index-reader.ts";
 import { type ExtraEntries, findExtra } from "../platform/tree/folder-contents.ts";
 import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "./backup-contents.ts";
@@ -106,7 +106,12 @@ function bytesPerSecond(catalog: Catalog): number {
 /** A source that is opened and counted; where it goes depends on how many there are. */
 type Candidate =
   | { readonly shape: "tree"; readonly opened: OpenedSource; readonly facts: TreeFacts }
-  | { readonly shape: "stream"; readonly opened: OpenedSource; readonly facts: SourceFacts; readonly entries: readonly StreamEntry[] };
+  | {
+      readonly shape: "stream";
+      readonly opened: OpenedSource;
+      readonly facts: SourceFacts;
+      readonly entries: readonly StreamEntry[];
+    };
 
 class Preparing {
   readonly sources: PreparedSource[] = [];
@@ -163,18 +168,42 @@ class Preparing {
   }
 
   async #placeTree({ opened, facts }: Candidate & { shape: "tree" }, several: boolean): Promise<void> {
-    const planned = await planTreePlace(this.#session, opened.source, facts, this.#request, several, this.#context(opened));
+    const planned = await planTreePlace(
+      this.#session,
+      opened.source,
+      facts,
+      this.#request,
+      several,
+      this.#context(opened),
+    );
     const deletable = this.#request.delete && planned.refusals.length === 0;
     const extras = deletable ? await findExtras(opened, planned.place) : [];
-    this.#note(opened, facts, planned, sum(extras, ({ files, directories }) => files + directories));
+    this.#note(
+      opened,
+      facts,
+      planned,
+      sum(extras, ({ files, directories }) => files + directories),
+    );
   }
 
   async #placeStream({ opened, facts, entries }: Candidate & { shape: "stream" }, several: boolean): Promise<void> {
-    const planned = await planStreamPlace(this.#session, opened.source, entries, this.#request, several, this.#context(opened));
+    const planned = await planStreamPlace(
+      this.#session,
+      opened.source,
+      entries,
+      this.#request,
+      several,
+      this.#context(opened),
+    );
     this.#note(opened, facts, planned, 0);
   }
 
-  #note(opened: OpenedSource, facts: SourceFacts, planned: PlannedPlace<TreePlace | StreamPlace>, deletes: number): void {
+  #note(
+    opened: OpenedSource,
+    facts: SourceFacts,
+    planned: PlannedPlace<TreePlace | StreamPlace>,
+    deletes: number,
+  ): void {
     const { source } = opened;
     const { place, state } = planned;
     this.refusals.push(...planned.refusals);
@@ -209,7 +238,9 @@ class Preparing {
 }
 
 function nothingSelected(id: string, { include, exclude }: RestoreRequest): BackupctlError {
-  const given = [...include.map((text) => `--include ${text}`), ...exclude.map((text) => `--exclude ${text}`)].join(" ");
+  const given = [...include.map((text) => `--include ${text}`), ...exclude.map((text) => `--exclude ${text}`)].join(
+    " ",
+  );
   return new BackupctlError("USAGE", `nothing in backup ${id} is left by ${given}`, {
     hint: "Names are those of the backed-up place, e.g. --include /srv/www/uploads/a.jpg, or patterns such as '*.jpg'.",
   });
@@ -217,9 +248,12 @@ function nothingSelected(id: string, { include, exclude }: RestoreRequest): Back
 
 /** What `--delete` would remove, folder by folder. */
 export async function findExtras(opened: OpenedSource, place: TreePlace): Promise<readonly ExtraEntries[]> {
-  const outermost = place.folders.filter((folder) => !place.folders.some((other) => other !== folder && contains(other, folder)));
+  const outermost = place.folders.filter(
+    (folder) => !place.folders.some((other) => other !== folder && contains(other, folder)),
+  );
   const found: ExtraEntries[] = [];
-  for (const folder of outermost) found.push(await findExtra(place.root, folder, namesIn(opened, place, folder), place.leavesOut));
+  for (const folder of outermost)
+    found.push(await findExtra(place.root, folder, namesIn(opened, place, folder), place.leavesOut));
   return found;
 }
 

@@ -4,7 +4,7 @@ import type { OperationContext } from "./context.ts";
 import type { RestorePlan, RestoreRequest } from "./operations.ts";
 
 /** The row of a restore in this host's catalog. */
-export interface RestoreRecord {
+interface RestoreRecord {
   end(status: "completed" | "failed", bytes: number, seconds: number): void;
 }
 

@@ -14,7 +14,7 @@ export function selectionOf(request: Selection): Selection | undefined {
   return include.length + exclude.length === 0 ? undefined : { include, exclude };
 }
 
-export interface SelectedEntry {
+interface SelectedEntry {
   readonly entry: TreeEntry;
   /** A directory that was not chosen itself: something in it was. */
   readonly onlyAsParent: boolean;
@@ -81,7 +81,10 @@ function atAnyDepth(pattern: string): string {
 }
 
 /** Entries of a stream by name: `app` means it and what is in it (`app/public.orders`). */
-export function selectedParts(entries: readonly StreamEntry[], selection: Selection | undefined): readonly StreamEntry[] {
+export function selectedParts(
+  entries: readonly StreamEntry[],
+  selection: Selection | undefined,
+): readonly StreamEntry[] {
   if (selection === undefined) return entries;
   const matches = (patterns: readonly string[], name: string): boolean =>
     patterns.some((pattern) => name === pattern || name.startsWith(`${pattern}/`));

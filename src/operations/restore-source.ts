@@ -1,5 +1,5 @@
-import { BackupctlError } from "../errors.ts";
 import type { RestoreOutcome } from "../engines/engine.ts";
+import { BackupctlError } from "../errors.ts";
 import { readStreamIndex, readTreeIndex, type TreeEntry } from "../format/index-reader.ts";
 import type { BackupContents, OpenedSource } from "./backup-contents.ts";
 import type { OperationContext } from "./context.ts";

@@ -1,5 +1,5 @@
-import { BackupctlError } from "../errors.ts";
 import type { EngineContext, RestoreOutcome } from "../engines/engine.ts";
+import { BackupctlError } from "../errors.ts";
 import { DamageError } from "../format/block.ts";
 import { readStreamIndex } from "../format/index-reader.ts";
 import type { BackupContents, OpenedSource } from "./backup-contents.ts";
@@ -30,7 +30,7 @@ export async function* streamBytes(
   if (given !== range.size) throw new DamageError(`${given} bytes are there instead of ${range.size}`);
 }
 
-export interface StreamRestoreJob {
+interface StreamRestoreJob {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
   readonly place: StreamPlace;
@@ -45,9 +45,13 @@ export async function restoreStream(job: StreamRestoreJob): Promise<RestoreOutco
   const { contents, opened, place, overwrite, dropExisting } = job;
   const { inventory } = readStreamIndex(opened.indexFile);
   if (place.engine.restore === undefined) {
-    throw new BackupctlError("USAGE", `source "${opened.source.name}" can't be restored by engine ${opened.source.engine}`, {
-      hint: "Write it as ordinary files instead: `backupctl download`.",
-    });
+    throw new BackupctlError(
+      "USAGE",
+      `source "${opened.source.name}" can't be restored by engine ${opened.source.engine}`,
+      {
+        hint: "Write it as ordinary files instead: `backupctl download`.",
+      },
+    );
   }
   return place.engine.restore(
     {

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { BackupctlError } from "../errors.ts";
 import type { RestoreOutcome } from "../engines/engine.ts";
-import type { TreeEntry } from "../format/index-reader.ts";
+import { BackupctlError } from "../errors.ts";
 import type { Wanted } from "../format/chunk-reader.ts";
+import type { TreeEntry } from "../format/index-reader.ts";
 import { removeExtra } from "../platform/tree/folder-contents.ts";
 import { stageTree } from "../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../platform/tree/tree-writer.ts";
@@ -15,7 +15,7 @@ import type { TreePlace } from "./restore-place.ts";
 import { findExtras } from "./restore-plan.ts";
 import { contains, type Selection, selectedEntries } from "./restore-selection.ts";
 
-export interface TreeRestore {
+interface TreeRestore {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
   readonly selection: Selection | undefined;
@@ -30,7 +30,7 @@ export interface TreeRestore {
 }
 
 /** An entry and where it goes; every pass over the index meets the same ones. */
-export interface PlacedEntry {
+interface PlacedEntry {
   readonly entry: TreeEntry;
   readonly name: Buffer;
   /** It is there only because something in it is restored: one that exists keeps what it has. */
@@ -77,7 +77,6 @@ class TreeRun {
   /** Parents that this run made (latin1). */
   readonly #made = new Set<string>();
   #files = 0;
-  #entries = 0;
 
   constructor(job: TreeRestore, tree: TreeTarget) {
     this.#job = job;
@@ -98,7 +97,11 @@ class TreeRun {
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
     const removals = removed === 0 ? [] : [`${removed} entries that the backup does not have were removed`];
-    return { place: this.#job.place.root, checks: [...checks, ...this.#damageCheck()], warnings: [...this.#tree.warnings(), ...removals] };
+    return {
+      place: this.#job.place.root,
+      checks: [...checks, ...this.#damageCheck()],
+      warnings: [...this.#tree.warnings(), ...removals],
+    };
   }
 
   /** Makes what has no content as it comes by, and asks for the content of files. */
@@ -107,14 +110,18 @@ class TreeRun {
     for (const placed of this.#placed()) {
       const { entry, name, isParent } = placed;
       this.#job.signal.throwIfAborted();
-      this.#entries++;
       if (entry.type === "directory") {
         if (this.#tree.makeDirectory(name) && isParent) this.#made.add(name.toString("latin1"));
       } else if (entry.type === "symlink") {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
         this.#job.onWritten(0, 1);
       } else if (groups.firstOf(entry) === undefined) {
-        const file = { ...placed, open: undefined, layout: new DataLayout(entry.holes), chunksLeft: entry.chunks.length };
+        const file = {
+          ...placed,
+          open: undefined,
+          layout: new DataLayout(entry.holes),
+          chunksLeft: entry.chunks.length,
+        };
         if (entry.chunks.length === 0) this.#finish(file);
         for (const chunk of entry.chunks) yield { chunk, what: file };
       }
@@ -194,9 +201,13 @@ class TreeRun {
 
   #notAsWritten(detail: string): BackupctlError {
     const { opened, place } = this.#job;
-    return new BackupctlError("RESTORE_FAILED", `the target of source "${opened.source.name}" is not as it was written: ${detail}`, {
-      hint: `${place.staged ? "Nothing was put in its place." : "The files are in place, but not to be relied on."} Look at the target's file system.`,
-    });
+    return new BackupctlError(
+      "RESTORE_FAILED",
+      `the target of source "${opened.source.name}" is not as it was written: ${detail}`,
+      {
+        hint: `${place.staged ? "Nothing was put in its place." : "The files are in place, but not to be relied on."} Look at the target's file system.`,
+      },
+    );
   }
 
   #damageCheck(): RestoreOutcome["checks"] {

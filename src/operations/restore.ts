@@ -1,5 +1,5 @@
-import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
 import type { EngineContext, RestoreOutcome } from "../engines/engine.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
 import { acquireLock } from "../platform/lock.ts";
 import { newUuid } from "../platform/random.ts";
 import { asCorrupted } from "./backup-contents.ts";
@@ -110,7 +110,9 @@ class RestoreRun {
       const damage = await this.#verify();
       const sources = await this.#restoreAll(damage);
       const done = sources.filter(({ status }) => status === "completed").map(({ name }) => name);
-      const bytes = plan.sources.filter(({ name }) => done.includes(name)).reduce((sum, source) => sum + source.bytes, 0);
+      const bytes = plan.sources
+        .filter(({ name }) => done.includes(name))
+        .reduce((sum, source) => sum + source.bytes, 0);
       const seconds = (session.clock.monotonicMs() - startedMs) / 1_000;
       record.end(done.length === sources.length ? "completed" : "failed", bytes, seconds);
       const { id: backupId } = plan.backup;
@@ -166,8 +168,15 @@ class RestoreRun {
   async #restoreOne(source: PreparedSource, damaged: ReadonlySet<string>): Promise<SourceResult> {
     const outcome = await this.#outcome(source, damaged);
     this.#warnings.push(...outcome.warnings);
-    if (damaged.size > 0) this.#warnings.push(`${damaged.size} damaged entries of source "${source.plan.name}" were left out`);
-    return { name: source.plan.name, place: source.plan.place, status: "completed", checks: outcome.checks, error: undefined };
+    if (damaged.size > 0)
+      this.#warnings.push(`${damaged.size} damaged entries of source "${source.plan.name}" were left out`);
+    return {
+      name: source.plan.name,
+      place: source.plan.place,
+      status: "completed",
+      checks: outcome.checks,
+      error: undefined,
+    };
   }
 
   #outcome({ opened, place }: PreparedSource, damaged: ReadonlySet<string>): Promise<RestoreOutcome> {
@@ -181,7 +190,18 @@ class RestoreRun {
     }
     const onWritten = (bytes: number, files: number): void => this.#meter.add(bytes, files);
     const { signal } = this.#context.session;
-    return restoreTree({ contents, opened, selection, place, overwrite, delete: remove, damaged, signal, onWritten, activity });
+    return restoreTree({
+      contents,
+      opened,
+      selection,
+      place,
+      overwrite,
+      delete: remove,
+      damaged,
+      signal,
+      onWritten,
+      activity,
+    });
   }
 
   #engineContext(sourceName: string, activity: (item: string) => void): EngineContext {
@@ -218,6 +238,8 @@ function nothingRestored(results: readonly SourceResult[], failures: readonly un
   return new BackupctlError(code, `no source was restored: ${errors.join("; ")}`, {
     hint: "Restore another backup, or one source at a time with --source: `backupctl list`.",
     cause: only,
-    data: { sources: results.map(({ name, status, error }) => ({ name, status, message: messageOf(error?.message ?? "") })) },
+    data: {
+      sources: results.map(({ name, status, error }) => ({ name, status, message: messageOf(error?.message ?? "") })),
+    },
   });
 }

@@ -5,7 +5,7 @@ import { BackupctlError } from "../errors.ts";
 import { errnoOf, syncDirectory } from "./files.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
-export interface BesideFile {
+interface BesideFile {
   /** Small pieces are put together. */
   write(bytes: Uint8Array): Promise<void>;
   /** Flushes the file and gives it its name. @throws `TARGET_NOT_EMPTY` where one is there that may not be replaced */

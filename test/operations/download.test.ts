@@ -88,7 +88,10 @@ describe("download", () => {
 
     const refused = download(site.operations, { to });
 
-    await expect(refused).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", hint: expect.stringContaining("--overwrite") });
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      hint: expect.stringContaining("--overwrite"),
+    });
     expect(readFileSync(join(to, "www.tar"), "utf8")).toBe("mine");
     await download(site.operations, { to, overwrite: true });
     expect(statSync(join(to, "www.tar")).size).toBeGreaterThan(3 * 1024 * 1024);
@@ -102,7 +105,10 @@ describe("download", () => {
 
     const refused = download(site.operations, { to });
 
-    await expect(refused).rejects.toMatchObject({ code: "BACKUP_CORRUPTED", message: expect.stringContaining('source "www"') });
+    await expect(refused).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining('source "www"'),
+    });
     expect(namesIn(to)).toEqual([]);
   });
 

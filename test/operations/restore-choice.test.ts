@@ -44,7 +44,10 @@ describe("the backup that a restore takes", () => {
     const late = await plan({ timestamp: minutesAfterNoon(80) });
     const allowed = await plan({ timestamp: minutesAfterNoon(80), maxGapMs: 30 * 60_000 });
 
-    expect(early).toMatchObject({ backup: { id: first.id }, gap: { seconds: 600, exceeds: false, asked: minutesAfterNoon(10) } });
+    expect(early).toMatchObject({
+      backup: { id: first.id },
+      gap: { seconds: 600, exceeds: false, asked: minutesAfterNoon(10) },
+    });
     expect(late).toMatchObject({ backup: { id: second.id }, gap: { seconds: 1_200, exceeds: true } });
     expect(allowed.gap).toMatchObject({ exceeds: false });
   });
@@ -61,23 +64,34 @@ describe("the backup that a restore takes", () => {
   it("needs a time zone to be chosen by time", async () => {
     const { plan } = await siteWithTwoBackups();
 
-    await expect(plan({ timestamp: "2026-03-01 12:10" })).rejects.toMatchObject({ code: "USAGE", message: expect.stringContaining("time zone") });
+    await expect(plan({ timestamp: "2026-03-01 12:10" })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining("time zone"),
+    });
   });
 
   it("is the one named, whatever is newer, and --timestamp with an id is refused", async () => {
     const { first, plan } = await siteWithTwoBackups();
 
     expect(await plan({ reference: first.id.slice(0, 8) })).toMatchObject({ backup: { id: first.id }, gap: undefined });
-    await expect(plan({ reference: first.id, timestamp: minutesAfterNoon(10) })).rejects.toMatchObject({ code: "USAGE" });
+    await expect(plan({ reference: first.id, timestamp: minutesAfterNoon(10) })).rejects.toMatchObject({
+      code: "USAGE",
+    });
   });
 
   it("holds the component or source asked for, else the names that exist are said", async () => {
     const { second, plan } = await siteWithTwoBackups();
 
     expect(await plan({ type: "files" })).toMatchObject({ backup: { id: second.id }, sources: [{ name: "www" }] });
-    await expect(plan({ components: ["database"] })).rejects.toMatchObject({ code: "COMPONENT_NOT_FOUND", hint: "Use one of files." });
+    await expect(plan({ components: ["database"] })).rejects.toMatchObject({
+      code: "COMPONENT_NOT_FOUND",
+      hint: "Use one of files.",
+    });
     await expect(plan({ latest: true, sources: ["nope"] })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
-    await expect(plan({ reference: second.id, sources: ["nope"] })).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND", hint: "It holds www." });
+    await expect(plan({ reference: second.id, sources: ["nope"] })).rejects.toMatchObject({
+      code: "SOURCE_NOT_FOUND",
+      hint: "It holds www.",
+    });
     await expect(plan({ type: "nonsense" })).rejects.toMatchObject({ code: "INVALID_BACKUP_TYPE" });
   });
 
@@ -120,7 +134,16 @@ describe("the plan", () => {
       inPlace: false,
       downtime: false,
       refusals: [],
-      sources: [{ name: "www", engine: "files", component: "files", place: join(site.directory, "out"), exists: false, packs: 1 }],
+      sources: [
+        {
+          name: "www",
+          engine: "files",
+          component: "files",
+          place: join(site.directory, "out"),
+          exists: false,
+          packs: 1,
+        },
+      ],
     });
     const large = 3 * 1024 * 1024;
     expect(planned.bytesToRestore).toBeGreaterThan(large);

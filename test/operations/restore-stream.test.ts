@@ -57,7 +57,10 @@ describe("a database stream", () => {
 
     const refused = restore(site.operations, { latest: true });
 
-    await expect(refused).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", hint: expect.stringContaining("--overwrite") });
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      hint: expect.stringContaining("--overwrite"),
+    });
     expect(rowsIn(join(site.directory, "app.db"))).toBe(1_005);
     await restore(site.operations, { latest: true, overwrite: true });
     expect(rowsIn(join(site.directory, "app.db"))).toBe(1_000);
@@ -155,7 +158,9 @@ describe("a restore", () => {
     expect([...phases]).toEqual(["verify", "restore"]);
     const catalog = await site.context.catalog("read");
     expect(catalog.restoresOf(id)).toMatchObject({ count: 1 });
-    expect(catalog.recentDurations({ operation: "restore" })).toEqual([{ bytes: result.bytes, seconds: result.seconds }]);
+    expect(catalog.recentDurations({ operation: "restore" })).toEqual([
+      { bytes: result.bytes, seconds: result.seconds },
+    ]);
     const { progress } = await statePaths(site.session);
     expect(existsSync(progress)).toBe(false);
   });

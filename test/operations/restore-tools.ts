@@ -10,7 +10,9 @@ import type {
 } from "../../src/operations/operations.ts";
 import type { OpenSite } from "../helpers/open-site.ts";
 
-export const haveTreeTools = ["rsync", "setfattr", "setfacl"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
+export const haveTreeTools = ["rsync", "setfattr", "setfacl"].every(
+  (tool) => spawnSync(tool, ["--version"]).status === 0,
+);
 
 export const NOTHING_ASKED: RestoreRequest = {
   latest: false,

@@ -1,8 +1,27 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { createOne, openSite } from "../helpers/open-site.ts";
-import { damageData, difference, fillEveryKind, haveTreeTools, NOTHING_ASKED, namesIn, restore, www } from "./restore-tools.ts";
+import {
+  damageData,
+  difference,
+  fillEveryKind,
+  haveTreeTools,
+  NOTHING_ASKED,
+  namesIn,
+  restore,
+  www,
+} from "./restore-tools.ts";
 
 describe("a tree restored elsewhere", () => {
   test.runIf(haveTreeTools)("is the same by rsync, from a full and from an incremental backup", async () => {
@@ -81,7 +100,11 @@ describe("a tree restored elsewhere", () => {
     const site = await openSite();
     await createOne(site);
 
-    const refused = restore(site.operations, { latest: true, to: join(site.directory, "out"), include: ["nothing.like.it"] });
+    const refused = restore(site.operations, {
+      latest: true,
+      to: join(site.directory, "out"),
+      include: ["nothing.like.it"],
+    });
 
     await expect(refused).rejects.toMatchObject({ code: "USAGE", message: expect.stringContaining("nothing.like.it") });
   });
@@ -98,8 +121,13 @@ describe("a target that is not empty", () => {
     const plan = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true, to });
     const refused = restore(site.operations, { latest: true, to });
 
-    expect(plan).toMatchObject({ refusals: [{ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("precious") }] });
-    await expect(refused).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", hint: expect.stringContaining("--overwrite") });
+    expect(plan).toMatchObject({
+      refusals: [{ code: "TARGET_NOT_EMPTY", message: expect.stringContaining("precious") }],
+    });
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      hint: expect.stringContaining("--overwrite"),
+    });
     expect(namesIn(to)).toEqual(["precious"]);
   });
 
@@ -169,7 +197,10 @@ describe("a target that is not empty", () => {
 
     const refused = site.operations.restore(request, plan);
 
-    await expect(refused).rejects.toMatchObject({ code: "RESTORE_FAILED", message: expect.stringContaining("changed since the plan") });
+    await expect(refused).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringContaining("changed since the plan"),
+    });
     expect(namesIn(to)).toEqual(["new"]);
   });
 });

@@ -6,7 +6,7 @@ import { errnoOf, syncDirectory } from "../files.ts";
 import { removeMembers } from "./removal.ts";
 
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
-export interface StagedTree {
+interface StagedTree {
   readonly root: string;
   /** Moves the tree to its place. @throws `TARGET_NOT_EMPTY` if something came to be there meanwhile */
   commit(): Promise<void>;

@@ -1,0 +1,72 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { stageTree } from "../../../src/platform/tree/staged-tree.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const ODD_NAME = Buffer.from([0xff, 0x0a]);
+
+function fill(root: string): void {
+  fs.mkdirSync(join(root, "a/b"), { recursive: true });
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${root}/a/`), ODD_NAME]), "odd");
+}
+
+describe("a staged tree", () => {
+  it("comes to a missing place whole, its parents made", async () => {
+    const place = join(tempDir(), "x/y/place");
+
+    const staged = await stageTree(place);
+    fill(staged.root);
+    expect(fs.existsSync(place)).toBe(false);
+    await staged.commit();
+    await staged.discard();
+
+    expect(fs.readdirSync(join(place, "a"), { encoding: "buffer" })).toContainEqual(ODD_NAME);
+    expect(fs.readdirSync(join(place, ".."))).toEqual(["place"]);
+    expect(fs.statSync(place).mode & 0o777).toBe(0o777 & ~process.umask());
+  });
+
+  it("leaves nothing when it is discarded, not even the parents that it made", async () => {
+    const folder = tempDir();
+
+    const staged = await stageTree(join(folder, "x/y/place"));
+    fill(staged.root);
+    await staged.discard();
+
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
+
+  it("keeps an empty folder as it was when it is discarded in it", async () => {
+    const place = tempDir();
+
+    const staged = await stageTree(place);
+    fill(staged.root);
+    await staged.discard();
+
+    expect(fs.readdirSync(place)).toEqual([]);
+  });
+
+  it("refuses a place that somebody filled meanwhile", async () => {
+    const folder = tempDir();
+    const missing = join(folder, "missing");
+    const empty = join(folder, "empty");
+    fs.mkdirSync(empty);
+    for (const place of [missing, empty]) {
+      const staged = await stageTree(place);
+      fs.mkdirSync(place, { recursive: true });
+      fs.writeFileSync(join(place, "theirs"), "");
+
+      await expect(staged.commit()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+      await staged.discard();
+
+      expect(fs.readdirSync(place)).toEqual(["theirs"]);
+    }
+  });
+
+  it("can't be made where a file is in the way, which is said", async () => {
+    const folder = tempDir();
+    fs.writeFileSync(join(folder, "file"), "");
+
+    await expect(stageTree(join(folder, "file/place"))).rejects.toMatchObject({ code: "RESTORE_FAILED" });
+  });
+});
