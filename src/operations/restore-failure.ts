@@ -4,7 +4,7 @@ import type { PreparedSource } from "./restore-plan.ts";
 
 /** The failure of one source's restore as an expected error that says what is old now and what is new. A bug stays as it is. */
 export function asRestoreFailure(error: unknown, source: PreparedSource): unknown {
-  const expected = isBackupctlError(error) ? error : fromSystem(error, source);
+  const expected = isBackupctlError(error) ? error : fromSystem(error, source.plan);
   if (expected === undefined) return error;
   return new BackupctlError(expected.code, expected.message, {
     hint: [expected.hint, whatIsThere(source)].filter((text) => text !== undefined).join(" "),
@@ -14,8 +14,12 @@ export function asRestoreFailure(error: unknown, source: PreparedSource): unknow
   });
 }
 
-function fromSystem(error: unknown, { plan }: PreparedSource): BackupctlError | undefined {
-  const errno = errnoOf(error);
+/** What the system refused while a place was written; `undefined` for anything else. */
+export function fromSystem(
+  error: unknown,
+  plan: { readonly name: string; readonly place: string },
+): BackupctlError | undefined {
+  const errno = isBackupctlError(error) ? undefined : errnoOf(error);
   if (errno === undefined) return undefined;
   if (errno === "ENOSPC" || errno === "EDQUOT") {
     return new BackupctlError(

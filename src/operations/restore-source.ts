@@ -1,9 +1,10 @@
 import type { RestoreOutcome } from "../engines/engine.ts";
 import { BackupctlError } from "../errors.ts";
 import { readStreamIndex, readTreeIndex, type TreeEntry } from "../format/index-reader.ts";
-import type { BackupContents, OpenedSource } from "./backup-contents.ts";
+import { asCorrupted, type BackupContents, type OpenedSource } from "./backup-contents.ts";
 import type { OperationContext } from "./context.ts";
 import { type ComparedEntry, compareContents } from "./restore-compare.ts";
+import { fromSystem } from "./restore-failure.ts";
 import type { TreePlace } from "./restore-place.ts";
 import { streamBytes } from "./restore-stream.ts";
 import { restoreTree } from "./restore-tree.ts";
@@ -13,6 +14,7 @@ import { openEngine, openEngineOf } from "./session.ts";
  * Restores one source to a scratch place and compares it with its index: every file is read back from the disk; a database is restored
  * by its engine, with its checks. `destination` is a private directory that does not exist yet or is empty, and the caller's to remove; an
  * engine that restores to names instead makes and removes a place of its own on its server.
+ * @throws `BACKUP_CORRUPTED`, and what keeps the scratch place from being made (`INSUFFICIENT_STORAGE`, `RESTORE_FAILED`, `TOOL_MISSING`, …)
  */
 export async function restoreSourceTo(
   context: OperationContext,
@@ -21,7 +23,23 @@ export async function restoreSourceTo(
   destination: string,
   onBytes: (bytes: number) => void = () => undefined,
 ): Promise<RestoreOutcome> {
-  if (opened.shape === "stream") return rehearseStream(context, contents, opened, destination, onBytes);
+  const rehearse = opened.shape === "stream" ? rehearseStream : rehearseTree;
+  try {
+    return await rehearse(context, contents, opened, destination, onBytes);
+  } catch (error) {
+    const { name } = opened.source;
+    const expected = asCorrupted(error, contents.metadata.id, name);
+    throw fromSystem(expected, { name, place: destination }) ?? expected;
+  }
+}
+
+async function rehearseTree(
+  context: OperationContext,
+  contents: BackupContents,
+  opened: OpenedSource,
+  destination: string,
+  onBytes: (bytes: number) => void,
+): Promise<RestoreOutcome> {
   const { signal } = context.session;
   const place: TreePlace = {
     shape: "tree",
