@@ -80,6 +80,20 @@ function usageBy(files: readonly SourceFile[]): Map<string, Usage> {
   return usage;
 }
 
+/** A type that an exported function takes or gives is exported with it, so that a caller can name it. */
+function isPartOfSignature(file: SourceFile, name: string): boolean {
+  let uses = 0;
+  let isType = false;
+  walk(file.program, (node) => {
+    if (node.type === "Identifier" && nameOf(node) === name) uses++;
+    if (node.type === "TSInterfaceDeclaration" || node.type === "TSTypeAliasDeclaration") {
+      const { id } = node as { readonly id?: { readonly name?: unknown } };
+      if (id?.name === name) isType = true;
+    }
+  });
+  return isType && uses > 1;
+}
+
 function deadExports({ sources, others }: DeadCodeInput): Map<string, string> {
   const used = usageBy(sources);
   const usedByOthers = usageBy(others);
@@ -93,7 +107,7 @@ function deadExports({ sources, others }: DeadCodeInput): Map<string, string> {
       continue;
     }
     for (const name of exportsOf(file)) {
-      if (used.get(path)?.names.has(name)) continue;
+      if (used.get(path)?.names.has(name) || isPartOfSignature(file, name)) continue;
       const tested = usedByOthers.get(path)?.names.has(name) === true;
       found.set(
         `${path}#${name}`,

@@ -48,7 +48,7 @@ function fitsUuid(prefix: string): boolean {
   );
 }
 
-export function backupNotFound(text: string): BackupctlError {
+function backupNotFound(text: string): BackupctlError {
   return new BackupctlError("BACKUP_NOT_FOUND", `no backup has the id "${text}"`, {
     hint: "Run `backupctl list` to see all backups, or `backupctl catalog rebuild` if it was made by another host.",
   });

@@ -132,14 +132,6 @@ export function formatInstant(at: Date, timezone = "UTC"): string {
   return `${date} ${two(wall.hour)}:${two(wall.minute)}:${two(wall.second)} ${zone}`;
 }
 
-/** How long ago, in one unit: `just now`, `3 minutes ago`, `2 days ago`; `in 5 minutes` for a time ahead. */
-export function formatAge(at: Date, now: Date): string {
-  const elapsedMs = now.getTime() - at.getTime();
-  if (Math.abs(elapsedMs) < 5_000) return "just now";
-  const span = formatSpan(Math.abs(elapsedMs));
-  return elapsedMs < 0 ? `in ${span}` : `${span} ago`;
-}
-
 const SPANS = [
   { word: "year", ms: 365 * 86_400_000 },
   { word: "day", ms: 86_400_000 },

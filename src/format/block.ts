@@ -8,9 +8,8 @@ export const PACK_HEADER_BYTES = 28;
 export const BLOCK_HEADER_BYTES = 12;
 export const TAG_BYTES = 16;
 /** Readers refuse more, before they allocate. */
-export const MAX_BLOCK_RAW_BYTES = 16 * 1024 * 1024;
-export const MAX_BLOCK_OVERHEAD_BYTES = 1024;
-export const MAX_PACK_BYTES = 32 * 1024 * 1024;
+const MAX_BLOCK_RAW_BYTES = 16 * 1024 * 1024;
+const MAX_BLOCK_OVERHEAD_BYTES = 1024;
 
 const MAGIC = Buffer.from("BKC1", "latin1");
 export const FLAG_LAST = 1;
@@ -74,7 +73,7 @@ export function decodePackHeader(bytes: Uint8Array): PackHeader {
   };
 }
 
-export function encodeBlockHeader(header: BlockHeader): Buffer {
+function encodeBlockHeader(header: BlockHeader): Buffer {
   const bytes = Buffer.alloc(BLOCK_HEADER_BYTES);
   bytes.writeUInt32BE(header.storedLength, 0);
   bytes.writeUInt32BE(header.rawLength, 4);

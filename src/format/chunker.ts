@@ -20,9 +20,6 @@ const FIRST_CLASS_END = DATA_AVERAGE * 2 ** 17;
 
 export const INDEX_CHUNKS: ChunkSizes = sizesOf(16 * KIB);
 
-/** The largest chunk that any class can give, in bytes. */
-export const LARGEST_CHUNK = LARGEST_AVERAGE * 4;
-
 /**
  * Chunk sizes at a byte position of an artifact or file. They depend on the position alone, so that the same bytes at about
  * the same place are cut alike in every backup, whatever the artifact's total size turned out to be.

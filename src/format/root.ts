@@ -162,7 +162,7 @@ export function textOf(value: unknown): string {
   return value;
 }
 
-export function hexOf(value: unknown, digits: number): string {
+function hexOf(value: unknown, digits: number): string {
   const text = textOf(value);
   if (text.length !== digits || !/^[0-9a-f]+$/.test(text)) throw new DamageError(`${digits} hex digits were expected`);
   return text;

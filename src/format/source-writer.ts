@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
 import * as path from "node:path";
 import type { StreamEntry, TreeNode } from "../domain/artifact.ts";
@@ -9,6 +8,7 @@ import { ArtifactWriter } from "./artifact-writer.ts";
 import { runLoops } from "./bounded-queue.ts";
 import { ChunkTable } from "./chunk-table.ts";
 import type { Compression } from "./compression.ts";
+import { makeArtifactId } from "./data-key.ts";
 import { IndexLines } from "./index-lines.ts";
 import { LineWriter } from "./line-writer.ts";
 import { PackAssembler } from "./pack-assembler.ts";
@@ -256,7 +256,7 @@ function openArtifact(
 }
 
 function artifactOf(run: RunSettings, source: SourceSettings, part: "data" | "index" | "root") {
-  const artifactId = randomBytes(16);
+  const artifactId = makeArtifactId();
   const name = artifactName({
     source: source.name,
     kind: source.kind,

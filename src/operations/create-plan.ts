@@ -104,7 +104,7 @@ function decideStorages(session: Session, request: CreateRequest): readonly stri
 }
 
 /** All backups, oldest decisions included: the choice of a parent looks at whole lineages. */
-export function allBackups(catalog: Catalog): readonly CatalogBackup[] {
+function allBackups(catalog: Catalog): readonly CatalogBackup[] {
   return catalog.list({}).backups;
 }
 

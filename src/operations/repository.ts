@@ -1,5 +1,5 @@
 import type { BackupId, BackupMetadata, BackupNotes } from "../domain/backup.ts";
-import { MARKER_NAME, METADATA_NAME, parseBackupDirectory, parseNumberedName } from "../domain/object-names.ts";
+import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import { metadataKey } from "../format/data-key.ts";
 import { type NamedBytes, openKeysObjects } from "../format/keys-object.ts";
@@ -163,12 +163,11 @@ function macProblem(directory: string): BackupctlError {
 export async function listBackupDirectories(storage: Storage): Promise<ReadonlyMap<string, readonly string[]>> {
   const directories = new Map<string, string[]>();
   for await (const { key } of storage.list("")) {
-    const slash = key.lastIndexOf("/");
-    const directory = key.slice(0, Math.max(0, slash));
-    if (parseBackupDirectory(directory) === undefined) continue;
-    const names = directories.get(directory) ?? [];
-    names.push(key.slice(slash + 1));
-    directories.set(directory, names);
+    const split = splitObjectKey(key);
+    if (split === undefined) continue;
+    const names = directories.get(split.directory) ?? [];
+    names.push(split.name);
+    directories.set(split.directory, names);
   }
   return directories;
 }

@@ -14,7 +14,7 @@ import {
   writeHolder,
 } from "./lock-holder.ts";
 
-export type { Holder, HolderFacts } from "./lock-holder.ts";
+export type { Holder } from "./lock-holder.ts";
 
 export interface LockOptions {
   /** How long to wait for another holder; 0 or none: not at all. */

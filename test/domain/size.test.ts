@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { formatBytes, formatRate, formatRatio, parseBytes } from "../../src/domain/size.ts";
+import { formatBytes, formatRate, formatRatio } from "../../src/domain/size.ts";
 
 it.each([
   [0, "0 B"],
@@ -13,22 +13,6 @@ it.each([
   [2 ** 53, "8.0 PiB"],
 ])("%i bytes are shown as %s", (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
-});
-
-it.each([
-  ["500", 500],
-  ["500B", 500],
-  ["1k", 1024],
-  ["64M", 64 * 2 ** 20],
-  ["1.5 GiB", 1.5 * 2 ** 30],
-  ["10MB", 10_000_000],
-  ["2Ti", 2 * 2 ** 40],
-])("%s is a size", (text, bytes) => {
-  expect(parseBytes(text)).toBe(bytes);
-});
-
-it.each(["", "many", "-1", "1 XB", "1iB", "1e9", "9999999P"])("%j is not a size", (text) => {
-  expect(() => parseBytes(text)).toThrow(expect.objectContaining({ code: "USAGE" }));
 });
 
 it("shows rates and ratios, and a dash where nothing was measured", () => {

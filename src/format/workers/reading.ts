@@ -128,6 +128,6 @@ function stateOf(stats: BigIntStats): FileState {
   return { size: Number(stats.size), mtimeNs: stats.mtimeNs, ctimeNs: stats.ctimeNs, inode: stats.ino };
 }
 
-export function sameState(a: FileState, b: FileState): boolean {
+function sameState(a: FileState, b: FileState): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode;
 }
