@@ -10,8 +10,11 @@ import type { BufferRange, ChunkList, CompressResult } from "./workers/tasks.ts"
 const BLOCK_RAW_BYTES = 1024 * 1024;
 /** Blocks being compressed or waiting for their place. */
 const BLOCKS_AHEAD = 8;
-/** An open block keeps no more memory than this waiting, however little of it is new; one buffer in any case. */
-const HELD_BYTES_PER_BLOCK = 9 * 1024 * 1024;
+/**
+ * An open block that keeps this much memory waiting is closed, however little of it is new: at most three buffers of those who
+ * read, which have six, so that they never wait for a block that waits for them.
+ */
+const HELD_BYTES_PER_BLOCK = 5 * 1024 * 1024;
 
 interface OpenBlock {
   readonly ranges: BufferRange[];

@@ -11,7 +11,7 @@ const QUEUED_PER_WORKER = 2;
  * A worker's own heap stays at some 10 MB. V8 derives from these limits how much memory outside of the heap may wait for its
  * next collection, which is where the blocks lie: without them it is a hundred megabytes for each worker.
  */
-const SMALL_HEAP = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 32 };
+const SMALL_HEAP = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 40 };
 
 interface Waiting {
   readonly task: Task;
@@ -34,8 +34,9 @@ export class WorkerPool {
   #failure: Error | undefined;
 
   constructor(size: number = availableParallelism()) {
-    // The main thread's heap grows by half as much between collections: a third less memory for a few per cent of time.
-    setFlagsFromString("--optimize-for-size");
+    // The heap of the main thread, which the limits above do not reach: it stays a third of what V8 would let it become.
+    setFlagsFromString("--heap-growing-percent=30");
+    setFlagsFromString("--semi-space-growth-factor=1");
     for (let i = 0; i < size; i++) this.#members.push(this.#start());
   }
 
