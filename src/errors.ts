@@ -47,6 +47,8 @@ export interface ErrorDetails {
   /** A sentence in the imperative that ends the problem, with a command to run where one exists. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** What belongs below the message, a line each; `data` has the same for `--json`. */
+  readonly lines?: readonly string[];
   /** True when the same call may succeed later without anyone changing anything. */
   readonly retryable?: boolean;
   /** Overrides the exit status of the code, e.g. 143 for SIGTERM. */
@@ -63,6 +65,7 @@ export class BackupctlError extends Error {
   override readonly name = "BackupctlError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly lines: readonly string[];
   readonly retryable: boolean;
   readonly exitCode: number;
   readonly data: Readonly<Record<string, unknown>> | undefined;
@@ -71,6 +74,7 @@ export class BackupctlError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.lines = details.lines ?? [];
     this.retryable = details.retryable ?? false;
     this.exitCode = details.exitCode ?? EXIT_CODES[code];
     this.data = details.data;

@@ -24,7 +24,7 @@ function expected(error: BackupctlError, { json, verbose, look }: FailureStyle) 
     const shown = { code, message: look.show(message), hint: hint === undefined ? null : look.show(hint) };
     return { text: jsonText({ error: { ...shown, exit_code: exitCode, data: data ?? null } }, 0), exitCode };
   }
-  const lines = [look.line`${bad("error")}: ${code}: ${message}`];
+  const lines = [look.line`${bad("error")}: ${code}: ${message}`, ...error.lines.map((line) => `  ${look.show(line)}`)];
   if (hint !== undefined)
     lines.push(...hint.split("\n").map((line, index) => (index === 0 ? look.line`hint: ${line}` : look.show(line))));
   if (verbose) lines.push(...causesOf(error).map((cause) => look.show(dim(`  because: ${cause}`))));

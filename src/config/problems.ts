@@ -27,11 +27,10 @@ export function describeProblem(problem: Problem): string {
 export function invalidConfig(origin: string, problems: readonly Problem[]): BackupctlError {
   const sorted = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
   const lines = sorted.map((problem) => describeProblem(problem));
-  const message =
-    lines.length === 1
-      ? `${origin}: ${lines[0]}`
-      : `${origin} has ${lines.length} problems:\n${lines.map((l) => `  ${l}`).join("\n")}`;
+  const [only = "", ...more] = lines;
+  const message = more.length === 0 ? `${origin}: ${only}` : `${origin} has ${lines.length} problems`;
   return new BackupctlError("CONFIG_INVALID", message, {
+    lines: more.length === 0 ? [] : lines,
     hint: "Correct it and check with `backupctl config validate`; docs/configuration.md lists every option.",
     data: {
       origin,

@@ -47,6 +47,17 @@ describe("an expected error", () => {
     );
   });
 
+  test("has a line of its own for each of several problems, whatever is in them", async () => {
+    const error = new BackupctlError("CONFIG_INVALID", "config.yaml has 2 problems", {
+      lines: ["line 1: bad", "line 2: a\nb"],
+      hint: "Correct it.",
+    });
+
+    expect((await run("show latest", failing(error))).stderr).toBe(
+      "error: CONFIG_INVALID: config.yaml has 2 problems\n  line 1: bad\n  line 2: a\\x0ab\nhint: Correct it.\n",
+    );
+  });
+
   test("shows no secret and drives no terminal", async () => {
     const error = new BackupctlError("STORAGE_FAILED", "url ftp://u:hunter22@h\u001b[2J", { hint: "Not hunter22." });
 
