@@ -5,7 +5,7 @@ const READ_BYTES = 1024 * 1024;
 /** The longest line is the inventory of a database with very many tables. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
-/** Lines of a local file, without their line feeds. Each buffer stays valid until the second next call of `next`. */
+/** Lines of a local file, without their line feeds. Each stays as it is while others are read. */
 export class LineReader {
   readonly #descriptor: number;
   #buffer = Buffer.alloc(0);
@@ -39,9 +39,11 @@ export class LineReader {
   #fill(): void {
     const rest = this.#buffer.subarray(this.#at);
     if (rest.length > MAX_LINE_BYTES) throw new DamageError("a line of the index is too long");
-    const next = Buffer.allocUnsafe(rest.length + READ_BYTES);
+    // A long line is copied and searched again with each read: reads grow with it, so that it is a few times only.
+    const wanted = Math.max(READ_BYTES, rest.length);
+    const next = Buffer.allocUnsafe(rest.length + wanted);
     rest.copy(next);
-    const count = readSync(this.#descriptor, next, rest.length, READ_BYTES, null);
+    const count = readSync(this.#descriptor, next, rest.length, wanted, null);
     this.#ended = count === 0;
     this.#buffer = next.subarray(0, rest.length + count);
     this.#at = 0;
