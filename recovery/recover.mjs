@@ -519,13 +519,28 @@ function surveyIndex(root, reader, tree) {
 
 // ---------------------------------------------------------------- 8. Restoring a stream: a dump, a log, a command's output
 
-/** `part` is an entry of the stream: only its bytes are written then. */
-function restoreStream(root, reader, to, fileName, part) {
-  const target = isEmptyDirectory(to) ? path.join(to, fileName) : to;
+/** The whole stream, one part of it, or each of its files into a folder. */
+function restoreStream(root, reader, to, source, parts, wanted) {
+  const whole = { name: `${source.name}.${source.kind}`, offset: 0, size: root.size };
+  const files = filesIn(parts, root.size);
+  if (wanted === undefined && files.length > 1) {
+    inNewFolder(to, (folder) => {
+      for (const file of files) writeRange(root, reader, path.join(folder, file.file), file);
+    });
+    say(`restored ${to}: ${files.map(({ file, size }) => shown(`${file} (${size} bytes)`)).join(", ")}`);
+    return;
+  }
+  const range = wanted === undefined ? whole : findPart(parts, wanted);
+  const target = isEmptyDirectory(to) ? path.join(to, whole.name) : to;
+  writeRange(root, reader, target, range);
+  say(`restored ${target}: ${range.size} bytes`);
+}
+
+/** Writes the bytes of the stream that lie in a range, as a file that appears when it is whole. */
+function writeRange(root, reader, target, { offset: from, size }) {
   const work = `${target}.recovering-${randomBytes(4).toString("hex")}`;
   const descriptor = fs.openSync(work, "wx", 0o600);
-  const from = part?.offset ?? 0;
-  const end = part === undefined ? root.size : from + part.size;
+  const end = from + size;
   let position = 0;
   try {
     for (const line of indexLines(root, reader)) {
@@ -547,7 +562,25 @@ function restoreStream(root, reader, to, fileName, part) {
     fs.closeSync(descriptor);
     fs.rmSync(work, { force: true });
   }
-  say(`restored ${target}: ${end - from} bytes`);
+}
+
+/** The parts that make up a stream without a gap, each with a file's name: roles and databases, but not the tables in those. */
+function filesIn(parts, streamSize) {
+  const files = [];
+  let end = 0;
+  for (const part of parts) {
+    if (part.offset < end) continue;
+    if (part.offset > end) return [];
+    files.push({ ...part, file: fileNameOf(part) });
+    end += part.size;
+  }
+  return end === streamSize ? files : [];
+}
+
+function fileNameOf({ name, type }) {
+  const safe = name.replace(/[%/\0]/g, encodeURIComponent);
+  if (safe === "" || safe === "." || safe === "..") throw damaged("a part of the stream has an impossible name");
+  return type === "database" ? `${safe}.dump` : safe;
 }
 
 function findPart(parts, name) {
@@ -563,14 +596,6 @@ function findPart(parts, name) {
       ) || "none"
     }`,
   );
-}
-
-/** Parts that can be taken alone: databases in one dump, for example, but not the tables inside them. */
-function tellParts(parts) {
-  if (parts.length < 2) return;
-  say("it consists of these parts; --part NAME restores one of them alone:");
-  for (const { name, type, size } of parts.slice(0, 20)) say(shown(`  ${name}  (${type}, ${size} bytes)`));
-  if (parts.length > 20) say(`  and ${parts.length - 20} more`);
 }
 
 function writeAll(descriptor, bytes, position) {
@@ -749,26 +774,35 @@ function shortened(place) {
 }
 
 function restoreTree(root, reader, to) {
-  const existed = isEmptyDirectory(to);
-  const work = existed ? to : `${to}.recovering-${randomBytes(4).toString("hex")}`;
-  if (!existed) fs.mkdirSync(work, { mode: 0o700 });
   let count = 0;
-  const target = new TreeTarget(work, reader);
-  try {
+  const problems = inNewFolder(to, (folder) => {
+    const target = new TreeTarget(folder, reader);
     for (const entry of treeEntries(root, reader)) {
       target.add(entry);
       if (++count % 100_000 === 0) note(`${count} entries …`);
     }
     target.finish();
+    return target.problems;
+  });
+  say(`restored ${to}: ${count} entries`);
+  for (const problem of problems.slice(0, 20)) note(`note: ${problem}`);
+  if (!isRoot) note("note: owners are those of this user; run as root to restore owners");
+}
+
+/** A folder that appears when it is whole, or an empty one that exists: whatever fails, nothing is left in it. */
+function inNewFolder(to, fill) {
+  const existed = isEmptyDirectory(to);
+  const work = existed ? to : `${to}.recovering-${randomBytes(4).toString("hex")}`;
+  if (!existed) fs.mkdirSync(work, { mode: 0o700 });
+  try {
+    const result = fill(work);
     if (!existed) fs.renameSync(work, to);
+    return result;
   } catch (error) {
     if (existed) for (const name of fs.readdirSync(work, "buffer")) removeBelow(work, name);
     else fs.rmSync(work, { recursive: true, force: true });
     throw error;
   }
-  say(`restored ${to}: ${count} entries`);
-  for (const problem of target.problems.slice(0, 20)) note(`note: ${problem}`);
-  if (!isRoot) note("note: owners are those of this user; run as root to restore owners");
 }
 
 function removeBelow(folder, name) {
@@ -799,8 +833,10 @@ const HELP = `recover.mjs: read backups of backupctl with plain Node, without ba
   --key-file F         a file with the local key: 64 hex characters or base64
   --passphrase-file F  a file with the passphrase; line breaks at its end do not count
   --to PATH            where to restore to: a path that does not exist yet, or an empty folder. A tree of files becomes that
-                       folder; a dump or other stream becomes that file. Nothing is left there if anything fails.
-  --part NAME          of a stream of several parts, such as the databases of one server, only this one
+                       folder; a dump or other stream becomes that file, one of several files a folder with these: of a
+                       PostgreSQL server globals.sql (for psql) and NAME.dump of each database (for pg_restore). Nothing is
+                       left there if anything fails.
+  --part NAME          only this one of them, as a file; for a PostgreSQL database its name
   --allow-unencrypted  restore a backup that is not encrypted although a key is given, or whose mac can't be checked for lack of
                        the key: whoever could write to the storage could have made it
 
@@ -808,7 +844,7 @@ Example: restore the newest uploads, then a database dump, from a copy of the bu
 
   node recover.mjs list /mnt/copy --key-file backup.key
   node recover.mjs restore /mnt/copy latest uploads --key-file backup.key --to /srv/restored
-  node recover.mjs restore /mnt/copy 550e8400 app --key-file backup.key --to app.dump
+  node recover.mjs restore /mnt/copy 550e8400 app --key-file backup.key --to app
 
 It restores file contents, folders, modes, times, symlinks, hard links and holes (owners when run as root), but no extended
 attributes and ACLs. Keys in a cloud key service or Vault are for backupctl itself. Zstd needs Node 22.15 or the command zstd.
@@ -972,10 +1008,7 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
   const part = options["--part"];
   if (tree && part !== undefined) throw usage(`"${sourceName}" is a tree of files, which has no parts`);
   if (tree) restoreTree(root, reader, place);
-  else {
-    restoreStream(root, reader, place, `${source.name}.${source.kind}`, part && findPart(found.parts, part));
-    if (part === undefined) tellParts(found.parts);
-  }
+  else restoreStream(root, reader, place, source, found.parts, part);
   if (found.xattrs > 0) note(`note: extended attributes and ACLs of ${found.xattrs} entries were not restored`);
   if (found.changed > 0) note(`note: ${found.changed} files changed while the backup read them`);
   if (source.status !== "completed")

@@ -48,12 +48,12 @@ async function estimate({ options }: PostgresSource, context: EngineContext): Pr
   }
 }
 
-/** `globals.sql` for psql, and for each database a file for pg_restore. */
+/** `globals.sql` for psql, and for each database a file for pg_restore: one of its own, whatever is in its name. */
 function downloadFiles(entries: readonly StreamEntry[]): readonly DownloadFile[] {
   return entries
     .filter((entry) => entry.type === "globals" || entry.type === "database")
     .map(({ name, type, offset, size }) => ({
-      name: type === "globals" ? name : `${name.replaceAll("/", "_")}.dump`,
+      name: type === "globals" ? name : `${name.replace(/[%/]/g, encodeURIComponent)}.dump`,
       offset,
       size,
     }));
