@@ -18,7 +18,10 @@ export async function refreshRecovery(
 ): Promise<void> {
   const { config } = session.loaded;
   const places = await Promise.all(config.storages.map(({ name, type }) => describePlace(session, name, type)));
-  const runbook = Buffer.from(runbookText({ config, repositoryId, storages: places }));
+  const restoredByName = new Set(
+    Object.values(session.adapters.engines).flatMap(({ engine, toMeans }) => (toMeans === "name" ? [engine] : [])),
+  );
+  const runbook = Buffer.from(runbookText({ config, repositoryId, storages: places, restoredByName }));
   const program = await session.adapters.recoveryProgram();
   for (const storage of storages) {
     for (const [key, bytes] of [
