@@ -1,4 +1,15 @@
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
+import { BackupctlError } from "../errors.ts";
+
+/** The file, or a row in it, is not what this program wrote; every read can throw it. */
+export class DamagedCatalogError extends BackupctlError {
+  constructor(message: string, cause?: unknown) {
+    super("CATALOG_FAILED", message, {
+      hint: "Run `backupctl catalog rebuild`: the damaged file is set aside, and the backups in storage are not affected.",
+      cause,
+    });
+  }
+}
 
 /**
  * The catalog port: this host's cache of what the storages hold, plus its own history (runs, restores, verifications, events).

@@ -16,8 +16,9 @@ interface LazyRepository {
 
 interface CatalogAccess {
   catalog(mode: CatalogMode): Promise<Catalog>;
-  /** Closes what is open: the next use looks at the file anew. */
-  discard(): Promise<void>;
+  /** After damage that was met while reading: the file is set aside, and the next use makes it anew. */
+  replace(damage: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 interface Opened {
@@ -29,26 +30,32 @@ interface Opened {
 export function catalogAccess(session: Session, repository: LazyRepository): CatalogAccess {
   let reading: Promise<Opened> | undefined;
   let writing: Promise<Opened> | undefined;
+  let damage: string | undefined;
   const openWriting = (): Promise<Opened> => {
-    writing ??= openForWriting(session, repository);
+    writing ??= openForWriting(session, repository, damage);
     return writing;
   };
   const openReading = async (): Promise<Opened> => (await openSound(session, repository)) ?? openWriting();
+  const close = async (): Promise<void> => {
+    const all = await Promise.allSettled([reading, writing]);
+    reading = undefined;
+    writing = undefined;
+    const opened = new Set(
+      all.flatMap((result) => (result.status === "fulfilled" && result.value !== undefined ? [result.value] : [])),
+    );
+    for (const { dispose } of opened) await dispose();
+  };
   return {
     async catalog(mode) {
-      if (mode === "write" || writing !== undefined) return (await openWriting()).catalog;
+      if (mode === "write" || writing !== undefined || damage !== undefined) return (await openWriting()).catalog;
       reading ??= openReading();
       return (await reading).catalog;
     },
-    async discard() {
-      const all = await Promise.allSettled([reading, writing]);
-      reading = undefined;
-      writing = undefined;
-      const opened = new Set(
-        all.flatMap((result) => (result.status === "fulfilled" && result.value !== undefined ? [result.value] : [])),
-      );
-      for (const { dispose } of opened) await dispose();
+    async replace(found) {
+      await close();
+      damage = found;
     },
+    close,
   };
 }
 
@@ -95,20 +102,29 @@ async function holdsBackups(repository: Repository): Promise<boolean> {
   return false;
 }
 
-async function openForWriting(session: Session, repository: LazyRepository): Promise<Opened> {
+async function openForWriting(
+  session: Session,
+  repository: LazyRepository,
+  damage: string | undefined,
+): Promise<Opened> {
   const opened = await repository.open();
   try {
-    return await openFile(session, opened, repository);
+    return await openFile(session, opened, repository, damage);
   } catch (error) {
     if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable) throw error;
     return openTemporary(session, opened, error);
   }
 }
 
-async function openFile(session: Session, repository: Repository, lazy: LazyRepository): Promise<Opened> {
+async function openFile(
+  session: Session,
+  repository: Repository,
+  lazy: LazyRepository,
+  damage: string | undefined,
+): Promise<Opened> {
   const { catalog: file } = repository.state;
   const warn = (message: string): void => session.logger.warn(message);
-  let catalog = await session.adapters.openCatalog({ file, readOnly: false, warn });
+  let catalog = await session.adapters.openCatalog({ file, readOnly: false, warn, damage });
   try {
     const bound = catalog.repositoryId();
     if (bound !== undefined && bound !== repository.id) {

@@ -1,4 +1,5 @@
-import { BackupctlError, isBackupctlError } from "../errors.ts";
+import { DamagedCatalogError } from "../catalog/catalog.ts";
+import { BackupctlError } from "../errors.ts";
 import { catalogAccess } from "./catalog-access.ts";
 import type { OperationContext } from "./context.ts";
 import type { Setup } from "./init.ts";
@@ -11,36 +12,36 @@ import type { Session } from "./session.ts";
  * when it is called: `list` must not pay for what `create` needs.
  */
 export async function openOperations(session: Session): Promise<Operations> {
-  const { context, discard, close } = makeContext(session);
+  const { context, replaceCatalog, close } = makeContext(session);
 
-  /** A catalog that turns out damaged half way is set aside at the next opening; who only reads can simply try again. */
-  const reading = async <T>(work: () => Promise<T>): Promise<T> => {
+  /** What can be repeated is done again where the catalog turns out damaged half way; restore and delete were planned before. */
+  const mending = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable) throw error;
-      session.logger.warn(`${error.message}; trying again with a catalog made anew`);
-      await discard();
+      if (!(error instanceof DamagedCatalogError)) throw error;
+      await replaceCatalog(error.message);
       return work();
     }
   };
 
   return {
     init: async (request) => (await import("./init.ts")).initialiseConfigured(session, request),
-    planCreate: async (request) => (await import("./create.ts")).planCreate(context, request),
-    create: async (request) => (await import("./create.ts")).createBackup(context, request),
-    list: (request) => reading(async () => (await import("./list.ts")).listBackups(context, request)),
-    show: (reference) => reading(async () => (await import("./show.ts")).showBackup(context, reference)),
-    status: (reference) => reading(async () => (await import("./status.ts")).runStatus(context, reference)),
-    verify: (request) => reading(async () => (await import("./verify.ts")).verifyBackups(context, request)),
-    planDelete: (request) => reading(async () => (await import("./delete.ts")).planDelete(context, request)),
+    planCreate: (request) => mending(async () => (await import("./create.ts")).planCreate(context, request)),
+    create: (request) => mending(async () => (await import("./create.ts")).createBackup(context, request)),
+    list: (request) => mending(async () => (await import("./list.ts")).listBackups(context, request)),
+    show: (reference) => mending(async () => (await import("./show.ts")).showBackup(context, reference)),
+    status: (reference) => mending(async () => (await import("./status.ts")).runStatus(context, reference)),
+    verify: (request) => mending(async () => (await import("./verify.ts")).verifyBackups(context, request)),
+    planDelete: (request) => mending(async () => (await import("./delete.ts")).planDelete(context, request)),
     delete: async (request) => (await import("./delete.ts")).deleteBackups(context, request),
-    download: async (request) => (await import("./download.ts")).downloadBackup(context, request),
-    planRestore: (request) => reading(async () => (await import("./restore-plan.ts")).planRestore(context, request)),
+    download: (request) => mending(async () => (await import("./download.ts")).downloadBackup(context, request)),
+    planRestore: (request) => mending(async () => (await import("./restore-plan.ts")).planRestore(context, request)),
     restore: async (request, plan) => (await import("./restore.ts")).restoreBackup(context, request, plan),
-    hold: async (reference, reason) => (await import("./hold.ts")).holdBackup(context, reference, reason),
-    unhold: async (reference) => (await import("./hold.ts")).unholdBackup(context, reference),
-    rebuildCatalog: async () => (await import("./rebuild-catalog.ts")).rebuildCatalog(context),
+    hold: (reference, reason) =>
+      mending(async () => (await import("./hold.ts")).holdBackup(context, reference, reason)),
+    unhold: (reference) => mending(async () => (await import("./hold.ts")).unholdBackup(context, reference)),
+    rebuildCatalog: () => mending(async () => (await import("./rebuild-catalog.ts")).rebuildCatalog(context)),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
   };
@@ -74,10 +75,10 @@ export function openSetup(setup: Setup): Operations {
   };
 }
 
-/** The context of the use cases; `discard` closes the catalog for it to be opened anew, `close` everything. */
+/** The context of the use cases; `replaceCatalog` has the next use make the catalog anew, `close` closes everything. */
 function makeContext(session: Session): {
   readonly context: OperationContext;
-  discard(): Promise<void>;
+  replaceCatalog(damage: string): Promise<void>;
   close(): Promise<void>;
 } {
   let repository: Promise<Repository> | undefined;
@@ -93,9 +94,9 @@ function makeContext(session: Session): {
   const access = catalogAccess(session, lazy);
   return {
     context: { session, repository: lazy.open, catalog: access.catalog },
-    discard: access.discard,
+    replaceCatalog: access.replace,
     async close() {
-      await access.discard();
+      await access.close();
       const opened = repository;
       repository = undefined;
       // What could not be opened was thrown where it was asked for; there is nothing to close.

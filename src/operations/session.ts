@@ -19,6 +19,7 @@ export interface Adapters {
     readonly file: string;
     readonly readOnly: boolean;
     readonly warn: (message: string) => void;
+    readonly damage?: string | undefined;
   }) => Promise<Catalog>;
   /** The text of recovery/recover.mjs, stored beside the backups. */
   readonly recoveryProgram: () => Promise<Buffer>;

@@ -36,7 +36,7 @@ export interface SiteOptions {
   readonly directory?: string;
 }
 
-const NO_CHOICES: CreateRequest = {
+export const NO_CHOICES: CreateRequest = {
   components: [],
   sources: [],
   categories: [],

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
+import type { Operations } from "../../src/operations/operations.ts";
 import type { Session } from "../../src/operations/session.ts";
 import { statePaths } from "../../src/operations/session.ts";
 import { createOne, type OpenSite, openSite } from "../helpers/open-site.ts";
+import { NO_CHOICES } from "../helpers/site.ts";
 
 const PAGE = { limit: 20, offset: 0 };
 
@@ -177,6 +179,27 @@ describe("a catalog that can't be used never stands in the way:", () => {
     const { backups } = await (await site.reopen()).list(PAGE);
 
     expect(backups.map(({ id }) => id)).toEqual(ids);
+    expect(readdirSync(join(catalog, "..")).some((name) => name.startsWith("catalog.db.damaged-"))).toBe(true);
+  });
+
+  const commands: readonly (readonly [string, (operations: Operations) => Promise<unknown>])[] = [
+    ["list", (operations) => operations.list(PAGE)],
+    ["create", (operations) => operations.create(NO_CHOICES)],
+    ["catalog rebuild", (operations) => operations.rebuildCatalog()],
+  ];
+
+  it.each(commands)("with a row that is not what it should be, it is made anew by %s", async (_, command) => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const { catalog } = await statePaths(site.session);
+    const database = new Sqlite(catalog);
+    database.exec(`UPDATE metadata SET content = '{"id": 7}'; UPDATE backups SET host = 'x'`);
+    database.close();
+
+    await command(await site.reopen());
+
+    const { backups } = await (await site.reopen()).list(PAGE);
+    expect(backups).toContainEqual(expect.objectContaining({ id: backup.id, host: backup.host }));
     expect(readdirSync(join(catalog, "..")).some((name) => name.startsWith("catalog.db.damaged-"))).toBe(true);
   });
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import Sqlite from "better-sqlite3";
 import { BackupctlError } from "../../errors.ts";
+import { DamagedCatalogError } from "../catalog.ts";
 
 export type SqlValue = string | number | null;
 
@@ -104,10 +105,7 @@ export function asCatalogError(error: unknown, file: string): unknown {
   if (!(error instanceof Sqlite.SqliteError)) return error;
   const message = `catalog ${file}: ${error.message}`;
   if (isDamage(error)) {
-    return new BackupctlError("CATALOG_FAILED", `catalog ${file} is damaged: ${error.message}`, {
-      hint: "Run `backupctl catalog rebuild`: the damaged file is set aside, and the backups in storage are not affected.",
-      cause: error,
-    });
+    return new DamagedCatalogError(`catalog ${file} is damaged: ${error.message}`, error);
   }
   if (error.code.startsWith("SQLITE_BUSY")) {
     return new BackupctlError("CATALOG_FAILED", `catalog ${file} is locked by another process`, {

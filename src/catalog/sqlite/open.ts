@@ -16,6 +16,8 @@ export interface OpenCatalogOptions {
   readonly warn: (message: string) => void;
   /** Never writes, and is never held up by a writer. A missing or damaged file is an empty catalog then. */
   readonly readOnly?: boolean;
+  /** What a reader found wrong in it, which no check of the file finds: it is set aside. Not for `readOnly`. */
+  readonly damage?: string | undefined;
   readonly clock?: Clock;
 }
 
@@ -29,6 +31,7 @@ export function openSqliteCatalog(options: OpenCatalogOptions): Catalog {
   if (readOnly && !existsSync(file)) return emptyCatalog();
   if (!readOnly) createFile(file);
   const inode = statSync(file).ino;
+  if (options.damage !== undefined) return replaceDamaged(options, inode, options.damage);
   const opened = open(file, readOnly);
   if (opened.catalog !== undefined) return opened.catalog;
   if (readOnly) {
@@ -50,9 +53,7 @@ function replaceDamaged(options: OpenCatalogOptions, inode: number, damage: stri
   // Another process may have found the damage at the same time and replaced the file already.
   if (!existsSync(file) || statSync(file).ino === inode) {
     const aside = setAside(file, clock);
-    options.warn(
-      `the catalog was damaged (${damage}) and set aside as ${aside}; run backupctl catalog rebuild to list earlier backups again`,
-    );
+    options.warn(`the catalog was damaged (${damage}) and set aside as ${aside}`);
     createFile(file);
   }
   const opened = open(file, false);

@@ -1,8 +1,13 @@
 import { z } from "zod";
 import { type BackupMetadata, type BackupNotes, STATUSES } from "../../domain/backup.ts";
 import { backupIdSchema, describeIssues, metadataSchema, notesSchema } from "../../domain/metadata-schema.ts";
-import { BackupctlError } from "../../errors.ts";
-import type { CatalogBackup, CatalogEvent, CopyRecord, IndexCacheRecord } from "../catalog.ts";
+import {
+  type CatalogBackup,
+  type CatalogEvent,
+  type CopyRecord,
+  DamagedCatalogError,
+  type IndexCacheRecord,
+} from "../catalog.ts";
 
 /** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
 
@@ -114,26 +119,17 @@ export function indexCacheOf(row: unknown): IndexCacheRecord {
   };
 }
 
-/** @throws `CATALOG_FAILED` if a row of that table is not what this program writes. */
+/** @throws `DamagedCatalogError` if a row of that table is not what this program writes. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown, table: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new BackupctlError(
-    "CATALOG_FAILED",
-    `the catalog has a malformed row in ${table}: ${describeIssues(parsed.error)}`,
-    {
-      hint: "Run `backupctl catalog rebuild`.",
-    },
-  );
+  throw new DamagedCatalogError(`the catalog has a malformed row in ${table}: ${describeIssues(parsed.error)}`);
 }
 
 function json(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new BackupctlError("CATALOG_FAILED", "the catalog has a malformed row: it is not JSON", {
-      hint: "Run `backupctl catalog rebuild`.",
-      cause: error,
-    });
+    throw new DamagedCatalogError("the catalog has a malformed row: it is not JSON", error);
   }
 }
