@@ -1,4 +1,5 @@
 import { BackupctlError } from "../errors.ts";
+import { count } from "./count.ts";
 
 /** Spans of time as people write them in the config and on the command line: `15m`, `7d`, `12mo`, `forever`. */
 type DurationUnit = "s" | "m" | "h" | "d" | "w" | "mo" | "y";
@@ -75,6 +76,5 @@ export function durationMs(duration: Duration): number {
 /** For people: `7 days`, `1 month`, `forever`. */
 export function describeDuration(duration: Duration): string {
   if (duration === "forever") return "forever";
-  const { word } = UNITS[duration.unit];
-  return `${duration.amount} ${word}${duration.amount === 1 ? "" : "s"}`;
+  return count(duration.amount, UNITS[duration.unit].word);
 }

@@ -1,4 +1,5 @@
 import { BackupctlError } from "../errors.ts";
+import { count } from "./count.ts";
 import { addDuration, type Duration, parseDuration } from "./duration.ts";
 import { instantOf, startOfDay, wallClockAt } from "./zone.ts";
 
@@ -143,6 +144,5 @@ const SPANS = [
 /** A length of time in its largest whole unit: `90 seconds` is `1 minute`. */
 export function formatSpan(lengthMs: number): string {
   const { word, ms } = SPANS.find((span) => lengthMs >= span.ms) ?? { word: "second", ms: 1_000 };
-  const count = Math.floor(lengthMs / ms);
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
+  return count(Math.floor(lengthMs / ms), word);
 }

@@ -1,6 +1,7 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { SourceConfig } from "../config/config.ts";
 import type { SourceMetadata } from "../domain/backup.ts";
+import { count } from "../domain/count.ts";
 import type { DumpFacts, StreamDump, TreeDump } from "../engines/engine.ts";
 import { isBackupctlError, messageOf } from "../errors.ts";
 import {
@@ -160,7 +161,7 @@ function succeeded(source: SourceConfig, kind: string, written: Written, seconds
       duration_seconds: seconds,
       unreadable: unreadable.length,
       // File names stay out of metadata.json, which is not encrypted: how many, not which.
-      warnings: warnings.length === 0 ? [] : [`${warnings.length} warning${warnings.length === 1 ? "" : "s"}`],
+      warnings: warnings.length === 0 ? [] : [count(warnings.length, "warning")],
       data: artifacts.data,
       index: artifacts.index,
       root: artifacts.root,

@@ -1,6 +1,7 @@
+import { count } from "../../domain/count.ts";
 import { defineCommand } from "../command.ts";
 import { rebuildJson } from "../render/json.ts";
-import { count, formatSeconds } from "../render/look.ts";
+import { formatSeconds } from "../render/look.ts";
 
 export const catalogRebuild = defineCommand({
   name: "catalog rebuild",

@@ -1,5 +1,5 @@
+import { count } from "../../domain/count.ts";
 import { defineCommand } from "../command.ts";
-import { count } from "../render/look.ts";
 
 export const configValidate = defineCommand({
   name: "config validate",

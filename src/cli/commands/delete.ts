@@ -1,3 +1,4 @@
+import { count } from "../../domain/count.ts";
 import { refusalOf } from "../../domain/deletion.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -9,7 +10,6 @@ import { duration, flag, text } from "../option.ts";
 import { requireConsent } from "../prompts/consent.ts";
 import { renderDeletePlan } from "../render/deletion.ts";
 import { deleteJson, deletePlanJson } from "../render/json.ts";
-import { count } from "../render/look.ts";
 
 export const deleteBackup = defineCommand({
   name: "delete",

@@ -1,9 +1,9 @@
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
 import { BACKUP_ARGUMENT, defineCommand, onlyOperand } from "../command.ts";
 import { flag, names, repeated, text } from "../option.ts";
 import { downloadJson } from "../render/json.ts";
-import { count } from "../render/look.ts";
 
 export const download = defineCommand({
   name: "download",

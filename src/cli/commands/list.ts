@@ -1,4 +1,5 @@
 import { MODES, STATUSES } from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { ListRequest, ListResult } from "../../operations/operations.ts";
 import { defineCommand } from "../command.ts";
@@ -6,7 +7,7 @@ import type { Context } from "../context.ts";
 import { flag, integer, text } from "../option.ts";
 import { backupParagraphs, backupTable, incompleteWarning } from "../render/backups.ts";
 import { listJson } from "../render/json.ts";
-import { count, type Look } from "../render/look.ts";
+import type { Look } from "../render/look.ts";
 
 const DEFAULT_LIMIT = 20;
 const MOST = 10_000;

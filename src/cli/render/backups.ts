@@ -1,8 +1,9 @@
 import type { BackupStatus } from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import type { BackupSummary } from "../../operations/operations.ts";
 import { type Field, renderFields } from "./fields.ts";
-import { bad, caution, count, dim, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
+import { bad, caution, dim, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
 import { type Column, renderTable } from "./table.ts";
 
 export function statusText(status: BackupStatus | "interrupted"): Painted {

@@ -1,7 +1,8 @@
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import type { BackupSummary, CreatePlan, CreateResult, SourceResult } from "../../operations/operations.ts";
 import { statusText } from "./backups.ts";
-import { bad, caution, count, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
+import { bad, caution, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
 import { countsText } from "./show.ts";
 import { type Column, renderTable } from "./table.ts";
 

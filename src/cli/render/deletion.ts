@@ -1,7 +1,8 @@
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import type { DeletePlan } from "../../operations/operations.ts";
 import { backupTable } from "./backups.ts";
-import { bad, caution, count, type Look } from "./look.ts";
+import { bad, caution, type Look } from "./look.ts";
 
 export async function renderDeletePlan(look: Look, { backups, protections, bytesFreed }: DeletePlan): Promise<string> {
   const table = await backupTable({ ...look, columns: look.columns - 2 }, backups);

@@ -83,11 +83,6 @@ function shortTime(at: Date, timezone: string): string {
   return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)}`;
 }
 
-/** `1 backup`, `3 backups`. */
-export function count(number: number, word: string, plural = `${word}s`): string {
-  return `${number} ${number === 1 ? word : plural}`;
-}
-
 /** For people: `45 s`, `4 min 5 s`, `2 h 10 min`. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);

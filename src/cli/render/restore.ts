@@ -1,8 +1,9 @@
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import type { RestorePlan, RestoreResult, RestoreSourcePlan } from "../../operations/operations.ts";
 import { renderFields } from "./fields.ts";
-import { bad, caution, count, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
+import { bad, caution, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
 
 const MOST_LISTED = 8;
 

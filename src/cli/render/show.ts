@@ -1,9 +1,10 @@
 import type { SourceMetadata } from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
 import { formatBytes, formatRatio } from "../../domain/size.ts";
 import type { BackupDetails } from "../../operations/operations.ts";
 import { heading, summaryFields } from "./backups.ts";
 import { renderFields } from "./fields.ts";
-import { bad, caution, count, formatSeconds, good, type Look, type Painted } from "./look.ts";
+import { bad, caution, formatSeconds, good, type Look, type Painted } from "./look.ts";
 import { type Column, renderTable } from "./table.ts";
 
 /** Everything that is known of one backup, in sections. */
@@ -30,7 +31,7 @@ function indented(text: string): string {
 
 function storedFields(look: Look, { metadata, compressionRatio, location, copies }: BackupDetails) {
   const compression = metadata?.compression;
-  const ratio = compressionRatio === undefined ? "" : `, ${compressionRatio.toFixed(1)}x smaller`;
+  const ratio = compressionRatio === undefined ? "" : `, ratio ${compressionRatio.toFixed(1)}x`;
   return [
     ["location", location],
     ["copies", copies.map(({ storage, state, at }) => `${storage} ${state} (${look.time(at)})`).join(", ")],
@@ -104,7 +105,10 @@ function sourceStatus({ status }: SourceMetadata): Painted {
 export function countsText(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .filter(([, number]) => number > 0)
-    .map(([what, number]) => `${number} ${what.replaceAll("_", " ")}`)
+    .map(([what, number]) => {
+      const plural = what.replaceAll("_", " ");
+      return count(number, plural.replace(/ies$/, "y").replace(/s$/, ""), plural);
+    })
     .join(", ");
 }
 

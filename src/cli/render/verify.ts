@@ -1,6 +1,7 @@
+import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { type BackupVerification, CHECKS, type CheckState, type VerifyResult } from "../../operations/operations.ts";
-import { bad, count, dim, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
+import { bad, dim, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
 
 export function renderVerification(look: Look, { backups, passed }: VerifyResult): string {
   const blocks = backups.map((backup) => block(look, backup));

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { count } from "../../domain/count.ts";
 import { BackupctlError } from "../../errors.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { describeFolder } from "../../platform/tree/folder-contents.ts";
@@ -89,7 +90,7 @@ function folderState(place: string): TargetState {
     return { place, exists: true, contents: [`${place}: empty`], overwrites: [], downtime: false };
   }
   const more = folder.members > folder.first.length ? ", …" : "";
-  const contents = `${place}: ${folder.members} entries (${folder.first.map(showPath).join(", ")}${more})`;
+  const contents = `${place}: ${count(folder.members, "entry", "entries")} (${folder.first.map(showPath).join(", ")}${more})`;
   return {
     place,
     exists: true,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { count } from "../../domain/count.ts";
 import type { RestoreOutcome } from "../engine.ts";
 import { COMPARED_LISTS, type DatabaseInventory } from "./inventory.ts";
 import { readInventory } from "./read-inventory.ts";
@@ -87,7 +88,7 @@ async function rowCounts(
     pairs.push({ name: `${table.schema}.${table.name}`, expected: table.rows ?? 0, found });
     total += found;
   }
-  return compared("rows", pairs, `${total} in ${pairs.length} tables`);
+  return compared("rows", pairs, `${total} in ${count(pairs.length, "table")}`);
 }
 
 async function sequenceValues(session: Session, expected: DatabaseInventory): Promise<Check> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { count } from "../../domain/count.ts";
 import type { EngineContext, StreamEntry, TargetRequest, TargetState } from "../engine.ts";
 import { addressOf, type Connection, connectionOf, withoutUrl } from "./connection.ts";
 import { options as optionsSchema, type PostgresOptions } from "./options.ts";
@@ -98,9 +99,9 @@ async function describe(
   const size = await sizeOf(target, name, context);
   return [
     `database "${name}": ${size}`,
-    ...sessions.map(({ user, count, application }) => {
+    ...sessions.map(({ user, count: sessionCount, application }) => {
       const applications = application === "" ? "" : ` (${application})`;
-      return `${count} session${count === 1 ? "" : "s"} of user ${user}${applications} in "${name}"`;
+      return `${count(sessionCount, "session")} of user ${user}${applications} in "${name}"`;
     }),
   ];
 }
@@ -114,7 +115,7 @@ async function sizeOf(target: Target, name: string, context: EngineContext): Pro
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')`,
     );
-    return row === undefined ? "" : `${row.tables} table${row.tables === 1 ? "" : "s"}, ${row.size}`;
+    return row === undefined ? "" : `${count(row.tables, "table")}, ${row.size}`;
   } finally {
     await session.close();
   }

@@ -1,5 +1,6 @@
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
+import { count } from "../../domain/count.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { readFileIfExists, syncDirectory } from "../../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "../engine.ts";
@@ -33,9 +34,7 @@ async function contentsOf(file: string): Promise<readonly string[]> {
     const database = await openDatabase(file, 0);
     try {
       const { tables } = readInventory(database);
-      return [
-        `${tables.length} tables with ${tables.reduce((sum, table) => sum + (table.rows ?? 0), 0)} rows, ${size}`,
-      ];
+      return [`${tablesWithRows(tables)}, ${size}`];
     } finally {
       database.close();
     }
@@ -119,17 +118,21 @@ async function checkNewDatabase(file: string, expected: StreamRestore["inventory
   }
 }
 
+function tablesWithRows(tables: readonly { readonly rows?: number | undefined }[]): string {
+  const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+  return `${count(tables.length, "table")} with ${count(rows, "row")}`;
+}
+
 function compareRows(found: Inventory, expected: Readonly<Record<string, unknown>>): Check {
   const tables = new Map(found.tables.map((table) => [table.name, table.rows]));
   const wanted = storedInventory.parse(expected).tables;
   const different = wanted.filter((table) => !tables.has(table.name) || tables.get(table.name) !== table.rows);
-  const rows = wanted.reduce((sum, table) => sum + (table.rows ?? 0), 0);
   return {
     name: "rows",
     passed: different.length === 0,
     detail:
       different.length === 0
-        ? `${wanted.length} tables with ${rows} rows, as in the backup`
+        ? `${tablesWithRows(wanted)}, as in the backup`
         : `${different.map((table) => `${table.name}: ${tables.get(table.name) ?? "missing"} instead of ${table.rows}`).join("; ")}`,
   };
 }

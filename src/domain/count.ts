@@ -1,0 +1,4 @@
+/** `1 backup`, `3 backups`. */
+export function count(number: number, word: string, plural = `${word}s`): string {
+  return `${number} ${number === 1 ? word : plural}`;
+}
