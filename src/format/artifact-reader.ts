@@ -1,6 +1,13 @@
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { packName, parseArtifactName } from "../domain/object-names.ts";
-import { BLOCK_HEADER_BYTES, DamageError, decodeBlockHeader, decodePackHeader, PACK_HEADER_BYTES } from "./block.ts";
+import {
+  BLOCK_HEADER_BYTES,
+  DamageError,
+  decodeBlockHeader,
+  decodePackHeader,
+  MAX_PACK_BYTES,
+  PACK_HEADER_BYTES,
+} from "./block.ts";
 import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
 import { inSharedMemory } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
@@ -51,6 +58,7 @@ export async function* readArtifact(
 }
 
 async function getWhole(source: PackSource, origin: BackupId, name: string, size: number): Promise<Buffer> {
+  if (size > MAX_PACK_BYTES) throw new DamageError(`would be a pack of ${size} bytes, which none is`);
   // One byte more than there should be: what was appended must show.
   const bytes = await source.get(origin, name, 0, size + 1);
   if (bytes === undefined) throw new DamageError("is missing");

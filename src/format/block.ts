@@ -8,8 +8,10 @@ export const PACK_HEADER_BYTES = 28;
 export const BLOCK_HEADER_BYTES = 12;
 export const TAG_BYTES = 16;
 /** Readers refuse more, before they allocate. */
-const MAX_BLOCK_RAW_BYTES = 16 * 1024 * 1024;
+export const MAX_BLOCK_RAW_BYTES = 16 * 1024 * 1024;
 const MAX_BLOCK_OVERHEAD_BYTES = 1024;
+export const MAX_BLOCK_STORED_BYTES = MAX_BLOCK_RAW_BYTES + MAX_BLOCK_OVERHEAD_BYTES;
+export const MAX_PACK_BYTES = 32 * 1024 * 1024;
 
 const MAGIC = Buffer.from("BKC1", "latin1");
 export const FLAG_LAST = 1;

@@ -1,5 +1,6 @@
 import { type BackupId, type CompressionAlgorithm, isBackupId, type LineageMember } from "../domain/backup.ts";
-import { DamageError } from "./block.ts";
+import { MAX_PACK_NUMBER } from "../domain/object-names.ts";
+import { DamageError, MAX_BLOCK_RAW_BYTES, MAX_BLOCK_STORED_BYTES, MAX_PACK_BYTES } from "./block.ts";
 import { COMPRESSION_CODES } from "./compression.ts";
 import { CHUNKS_PER_LINE } from "./tree-line.ts";
 
@@ -99,12 +100,12 @@ function parseChunkRef(value: unknown): ChunkRef {
   const [sha256, length, object, pack, blockOffset, blockStored, offsetInBlock] = tuple;
   return {
     sha256: hexOf(sha256, 64),
-    length: countOf(length),
+    length: countOf(length, MAX_BLOCK_RAW_BYTES),
     object: countOf(object),
-    pack: countOf(pack),
-    blockOffset: countOf(blockOffset),
-    blockStored: countOf(blockStored),
-    offsetInBlock: countOf(offsetInBlock),
+    pack: countOf(pack, MAX_PACK_NUMBER),
+    blockOffset: countOf(blockOffset, MAX_PACK_BYTES),
+    blockStored: countOf(blockStored, MAX_BLOCK_STORED_BYTES),
+    offsetInBlock: countOf(offsetInBlock, MAX_BLOCK_RAW_BYTES),
   };
 }
 
@@ -151,9 +152,9 @@ export function arrayOf(value: unknown): readonly unknown[] {
   return value;
 }
 
-export function countOf(value: unknown): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw new DamageError("a count was expected");
+export function countOf(value: unknown, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > most)
+    throw new DamageError(`a count up to ${most} was expected`);
   return value;
 }
 
