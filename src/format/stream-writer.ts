@@ -27,10 +27,18 @@ interface Part {
   readonly scanned: Promise<ScanResult>;
 }
 
-/** Sends a stream of bytes through chunker and writer. Gives the number of bytes. */
+/** Sends a stream of bytes through chunker and writer, and closes it however that ends. Gives the number of bytes. */
 export async function writeStream(bytes: AsyncIterable<Uint8Array>, options: StreamWriterOptions): Promise<number> {
-  const buffers = new SharedBuffers(BUFFER_BUDGET_BYTES);
   const source = new ByteSource(bytes);
+  try {
+    return await writeAll(source, options);
+  } finally {
+    await source.close();
+  }
+}
+
+async function writeAll(source: ByteSource, options: StreamWriterOptions): Promise<number> {
+  const buffers = new SharedBuffers(BUFFER_BUDGET_BYTES);
   let before: Part | undefined;
   let total = 0;
   for (;;) {
@@ -112,5 +120,10 @@ class ByteSource {
       this.#piece = this.#piece.subarray(part.length);
     }
     return at;
+  }
+
+  /** Who makes the bytes may hold a process or a file for them. */
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
   }
 }

@@ -1,0 +1,249 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { afterAll, describe, expect, it, test, vi } from "vitest";
+import { type RunSettings, type StreamFacts, writeStreamSource } from "../../src/format/source-writer.ts";
+import { WorkerPool } from "../../src/format/workers/pool.ts";
+import { noise } from "../helpers/bytes.ts";
+import { type FormatRun, type FormatRunOptions, formatRun, readStream } from "../helpers/format-run.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const pool = new WorkerPool(2);
+afterAll(() => pool.close());
+
+function dumpOf(pieces: Iterable<Uint8Array>, facts: Partial<StreamFacts> = {}) {
+  return {
+    bytes: (async function* () {
+      yield* pieces;
+    })(),
+    finish: async (): Promise<StreamFacts> => ({ entries: [], ...facts }),
+  };
+}
+
+async function backUp(bytes: Uint8Array, options: FormatRunOptions = {}, facts: Partial<StreamFacts> = {}) {
+  const made = formatRun(pool, { kind: "dump", ...options });
+  const { artifacts } = await writeStreamSource(dumpOf([bytes], facts), made.run, made.source);
+  return { made, artifacts, read: () => readStream(made, artifacts) };
+}
+
+function names({ objects }: FormatRun): string[] {
+  return [...objects.keys()].sort();
+}
+
+describe("a stream", () => {
+  const combinations = (["none", "gzip", "zstd"] as const).flatMap((algorithm) =>
+    [true, false].map((encrypted) => ({ algorithm, encrypted })),
+  );
+
+  it.each(combinations)(
+    "comes back as it was ($algorithm, encrypted: $encrypted)",
+    async ({ algorithm, encrypted }) => {
+      const bytes = Buffer.concat([
+        noise(3 * MIB),
+        Buffer.alloc(3 * MIB),
+        noise(100),
+        Buffer.alloc(2 * MIB, noise(99)),
+      ]);
+      const settings: Partial<RunSettings> = { compression: { algorithm, level: 1 } };
+
+      const { read, artifacts } = await backUp(bytes, { encrypted, settings });
+
+      expect((await read()).bytes.equals(bytes)).toBe(true);
+      expect(artifacts.size).toBe(bytes.length);
+    },
+  );
+
+  it("comes back whatever its length and the pieces it came in", async () => {
+    // Around the buffers of two MiB, and the sizes of chunks and blocks.
+    const edges = [0, 1, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 2 * MIB, 4 * MIB];
+    const length = fc
+      .tuple(fc.constantFrom(...edges), fc.integer({ min: -2, max: 2 }))
+      .map(([at, by]) => Math.max(0, at + by));
+    await fc.assert(
+      fc.asyncProperty(length, fc.nat(), fc.integer({ min: 1, max: 700_000 }), async (total, seed, most) => {
+        const bytes = noise(total, seed);
+        const pieces: Buffer[] = [];
+        for (let at = 0; at < total; at += most) pieces.push(Buffer.alloc(0), bytes.subarray(at, at + most));
+        const made = formatRun(pool, { kind: "dump" });
+
+        const { artifacts } = await writeStreamSource(dumpOf(pieces), made.run, made.source);
+
+        const { bytes: read, index } = await readStream(made, artifacts);
+        expect(read.equals(bytes)).toBe(true);
+        expect([artifacts.size, artifacts.newSize, index.size]).toEqual([total, total, total]);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it("is cut alike, byte by byte or at once", async () => {
+    const bytes = noise(150 * KIB);
+    const made = formatRun(pool, { kind: "dump" });
+    const single = Array.from({ length: bytes.length }, (_, i) => bytes.subarray(i, i + 1));
+
+    const { artifacts } = await writeStreamSource(dumpOf(single), made.run, made.source);
+
+    const whole = await backUp(bytes);
+    const chunksOf = (index: Awaited<ReturnType<typeof readStream>>["index"]) =>
+      index.chunks.map(({ sha256 }) => sha256);
+    expect(chunksOf((await readStream(made, artifacts)).index)).toEqual(chunksOf((await whole.read()).index));
+  });
+
+  it("keeps its entries and its inventory", async () => {
+    const entries = [
+      { name: "app/orders", type: "table", offset: 10, size: 20, rows: 3 },
+      { name: 'odd\n"name"', type: "table", offset: 30, size: 0 },
+    ];
+    const inventory = { tables: 2, server: { version: "16" } };
+
+    const { read } = await backUp(noise(100), {}, { entries, inventory });
+
+    expect((await read()).index).toMatchObject({ entries, inventory });
+  });
+
+  it("of nothing has no packs but those of index and root", async () => {
+    const { made, artifacts, read } = await backUp(Buffer.alloc(0));
+
+    expect(artifacts.data.packs).toEqual([]);
+    expect(names(made)).toEqual(["app.dump.index.zst.enc.00000000", "app.dump.root.zst.enc.00000000"]);
+    expect((await read()).bytes).toHaveLength(0);
+  });
+
+  it("stores equal parts of itself once", async () => {
+    const part = noise(4 * MIB);
+
+    const { artifacts, read } = await backUp(Buffer.concat([part, part, part]));
+
+    expect(artifacts.newSize).toBeLessThan(5 * MIB);
+    expect((await read()).bytes.equals(Buffer.concat([part, part, part]))).toBe(true);
+  });
+
+  it("says the size of each pack as it was stored", async () => {
+    const { made, artifacts } = await backUp(noise(40 * MIB));
+
+    const stored = ["zst", "index.zst", "root.zst"].flatMap((part) =>
+      names(made).filter((name) => name.startsWith(`app.dump.${part}.enc.`)),
+    );
+    const sizes = stored.map((name) => made.objects.get(name)?.length);
+    expect(stored).toHaveLength(made.objects.size);
+    expect(sizes).toEqual([...artifacts.data.packs, ...artifacts.index.packs, ...artifacts.root.packs]);
+    expect(artifacts.storedSize).toBe(sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0));
+    expect(artifacts.data.packs).toHaveLength(3);
+    for (const size of artifacts.data.packs) expect(size).toBeLessThan(17 * MIB);
+  });
+});
+
+describe("an incremental backup", () => {
+  it("of what did not change stores no data, and says so", async () => {
+    const bytes = noise(5 * MIB);
+    const parent = await backUp(bytes);
+
+    const child = await backUp(bytes, { parent: parent.made });
+
+    expect(child.artifacts).toMatchObject({ newSize: 0, sameAsParent: true, size: bytes.length });
+    expect(names(child.made)).toEqual(["app.dump.root.zst.enc.00000000"]);
+    expect((await child.read()).bytes.equals(bytes)).toBe(true);
+    expect(readFileSync(child.made.cache.indexFile, "utf8")).toBe(readFileSync(parent.made.cache.indexFile, "utf8"));
+  });
+
+  it("of a change in the middle stores what is near it", async () => {
+    const bytes = noise(8 * MIB);
+    const parent = await backUp(bytes);
+    const changed = Buffer.concat([bytes.subarray(0, 3 * MIB), Buffer.from("inserted"), bytes.subarray(3 * MIB)]);
+
+    const child = await backUp(changed, { parent: parent.made });
+
+    expect(child.artifacts.sameAsParent).toBe(false);
+    expect(child.artifacts.newSize).toBeLessThan(MIB);
+    expect((await child.read()).bytes.equals(changed)).toBe(true);
+  });
+
+  it("reads back through a whole lineage of changes, each backup its own state", async () => {
+    const edit = fc.record({ at: fc.nat(2 * MIB), remove: fc.nat(300_000), seed: fc.nat(), add: fc.nat(300_000) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(edit, { minLength: 1, maxLength: 4 }), async (edits) => {
+        let bytes = noise(2 * MIB);
+        const states = [{ bytes, backup: await backUp(bytes) }];
+        for (const { at, remove, seed, add } of edits) {
+          bytes = Buffer.concat([bytes.subarray(0, at), noise(add, seed), bytes.subarray(at + remove)]);
+          const parent = states.at(-1)!.backup.made;
+          states.push({ bytes, backup: await backUp(bytes, { parent }) });
+        }
+
+        for (const state of states) expect((await state.backup.read()).bytes.equals(state.bytes)).toBe(true);
+        const tables = await Promise.all(states.map(async ({ backup }) => (await backup.read()).root.objects));
+        for (const [i, table] of tables.slice(1).entries())
+          expect(table.slice(0, tables[i]?.length)).toEqual(tables[i]);
+      }),
+      { numRuns: 4 },
+    );
+  });
+
+  it("reads back where encryption or compression is not the parent's", async () => {
+    const bytes = noise(2 * MIB);
+    const parent = await backUp(bytes, {
+      encrypted: false,
+      settings: { compression: { algorithm: "none", level: 0 } },
+    });
+
+    const child = await backUp(Buffer.concat([bytes, noise(MIB, 2)]), { parent: parent.made });
+
+    expect((await child.read()).bytes.equals(Buffer.concat([bytes, noise(MIB, 2)]))).toBe(true);
+  });
+});
+
+describe("a source that fails", () => {
+  it("after its last byte has no root, and throws what finish threw", async () => {
+    const made = formatRun(pool, { kind: "dump" });
+    const dump = { ...dumpOf([noise(MIB)]), finish: () => Promise.reject(new Error("exit status 1")) };
+
+    await expect(writeStreamSource(dump, made.run, made.source)).rejects.toThrow("exit status 1");
+
+    expect(names(made).filter((name) => name.includes(".root."))).toEqual([]);
+  });
+
+  it("in the middle throws what it threw", async () => {
+    const made = formatRun(pool, { kind: "dump" });
+    const pieces = (function* () {
+      yield noise(5 * MIB);
+      throw new Error("connection lost");
+    })();
+
+    await expect(writeStreamSource(dumpOf(pieces), made.run, made.source)).rejects.toThrow("connection lost");
+  });
+
+  it("because the storage does so throws the storage's error and lets go of the dump", async () => {
+    const put = () => Promise.reject(new Error("disk full"));
+    const made = formatRun(pool, { kind: "dump", settings: { put } });
+    let closed = false;
+    const pieces = (function* () {
+      try {
+        for (let i = 0; i < 200; i++) yield noise(MIB, i);
+      } finally {
+        closed = true;
+      }
+    })();
+
+    await expect(writeStreamSource(dumpOf(pieces), made.run, made.source)).rejects.toThrow("disk full");
+
+    await vi.waitFor(() => expect(closed).toBe(true));
+  });
+});
+
+test("a place is sealed once: two runs over the same bytes share no artifact id", async () => {
+  const [one, other] = [await backUp(noise(100)), await backUp(noise(100))];
+
+  const ids = [one, other].flatMap(({ artifacts: { data, index, root } }) =>
+    [data, index, root].map((a) => a.artifact_id),
+  );
+
+  expect(new Set(ids).size).toBe(6);
+});
+
+test("the index that is kept is the one that is stored", async () => {
+  const { made, artifacts, read } = await backUp(noise(MIB));
+  const { root } = await read();
+
+  expect(root.indexSha256).toBe(artifacts.indexSha256);
+  expect(readFileSync(made.cache.indexFile)).toHaveLength(root.indexSize);
+});
