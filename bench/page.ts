@@ -1,0 +1,122 @@
+import { execFileSync } from "node:child_process";
+import { availableParallelism, cpus, release, totalmem } from "node:os";
+import { installedVersions } from "./installed.ts";
+import { alignedTable, type SetReport, showBytes, tableOf } from "./report.ts";
+import type { Results } from "./results.ts";
+
+export type Surroundings = Readonly<Record<string, string | number>>;
+
+/** What a figure can't be compared without. */
+export function surroundings(rounds: number, otherCores: number): Surroundings {
+  const versions = Object.entries(installedVersions()).map(([name, version]) => [`about.version.${name}`, version]);
+  return {
+    "about.date": new Date().toISOString().slice(0, 10),
+    "about.commit": execFileSync("git", ["-C", import.meta.dirname, "rev-parse", "--short", "HEAD"], {
+      encoding: "utf8",
+    }).trim(),
+    "about.processor": cpus()[0]?.model.trim() ?? "unknown",
+    "about.cores": availableParallelism(),
+    "about.memory_bytes": totalmem(),
+    "about.system": `Linux ${release()}`,
+    "about.rounds": rounds,
+    "about.other_cores": Math.round(otherCores * 100) / 100,
+    ...Object.fromEntries(versions),
+  };
+}
+
+interface Goal {
+  readonly title: string;
+  readonly key: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+const GOALS: readonly Goal[] = [
+  { title: "mixed files, first backup, speed against restic", key: "mixed.first.time_vs_restic", atLeast: 1.5 },
+  { title: "the same against tar, zstd, age", key: "mixed.first.time_vs_tar_zstd_age", atLeast: 1 },
+  { title: "small files, first backup, speed against restic", key: "small.first.time_vs_restic", atLeast: 1.3 },
+  { title: "mixed files, unchanged, speed against restic", key: "mixed.unchanged.time_vs_restic", atLeast: 1.5 },
+  { title: "small files, unchanged, speed against restic", key: "small.unchanged.time_vs_restic", atLeast: 1.5 },
+  { title: "mixed files, restore, speed against restic", key: "mixed.restore.time_vs_restic", atLeast: 1.2 },
+  { title: "small files, restore, speed against restic", key: "small.restore.time_vs_restic", atLeast: 1.2 },
+  { title: "large files, restore, speed against restic", key: "large.restore.time_vs_restic", atLeast: 1.2 },
+  { title: "dump, speed against pg_dump, zstd, age", key: "postgres.first.time_vs_pg_dump_zstd_age", atLeast: 1 },
+  { title: "mixed files, restic's stored bytes to ours, first", key: "mixed.first.stored_vs_restic", atLeast: 1 },
+  {
+    title: "mixed files, restic's stored bytes to ours, 1 % changed",
+    key: "mixed.changed.stored_vs_restic",
+    atLeast: 1,
+  },
+  { title: "dump, restic's stored bytes to ours, 1 % changed", key: "postgres.changed.stored_vs_restic", atLeast: 1 },
+  ...["mixed", "small", "large", "postgres"].flatMap((set) =>
+    ["first", "restore"].map((work) => ({
+      title: `MB of memory, ${set}, ${work === "first" ? "first backup" : work}`,
+      key: `${set}.${work}.backupctl.peak_memory_bytes`,
+      atMost: 256e6,
+    })),
+  ),
+  { title: "seconds to `--help`", key: "startup.help.seconds", atMost: 0.1 },
+  { title: "seconds to `list` with 10,000 backups", key: "startup.list.seconds", atMost: 0.2 },
+];
+
+function goalsTable(results: Results): string {
+  const rows = GOALS.flatMap(({ title, key, atLeast = 0, atMost = Number.POSITIVE_INFINITY }) => {
+    const value = results[key];
+    if (value === undefined) return [];
+    const show = (number: number): string => (key.endsWith("_bytes") ? showBytes(number) : number.toFixed(2));
+    const goal = atMost === Number.POSITIVE_INFINITY ? `≥ ${show(atLeast)}` : `≤ ${show(atMost)}`;
+    return [[title, goal, show(value), value >= atLeast && value <= atMost ? "yes" : "**no**"]];
+  });
+  return alignedTable([["what", "goal", "measured", "reached"], ...rows]);
+}
+
+const KEYS = `## Keys of \`--json\`
+
+One flat object. \`SET\` is \`mixed\`, \`small\`, \`large\` or \`postgres\`; \`WORK\` is \`first\`, \`unchanged\`, \`changed\`, \`restore\` or \`one\`; \`TOOL\` is
+\`backupctl\`, \`backupctl_no_verify\`, \`restic\`, \`borg\`, \`tar_zstd_age\`, \`pg_dump_zstd_age\` or \`pg_dump\`. A key is missing where a tool does not do the work.
+
+| Key | Value |
+| --- | --- |
+| \`SET.WORK.TOOL.seconds\`, \`.cpu_seconds\` | medians of the rounds: time that passed; processor time of all processes |
+| \`SET.WORK.TOOL.bytes_per_second\` | bytes backed up or restored, before compression, by seconds |
+| \`SET.WORK.TOOL.stored_bytes\` | by how much the repository grew |
+| \`SET.WORK.TOOL.peak_memory_bytes\` | the most that all processes had resident together, looked at fifty times a second |
+| \`SET.WORK.time_vs_TOOL\`, \`cpu_vs_TOOL\`, \`stored_vs_TOOL\`, \`memory_vs_TOOL\` | TOOL's figure divided by backupctl's: above 1 backupctl is faster, or needs less |
+| \`SET.WORK.no_verify.time_vs_TOOL\` and so on | the same for \`backupctl create --no-verify\` |
+| \`startup.help.seconds\`, \`startup.list.seconds\`, also \`cpu_seconds\` and \`peak_memory_bytes\` | \`backupctl --help\`; \`backupctl list\` with 10,000 backups in the catalog |
+| \`about.*\` | date, commit, machine and versions; \`about.other_cores\` is how many cores other programs kept busy |
+`;
+
+const INTRODUCTION = `# Benchmarks
+
+Written by \`npm run bench -- --write-docs\`, never by hand. \`npm run bench -- --help\` shows the options; \`--install\` installs the programs to
+compare with.
+
+Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
+data, one after 1 % of it changed, a restore of everything, and of one file. Before each step the disk's caches are flushed, so that nobody writes what another one left;
+what is read is in memory. All compress with zstd level 3 (restic with its default) and encrypt. backupctl, restic and borg flush what they store; the pipes do not.
+In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less.
+`;
+
+export interface Page {
+  readonly reports: readonly SetReport[];
+  readonly results: Results;
+  readonly about: Surroundings;
+}
+
+export function benchmarksPage({ reports, results, about }: Page): string {
+  const machine = Object.entries(about).map(([key, value]) => [
+    key
+      .replace(/^about\./, "")
+      .replace(/^version\./, "")
+      .replaceAll("_", " "),
+    key.endsWith("_bytes") && typeof value === "number" ? showBytes(value) : String(value),
+  ]);
+  return [
+    INTRODUCTION,
+    `## Goals\n\n${goalsTable(results)}\n`,
+    ...reports.map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`),
+    `## Where\n\n${alignedTable([["", ""], ...machine])}\n`,
+    KEYS,
+  ].join("\n");
+}

@@ -1,0 +1,136 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Contender, Work } from "./contenders.ts";
+import { bytesBelow } from "./folders.ts";
+import { type Measurement, measure } from "./measure.ts";
+
+/** What all contenders back up. */
+export interface Subject {
+  readonly set: string;
+  readonly bytes: number;
+  /** $DATA, $ONE or $DUMP. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Called before and after the works that see changed data. */
+  readonly change: () => Promise<void> | void;
+  readonly restoreChange: () => Promise<void> | void;
+  readonly one: { readonly bytes: number } | undefined;
+}
+
+export interface Sample extends Measurement {
+  readonly set: string;
+  readonly work: Work;
+  readonly contender: string;
+  /** By how much the repository grew. */
+  readonly storedBytes: number;
+  /** What was backed up or restored. */
+  readonly bytes: number;
+}
+
+const BEFORE_CHANGE: readonly Work[] = ["first", "unchanged"];
+const AFTER_CHANGE: readonly Work[] = ["changed", "restore", "one"];
+
+/**
+ * One round: every contender in turn makes its first backup and one of the same data, then the data change, and every contender
+ * does the rest. The caller rotates the contenders, so that nobody always follows the same one.
+ */
+export async function runRound(
+  subject: Subject,
+  contenders: readonly Contender[],
+  folder: string,
+  tell: (sample: Sample) => void,
+): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  const places = contenders.map((contender) => new Place(subject, contender, folder));
+  const all = async (works: readonly Work[]): Promise<void> => {
+    for (const place of places) {
+      for (const work of works) {
+        const sample = await place.run(work);
+        if (sample !== undefined) tell(sample);
+      }
+    }
+  };
+  for (const place of places) await place.prepare();
+  await all(BEFORE_CHANGE);
+  await subject.change();
+  try {
+    await all(AFTER_CHANGE);
+  } finally {
+    await subject.restoreChange();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+class Place {
+  readonly #subject: Subject;
+  readonly #contender: Contender;
+  readonly #state: string;
+  readonly #repository: string;
+  readonly #out: string;
+
+  constructor(subject: Subject, contender: Contender, folder: string) {
+    this.#subject = subject;
+    this.#contender = contender;
+    this.#state = join(folder, contender.key, "state");
+    this.#repository = join(folder, contender.key, "repository");
+    this.#out = join(folder, contender.key, "out");
+    mkdirSync(this.#state, { recursive: true });
+    mkdirSync(this.#repository);
+  }
+
+  async prepare(): Promise<void> {
+    await this.#measure(this.#contender.prepare);
+  }
+
+  async run(work: Work): Promise<Sample | undefined> {
+    const script = this.#contender.scripts[work];
+    if (script === undefined) return undefined;
+    mkdirSync(this.#out);
+    const before = bytesBelow(this.#repository);
+    // Nobody pays for what the one before left to be written.
+    execFileSync("sync");
+    const measurement = await this.#measure(script);
+    const bytes = this.#bytesOf(work);
+    this.#checkOutput(work, script);
+    rmSync(this.#out, { recursive: true });
+    const storedBytes = bytesBelow(this.#repository) - before;
+    return { ...measurement, set: this.#subject.set, work, contender: this.#contender.key, storedBytes, bytes };
+  }
+
+  #bytesOf(work: Work): number {
+    return work === "one" ? (this.#subject.one?.bytes ?? 0) : this.#subject.bytes;
+  }
+
+  /** A restore that brings back less than all would be the fastest. */
+  #checkOutput(work: Work, script: string): void {
+    if (work !== "restore" && work !== "one") return;
+    const found = bytesBelow(this.#out);
+    const wanted = this.#bytesOf(work);
+    // A dump of a database comes with some kilobytes of its own from each program, and the change moves its rows.
+    const exact = "DATA" in this.#subject.variables;
+    if (exact ? found !== wanted : found < wanted * 0.95) {
+      throw new Error(`${found} bytes instead of ${wanted} came back from: ${script}`);
+    }
+  }
+
+  #measure(script: string): Promise<Measurement> {
+    return measure(`cd "$STATE"; ${script}`, {
+      ...this.#subject.variables,
+      ...this.#contender.variables,
+      REPO: this.#repository,
+      STATE: this.#state,
+      OUT: this.#out,
+    });
+  }
+}
+
+export function treeSubject(set: string, tree: string, oneFile: string, change: () => void): Subject {
+  return {
+    set,
+    bytes: bytesBelow(tree),
+    variables: { DATA: tree, ONE: oneFile },
+    change,
+    restoreChange: change,
+    one: { bytes: statSync(oneFile).size },
+  };
+}

@@ -1,0 +1,101 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { treeContenders } from "../../bench/contenders.ts";
+import { filesBelow } from "../../bench/folders.ts";
+import { benchmarksPage } from "../../bench/page.ts";
+import { resultsOf } from "../../bench/results.ts";
+import { runRound, type Sample, treeSubject } from "../../bench/rounds.ts";
+import { measureStartup } from "../../bench/startup.ts";
+import { changeOnePercent, type Sizes, treeOf } from "../../bench/trees.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const TINY: Sizes = { mixedBytes: 0, smallFiles: 120, largeFiles: 2, largeFileBytes: 1024 * 1024, databaseBytes: 0 };
+const OURS = treeContenders().filter(({ needs }) => needs.length === 0);
+
+describe("the bench", () => {
+  it("takes backups and restores of a tree through all works, and leaves the tree as it was", async () => {
+    const directory = tempDir();
+    const tree = treeOf("small", TINY, directory);
+    const [, one] = filesBelow(tree);
+    const before = filesBelow(tree).map(({ path }) => readFileSync(path, "hex"));
+    const samples: Sample[] = [];
+
+    await runRound(
+      treeSubject("small", tree, one?.path ?? "", () => changeOnePercent(tree)),
+      OURS,
+      join(directory, "round"),
+      (sample) => samples.push(sample),
+    );
+
+    const done = samples.filter(({ contender }) => contender === "backupctl").map(({ work }) => work);
+    expect(done).toEqual(["first", "unchanged", "changed", "restore", "one"]);
+    expect(filesBelow(tree).map(({ path }) => readFileSync(path, "hex"))).toEqual(before);
+    const results = resultsOf(samples);
+    expect(results["small.first.backupctl.stored_bytes"]).toBeGreaterThan(TINY.smallFiles * 100);
+    expect(results["small.first.backupctl.peak_memory_bytes"]).toBeGreaterThan(10e6);
+    expect(results["small.first.backupctl.cpu_seconds"]).toBeGreaterThan(0);
+    expect(results["small.changed.backupctl_no_verify.stored_bytes"]).toBeGreaterThan(0);
+  });
+
+  it("fails when a contender fails, or restores less than all", async () => {
+    const directory = tempDir();
+    const tree = treeOf("small", TINY, directory);
+    const subject = treeSubject("small", tree, filesBelow(tree)[0]?.path ?? "", () => undefined);
+    const lazy = { key: "lazy", title: "lazy", needs: [], variables: {}, prepare: "true" };
+    const run = (scripts: Readonly<Record<string, string>>) =>
+      runRound(subject, [{ ...lazy, scripts }], join(directory, "round"), () => undefined);
+
+    await expect(run({ first: "true | false | true" })).rejects.toThrow("exit status 1");
+    await expect(run({ restore: "true" })).rejects.toThrow("0 bytes instead of 491520");
+  });
+
+  it("measures the start with a filled catalog", async () => {
+    const folder = join(tempDir(), "startup");
+    mkdirSync(folder);
+
+    const { help, list } = await measureStartup(OURS[0]!, { backups: 30, runs: 2 }, folder);
+
+    expect([help.length, list.length]).toEqual([2, 2]);
+  });
+});
+
+describe("results of the bench", () => {
+  const sample = (contender: string, seconds: number): Sample => ({
+    set: "mixed",
+    work: "first",
+    contender,
+    seconds,
+    cpuSeconds: seconds,
+    peakMemoryBytes: 100e6,
+    otherCores: 0,
+    storedBytes: 10,
+    bytes: 1000,
+  });
+  const samples = [1, 2, 9].flatMap((seconds) => [
+    sample("backupctl", seconds),
+    sample("backupctl_no_verify", seconds / 2),
+    sample("restic", seconds * 3),
+  ]);
+
+  it("are medians, and ratios of them: above 1 backupctl is faster", () => {
+    expect(resultsOf(samples)).toMatchObject({
+      "mixed.first.backupctl.seconds": 2,
+      "mixed.first.backupctl.bytes_per_second": 500,
+      "mixed.first.time_vs_restic": 3,
+      "mixed.first.no_verify.time_vs_restic": 6,
+      "mixed.first.stored_vs_restic": 1,
+    });
+  });
+
+  it("become a page that says which goals were reached", () => {
+    const [ours, , restic] = treeContenders();
+    const reports = [{ set: "mixed", description: "3 files", works: ["first" as const], contenders: [ours!, restic!] }];
+
+    const page = benchmarksPage({ reports, results: resultsOf(samples), about: { "about.cores": 2 } });
+
+    expect(page).toMatch(/\| mixed files, first backup, speed against restic +\| ≥ 1.50 +\| 3.00 +\| yes +\|/);
+    expect(page).toMatch(/\| first backup: time +\| 2.00 s +\| 6.00 s \(3.00\) +\|/);
+    expect(page).toMatch(/\| cores +\| 2 +\|/);
+  });
+});
