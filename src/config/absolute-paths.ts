@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import { z } from "zod";
-import { isRecord, settle } from "./schema-walk.ts";
+import { isRecord, memberOf, settle } from "./schema-walk.ts";
 import { marksOf } from "./secret-options.ts";
 
 export interface PathBase {
@@ -23,11 +23,6 @@ export function absolutePaths(schema: unknown, value: unknown, base: PathBase): 
       value[key] = Array.isArray(item) ? item.map((one) => absolute(one, base)) : absolute(item, base);
     else absolutePaths(inner, item, base);
   }
-}
-
-function memberOf(schema: unknown, key: string): unknown {
-  if (schema instanceof z.ZodObject) return Object.hasOwn(schema.shape, key) ? schema.shape[key] : undefined;
-  return schema instanceof z.ZodRecord ? schema.valueType : undefined;
 }
 
 function absolute(value: unknown, base: PathBase): unknown {

@@ -5,7 +5,7 @@ import type { ConfigDocument } from "./document.ts";
 import { coerceExpanded, problemsOf } from "./issues.ts";
 import type { ConfigPath, Problem } from "./problems.ts";
 import type { ConfigSchema, Frame, Variant } from "./schema.ts";
-import { isRecord } from "./schema-walk.ts";
+import { isRecord, memberOf, settle } from "./schema-walk.ts";
 import { secretNames, withSecretForms } from "./secret-options.ts";
 
 /** The outcome of checking a document: `frame` and `values` only where nothing (that matters) is wrong. */
@@ -23,7 +23,7 @@ export function checkDocument(
   given: unknown = document.values,
 ): Checked {
   if (document.broken) return { problems: document.problems, values: {}, frame: undefined };
-  const values = withoutNulls(given ?? {});
+  const values = withoutNulls(given ?? {}, schema.full);
   if (!isRecord(values)) {
     return {
       problems: [{ path: [], message: "must be a map of sections", line: 1, column: 1 }],
@@ -135,11 +135,13 @@ function unsaid(problems: readonly Problem[], said: readonly Problem[]): readonl
   return problems.filter((problem) => !places.has(problem.path.join(".")));
 }
 
-/** A section whose lines are all commented out is as good as absent. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => withoutNulls(item));
+/**
+ * A section or option whose lines are all commented out is as good as absent. A name with nothing below it is not: a source
+ * that someone named and nobody backs up must be a mistake.
+ */
+function withoutNulls(value: unknown, schema: unknown): unknown {
   if (!isRecord(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, item]) => (item === null ? [] : [[key, withoutNulls(item)]])),
-  );
+  const settled = settle(schema, value);
+  const kept = Object.entries(value).filter(([, item]) => item !== null || settled instanceof z.ZodRecord);
+  return Object.fromEntries(kept.map(([key, item]) => [key, withoutNulls(item, memberOf(settled, key))]));
 }

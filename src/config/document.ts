@@ -42,7 +42,8 @@ export function parseYaml(text: string, env: Environment): ConfigDocument {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const syntax = document.errors.map((error) => ({
+  // A tag such as `!include` is a warning to the parser, which then takes the text as it stands.
+  const syntax = [...document.errors, ...document.warnings].map((error) => ({
     duplicate: error.code === "DUPLICATE_KEY",
     problem: syntaxProblem(error, document, at(error.pos[0])),
   }));
@@ -87,6 +88,9 @@ function syntaxProblem(
   if (error.code === "DUPLICATE_KEY") {
     return { path: pathAt(document, error.pos[0]), message: "is given twice", ...position };
   }
+  if (error.code === "MULTIPLE_DOCS") {
+    return { path: [], message: "a second document begins here; the configuration is one", ...position };
+  }
   // The part in quotes is source text, which may be a secret.
   const message = error.message.replace(/:? ".*$/s, "");
   return { path: [], message: `not valid YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`, ...position };
@@ -101,6 +105,14 @@ function expandScalars(
   const problems: Problem[] = [];
   visit(document, {
     Scalar(key, node, ancestors) {
+      // Objects take this name in silence, and lose what is below it.
+      if (key === "key" && node.value === "__proto__") {
+        problems.push({
+          path: pathOf(ancestors, key),
+          message: "is not a name",
+          ...(node.range ? at(node.range[0]) : {}),
+        });
+      }
       if (key === "key" || typeof node.value !== "string") return;
       const expansion = expandVariables(node.value, env);
       node.value = expansion.text;

@@ -11,7 +11,7 @@ export const nameField = z.string().regex(NAME_PATTERN, NAME_RULE);
 
 /** A length of time, kept as its text. */
 export function durationField(rules: { readonly forever?: boolean; readonly zero?: boolean } = {}) {
-  return z.string().superRefine((text, context) => {
+  return z.string("must be a number and a unit, such as 30d").superRefine((text, context) => {
     const message = durationProblem(text, rules);
     if (message !== undefined) context.addIssue({ code: "custom", message });
   });

@@ -137,12 +137,13 @@ const KINDS: Readonly<Record<string, string>> = {
 function describe(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type":
+      if (!issue.message.startsWith("Invalid input")) return issue.message;
       return `must be ${KINDS[issue.expected] ?? issue.expected}, not ${kindOf(value)}`;
     case "invalid_value":
       return `must be ${issue.values.map(String).join(" or ")}`;
     case "too_small":
       return issue.origin === "string" || issue.origin === "array"
-        ? `must not be shorter than ${issue.minimum}`
+        ? "must not be empty"
         : `must be at least ${issue.minimum}`;
     case "too_big":
       return issue.origin === "string" || issue.origin === "array"

@@ -29,6 +29,12 @@ export function settle(schema: unknown, value: unknown): unknown {
   });
 }
 
+/** The schema of what an object or map has under this key. */
+export function memberOf(schema: unknown, key: string): unknown {
+  if (schema instanceof z.ZodObject) return Object.hasOwn(schema.shape, key) ? schema.shape[key] : undefined;
+  return schema instanceof z.ZodRecord ? schema.valueType : undefined;
+}
+
 export function child(value: unknown, part: string | number): unknown {
   return isRecord(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined;
 }

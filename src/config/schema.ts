@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MODES } from "../domain/backup.ts";
 import { engineDefinitions } from "../engines/registry.ts";
 import { keyProviderDefinitions } from "../keys/registry.ts";
 import { storageDefinitions } from "../storage/registry.ts";
@@ -28,6 +29,8 @@ export interface Variant {
   readonly inFile: z.ZodObject;
 }
 
+const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
+
 export async function loadConfigSchema(): Promise<ConfigSchema> {
   const [storages, keys, engines] = await Promise.all([
     variants("type", storageDefinitions, {
@@ -39,6 +42,10 @@ export async function loadConfigSchema(): Promise<ConfigSchema> {
     variants("provider", keyProviderDefinitions, {}),
     variants("engine", engineDefinitions, {
       component: nameField
+        .refine(
+          (name) => !TYPES_AND_MODES.includes(name),
+          "can't be a word that `create --type` has for something else",
+        )
         .optional()
         .describe("The component this source belongs to: database, files, configuration, or a name of your own.")
         .meta({ example: "user_data" }),

@@ -132,6 +132,37 @@ const CASES: readonly Case[] = [
     problems: [{ path: "targets.staging.sources.shop.paht", line: 6, message: "unknown key", suggestion: "path" }],
   },
   {
+    name: "a source with nothing below it",
+    text: "sources:\n  shop:\n  # engine: sqlite",
+    problems: [{ path: "sources.shop", line: 2, message: "must be a map of options, not nothing" }],
+  },
+  {
+    name: "a component named like everything or a mode",
+    text: "sources:\n  a: { engine: sqlite, path: /a, component: full }\n  b: { engine: sqlite, path: /b, component: incremental }",
+    problems: [
+      { path: "sources.a.component", line: 2, message: "create --type" },
+      { path: "sources.b.component", line: 3, message: "create --type" },
+    ],
+  },
+  {
+    name: "a name that objects take in silence",
+    text: "sources:\n  __proto__: { engine: sqlite, path: /a }",
+    problems: [{ path: "sources.__proto__", line: 2, message: "is not a name" }],
+  },
+  {
+    name: "a list and a text without content",
+    text: 'name: ""\nsources:\n  www: { engine: files, paths: [] }',
+    problems: [
+      { path: "name", line: 1, message: "must not be empty" },
+      { path: "sources.www.paths", line: 3, message: "must not be empty" },
+    ],
+  },
+  {
+    name: "a period without a unit",
+    text: "retention: { daily: 30 }",
+    problems: [{ path: "retention.daily", line: 1, message: "must be a number and a unit, such as 30d" }],
+  },
+  {
     name: "full backups that are kept shorter than what hangs from them",
     text: "retention:\n  daily: 10d",
     problems: [{ path: "retention.daily", line: 2, message: "is shorter than a chain lives" }],
@@ -183,6 +214,8 @@ describe("a configuration with a problem is refused", () => {
     ],
     ["a list instead of sections", "- a\n- b", "must be a map of sections"],
     ["text that is not YAML", 'a: "b\n', "not valid YAML"],
+    ["a tag that nothing here resolves", "name: !include secret.yaml", "tag: !include"],
+    ["two documents in one file", "name: a\n---\nname: b", "a second document begins here"],
     ["an alias to nothing", "name: *nobody", "nobody"],
   ])("%s", async (_, text, message) => {
     const failure = await failureOf(loadText(text));
