@@ -43,7 +43,7 @@ interface TimeRange {
 /**
  * The range that `--from` and `--to` mean. Each is an ISO time (without a zone: in `timezone`), a date (`--to` includes that
  * whole day), or an age such as `24h` or `7d`.
- * @throws `USAGE`, also when `--from` is after `--to`.
+ * @throws `USAGE`, also when `--from` is not before `--to`.
  */
 export function parseTimeRange(
   range: { readonly from?: string | undefined; readonly to?: string | undefined },
@@ -51,8 +51,8 @@ export function parseTimeRange(
 ): TimeRange {
   const from = range.from === undefined ? undefined : parseEdge(range.from, "from", context);
   const to = range.to === undefined ? undefined : parseEdge(range.to, "to", context);
-  if (from !== undefined && to !== undefined && from.getTime() > to.getTime()) {
-    throw new BackupctlError("USAGE", `--from "${range.from}" is after --to "${range.to}"`, {
+  if (from !== undefined && to !== undefined && from.getTime() >= to.getTime()) {
+    throw new BackupctlError("USAGE", `--from "${range.from}" is not before --to "${range.to}"`, {
       hint: "Give the earlier time as --from and the later one as --to.",
     });
   }

@@ -143,11 +143,13 @@ function openByName(repository: Repository, name: string): Promise<Storage> {
   return name === repository.primary.name ? Promise.resolve(repository.primary) : repository.storage(name);
 }
 
-/** The primary first, then others that have a complete copy. */
+/** The primary first, then others that have a complete copy; a primary known to be damaged last. */
 function storageNames(context: OperationContext, backup: CatalogBackup): readonly string[] {
   const [primary, ...others] = context.session.loaded.config.storages.map(({ name }) => name);
-  const complete = new Set(backup.copies.filter(({ state }) => state === "complete").map(({ storage }) => storage));
-  return [...(primary === undefined ? [] : [primary]), ...others.filter((name) => complete.has(name))];
+  const stateOf = (name: string) => backup.copies.find(({ storage }) => storage === name)?.state;
+  const first = primary === undefined ? [] : [primary];
+  const complete = others.filter((name) => stateOf(name) === "complete");
+  return stateOf(primary ?? "") === "damaged" ? [...complete, ...first] : [...first, ...complete];
 }
 
 interface ChosenSources {

@@ -82,7 +82,6 @@ async function openMetadata(
   findings: Findings,
 ): Promise<BackupMetadata | undefined> {
   const { context, repository, storage, request, single } = verifying;
-  findings.made("metadata_validation");
   let stored: StoredBackup;
   try {
     stored = await readBackup(repository, storage, backup.storagePath);
@@ -103,10 +102,11 @@ async function openMetadata(
         `${backup.storagePath}/metadata.json is missing in storage "${storage.name}"`,
       );
     else if (!single && (error.code === "ENCRYPTION_KEY_NOT_FOUND" || error.code === "BACKUP_VERIFICATION_FAILED"))
-      findings.fail("encryption_validation", error.message);
+      findings.cannotLook("encryption_validation", error);
     else throw error;
     return undefined;
   }
+  findings.made("metadata_validation");
   const macKey = stored.dataKey === undefined ? undefined : metadataKey(stored.dataKey, backup.id);
   const notes = await collectNotes([storage], stored.metadata, macKey);
   for (const problem of notes.problems) findings.fail("metadata_validation", problem);

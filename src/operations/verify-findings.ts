@@ -1,4 +1,5 @@
 import type { BackupMetadata } from "../domain/backup.ts";
+import type { BackupctlError } from "../errors.ts";
 import { type BackupVerification, CHECKS, type CheckName, type CheckState } from "./operations.ts";
 
 /** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
@@ -6,6 +7,7 @@ export class Findings {
   readonly issues: string[] = [];
   readonly #states = new Map<CheckName, CheckState>();
   readonly #failedSources = new Set<string>();
+  #help: string | undefined;
   readonly #verifiedSources = new Map<string, { readonly bytes: number; readonly files: number }>();
 
   get passed(): boolean {
@@ -21,6 +23,12 @@ export class Findings {
     this.#states.set(check, "failed");
     if (!this.issues.includes(issue)) this.issues.push(issue);
     if (source !== undefined) this.#failedSources.add(source);
+  }
+
+  /** What keeps the backup from being looked at is not the backup's fault: what helps is the error's own hint. */
+  cannotLook(check: CheckName, { message, hint }: BackupctlError): void {
+    this.fail(check, message);
+    this.#help = hint;
   }
 
   /** All of a source was read and is as it was written. */
@@ -65,6 +73,7 @@ export class Findings {
   /** What to do now, most helpful first. */
   recommendations(id: string, otherCopies: readonly string[]): readonly string[] {
     if (this.passed) return [];
+    if (this.#help !== undefined) return [this.#help];
     const failed = CHECKS.filter((check) => this.#states.get(check) === "failed");
     const short = id.slice(0, 8);
     return [

@@ -69,8 +69,9 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   const copy = known.copies.find((candidate) => candidate.storage === storage.name);
   if ((!passed || wholly) && copy?.state !== state)
     catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
-  // Another copy that is damaged says nothing of the first.
-  if (!passed && storage.name !== repository.primary.name) return;
+  // Another copy neither ruins what the primary's passed nor heals what it failed.
+  const isPrimary = storage.name === repository.primary.name;
+  if (!isPrimary && (!passed || known.notes.verified?.passed === false)) return;
   // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
   if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))
     return;

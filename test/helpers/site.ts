@@ -31,6 +31,8 @@ export interface SiteOptions {
   readonly sources: string;
   /** Further top-level sections. */
   readonly more?: string;
+  /** A second storage, `second`, in `{dir}/replica`. */
+  readonly replica?: boolean;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly directory?: string;
@@ -51,7 +53,6 @@ export const NO_CHOICES: CreateRequest = {
 export async function makeSite(options: SiteOptions): Promise<Site> {
   const directory = options.directory ?? tempDir();
   const repositoryDirectory = join(directory, "repository");
-  mkdirSync(repositoryDirectory, { recursive: true });
   const config = join(directory, "backup.config.yaml");
   const key = join(directory, "main.key");
   writeFileSync(key, randomBytes(32).toString("hex"), { mode: 0o600 });
@@ -62,6 +63,7 @@ name: test
 state_dir: ${directory}/state
 storages:
   local: {type: local, path: ${repositoryDirectory}}
+${options.replica === true ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
 encryption:
   keys:
     main: {provider: local, key_file: ${key}}
@@ -71,7 +73,11 @@ ${(options.more ?? "").replaceAll("{dir}", directory)}
 `,
   );
   const marker = { repositoryId: randomUUID(), created: "2026-01-01T00:00:00.000Z" };
-  writeFileSync(join(repositoryDirectory, "backupctl.json"), encodeRepositoryMarker(marker));
+  const storages = options.replica === true ? [repositoryDirectory, join(directory, "replica")] : [repositoryDirectory];
+  for (const storage of storages) {
+    mkdirSync(storage, { recursive: true });
+    writeFileSync(join(storage, "backupctl.json"), encodeRepositoryMarker(marker));
+  }
   const warnings: string[] = [];
   const session: Session = {
     loaded: await loadConfig({ path: config, env: {}, cwd: directory }),

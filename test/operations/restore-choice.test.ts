@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../src/platform/clock.ts";
 import { createOne, openSite } from "../helpers/open-site.ts";
-import { NOTHING_ASKED, namesIn, restore, www } from "./restore-tools.ts";
+import { damageData, NOTHING_ASKED, namesIn, restore, www } from "./restore-tools.ts";
 
 const NOON = new Date("2026-03-01T12:00:00.000Z");
 
@@ -164,5 +164,18 @@ describe("the plan", () => {
       sources: [{ place: www(site), exists: true, contents: [expect.stringContaining("index.html")] }],
       refusals: [{ code: "TARGET_NOT_EMPTY" }],
     });
+  });
+
+  it("is read from a sound copy where the primary's is known to be damaged", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    damageData(await site.backupDirectory(), "www");
+    await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: false, components: [] });
+    const to = join(site.directory, "out");
+
+    const result = await restore(site.operations, { reference: backup.id, to });
+
+    expect(result.sources).toMatchObject([{ name: "www", status: "completed" }]);
+    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
   });
 });

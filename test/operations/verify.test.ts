@@ -212,7 +212,11 @@ describe("verify", () => {
     });
     const all = await operations.verify({ ...NOTHING, all: true });
 
-    expect(all.backups[0]).toMatchObject({ passed: false, checks: { encryption_validation: "failed" } });
+    expect(all.backups[0]).toMatchObject({
+      passed: false,
+      checks: { encryption_validation: "failed", metadata_validation: "skipped" },
+      recommendations: [expect.stringContaining("encryption.keys")],
+    });
     expect(await site.operations.show(backup.id)).toMatchObject({ verified: true, copies: [{ state: "complete" }] });
   });
 
@@ -229,6 +233,30 @@ describe("verify", () => {
     expect((await site.operations.show(backup.id)).verified).toBe(false);
     await verify(false);
     expect((await site.operations.show(backup.id)).verified).toBe(true);
+  });
+
+  it("tells the copies apart: a damaged replica leaves the backup good, a sound one does not heal the primary", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    const states = async () => (await site.operations.show(backup.id)).copies.map(({ state }) => state);
+    const verify = async (storage?: string) =>
+      (await site.operations.verify({ ...NOTHING, storage, reference: backup.id })).passed;
+    const path = (await site.backupDirectory()).slice(site.repositoryDirectory.length);
+    const replicaPack = find(join(site.directory, "replica", path), DATA);
+    flip(replicaPack);
+
+    expect(await verify("second")).toBe(false);
+    expect(await states()).toEqual(["complete", "damaged"]);
+    expect((await site.operations.show("latest")).id).toBe(backup.id);
+    expect(await verify()).toBe(true);
+
+    flip(replicaPack);
+    flip(find(await site.backupDirectory(), DATA));
+    expect(await verify()).toBe(false);
+    expect(await verify("second")).toBe(true);
+
+    expect(await states()).toEqual(["damaged", "complete"]);
+    await expect(site.operations.show("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
 
   it("verifies what was made in a span, and fails when there is nothing", async () => {
