@@ -1,3 +1,4 @@
+import { MAX_BLOCK_RAW_BYTES } from "./block.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import type { Compression } from "./compression.ts";
 import { PackAssembler, type PackAssemblerOptions } from "./pack-assembler.ts";
@@ -134,13 +135,7 @@ export class ArtifactWriter {
   }
 
   #append(buffer: SharedBuffer, offset: number, length: number, record: number, hash: Uint8Array): void {
-    if (
-      this.#open !== undefined &&
-      this.#open.holds.at(-1) !== buffer &&
-      heldBytes(this.#open) >= HELD_BYTES_PER_BLOCK
-    ) {
-      this.closeBlock();
-    }
+    if (this.#open !== undefined && !hasRoom(this.#open, buffer, length)) this.closeBlock();
     this.#open ??= { ranges: [], holds: [], records: [], lengths: [], hashes: [], rawLength: 0 };
     const block = this.#open;
     const last = block.ranges.at(-1);
@@ -197,6 +192,9 @@ export class ArtifactWriter {
   }
 }
 
-function heldBytes(block: OpenBlock): number {
-  return block.holds.reduce((sum, { memory }) => sum + memory.byteLength, 0);
+function hasRoom(block: OpenBlock, buffer: SharedBuffer, length: number): boolean {
+  // Chunks far behind in a large file are up to 16 MiB: such a one has its block to itself.
+  if (block.rawLength + length > MAX_BLOCK_RAW_BYTES) return false;
+  if (block.holds.at(-1) === buffer) return true;
+  return block.holds.reduce((sum, { memory }) => sum + memory.byteLength, 0) < HELD_BYTES_PER_BLOCK;
 }
