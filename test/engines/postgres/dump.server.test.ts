@@ -1,14 +1,36 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import type { Engine, StreamEntry } from "../../../src/engines/engine.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { requireOrSkip } from "../../servers/requirements.ts";
 import { type CollectedDump, collectDump, engineContext, type RecordedContext } from "../../suites/engine-suite.ts";
-import { engineOn, fakeTool } from "./subject.ts";
+import { EVERY_KIND, engineOn, fakeTool } from "./subject.ts";
 
 const PASSWORD = "hid:den\\ 'word";
+
+const tableSchema = z.object({
+  schema: z.string(),
+  table: z.string(),
+  columns: z.array(z.string()),
+  rows: z.number(),
+  offset: z.number(),
+  size: z.number(),
+});
+
+/** The text of a data block: chunks, each after a sign byte and its length in four bytes; one of no bytes ends them. */
+function chunksIn(block: Buffer): string {
+  const chunks: Buffer[] = [];
+  let at = 0;
+  for (let length = block.readUInt32LE(1); length > 0; length = block.readUInt32LE(at + 1)) {
+    chunks.push(block.subarray(at + 5, at + 5 + length));
+    at += 5 + length;
+  }
+  expect(at + 5).toBe(block.length);
+  return Buffer.concat(chunks).toString("utf8");
+}
 
 describe.runIf(requireOrSkip("postgres"))("a dump of PostgreSQL", () => {
   let server: PostgresServer;
@@ -65,6 +87,29 @@ describe.runIf(requireOrSkip("postgres"))("a dump of PostgreSQL", () => {
     expect(table).toMatchObject({ type: "table", schema: "public", table: "a", rows: 100, columns: ["id", "t"] });
     const range = bytes.subarray(table?.offset, (table?.offset ?? 0) + (table?.size ?? 0)).toString("latin1");
     expect(range.match(/\tx\\ny\n/g)).toHaveLength(100);
+  });
+
+  it("gives a range that holds exactly the table's rows as COPY writes them, whatever kind of table it is", async () => {
+    await server.createDatabase("every");
+    await server.sql("every", readFileSync(EVERY_KIND, "utf8"));
+
+    const { summary, bytes } = await dumped(engine({ database: "every", globals: false }));
+
+    const tables = summary.entries.filter((entry) => entry.type === "table").map((entry) => tableSchema.parse(entry));
+    expect(tables.length).toBeGreaterThan(15);
+    for (const { schema, table, columns, rows, offset, size } of tables) {
+      const quoted = [schema, table, ...columns].map((name) => `"${name.replaceAll('"', '""')}"`);
+      const copied = await server.sql(
+        "every",
+        `copy (select ${quoted.slice(2).join(", ")} from only ${quoted[0]}.${quoted[1]}) to stdout`,
+      );
+      const lines = rows === 0 ? "" : `${copied}\n`;
+      expect({ table, rows, text: chunksIn(bytes.subarray(offset, offset + size)) }).toEqual({
+        table,
+        rows: lines.split("\n").length - 1,
+        text: `${lines}\\.\n\n\n`,
+      });
+    }
   });
 
   it("keeps to chosen tables, and leaves out what is excluded", async () => {
