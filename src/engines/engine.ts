@@ -80,6 +80,7 @@ export interface DumpFacts {
   readonly versions: Readonly<Record<string, string>>;
   /** Entries that could not be read: the source is `completed_with_errors`. */
   readonly unreadable: readonly string[];
+  /** Told to the operator when the source is done: an engine does not say them to `warn` as well. */
   readonly warnings: readonly string[];
 }
 

@@ -67,12 +67,21 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     });
     kind = dump.kind;
     const written = await writeDump(context, source, dump);
+    tellWarnings(context, source, written.warnings);
     return succeeded(source, kind, written, seconds());
   } catch (error) {
     if (session.signal.aborted || isFatal(error)) throw error;
     await objects.discard(`${source.name}.`);
     return failed(source, kind, error, seconds());
   }
+}
+
+/** A tree can have as many as it has files. */
+const MOST_WARNINGS = 50;
+
+function tellWarnings({ warn }: SourceRun, { name }: SourceConfig, warnings: readonly string[]): void {
+  for (const warning of warnings.slice(0, MOST_WARNINGS)) warn(`source "${name}": ${warning}`);
+  if (warnings.length > MOST_WARNINGS) warn(`source "${name}": and ${warnings.length - MOST_WARNINGS} more warnings`);
 }
 
 /** What makes the whole run pointless: the other sources would meet it too. */

@@ -1,5 +1,15 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readBackup } from "../../src/operations/repository.ts";
@@ -114,6 +124,33 @@ describe("create", () => {
       ["broken", "failed"],
     ]);
     expect(storedIn(site, await newestPath(site)).filter((name) => name.startsWith("broken"))).toEqual([]);
+  });
+
+  it("tells what a source warns of, and keeps the names out of the metadata", async () => {
+    const site = await makeSite({ sources: FILES });
+    fill(site);
+    const pipes = Array.from({ length: 30 }, (_, index) => join(site.directory, `www/pipe-${index + 10}`));
+    execFileSync("mkfifo", pipes);
+
+    const { warnings, backup } = await site.create();
+
+    expect(backup?.status).toBe("completed");
+    expect(warnings).toEqual([
+      ...pipes.slice(0, 20).map((pipe) => `source "www": ${pipe} is a pipe: not stored`),
+      'source "www": 10 more sockets, pipes and devices are not stored',
+    ]);
+    const metadata = readFileSync(join(site.repositoryDirectory, await newestPath(site), "metadata.json"), "utf8");
+    expect(metadata).not.toContain("pipe-");
+  });
+
+  it("says how many warnings more there are when a source has too many to be read", async () => {
+    const patterns = Array.from({ length: 60 }, (_, index) => `IDLE_${index}`);
+    const site = await makeSite({ sources: `  env: {engine: environment, variables: [PATH, ${patterns.join(", ")}]}` });
+
+    const { warnings } = await site.create();
+
+    expect(warnings).toHaveLength(51);
+    expect(warnings.at(-1)).toBe('source "env": and 10 more warnings');
   });
 
   it("leaves nothing in storage when every source fails", async () => {

@@ -69,8 +69,8 @@ function sourceStatus({ status }: SourceResult): Painted {
   return status === "failed" ? bad(status) : caution(status);
 }
 
-/** What went wrong in the sources and the storages: a line each. */
-export function createProblems(look: Look, { sources, storages, warnings }: CreateResult): readonly string[] {
+/** What went wrong in the sources and the storages: a line each. Warnings were said when they came up. */
+export function createProblems(look: Look, { sources, storages }: CreateResult): readonly string[] {
   return [
     ...sources.flatMap(({ name, error }) => {
       if (error === undefined) return [];
@@ -79,7 +79,6 @@ export function createProblems(look: Look, { sources, storages, warnings }: Crea
     }),
     ...sources.flatMap(({ name, unreadable }) => unreadableLines(look, name, unreadable)),
     ...storages.flatMap(({ name, state }) => (state === "complete" ? [] : [look.line`storage "${name}" is ${state}`])),
-    ...warnings.map((warning) => look.show(warning)),
   ];
 }
 

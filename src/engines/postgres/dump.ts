@@ -96,7 +96,7 @@ async function* dumpGlobals(
 ): AsyncGenerator<Uint8Array> {
   const { plan, context, environment } = run;
   context.activity(GLOBALS_NAME);
-  if (!passwords) warn(run, `${plan.connection.user} may not read roles' passwords: they are not in this backup`);
+  if (!passwords) run.warnings.push(`${plan.connection.user} may not read roles' passwords: they are not in this backup`);
   const args = [
     "--globals-only",
     ...(passwords ? [] : ["--no-role-passwords"]),
@@ -173,7 +173,7 @@ async function beginSnapshot(session: Session, run: Run): Promise<string | undef
     // some standbys and poolers can't; the dump is consistent in itself all the same
     await session.execute("rollback");
     await session.execute(BEGIN);
-    warn(run, "this server can't share a snapshot: the inventory was read a moment before the dump");
+    run.warnings.push("this server can't share a snapshot: the inventory was read a moment before the dump");
     return undefined;
   }
 }
@@ -199,17 +199,12 @@ function dumpArguments(
   ];
 }
 
-function warn(run: Run, message: string): void {
-  run.warnings.push(message);
-  run.context.warn(message);
-}
-
 function summaryOf(run: Run): StreamSummary {
   const inventories = [...run.inventories.values()];
   const sum = (count: (inventory: DatabaseInventory) => number) =>
     inventories.reduce((total, inventory) => total + count(inventory), 0);
   for (const [name, inventory] of run.inventories) {
-    if (inventory.tables.length === 0) warn(run, `database "${name}" has no tables`);
+    if (inventory.tables.length === 0) run.warnings.push(`database "${name}" has no tables`);
   }
   return {
     entries: run.entries,
