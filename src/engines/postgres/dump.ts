@@ -96,7 +96,8 @@ async function* dumpGlobals(
 ): AsyncGenerator<Uint8Array> {
   const { plan, context, environment } = run;
   context.activity(GLOBALS_NAME);
-  if (!passwords) run.warnings.push(`${plan.connection.user} may not read roles' passwords: they are not in this backup`);
+  if (!passwords)
+    run.warnings.push(`${plan.connection.user} may not read roles' passwords: they are not in this backup`);
   const args = [
     "--globals-only",
     ...(passwords ? [] : ["--no-role-passwords"]),
