@@ -37,13 +37,18 @@ export function environmentDocument(env: Environment): ConfigDocument {
 /** What is set and has no effect. Silence would look like success. */
 export function environmentWarnings(env: Environment): readonly string[] {
   const warnings = Object.entries(NOT_YET)
-    .filter(([name]) => given(env, name) !== undefined)
+    .filter(([name]) => asked(given(env, name)))
     .map(([name, what]) => `${name} is set and has no effect: it comes with ${what}`);
   const url = given(env, "DATABASE_URL");
   if (url !== undefined && !isPostgres(url)) {
     warnings.push("DATABASE_URL is set and has no effect: only postgres:// addresses are understood");
   }
   return warnings;
+}
+
+/** ENABLE_AUTO_BACKUP=false asks for nothing. */
+function asked(value: string | undefined): boolean {
+  return value !== undefined && !/^(false|no|off|0)$/i.test(value);
 }
 
 function encryptionOf(env: Environment): {

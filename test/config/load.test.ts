@@ -346,6 +346,10 @@ describe("the environment alone", () => {
     ]);
   });
 
+  it("warns of nothing where automatic backups are switched off", async () => {
+    expect((await load({ ...base, ENABLE_AUTO_BACKUP: "false" })).warnings).toEqual([]);
+  });
+
   it.each([
     [{ BACKUP_STORAGE_PATH: "/b" }, "BACKUP_ENCRYPTION_KEY: is not set"],
     [{ ...base, BACKUP_ENCRYPTION_KEY: "SECRET" }, "BACKUP_ENCRYPTION_KEY: must be 64 hex digits"],
