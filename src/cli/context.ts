@@ -9,7 +9,7 @@ export interface Context {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
-  /** `--config`, for init, which writes it. */
+  /** `--config` or BACKUPCTL_CONFIG, for init, which writes it. */
   readonly configPath: string | undefined;
   /** True when a question can be asked and seen. */
   readonly interactive: boolean;

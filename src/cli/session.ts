@@ -97,7 +97,7 @@ export async function openSession(
     json,
     quiet,
     verbose,
-    configPath: globals.config,
+    configPath: globals.config ?? (world.env.BACKUPCTL_CONFIG || undefined),
     interactive: !json && world.stdinIsTerminal && world.stderr.isTerminal,
     output,
     prompts: world.prompts ?? terminalPrompts(world.signal, world.stderr.raw),

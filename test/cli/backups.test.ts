@@ -360,6 +360,12 @@ describe("the small ones", () => {
     expect(result.stdout).toContain("Copy the key to a safe place now");
   });
 
+  test("init writes the configuration that BACKUPCTL_CONFIG names", async () => {
+    const result = await run("init", { env: { BACKUPCTL_CONFIG: "/etc/b.yaml" } });
+
+    expect(result.requestOf("init")).toMatchObject({ configPath: "/etc/b.yaml" });
+  });
+
   test("init does not write over a broken configuration", async () => {
     const loadConfig = async () => {
       throw new BackupctlError("CONFIG_INVALID", "broken");
