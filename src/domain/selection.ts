@@ -36,11 +36,7 @@ const FILES_ENGINE = "files";
  * @throws `INVALID_BACKUP_TYPE`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`; `CONFIG_INVALID` if no source is configured.
  */
 export function selectSources<S extends SelectableSource>(request: SelectionRequest<S>): Selection<S> {
-  if (request.configured.length === 0) {
-    throw new BackupctlError("CONFIG_INVALID", "no source is configured", {
-      hint: "Add at least one under `sources:` in the config; `backupctl init` writes one with examples.",
-    });
-  }
+  requireSources(request.configured);
   const { type, mode } = readTypeAndMode(request);
   const ofType =
     type === "full" ? request.configured : request.configured.filter((source) => source.component === type);
@@ -51,6 +47,14 @@ export function selectSources<S extends SelectableSource>(request: SelectionRequ
       ? request.configured
       : request.configured.filter((source) => source.component === effectiveType);
   return { sources, type: effectiveType, mode, complete: whole.length === sources.length };
+}
+
+/** @throws `CONFIG_INVALID` if there is nothing to back up. */
+export function requireSources(configured: readonly unknown[]): void {
+  if (configured.length > 0) return;
+  throw new BackupctlError("CONFIG_INVALID", "no source is configured", {
+    hint: "Add one under `sources:` in the config, or, without a file, by a variable such as BACKUP_FILES_PATHS: docs/configuration.md has all.",
+  });
 }
 
 /** `configurations` is another spelling of `configuration`, unless a component of the user's has that name. */

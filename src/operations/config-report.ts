@@ -1,23 +1,58 @@
+import { requireSources } from "../domain/selection.ts";
+import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 import type { ConfigReport } from "./operations.ts";
-import { openEngine, primaryStorage, storageDefinition } from "./session.ts";
+import { openEngine, primaryStorage, type Session, storageDefinition } from "./session.ts";
 
 /**
- * What `config validate` says of a configuration that was loaded strictly: every secret can be read and every adapter takes its
- * options. Opens no storage and no source. @throws what the first part that can't be used throws.
+ * What `config validate` says of a configuration that was loaded strictly: there is something to back up, every secret can be
+ * read, every key can seal and every adapter takes its options. Opens no storage and no source. @throws what the first part that
+ * can't be used throws.
  */
 export async function reportConfig({ session }: OperationContext): Promise<ConfigReport> {
   const { loaded } = session;
-  const { storages, sources, encryption, targets } = loaded.config;
+  const { storages, sources, targets } = loaded.config;
   primaryStorage(session);
-  for (const { name, type } of storages) {
-    const definition = storageDefinition(session, type);
-    await definition.address(await loaded.resolveStorage(name));
-  }
-  for (const { name } of encryption.keys) await loaded.resolveKey(name);
-  for (const { name } of sources) await openEngine(session, name);
+  requireSources(sources);
+  await checkAddresses(session);
+  await checkKeys(session);
+  for (const { name } of sources) await naming(`source "${name}"`, openEngine(session, name));
   for (const target of targets) {
     for (const source of target.sources) await loaded.resolveTarget(target.name, source);
   }
   return { origin: loaded.origin, sources: sources.length, storages: storages.length, warnings: loaded.warnings };
+}
+
+/** Two names for one place look like two copies. */
+async function checkAddresses(session: Session): Promise<void> {
+  const names = new Map<string, string>();
+  for (const { name, type } of session.loaded.config.storages) {
+    const options = await session.loaded.resolveStorage(name);
+    const address = await naming(`storage "${name}"`, storageDefinition(session, type).address(options));
+    const other = names.get(address);
+    if (other !== undefined) {
+      throw new BackupctlError("CONFIG_INVALID", `the storages "${other}" and "${name}" are one place: ${address}`, {
+        hint: "Give one of them another place, best another disk, or leave it out.",
+      });
+    }
+    names.set(address, name);
+  }
+}
+
+/** The repository has no say in what a key is, only in where its salt is kept. */
+async function checkKeys({ loaded, adapters }: Session): Promise<void> {
+  for (const { name, provider } of loaded.config.encryption.keys) {
+    const key = await adapters.keys[provider]?.open(await loaded.resolveKey(name), { name, repositoryId: "" });
+    await key?.seal();
+  }
+}
+
+async function naming<T>(object: string, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (!isBackupctlError(error, "CONFIG_INVALID")) throw error;
+    const { message, hint } = error;
+    throw new BackupctlError("CONFIG_INVALID", `${object}: ${message}`, hint === undefined ? {} : { hint });
+  }
 }

@@ -137,7 +137,9 @@ class CreateRun {
     for (const name of this.#prepared.storages.slice(1)) {
       try {
         const storage = await this.#repository.storage(name);
-        const lacking = await this.#lackingAncestor(storage);
+        const twin = [this.#repository.primary, ...replicas].find(({ address }) => address === storage.address);
+        const lacking =
+          twin === undefined ? await this.#lackingAncestor(storage) : `it is the same place as "${twin.name}"`;
         if (lacking === undefined) replicas.push(storage);
         else dropped.set(name, lacking);
       } catch (error) {

@@ -103,7 +103,7 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
     }
     const repositoryId = commonId(prepared) ?? newUuid();
     // A key that can't be had is better met now than by the first backup.
-    await openKeys(session, await statePaths(session), repositoryId);
+    for (const key of await openKeys(session, await statePaths(session), repositoryId)) await key.seal();
     for (const { storage, repositoryId: known } of prepared) {
       if (known === undefined) await putMarker(session, storage, repositoryId);
     }

@@ -1,13 +1,15 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { LoadedConfig } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { configTemplate } from "../../src/config/template.ts";
 import { generateKeyFile } from "../../src/keys/local/generate.ts";
 import type { Setup } from "../../src/operations/init.ts";
 import { openOperations, openSetup } from "../../src/operations/open.ts";
 import type { Operations } from "../../src/operations/operations.ts";
-import { createOne, openSite } from "../helpers/open-site.ts";
+import { createOne, type OpenSite, openSite } from "../helpers/open-site.ts";
+import { NO_CHOICES } from "../helpers/site.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const ANEW = { configPath: undefined, storagePath: undefined };
@@ -164,6 +166,8 @@ describe("init with a configuration", () => {
     rmSync(join(site.directory, "main.key"));
 
     await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+    writeFileSync(join(site.directory, "main.key"), "junk");
+    await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
   });
 
   it("writes a runbook that names sources, storages and keys but no key and no path of a source, and refreshes it", async () => {
@@ -198,4 +202,52 @@ describe("config validate", () => {
 
     await expect((await site.reopen()).validateConfig()).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
   });
+
+  it("refuses a key that can be read and is none", async () => {
+    const site = await openSite();
+    writeFileSync(join(site.directory, "main.key"), "junk");
+
+    await expect((await site.reopen()).validateConfig()).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+  });
+
+  it("refuses a configuration that backs nothing up", async () => {
+    const site = await openSite({ sources: "" });
+
+    await expect(site.operations.validateConfig()).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: "no source is configured",
+    });
+  });
+
+  it("names the source whose options can't be taken", async () => {
+    const site = await openSite({ sources: `  shop: {engine: postgres, url: "postgres://h:99999/x"}` });
+
+    await expect(site.operations.validateConfig()).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining('source "shop"'),
+    });
+  });
+
+  it("refuses two storages in one place, and create keeps no second copy there", async () => {
+    const site = await openSite();
+    const operations = await site.reopen({ loaded: await loadedWithTwin(site) });
+
+    await expect(operations.validateConfig()).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining('"local" and "twin" are one place'),
+    });
+    expect(await operations.create(NO_CHOICES)).toMatchObject({
+      storages: [
+        { name: "local", state: "complete" },
+        { name: "twin", state: "pending" },
+      ],
+    });
+  });
 });
+
+function loadedWithTwin({ directory, repositoryDirectory }: OpenSite): Promise<LoadedConfig> {
+  const path = join(directory, "backup.config.yaml");
+  const twin = `  twin: {type: local, path: "${repositoryDirectory}/."}\n`;
+  writeFileSync(path, readFileSync(path, "utf8").replace("encryption:", `${twin}encryption:`));
+  return loadConfig({ path, env: {}, cwd: directory });
+}

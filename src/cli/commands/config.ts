@@ -9,14 +9,11 @@ export const configValidate = defineCommand({
   options: {},
   examples: [{ command: "backupctl config validate -c ./backup.config.yaml", text: "Before it goes to production" }],
   exitCodes: { 0: "the configuration is right", 2: "it is not, or there is none" },
-  run: async ({ operations, output, look, noteLook, json }) => {
+  run: async ({ operations, output, look, json }) => {
     const report = await (await operations("strict")).validateConfig();
     const { origin, sources, storages, warnings } = report;
     if (json) output.printJson({ valid: true, origin, sources, storages, warnings });
-    else {
-      for (const warning of warnings) output.warn(noteLook.show(warning));
-      output.report(look.line`${origin} is right: ${count(sources, "source")}, ${count(storages, "storage")}`);
-    }
+    else output.report(look.line`${origin} is right: ${count(sources, "source")}, ${count(storages, "storage")}`);
     return 0;
   },
 });
