@@ -174,13 +174,13 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       new Promise((resolve, reject) => {
         stream.write(bytes, (error) => {
           if (error == null) return resolve();
-          reject(
-            new BackupctlError("INTERRUPTED", "nobody reads standard output any more", {
-              cause: error,
-              exitCode: EXIT_OF_BROKEN_PIPE,
-            }),
-          );
+          reject("code" in error && error.code === "EPIPE" ? nobodyReads(error) : error);
         });
       }),
   };
+}
+
+function nobodyReads(cause: Error): BackupctlError {
+  const exitCode = EXIT_OF_BROKEN_PIPE;
+  return new BackupctlError("INTERRUPTED", "nobody reads standard output any more", { cause, exitCode });
 }

@@ -41,9 +41,9 @@ export async function writeTar(download: TarDownload): Promise<void> {
     }
   };
   const [produced, consumed] = await Promise.allSettled([produce(), consume()]);
-  // Whoever failed first made the other fail with the same error.
-  if (produced.status === "rejected") throw produced.reason;
+  // What ended the production reaches the consumer as it is; the other way round it arrives as one of tar-stream's own.
   if (consumed.status === "rejected") throw consumed.reason;
+  if (produced.status === "rejected") throw produced.reason;
 }
 
 /** Entries without content that come before a file, and the file that is being written. */

@@ -10,6 +10,7 @@ import { type ProgressMeter, startProgress } from "./progress-meter.ts";
 import { resolveReference } from "./references.ts";
 import { chooseSources, findCopy } from "./restore-choice.ts";
 import { streamFacts, treeFacts } from "./restore-facts.ts";
+import { fromSystem } from "./restore-failure.ts";
 import { type Selection, selectedParts, selectionOf } from "./restore-selection.ts";
 import { streamBytes } from "./restore-stream.ts";
 import { openEngine, openEngineOf, type Session } from "./session.ts";
@@ -159,8 +160,12 @@ async function toStream(
       },
     );
   }
-  const sizeBytes = await writeFile(download, file, write);
-  return { source: file.opened.source.name, path: "-", sizeBytes };
+  const source = file.opened.source.name;
+  try {
+    return { source, path: "-", sizeBytes: await writeFile(download, file, write) };
+  } catch (error) {
+    throw fromSystem(error, { name: source, place: "standard output" }) ?? error;
+  }
 }
 
 async function toFolder(
@@ -169,23 +174,29 @@ async function toFolder(
   folder: string,
 ): Promise<readonly WrittenFile[]> {
   const { overwrite } = download.request;
-  for (const { name } of files) {
-    const place = path.join(folder, name);
-    if (!overwrite && (await pathExists(place))) throw refuseExisting(place);
-  }
+  const placed = files.map((file) => ({ file, source: file.opened.source.name, place: path.join(folder, file.name) }));
   const written: WrittenFile[] = [];
-  for (const file of files) {
-    const place = path.join(folder, file.name);
-    const beside = await openBesideFile(place, overwrite);
-    try {
-      const sizeBytes = await writeFile(download, file, (bytes) => beside.write(bytes));
-      await beside.commit();
-      written.push({ source: file.opened.source.name, path: place, sizeBytes });
-    } finally {
-      await beside.discard();
+  try {
+    for (const { place } of placed) if (!overwrite && (await pathExists(place))) throw refuseExisting(place);
+    for (const { file, source, place } of placed) {
+      written.push({ source, path: place, sizeBytes: await toFile(download, file, place) });
     }
+  } catch (error) {
+    const name = placed[written.length]?.source ?? "";
+    throw fromSystem(error, { name, place: folder }) ?? error;
   }
   return written;
+}
+
+async function toFile(download: Download, file: OrdinaryFile, place: string): Promise<number> {
+  const beside = await openBesideFile(place, download.request.overwrite);
+  try {
+    const sizeBytes = await writeFile(download, file, (bytes) => beside.write(bytes));
+    await beside.commit();
+    return sizeBytes;
+  } finally {
+    await beside.discard();
+  }
 }
 
 /** Returns how many bytes were written. */

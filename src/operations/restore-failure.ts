@@ -24,15 +24,15 @@ export function fromSystem(
   if (errno === "ENOSPC" || errno === "EDQUOT") {
     return new BackupctlError(
       "INSUFFICIENT_STORAGE",
-      `there is no room to restore source "${plan.name}" to ${plan.place}`,
+      `there is no room to write source "${plan.name}" to ${plan.place}`,
       {
-        hint: "Free some space there, or restore elsewhere with --to PATH.",
+        hint: "Free some space there, or give another place with --to PATH.",
         cause: error,
       },
     );
   }
-  return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be restored to ${plan.place} (${errno})`, {
-    hint: "Run it as a user that may write there, or restore elsewhere with --to PATH.",
+  return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be written to ${plan.place} (${errno})`, {
+    hint: "Run it as a user that may write there, or give another place with --to PATH.",
     cause: error,
   });
 }

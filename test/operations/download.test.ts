@@ -72,10 +72,12 @@ describe("download", () => {
     const pieces: Uint8Array[] = [];
     const write = async (bytes: Uint8Array): Promise<void> => void pieces.push(bytes.slice());
 
-    const refused = download(site.operations, { write });
-    await download(site.operations, { write, sources: ["app"] }).catch(() => undefined);
+    await expect(download(site.operations, { write })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringMatching(/www\.tar, app\.db/),
+    });
+    await download(site.operations, { write, sources: ["app"] });
 
-    await expect(refused).rejects.toMatchObject({ code: "USAGE", message: expect.stringMatching(/www\.tar, app\.db/) });
     expect(Buffer.concat(pieces).subarray(0, 15).toString()).toBe("SQLite format 3");
   });
 
@@ -110,6 +112,33 @@ describe("download", () => {
       message: expect.stringContaining('source "www"'),
     });
     expect(namesIn(to)).toEqual([]);
+  });
+
+  it.each([
+    ["ENOSPC", "INSUFFICIENT_STORAGE"],
+    ["EIO", "RESTORE_FAILED"],
+  ])("says what kept a tar from being written: %s", async (code, expected) => {
+    const site = await openSite();
+    await createOne(site);
+    const write = () => Promise.reject(Object.assign(new Error("write failed"), { code }));
+
+    await expect(download(site.operations, { write })).rejects.toMatchObject({
+      code: expected,
+      message: expect.stringContaining('source "www"'),
+    });
+  });
+
+  it.each(["file", "file/below"])("refuses %s as a folder", async (name) => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, name);
+    writeFileSync(join(site.directory, "file"), "mine");
+
+    await expect(download(site.operations, { to })).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringContaining(to),
+      hint: expect.stringContaining("--to"),
+    });
   });
 
   it("needs no config of the source", async () => {

@@ -24,7 +24,10 @@ export const download = defineCommand({
   },
   examples: [
     { command: "backupctl download latest --to ./out", text: "Everything into a folder" },
-    { command: "backupctl download latest --source shop | pg_restore -l", text: "One dump into another program" },
+    {
+      command: "backupctl download latest --source shop --include shop | pg_restore -l",
+      text: "One dump into another program",
+    },
     { command: "backupctl download 550e8400 --source uploads --include /srv/www/logo.png | tar -xO", text: "One file" },
   ],
   exitCodes: {
