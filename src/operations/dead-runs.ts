@@ -1,7 +1,8 @@
 import * as path from "node:path";
 import type { Catalog } from "../catalog/catalog.ts";
 import { METADATA_NAME } from "../domain/object-names.ts";
-import { listDirectory, removeTree } from "../platform/files.ts";
+import { listDirectory } from "../platform/files.ts";
+import { removeTree } from "../platform/tree/removal.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { type Repository, readBackup } from "./repository.ts";
 import type { Session } from "./session.ts";

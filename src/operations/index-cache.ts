@@ -7,8 +7,9 @@ import { messageOf } from "../errors.ts";
 import { fetchIndex, readRoot } from "../format/index-reader.ts";
 import { type SourceCache, sourceCache } from "../format/source-writer.ts";
 import type { WorkerPool } from "../format/workers/pool.ts";
-import { listDirectory, makePrivateDirectory, removeTree, writeFileAtomically } from "../platform/files.ts";
+import { listDirectory, makePrivateDirectory, writeFileAtomically } from "../platform/files.ts";
 import { hashFile } from "../platform/hash-file.ts";
+import { removeTree } from "../platform/tree/removal.ts";
 import { openPackSource } from "./pack-fetching.ts";
 import type { Repository } from "./repository.ts";
 

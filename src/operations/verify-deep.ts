@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import type { BackupMetadata } from "../domain/backup.ts";
 import { isBackupctlError } from "../errors.ts";
-import { removeTree } from "../platform/files.ts";
+import { removeTree } from "../platform/tree/removal.ts";
 import { openContents } from "./backup-contents.ts";
 import { restoreSourceTo } from "./restore-source.ts";
 import type { Verifying } from "./verify-backup.ts";

@@ -36,11 +36,6 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Removes a whole folder of the program's own making. */
-export async function removeTree(directory: string): Promise<void> {
-  await fs.rm(directory, { recursive: true, force: true });
-}
-
 /** Removes a file; one that is gone already is success. */
 export async function removeFileIfExists(file: string): Promise<void> {
   await fs.rm(file, { force: true });

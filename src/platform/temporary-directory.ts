@@ -1,7 +1,8 @@
 import { promises as fs } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { errnoOf, removeTree } from "./files.ts";
+import { errnoOf } from "./files.ts";
+import { removeTree } from "./tree/removal.ts";
 
 export interface TemporaryDirectory {
   readonly path: string;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Catalog, NewRun } from "../../../src/catalog/catalog.ts";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
 import type { BackupId } from "../../../src/domain/backup.ts";
-import { removeTree } from "../../../src/platform/files.ts";
+import { removeTree } from "../../../src/platform/tree/removal.ts";
 import { backupId, metadataOf, REPOSITORY_ID, sourceOf } from "../../domain/builders.ts";
 
 let directory: string;

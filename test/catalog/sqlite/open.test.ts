@@ -6,7 +6,7 @@ import Sqlite from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Catalog } from "../../../src/catalog/catalog.ts";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
-import { removeTree } from "../../../src/platform/files.ts";
+import { removeTree } from "../../../src/platform/tree/removal.ts";
 import { backupId, metadataOf } from "../../domain/builders.ts";
 
 let directory: string;
