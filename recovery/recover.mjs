@@ -751,9 +751,9 @@ class TreeTarget {
     fs.ftruncateSync(descriptor, entry.size);
   }
 
-  /** Owner first: changing it takes away set-user-id bits. Node takes times as doubles, which are exact to the microsecond. */
+  /** Owner first: changing it takes away set-user-id bits. */
   #setFacts(place, entry) {
-    const mtime = Number((BigInt(entry.mtime) / 1000n) * 1000n + 500n) / 1e9;
+    const mtime = secondsOf(BigInt(entry.mtime));
     try {
       if (isRoot) fs.lchownSync(place, entry.uid, entry.gid);
       if (entry.type === "symlink") return fs.lutimesSync(place, mtime, mtime);
@@ -764,6 +764,12 @@ class TreeTarget {
     }
     return undefined;
   }
+}
+
+/** Exact to the microsecond, as doubles are. As text, because Node takes a negative number, a time before 1970, for "now". */
+function secondsOf(ns) {
+  const beyondMicrosecond = ((ns % 1000n) + 1000n) % 1000n;
+  return String(Number(ns - beyondMicrosecond + 500n) / 1e9);
 }
 
 /** A path too long for the system is named through the open directory. */

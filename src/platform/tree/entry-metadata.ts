@@ -73,6 +73,7 @@ function ownerOnThisSystem(): (metadata: EntryMetadata) => { uid: number; gid: n
   });
 }
 
-function secondsOf(ns: bigint): number {
-  return Number(ns) / 1e9;
+/** As text: a negative number, a time before 1970, would be taken for "now". */
+function secondsOf(ns: bigint): string {
+  return String(Number(ns) / 1e9);
 }

@@ -261,6 +261,16 @@ test("closing abandons what is unfinished", () => {
   expect(fs.readdirSync(join(root, "d"))).toEqual([]);
 });
 
+test.each([-1_000_000_000n, -86_400_500_000_001n])("the time %s, before 1970, is set as any other", (mtimeNs) => {
+  const root = tempDir();
+  const target = opened(root);
+
+  write(target, "file", "", { mtimeNs });
+  target.settle();
+
+  expect(mtimeOf(join(root, "file"))).toBe(mtimeNs);
+});
+
 test("without python3 times are a microsecond off at most, and it says so", () => {
   const root = tempDir();
   const target = opened(root);
