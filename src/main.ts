@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import * as modules from "node:module";
 import { fileURLToPath } from "node:url";
 import type { OpenRequest, Stream, Surroundings } from "./cli/program.ts";
 import type { LoadedConfig } from "./config/config.ts";
@@ -16,6 +16,8 @@ const EXIT_OF_BROKEN_PIPE = 141;
 
 // Everything else is imported after this check, and only where it is used: better-sqlite3 crashes the process on older Nodes.
 if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
+// Beside the program, not in a home: whoever can write there can change the program itself. Without leave to write there is no cache.
+modules.enableCompileCache(fileURLToPath(new URL("../dist/.compile-cache", import.meta.url)));
 process.exit(await main());
 
 function onOlderNode(): number {
@@ -140,7 +142,7 @@ async function readRecoveryProgram(): Promise<Buffer> {
 
 /** The version in package.json. */
 function readVersion(): string {
-  const manifest: unknown = createRequire(import.meta.url)("../package.json");
+  const manifest: unknown = modules.createRequire(import.meta.url)("../package.json");
   const isManifest = typeof manifest === "object" && manifest !== null && "version" in manifest;
   return isManifest && typeof manifest.version === "string" ? manifest.version : "unknown";
 }

@@ -114,7 +114,8 @@ export interface CatalogBackup {
   readonly trusted: boolean;
   readonly notes: BackupNotes;
   readonly copies: readonly CopyRecord[];
-  /** Present once the backup is committed. */
+  readonly committed: boolean;
+  /** Present once the backup is committed; read when it is asked for. */
   readonly metadata: BackupMetadata | undefined;
 }
 

@@ -1,13 +1,6 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupId } from "./backup.ts";
-import {
-  ancestorIdsOf,
-  goodSourcesOf,
-  isCommitted,
-  type KnownBackup,
-  newestFirst,
-  retentionUntilOf,
-} from "./known-backup.ts";
+import { ancestorIdsOf, goodSourcesOf, type KnownBackup, newestFirst, retentionUntilOf } from "./known-backup.ts";
 
 interface DeletionRequest<T extends KnownBackup> {
   readonly target: T;
@@ -37,7 +30,7 @@ export interface DeletionPlan<T extends KnownBackup> {
 /** What `delete` would remove, and all that stands against it. Changes nothing; `refusalOf` says whether it may go on. */
 export function planDeletion<T extends KnownBackup>(request: DeletionRequest<T>): DeletionPlan<T> {
   const descendants = request.backups.filter(
-    (backup) => (isCommitted(backup) || isRunning(backup)) && ancestorIdsOf(backup).includes(request.target.id),
+    (backup) => (backup.committed || isRunning(backup)) && ancestorIdsOf(backup).includes(request.target.id),
   );
   const deletions = childrenFirst(request.withDescendants ? [request.target, ...descendants] : [request.target]);
   const needed = request.withDescendants || descendants.length === 0 ? [] : [neededBy(request.target, descendants)];
@@ -115,7 +108,7 @@ function holdProtection(backup: KnownBackup): readonly Protection[] {
 }
 
 function retentionProtection(backup: KnownBackup, now: Date): readonly Protection[] {
-  if (!isCommitted(backup)) return [];
+  if (!backup.committed) return [];
   const until = retentionUntilOf(backup);
   // A manual backup without an end is kept until someone deletes it by hand, which is this.
   if (until === null && backup.category === "manual") return [];

@@ -13,21 +13,18 @@ export interface KnownBackup {
   readonly trusted: boolean;
   readonly notes: BackupNotes;
   readonly copies: readonly { readonly storage: string; readonly state: string }[];
-  /** Absent until the backup is committed. */
+  /** Its metadata is in storage: other backups can depend on it. */
+  readonly committed: boolean;
+  /** Of a committed one. Whoever looks at all backups should not ask for it: it is read when it is asked for. */
   readonly metadata: BackupMetadata | undefined;
 }
 
 const GOOD_STATUSES: readonly BackupStatus[] = ["completed", "completed_with_errors", "partial"];
 
-/** Its metadata is in storage: other backups can depend on it. */
-export function isCommitted(backup: KnownBackup): boolean {
-  return backup.metadata !== undefined;
-}
-
 /** Committed, proven by its mac, not quarantined, not failed by its last verification, not being deleted. */
 export function isGood(backup: KnownBackup): boolean {
   return (
-    backup.metadata !== undefined &&
+    backup.committed &&
     backup.trusted &&
     GOOD_STATUSES.includes(backup.status) &&
     backup.notes.quarantine === undefined &&

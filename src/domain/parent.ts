@@ -1,7 +1,7 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupMetadata, LineageMember, Mode } from "./backup.ts";
 import { addDuration, type Duration, describeDuration } from "./duration.ts";
-import { goodSourcesOf, isCommitted, isGood, type KnownBackup, newestFirst } from "./known-backup.ts";
+import { goodSourcesOf, isGood, type KnownBackup, newestFirst } from "./known-backup.ts";
 
 export interface ParentRequest {
   readonly mode: Mode;
@@ -38,7 +38,7 @@ export interface ParentDecision {
 export function chooseParent(request: ParentRequest): ParentDecision {
   if (request.mode === "full") return { mode: "full", lineage: [] };
   const candidates = request.backups
-    .filter((backup) => backup.type === request.type && isCommitted(backup))
+    .filter((backup) => backup.type === request.type && backup.committed)
     .filter((backup) => request.mode === "incremental" || backup.mode === "full")
     .sort(newestFirst);
   const newest = candidates[0];
@@ -124,7 +124,7 @@ function defectOf(backup: KnownBackup, request: ParentRequest): string | undefin
 }
 
 function ownDefectOf(backup: KnownBackup, request: ParentRequest): string | undefined {
-  if (!isCommitted(backup)) return "it was never completed";
+  if (!backup.committed) return "it was never completed";
   if (!backup.trusted) return "its authenticity is not proven";
   if (backup.notes.quarantine !== undefined) return "it is quarantined";
   if (backup.notes.verified?.passed === false) return "its last verification failed";

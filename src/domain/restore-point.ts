@@ -22,13 +22,15 @@ export interface RestorePoint<T extends KnownBackup> {
  * @throws `BACKUP_NOT_FOUND`, naming the nearest one after the time if there is one.
  */
 export function chooseRestorePoint<T extends KnownBackup>(request: RestorePointRequest<T>): RestorePoint<T> {
-  const usable = request.backups
-    .filter((backup) => isGood(backup) && (request.type === undefined || backup.type === request.type))
-    .filter((backup) => hasAll(goodSourcesOf(backup), request.sources))
+  const { at, type, sources } = request;
+  const good = request.backups
+    .filter((backup) => isGood(backup) && (type === undefined || backup.type === type))
     .sort(newestFirst);
-  const { at } = request;
-  const backup = at === undefined ? usable[0] : usable.find((candidate) => timeOf(candidate) <= at.getTime());
-  if (backup === undefined) throw nothingToRestore(request, usable.at(-1));
+  const isUsable = (backup: T): boolean => hasAll(goodSourcesOf(backup), sources);
+  const backup = good.find(
+    (candidate) => (at === undefined || timeOf(candidate) <= at.getTime()) && isUsable(candidate),
+  );
+  if (backup === undefined) throw nothingToRestore(request, good.findLast(isUsable));
   return at === undefined ? { backup } : { backup, gapMs: at.getTime() - timeOf(backup) };
 }
 

@@ -1,6 +1,6 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { BackupMetadata } from "../domain/backup.ts";
-import { isCommitted, retentionUntilOf } from "../domain/known-backup.ts";
+import { retentionUntilOf } from "../domain/known-backup.ts";
 import type { BackupDetails, BackupSummary } from "./operations.ts";
 
 /** A row of `list` from what the catalog knows; notes, being newer, win over metadata. */
@@ -55,7 +55,7 @@ export function detailsOf(backup: CatalogBackup, catalog: Catalog): BackupDetail
     lastRestore: restores.last,
     children: catalog
       .childrenOf(backup.id)
-      .filter(isCommitted)
+      .filter(({ committed }) => committed)
       .map(({ id }) => id),
     error: backup.error,
   };

@@ -1,4 +1,4 @@
-import type { Catalog } from "../catalog/catalog.ts";
+import { type Catalog, DamagedCatalogError } from "../catalog/catalog.ts";
 import { METADATA_NAME } from "../domain/object-names.ts";
 import { type BackupctlError, isBackupctlError } from "../errors.ts";
 import { moveFileIfExists } from "../platform/files.ts";
@@ -111,6 +111,9 @@ async function openForWriting(
   try {
     return await openFile(session, opened, repository, damage);
   } catch (error) {
+    if (error instanceof DamagedCatalogError && damage === undefined) {
+      return openForWriting(session, repository, error.message);
+    }
     if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable) throw error;
     return openTemporary(session, opened, error);
   }

@@ -125,7 +125,7 @@ async function reasonToKeep(
   }
   if (removal.holdsAreLifted) return undefined;
   for (const { backup, storage } of places.filter(hasMetadata)) {
-    if (backup.metadata === undefined) continue;
+    if (!backup.committed) continue;
     const hold = await findHold(removal.repository, storage, backup.storagePath);
     if (hold === undefined) continue;
     return new BackupctlError("RETENTION_POLICY_VIOLATION", `backup ${backup.id} was put on hold meanwhile: ${hold}`, {
@@ -153,7 +153,7 @@ async function findNewChild(
   stillThere: ReadonlySet<BackupId>,
 ): Promise<{ readonly id: BackupId; readonly parent: BackupId } | undefined> {
   if (stillThere.size === 0) return undefined;
-  const rows = catalog.list({}).backups.filter(({ metadata }) => metadata !== undefined);
+  const rows = catalog.list({}).backups.filter(({ committed }) => committed);
   const known = new Set(rows.map(({ storagePath }) => storagePath));
   for (const storage of storages) {
     for (const [directory, names] of await listBackupDirectories(storage)) {

@@ -45,7 +45,7 @@ export async function fillCatalog(session: Session, repository: Repository, cata
   const found = new Set(scan.backups.map(({ metadata }) => metadata.id));
   const seenWhole = new Set(scan.storages);
   for (const backup of known) {
-    if (backup.metadata === undefined || found.has(backup.id)) continue;
+    if (!backup.committed || found.has(backup.id)) continue;
     // A copy in a storage that is away may be there still; it keeps the row.
     const elsewhere = backup.copies.some(({ storage }) => !seenWhole.has(storage));
     const unreadable = scan.unreadable.has(backup.storagePath);

@@ -70,6 +70,7 @@ function componentsOf(
 ): readonly string[] {
   const { type, components } = wanted;
   const named = type === undefined || type === "full" ? components : [type, ...components];
+  if (named.length === 0) return [];
   const configured = context.session.loaded.config.sources.map(({ component }) => component);
   const known = new Set([
     ...configured,
@@ -95,7 +96,7 @@ function holds(backup: CatalogBackup, component: string): boolean {
 
 /** Backups are there but none counts: without the key none can be proven, and that is what must be said. */
 async function explainUnproven(context: OperationContext, backups: readonly CatalogBackup[]): Promise<void> {
-  const committed = backups.filter(({ metadata }) => metadata !== undefined);
+  const committed = backups.filter(({ committed }) => committed);
   const [newest] = committed;
   if (newest === undefined || committed.some(({ trusted }) => trusted)) return;
   const repository = await context.repository();

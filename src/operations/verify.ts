@@ -1,6 +1,5 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { BackupNotes } from "../domain/backup.ts";
-import { isCommitted } from "../domain/known-backup.ts";
 import { formatSpan } from "../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
@@ -46,7 +45,7 @@ function choose({ session }: OperationContext, catalog: Catalog, request: Verify
   // Oldest first: what was read of an ancestor need not be read again for its descendants.
   const backups = catalog
     .list({ ...from, order: "oldest" })
-    .backups.filter((backup) => isCommitted(backup) && backup.status !== "deleting");
+    .backups.filter((backup) => backup.committed && backup.status !== "deleting");
   if (backups.length > 0) return backups;
   const when =
     lastMs === undefined ? "there is no backup to verify" : `no backup was made in the last ${formatSpan(lastMs)}`;

@@ -129,7 +129,7 @@ export function isUnreachable(error: unknown): error is BackupctlError {
 export function requireCommitted(
   backup: CatalogBackup,
 ): asserts backup is CatalogBackup & { readonly metadata: BackupMetadata } {
-  if (backup.metadata !== undefined && backup.status !== "deleting") return;
+  if (backup.committed && backup.status !== "deleting") return;
   const why = backup.status === "deleting" ? "is being deleted" : `was never completed (${backup.status})`;
   throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${backup.id} ${why}`, {
     hint: "Run `backupctl list --status completed` to see those that can be used.",

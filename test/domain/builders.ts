@@ -102,6 +102,7 @@ export function knownBackup(metadata: BackupMetadata, overrides: Partial<KnownBa
     trusted: true,
     notes: {},
     copies: [{ storage: "main", state: "complete" }],
+    committed: true,
     metadata,
     ...overrides,
   };
@@ -121,7 +122,18 @@ export function uncommitted(id: BackupId, overrides: Partial<KnownBackup> = {}):
     trusted: false,
     notes: {},
     copies: [],
+    committed: false,
     metadata: undefined,
     ...overrides,
   };
+}
+
+/** A backup that a decision may pass by, but whose metadata it must not need: reading that of thousands takes seconds. */
+export function unread(metadata: BackupMetadata): KnownBackup {
+  const backup = knownBackup(metadata);
+  return Object.defineProperty({ ...backup }, "metadata", {
+    get: () => {
+      throw new Error(`the metadata of ${backup.id} was read`);
+    },
+  });
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { BackupMetadata } from "../../src/domain/backup.ts";
 import type { KnownBackup } from "../../src/domain/known-backup.ts";
 import { chooseParent, type ParentRequest } from "../../src/domain/parent.ts";
-import { backupId, knownBackup, metadataOf, sourceOf, uncommitted } from "./builders.ts";
+import { backupId, knownBackup, metadataOf, sourceOf, uncommitted, unread } from "./builders.ts";
 
 const full = metadataOf({ id: backupId(1), at: "2026-01-11T02:00:00.000Z" });
 const second = metadataOf({
@@ -40,6 +40,12 @@ function known(...all: readonly BackupMetadata[]): readonly KnownBackup[] {
 }
 
 describe("the parent", () => {
+  it("is found without reading the metadata of backups that it is not built on", () => {
+    const before = metadataOf({ id: backupId(9), at: "2026-01-10T02:00:00.000Z" });
+
+    expect(choose({}, [unread(before), ...known(full, second, third)]).parent?.id).toBe(third.id);
+  });
+
   it("of an incremental is the newest good backup, with every ancestor and its checksum in the lineage", () => {
     const decision = choose({});
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { chooseRestorePoint } from "../../src/domain/restore-point.ts";
-import { backupId, knownBackup, metadataOf, sourceOf, uncommitted } from "./builders.ts";
+import { backupId, knownBackup, metadataOf, sourceOf, uncommitted, unread } from "./builders.ts";
 
 const first = metadataOf({
   id: backupId(1),
@@ -24,6 +24,12 @@ it.each([
   ["the one before", { at: new Date("2026-01-12T01:59:59.999Z") }, 1],
 ])("takes %s", (_what, request, number) => {
   expect(chooseRestorePoint({ backups, sources: [], ...request }).backup.id).toBe(backupId(number));
+});
+
+it("reads the metadata of no older backup", () => {
+  const older = unread(first);
+
+  expect(chooseRestorePoint({ backups: [older, knownBackup(second)], sources: ["app"] }).backup.id).toBe(second.id);
 });
 
 it("tells the gap to the time asked for", () => {

@@ -193,7 +193,7 @@ describe("a catalog that can't be used never stands in the way:", () => {
     const backup = await createOne(site);
     const { catalog } = await statePaths(site.session);
     const database = new Sqlite(catalog);
-    database.exec(`UPDATE metadata SET content = '{"id": 7}'; UPDATE backups SET host = 'x'`);
+    database.exec(`UPDATE backups SET tags = 'x', host = 'x'`);
     database.close();
 
     await command(await site.reopen());

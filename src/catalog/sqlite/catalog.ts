@@ -22,7 +22,8 @@ import { backupOf, copyOf, eventOf, indexCacheOf, parse } from "./rows.ts";
 const REPOSITORY = "repository_id";
 const RECENT_DURATIONS = 20;
 const MIN_PREFIX_LENGTH = 4;
-const SELECT = "SELECT backups.*, metadata.content FROM backups LEFT JOIN metadata ON backup_id = id";
+const idRowSchema = z.object({ id: backupIdSchema });
+const SELECT = "SELECT *, id IN (SELECT backup_id FROM metadata) AS committed FROM backups";
 
 /** The catalog in one SQLite file. Open it with `openSqliteCatalog`. */
 export class SqliteCatalog implements Catalog {
@@ -147,7 +148,7 @@ export class SqliteCatalog implements Catalog {
        WHERE host = ? AND trusted = 1 ORDER BY completed_ms DESC, id LIMIT 1`,
       host,
     );
-    return row === undefined ? undefined : parse(z.object({ id: backupIdSchema }), row, "backups").id;
+    return row === undefined ? undefined : parse(idRowSchema, row, "backups").id;
   }
 
   addVerification(record: VerificationEvent): void {
@@ -280,7 +281,7 @@ export class SqliteCatalog implements Catalog {
 
   #backups(sql: string, ...parameters: SqlValue[]): readonly CatalogBackup[] {
     const rows = this.#connection.all(sql, ...parameters);
-    const ids = rows.map((row) => parse(z.object({ id: backupIdSchema }), row, "backups").id);
+    const ids = rows.map((row) => parse(idRowSchema, row, "backups").id);
     const copies = Map.groupBy(
       this.#connection
         .all(
@@ -290,6 +291,11 @@ export class SqliteCatalog implements Catalog {
         .map(copyOf),
       (copy): string => copy.backupId,
     );
-    return rows.map((row, index) => backupOf(row, copies.get(ids[index] ?? "") ?? []));
+    return rows.map((row, index) => {
+      const id = ids[index] ?? "";
+      return backupOf(row, copies.get(id) ?? [], () =>
+        this.#connection.get("SELECT content FROM metadata WHERE backup_id = ?", id),
+      );
+    });
   }
 }

@@ -30,8 +30,10 @@ const backupRowSchema = z.object({
   error_message: z.string().nullable(),
   trusted: z.number(),
   notes: z.string(),
-  content: z.string().nullable(),
+  committed: z.number(),
 });
+
+const contentRowSchema = z.object({ content: z.string() });
 
 const tagsSchema = z.array(z.string());
 
@@ -61,10 +63,10 @@ const indexCacheRowSchema = z.object({
 });
 
 /**
- * The metadata of 10,000 backups takes longer to check than to read, and most readers look at few of them: `metadata` is
- * parsed when it is first asked for.
+ * The metadata of 10,000 backups takes seconds and more memory than all the rest, and most readers look at few of them: it is
+ * read when it is first asked for, as it is then. `contentRow` gives its row.
  */
-export function backupOf(row: unknown, copies: readonly CopyRecord[]): CatalogBackup {
+export function backupOf(row: unknown, copies: readonly CopyRecord[], contentRow: () => unknown): CatalogBackup {
   const backup = parse(backupRowSchema, row, "backups");
   const notes = notesOf(backup.notes);
   let parsed: BackupMetadata | undefined;
@@ -87,11 +89,17 @@ export function backupOf(row: unknown, copies: readonly CopyRecord[]): CatalogBa
     trusted: backup.trusted === 1,
     notes,
     copies,
+    committed: backup.committed === 1,
     get metadata(): BackupMetadata | undefined {
-      if (backup.content !== null) parsed ??= parse(metadataSchema, json(backup.content), "metadata");
+      if (backup.committed === 1) parsed ??= metadataOf(contentRow());
       return parsed;
     },
   };
+}
+
+function metadataOf(row: unknown): BackupMetadata | undefined {
+  if (row === undefined) return undefined;
+  return parse(metadataSchema, json(parse(contentRowSchema, row, "metadata").content), "metadata");
 }
 
 function notesOf(text: string): BackupNotes {
