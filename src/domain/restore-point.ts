@@ -52,7 +52,7 @@ function nothingToRestore<T extends KnownBackup>(
   return new BackupctlError("BACKUP_NOT_FOUND", `there is no good backup${of}${having}${before}`, {
     hint:
       nearestAfter === undefined || request.at === undefined
-        ? "Run `backupctl list --verbose` to see what each backup holds."
+        ? "See `backupctl list --verbose` for what is wrong with each, and `backupctl show ID` for what it holds."
         : `The nearest after it is ${nearestAfter.id} of ${nearestAfter.timestamp}: \`backupctl restore ${nearestAfter.id}\`.`,
     ...(nearestAfter === undefined || request.at === undefined
       ? {}

@@ -24,7 +24,7 @@ interface ChosenBackup {
 
 /**
  * Which backup a restore means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
- * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
+ * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
  */
 export async function chooseBackup(
   context: OperationContext,
@@ -49,6 +49,7 @@ export async function chooseBackup(
   const components = componentsOf(wanted, all, context);
   const holding = all.filter((backup) => components.every((name) => holds(backup, name)));
   const { sources } = wanted;
+  requireKnown(sources, all, context);
   const type = wanted.type === "full" ? "full" : undefined;
   try {
     const point = chooseRestorePoint({ backups: holding, at, sources, type });
@@ -87,6 +88,18 @@ function componentsOf(
     throw new BackupctlError("COMPONENT_NOT_FOUND", `no backup holds component "${name}"`, {
       hint: known.size === 0 ? "There is no backup yet: `backupctl list`." : `Use one of ${[...known].join(", ")}.`,
     });
+  });
+}
+
+/** A misspelt name would be told that there is no good backup. */
+function requireKnown(sources: readonly string[], all: readonly CatalogBackup[], context: OperationContext): void {
+  const { config } = context.session.loaded;
+  const held = all.flatMap(({ metadata }) => metadata?.sources ?? []);
+  const known = new Set([...config.sources, ...held].map(({ name }) => name));
+  const unknown = sources.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new BackupctlError("SOURCE_NOT_FOUND", `no backup holds source "${unknown}"`, {
+    hint: known.size === 0 ? "There is no backup yet: `backupctl list`." : `Use one of ${[...known].join(", ")}.`,
   });
 }
 

@@ -106,6 +106,12 @@ function treeRefusals(
   place: TreePlace,
   request: PlaceRequest,
 ): readonly Refusal[] {
+  if (state.refusal !== undefined) {
+    const hint = "Give another place with --to PATH, or move away what is there.";
+    return [
+      { code: "TARGET_NOT_EMPTY", message: `source "${source.name}" can't be restored there: ${state.refusal}`, hint },
+    ];
+  }
   const refusals: Refusal[] = [];
   if (state.overwrites.length > 0 && !request.overwrite) {
     refusals.push({
@@ -243,7 +249,7 @@ function whyNot(
     return {
       code: "USAGE",
       message: `--to means a database name for source "${source.name}", and a folder for others`,
-      hint: `Restore it on its own with --source ${source.name} --to NAME, and the others without it.`,
+      hint: `Restore it on its own with --source ${source.name} --to NAME, and the others by naming them with --source.`,
     };
   }
   return undefined;

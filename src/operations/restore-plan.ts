@@ -11,6 +11,7 @@ import type { OperationContext } from "./context.ts";
 import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "./operations.ts";
 import { chooseBackup, chooseSources, findCopy } from "./restore-choice.ts";
 import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./restore-facts.ts";
+import { fromSystem } from "./restore-failure.ts";
 import {
   configuredPaths,
   type PlannedPlace,
@@ -47,9 +48,6 @@ export async function planRestore(context: OperationContext, request: RestoreReq
   return prepared.plan;
 }
 
-/** Restores need to write no more than this when nothing was ever measured here. */
-const USUAL_BYTES_PER_SECOND = 200e6;
-
 /** The plan with everything opened that it was made from. The caller closes it. */
 export async function prepareRestore(context: OperationContext, request: RestoreRequest): Promise<PreparedRestore> {
   const { session } = context;
@@ -78,7 +76,7 @@ export async function prepareRestore(context: OperationContext, request: Restore
       bytesToRestore: bytes,
       bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
       packs: sum(sources, (source) => source.plan.packs),
-      estimatedSeconds: bytes / bytesPerSecond(catalog),
+      estimatedSeconds: estimateSeconds(catalog, bytes),
       downtime: sources.some((source) => source.plan.downtime),
       refusals: preparing.refusals,
       inPlace: request.to === undefined && request.target === undefined,
@@ -95,12 +93,17 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
 }
 
-function bytesPerSecond(catalog: Catalog): number {
-  const recent = catalog.recentDurations({ operation: "restore" }).filter(({ seconds }) => seconds > 0);
-  const bytes = sum(recent, (restore) => restore.bytes);
-  const seconds = sum(recent, (restore) => restore.seconds);
-  // A restore of almost nothing measures how long it takes to begin.
-  return bytes < 1e6 ? USUAL_BYTES_PER_SECOND : bytes / seconds;
+/** Runs over less than this measure how long it takes to begin. */
+const TELLING_BYTES = 1e6;
+
+/** From earlier restores here, else from full backups, which take as long or longer; unknown without either. */
+function estimateSeconds(catalog: Catalog, bytes: number): number | undefined {
+  for (const filter of [{ operation: "restore" }, { operation: "create", mode: "full" }] as const) {
+    const runs = catalog.recentDurations(filter).filter(({ seconds }) => seconds > 0);
+    const done = sum(runs, (run) => run.bytes);
+    if (done >= TELLING_BYTES) return (bytes * sum(runs, (run) => run.seconds)) / done;
+  }
+  return undefined;
 }
 
 /** A source that is opened and counted; where it goes depends on how many there are. */
@@ -163,7 +166,14 @@ class Preparing {
     if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
     const several = this.#candidates.length > 1;
     for (const candidate of this.#candidates) {
-      await (candidate.shape === "tree" ? this.#placeTree(candidate, several) : this.#placeStream(candidate, several));
+      try {
+        await (candidate.shape === "tree"
+          ? this.#placeTree(candidate, several)
+          : this.#placeStream(candidate, several));
+      } catch (error) {
+        const place = this.#request.to ?? "its place";
+        throw fromSystem(error, { name: candidate.opened.source.name, place }) ?? error;
+      }
     }
   }
 

@@ -50,6 +50,15 @@ describe("in place", () => {
     expect(wrong.requestOf("restore")).toBeUndefined();
   });
 
+  test("a plain yes is enough where nothing is there", async () => {
+    const empty = planning({ inPlace: true, sources: [restoreSource] });
+
+    const { questions, exitCode } = await run("restore latest", { ...empty, terminal: true, answers: [true] });
+
+    expect(questions).toEqual(["Restore to its own place on shop.example?"]);
+    expect(exitCode).toBe(0);
+  });
+
   test("without a terminal, or with --json, only --yes goes on", async () => {
     for (const [line, terminal] of [
       ["restore latest", false],
@@ -66,6 +75,7 @@ describe("in place", () => {
 test("a target is asked for by a yes; where a database is dropped, by its name", async () => {
   const target = await run("restore latest --target staging", { terminal: true, answers: [true] });
   const dropped = await run("restore latest --target staging --drop-existing", {
+    ...planning({ sources: [{ ...restoreSource, exists: true }] }),
     terminal: true,
     answers: ["staging"],
   });
@@ -104,7 +114,7 @@ describe("a backup older than the allowed gap", () => {
     const no = await run(`${line} --yes`, { ...planning({ gap }), terminal: true, answers: [false] });
 
     expect(yes.questions).toEqual([
-      "The nearest backup is 120 minutes older than 2026-01-11T04:00:00Z. Restore that one?",
+      "The nearest backup is 2 h 0 min older than 2026-01-11T04:00:00Z. Restore that one?",
     ]);
     expect(yes.exitCode).toBe(0);
     expect(no.exitCode).toBe(2);
@@ -136,7 +146,7 @@ describe("a backup older than the allowed gap", () => {
     const json = await run(`${line} --dry-run --json`, planning({ gap }));
 
     expect(text).toMatchObject({ exitCode: 0, questions: [] });
-    expect(text.stdout).toMatch(/gap +2 hours: nothing after the backup comes back/);
+    expect(text.stdout).toMatch(/gap +2 h 0 min: nothing after the backup comes back/);
     expect(json.json()).toMatchObject({
       dry_run: true,
       gap: { asked: gap.asked, seconds: 7200, exceeds_max_gap: true },

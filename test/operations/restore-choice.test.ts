@@ -87,7 +87,10 @@ describe("the backup that a restore takes", () => {
       code: "COMPONENT_NOT_FOUND",
       hint: "Use one of files.",
     });
-    await expect(plan({ latest: true, sources: ["nope"] })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    await expect(plan({ latest: true, sources: ["nope"] })).rejects.toMatchObject({
+      code: "SOURCE_NOT_FOUND",
+      hint: "Use one of www.",
+    });
     await expect(plan({ reference: second.id, sources: ["nope"] })).rejects.toMatchObject({
       code: "SOURCE_NOT_FOUND",
       hint: "It holds www.",
@@ -149,8 +152,17 @@ describe("the plan", () => {
     expect(planned.bytesToRestore).toBeGreaterThan(large);
     expect(planned.bytesToFetch).toBeGreaterThan(large);
     expect(planned.bytesToFetch).toBeLessThan(large * 1.01);
-    expect(planned.estimatedSeconds).toBeGreaterThan(0);
     expect(namesIn(site.directory)).not.toContain("out");
+  });
+
+  it("estimates the time by what was measured here, and says nothing where nothing was", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const measured = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true });
+    const stopped = await siteWithTwoBackups();
+
+    expect(measured.estimatedSeconds).toBeGreaterThan(0);
+    expect((await stopped.plan({ latest: true })).estimatedSeconds).toBeUndefined();
   });
 
   it("says for a restore in place what is there", async () => {

@@ -131,6 +131,20 @@ describe("a target that is not empty", () => {
     expect(namesIn(to)).toEqual(["precious"]);
   });
 
+  it.each(["file", "file/below"])("is refused as no folder, with --overwrite too: %s", async (name) => {
+    const site = await openSite();
+    await createOne(site);
+    writeFileSync(join(site.directory, "file"), "mine");
+    const to = join(site.directory, name);
+
+    await expect(restore(site.operations, { latest: true, to, overwrite: true })).rejects.toMatchObject({
+      code: name === "file" ? "TARGET_NOT_EMPTY" : "RESTORE_FAILED",
+      message: expect.stringContaining(to),
+      hint: expect.stringContaining("--to"),
+    });
+    expect(readFileSync(join(site.directory, "file"), "utf8")).toBe("mine");
+  });
+
   it("gets the backup's files with --overwrite and keeps others", async () => {
     const site = await openSite();
     await createOne(site);

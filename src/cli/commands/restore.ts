@@ -7,6 +7,7 @@ import { DRY_RUN, LOCK_WAIT, YES } from "../global-options.ts";
 import { duration, flag, names, repeated, text } from "../option.ts";
 import { requireConsent } from "../prompts/consent.ts";
 import { restoreJson, restorePlanJson } from "../render/json-runs.ts";
+import { formatSeconds } from "../render/look.ts";
 import { renderRestorePlan, renderRestoreResult, restoreOutcome } from "../render/restore.ts";
 
 export const restore = defineCommand({
@@ -166,11 +167,11 @@ function refuse({ refusals }: RestorePlan): void {
 /** A restore to another point in time than the one asked for is accepted by a person, or by a larger `--max-gap`; never by `--yes`. */
 async function acceptGap(context: Context, { gap, backup }: RestorePlan): Promise<void> {
   if (gap === undefined || !gap.exceeds) return;
-  const minutes = Math.ceil(gap.seconds / 60);
+  const older = formatSeconds(gap.seconds);
   const hint = `Accept it with --max-gap ${atLeast(gap.seconds)}; --yes does not.`;
-  const what = `a restore to ${backup.timestamp}, ${minutes} minutes before ${gap.asked}`;
+  const what = `a restore to ${backup.timestamp}, ${older} before ${gap.asked}`;
   if (!context.interactive) throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
-  const question = `The nearest backup is ${minutes} minutes older than ${gap.asked}. Restore that one?`;
+  const question = `The nearest backup is ${older} older than ${gap.asked}. Restore that one?`;
   if (!(await context.prompts.confirm(question))) {
     throw new BackupctlError("NOT_CONFIRMED", `not confirmed: ${what}`, { hint });
   }
@@ -183,13 +184,13 @@ function atLeast(seconds: number): string {
   return minutes < 60_000 ? `${Math.ceil(minutes / 60)}h` : `${Math.ceil(minutes / 1440)}d`;
 }
 
-/** A restore into an empty place needs no yes. In place, and where a database is dropped, the place's name is typed. */
+/** Restoring to an empty folder needs no yes. Where something is replaced in place or dropped, the place's name is typed. */
 async function askForPlace(context: Context, request: RestoreRequest, { plan, yes }: Decision): Promise<void> {
   const touches = plan.sources.some((source) => source.exists || source.overwrites.length > 0 || source.deletes > 0);
   if (!plan.inPlace && request.target === undefined && !request.dropExisting && !touches) return;
   const { config } = await context.config("rescue");
   const name = request.target ?? request.to ?? config.name;
-  const typed = plan.inPlace || request.dropExisting ? name : undefined;
+  const typed = touches && (plan.inPlace || request.dropExisting) ? name : undefined;
   const place = plan.inPlace ? `its own place on ${name}` : name;
   await requireConsent(context, {
     given: yes,

@@ -1,6 +1,5 @@
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
-import { formatSpan } from "../../domain/timestamp.ts";
 import type { RestorePlan, RestoreResult, RestoreSourcePlan } from "../../operations/operations.ts";
 import { renderFields } from "./fields.ts";
 import { bad, caution, formatSeconds, good, type Look, type Painted, strong } from "./look.ts";
@@ -10,7 +9,7 @@ const MOST_LISTED = 8;
 export function renderRestorePlan(look: Look, plan: RestorePlan): string {
   const { backup } = plan;
   const time =
-    plan.estimatedSeconds === undefined ? "unknown: none was restored yet" : formatSeconds(plan.estimatedSeconds);
+    plan.estimatedSeconds === undefined ? "unknown: nothing to go by yet" : formatSeconds(plan.estimatedSeconds);
   const overview = renderFields(look, [
     ["made", look.time(backup.timestamp)],
     ["asked for", plan.gap === undefined ? undefined : look.time(plan.gap.asked)],
@@ -33,7 +32,7 @@ export function renderRestorePlan(look: Look, plan: RestorePlan): string {
 
 function gapText({ gap }: RestorePlan): Painted | undefined {
   if (gap === undefined) return undefined;
-  const text = `${formatSpan(gap.seconds * 1000)}: nothing after the backup comes back`;
+  const text = `${formatSeconds(gap.seconds)}: nothing after the backup comes back`;
   return gap.exceeds ? bad(`${text} (more than the allowed gap)`) : caution(text);
 }
 

@@ -60,7 +60,7 @@ function dump(options: FilesOptions, context: DumpContext): TreeDump {
 }
 
 function inspectTarget(options: FilesOptions, request: TargetRequest): TargetState {
-  if (request.to !== undefined) return folderState(request.to);
+  if (request.to !== undefined) return folderToBe(request.to);
   const paths = ownPlace(options, request);
   const states = paths.map(folderState);
   return {
@@ -71,6 +71,13 @@ function inspectTarget(options: FilesOptions, request: TargetRequest): TargetSta
     // Whoever reads the files meanwhile finds old ones beside new ones.
     downtime: states.some((state) => state.downtime),
   };
+}
+
+/** A source's own path may be a file; what `--to` names is a folder. */
+function folderToBe(place: string): TargetState {
+  const state = folderState(place);
+  const { kind } = describeFolder(place);
+  return kind === "missing" || kind === "directory" ? state : { ...state, refusal: `${place} is no folder` };
 }
 
 function ownPlace(options: FilesOptions, request: TargetRequest): readonly string[] {

@@ -32,7 +32,7 @@ export function targetOf(source: PostgresSource, request: TargetRequest): Target
     connection,
     databases,
     adminDatabase: taken ? "template1" : options.maintenance_database,
-    place: `database ${names} on ${addressOf(connection)}`,
+    place: `${names === "" ? "no database" : `database ${names}`} on ${addressOf(connection)}`,
     ...(refusal === undefined ? {} : { refusal }),
   };
 }
@@ -50,8 +50,13 @@ function overridden(base: PostgresOptions, overrides: Readonly<Record<string, un
   return optionsSchema.parse({ ...place, ...parsed });
 }
 
+/** PostgreSQL would cut a longer name without an error. */
+const MOST_NAME_BYTES = 63;
+
 function refusalFor(entries: readonly StreamEntry[], newName: string | undefined): string | undefined {
   if (entries.length === 0) return "no whole database is chosen: choose one with --include DATABASE, or use download";
+  if (newName !== undefined && Buffer.byteLength(newName) > MOST_NAME_BYTES)
+    return `a database's name has at most ${MOST_NAME_BYTES} bytes, and "${newName}" has ${Buffer.byteLength(newName)}`;
   if (entries.length > 1 && newName !== undefined) {
     const names = entries.map((entry) => entry.name).join(", ");
     return `the backup has ${entries.length} databases (${names}), and they can't all be called "${newName}": choose one with --include DATABASE`;

@@ -241,6 +241,8 @@ describe.runIf(requireOrSkip("postgres"))("a restore of PostgreSQL", () => {
 
     expect(await server.sql("postgres", "select count(*) from here")).toBe("0");
     expect(await databasesOf(server)).toContain(long);
+    const longer = await engine().inspectTarget({ to: `${long}xx`, entries: dumped.summary.entries }, await context());
+    expect(longer.refusal).toContain("63 bytes");
   });
 
   it("downloads as files that psql and pg_restore read", async () => {
