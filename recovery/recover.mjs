@@ -805,8 +805,12 @@ function inNewFolder(to, fill) {
     if (!existed) fs.renameSync(work, to);
     return result;
   } catch (error) {
-    if (existed) for (const name of fs.readdirSync(work, "buffer")) removeBelow(work, name);
-    else fs.rmSync(work, { recursive: true, force: true });
+    try {
+      if (existed) for (const name of fs.readdirSync(work, "buffer")) removeBelow(work, name);
+      else fs.rmSync(work, { recursive: true, force: true });
+    } catch (why) {
+      note(`note: remove what is left in ${work} (${shown(why.message)})`);
+    }
     throw error;
   }
 }
