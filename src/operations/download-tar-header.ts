@@ -5,7 +5,7 @@ import type { TreeEntry } from "../format/index-reader.ts";
  * here and not by the tar library, whose headers are UTF-8 texts.
  */
 export function paxHeader(entry: TreeEntry, linkName: Buffer | undefined): Buffer {
-  const link = entry.type === "symlink" ? entry.link : linkName;
+  const link = linkName ?? entry.link;
   const names = link === undefined ? [entry.name] : [entry.name, link];
   const records = [
     ...(names.every(isUtf8) ? [] : [record("hdrcharset", "BINARY")]),
@@ -32,7 +32,7 @@ const LATEST_SECOND = 2 ** 31 - 1;
 
 /** The plain header's fields, for programs that know no pax: short, ASCII, and in range. */
 export function plainHeader(entry: TreeEntry, linkName: Buffer | undefined) {
-  const link = entry.type === "symlink" ? entry.link : linkName;
+  const link = linkName ?? entry.link;
   const type: "link" | NonNullable<TreeEntry["type"]> = linkName === undefined ? entry.type : "link";
   const second = Number(entry.mtimeNs / 1_000_000_000n);
   return {

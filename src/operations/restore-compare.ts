@@ -115,12 +115,13 @@ function linkProblem(
   groups: HardLinkGroups,
   inodes: Map<string, bigint>,
 ): string | undefined {
-  if (entry.hardLink === undefined || entry.type !== "file") return undefined;
-  if (groups.firstOf(entry) === undefined) {
-    inodes.set(entry.hardLink, stats.ino);
+  if (entry.hardLink === undefined) return undefined;
+  const first = groups.firstOf(entry);
+  if (first === undefined) {
+    inodes.set(entry.name.toString("latin1"), stats.ino);
     return undefined;
   }
-  return inodes.get(entry.hardLink) === stats.ino ? undefined : "is not linked to its peers";
+  return inodes.get(first.toString("latin1")) === stats.ino ? undefined : "is not linked to its peers";
 }
 
 class Differences {

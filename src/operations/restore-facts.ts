@@ -52,9 +52,11 @@ export class HardLinkGroups {
 
   /** The group's first member; `undefined` if this is it, or if it is in no group. */
   firstOf(entry: TreeEntry): Buffer | undefined {
-    if (entry.hardLink === undefined || entry.type !== "file") return undefined;
-    const first = this.#first.get(entry.hardLink);
-    if (first === undefined) this.#first.set(entry.hardLink, entry.name);
+    if (entry.hardLink === undefined || entry.type === "directory") return undefined;
+    // An inode number is free again when its file is gone: the next thing to have it may be of another type.
+    const group = `${entry.type} ${entry.hardLink}`;
+    const first = this.#first.get(group);
+    if (first === undefined) this.#first.set(group, entry.name);
     return first;
   }
 }

@@ -112,10 +112,11 @@ class TreeRun {
       this.#job.signal.throwIfAborted();
       if (entry.type === "directory") {
         if (this.#tree.makeDirectory(name) && isParent) this.#made.add(name.toString("latin1"));
+      } else if (groups.firstOf(entry) !== undefined) {
       } else if (entry.type === "symlink") {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
         this.#job.onWritten(0, 1);
-      } else if (groups.firstOf(entry) === undefined) {
+      } else {
         const file = {
           ...placed,
           open: undefined,

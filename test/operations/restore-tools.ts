@@ -56,6 +56,7 @@ export function fillEveryKind(folder: string): void {
   fs.linkSync(at("setuid"), at("a-hard-link"));
   fs.linkSync(at("setuid"), at("d/hard"));
   fs.symlinkSync("../no where\n", at("d/link"));
+  fs.linkSync(at("d/link"), at("same link"));
   writeSparse(at("sparse"));
   fs.writeFileSync(at("zeros-only"), "");
   fs.truncateSync(at("zeros-only"), 3_000_000);
