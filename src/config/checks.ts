@@ -1,4 +1,5 @@
 import { describeDuration, durationMs, parseDuration } from "../domain/duration.ts";
+import { engineDefinitions } from "../engines/registry.ts";
 import type { ConfigDocument } from "./document.ts";
 import { nearest } from "./nearest.ts";
 import type { ConfigPath, Problem } from "./problems.ts";
@@ -17,6 +18,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
     ...encryptionProblems(frame, at),
     ...retentionProblems(frame, at),
     ...targetProblems(frame, at),
+    ...toolProblems(frame, at),
   ];
 }
 
@@ -72,4 +74,13 @@ function targetProblems(frame: Frame, at: At): readonly Problem[] {
       .filter((source) => !known.includes(source))
       .map((source) => at(["targets", target, "sources", source], "there is no such source", nearest(source, known))),
   );
+}
+
+function toolProblems(frame: Frame, at: At): readonly Problem[] {
+  const known = Object.values(engineDefinitions).flatMap(({ tools = [] }) => tools);
+  return Object.keys(frame.tools)
+    .filter((tool) => !known.includes(tool))
+    .map((tool) =>
+      at(["tools", tool], `no engine runs such a program; known: ${known.join(", ")}`, nearest(tool, known)),
+    );
 }

@@ -39,7 +39,7 @@ export interface EngineContext {
 }
 
 export interface DumpContext extends EngineContext {
-  /** `--table`: only these tables of a database. */
+  /** `--table`: only these tables of a database. Given only where the definition `takesTables`. */
   readonly tables?: readonly string[];
 }
 
@@ -143,8 +143,11 @@ export interface EngineDefinition<Options = unknown> {
   readonly toMeans?: "path" | "name";
   /** Options for a source that only a backup tells of: they do for its downloads and for a restore with `--to`. */
   readonly unconfigured?: Readonly<Record<string, unknown>>;
+  /** Single tables can be chosen with `--table`. */
+  readonly takesTables?: boolean;
+  /** The external programs whose paths the config's `tools:` may give. */
+  readonly tools?: readonly string[];
   readonly options: () => Promise<unknown>;
-  /** The names of options that hold secrets; the config adds `_file` and `_command` to each. */
   readonly open: (options: Options, tools: EngineTools) => Engine | Promise<Engine>;
 }
 

@@ -28,6 +28,8 @@ export const engineDefinitions: Readonly<Record<string, EngineDefinition>> = {
     engine: "postgres",
     component: "database",
     toMeans: "name",
+    takesTables: true,
+    tools: ["pg_dump", "pg_dumpall", "pg_restore"],
     unconfigured: {},
     options: async () => (await import("./postgres/options.ts")).options,
     open: async (options, tools) => {

@@ -132,6 +132,11 @@ const CASES: readonly Case[] = [
     problems: [{ path: "targets.staging.sources.shop.paht", line: 6, message: "unknown key", suggestion: "path" }],
   },
   {
+    name: "a program that no engine runs",
+    text: "tools: { pg_dmup: /usr/bin/pg_dump }",
+    problems: [{ path: "tools.pg_dmup", line: 1, message: "no engine runs such a program", suggestion: "pg_dump" }],
+  },
+  {
     name: "a source with nothing below it",
     text: "sources:\n  shop:\n  # engine: sqlite",
     problems: [{ path: "sources.shop", line: 2, message: "must be a map of options, not nothing" }],
