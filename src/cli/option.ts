@@ -117,7 +117,7 @@ export function integer(
         "USAGE",
         `${flag} "${written}" is not a whole number from ${range.min} to ${range.max}`,
         {
-          hint: `Write a number, e.g. ${flag} ${Math.max(range.min, Math.min(range.max, 10))}.`,
+          hint: `${flag} ${placeholder}: ${description}.`,
         },
       );
     },

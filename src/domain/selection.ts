@@ -17,6 +17,10 @@ export interface SelectionRequest<S extends SelectableSource> {
   readonly components: readonly string[];
   readonly sources: readonly string[];
   readonly categories: readonly string[];
+  /** `--table`; empty: whole databases. */
+  readonly tables: readonly string[];
+  /** Whether single tables of a source can be chosen. */
+  readonly takesTables: (source: S) => boolean;
 }
 
 export interface Selection<S extends SelectableSource> {
@@ -24,8 +28,6 @@ export interface Selection<S extends SelectableSource> {
   /** `full`, or the one component that all selected sources belong to when the request named less than everything. */
   readonly type: string;
   readonly mode: Mode;
-  /** False when sources that belong to `type` were left out. */
-  readonly complete: boolean;
 }
 
 const BUILT_IN_COMPONENTS: readonly string[] = ["database", "files", "configuration"];
@@ -40,13 +42,10 @@ export function selectSources<S extends SelectableSource>(request: SelectionRequ
   const { type, mode } = readTypeAndMode(request);
   const ofType =
     type === "full" ? request.configured : request.configured.filter((source) => source.component === type);
-  const sources = narrowByCategory(narrowBySource(narrowByComponent(ofType, request, type), request), request);
+  const named = narrowBySource(narrowByComponent(ofType, request, type), request);
+  const sources = narrowByTable(narrowByCategory(named, request), request);
   const effectiveType = sources.length === request.configured.length ? type : narrowestType(sources, request, type);
-  const whole =
-    effectiveType === "full"
-      ? request.configured
-      : request.configured.filter((source) => source.component === effectiveType);
-  return { sources, type: effectiveType, mode, complete: whole.length === sources.length };
+  return { sources, type: effectiveType, mode };
 }
 
 /** @throws `CONFIG_INVALID` if there is nothing to back up. */
@@ -158,6 +157,16 @@ function narrowByCategory<S extends SelectableSource>(
   return files.filter((source) => source.category !== undefined && request.categories.includes(source.category));
 }
 
+function narrowByTable<S extends SelectableSource>(sources: readonly S[], request: SelectionRequest<S>): readonly S[] {
+  if (request.tables.length === 0) return sources;
+  const databases = sources.filter(request.takesTables);
+  if (databases.length > 0) return databases;
+  const names = request.configured.filter(request.takesTables).map((source) => source.name);
+  throw new BackupctlError("COMPONENT_NOT_FOUND", "--table fits no selected source: they are backed up whole", {
+    hint: `Leave out --table${names.length === 0 ? "" : `, or choose from ${names.join(", ")} with --source`}.`,
+  });
+}
+
 /** A run narrowed to sources of one component is a backup of that component. */
 function narrowestType<S extends SelectableSource>(
   sources: readonly S[],
@@ -165,7 +174,8 @@ function narrowestType<S extends SelectableSource>(
   type: string,
 ): string {
   const [only, ...others] = componentsOf(sources);
-  const narrowed = request.components.length + request.sources.length + request.categories.length > 0;
+  const narrowed =
+    request.components.length + request.sources.length + request.categories.length + request.tables.length > 0;
   return narrowed && only !== undefined && others.length === 0 ? only : type;
 }
 

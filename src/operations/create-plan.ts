@@ -1,10 +1,11 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { SourceConfig } from "../config/config.ts";
 import type { BackupId, Category } from "../domain/backup.ts";
-import { isGood, type KnownBackup } from "../domain/known-backup.ts";
+import { goodSourcesOf, type KnownBackup } from "../domain/known-backup.ts";
 import { chooseParent, type ParentDecision } from "../domain/parent.ts";
 import { chooseCategory } from "../domain/retention-class.ts";
 import { type Selection, selectSources } from "../domain/selection.ts";
+import { bytesPerSecond } from "../domain/throughput.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { Compression } from "../format/compression.ts";
 import type { OperationContext } from "./context.ts";
@@ -12,6 +13,8 @@ import { findLineageDefect } from "./lineage-check.ts";
 import type { CreatePlan, CreateRequest } from "./operations.ts";
 import type { Repository } from "./repository.ts";
 import { openEngine, type Session } from "./session.ts";
+
+const USUAL_BYTES_PER_SECOND = 50e6;
 
 /** A plan with all that carrying it out needs. */
 export interface PreparedCreate {
@@ -31,7 +34,11 @@ export interface PreparedCreate {
 export async function prepareCreate(context: OperationContext, request: CreateRequest): Promise<PreparedCreate> {
   const { session } = context;
   const { config } = session.loaded;
-  const selection = selectSources({ ...request, configured: config.sources });
+  const selection = selectSources({
+    ...request,
+    configured: config.sources,
+    takesTables: ({ engine }) => session.adapters.engines[engine]?.takesTables === true,
+  });
   const encrypt = decideEncryption(session, request);
   const compression = decideCompression(session, request);
   const verify = request.verify ?? config.verify.onCreate;
@@ -39,7 +46,7 @@ export async function prepareCreate(context: OperationContext, request: CreateRe
   const catalog = await context.catalog("read");
   const startedAt = session.clock.now();
   const decision = await decideParent(session, repository, catalog, selection, startedAt);
-  const category = decideCategory(session, request, selection.type, decision, catalog, startedAt);
+  const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const storages = decideStorages(session, request);
   const plan = await describe(session, catalog, {
     selection,
@@ -68,24 +75,23 @@ function decideEncryption(session: Session, request: CreateRequest): boolean {
   return encrypt;
 }
 
-function decideCompression(session: Session, request: CreateRequest): Compression {
-  const { algorithm, level } = session.loaded.config.compression;
-  if (request.compress === false) return { algorithm: "none", level: 0 };
-  // `--compress` overrides a config without compression: the default then.
-  const chosen =
-    algorithm === "none" && request.compress === true ? { algorithm: "zstd" as const, level: 3 } : { algorithm, level };
-  if (request.compressionLevel === undefined) return chosen;
-  const highest = chosen.algorithm === "gzip" ? 9 : 19;
-  if (request.compressionLevel < 1 || request.compressionLevel > highest) {
-    throw new BackupctlError(
-      "USAGE",
-      `--compression-level ${request.compressionLevel} is not a level of ${chosen.algorithm}`,
-      {
-        hint: `Use 1 to ${highest}.`,
-      },
-    );
+/** `--compress` or a level overrides a configuration without compression: with the default then. */
+function decideCompression(session: Session, { compress, compressionLevel: level }: CreateRequest): Compression {
+  const configured = session.loaded.config.compression;
+  if (compress === false && level !== undefined) {
+    throw new BackupctlError("USAGE", "--compression-level and --no-compress contradict each other", {
+      hint: "Leave one of them out.",
+    });
   }
-  return { algorithm: chosen.algorithm, level: request.compressionLevel };
+  if (compress === false) return { algorithm: "none", level: 0 };
+  const asked = compress === true || level !== undefined;
+  const chosen = configured.algorithm === "none" && asked ? { algorithm: "zstd" as const, level: 3 } : configured;
+  if (chosen.algorithm === "gzip" && level !== undefined && level > 9) {
+    throw new BackupctlError("USAGE", `--compression-level "${level}" is more than gzip has`, {
+      hint: "gzip has levels 1 to 9; zstd (compression.algorithm in the config) has 1 to 19.",
+    });
+  }
+  return { ...chosen, level: level ?? chosen.level };
 }
 
 function decideStorages(session: Session, request: CreateRequest): readonly string[] {
@@ -148,13 +154,15 @@ function withReasons(decision: ParentDecision, defects: ReadonlyMap<BackupId, st
 function decideCategory(
   session: Session,
   request: CreateRequest,
-  type: string,
+  { type, sources }: Selection<SourceConfig>,
   decision: ParentDecision,
   catalog: Catalog,
   now: Date,
 ): Category {
   const { config } = session.loaded;
-  const fulls = catalog.list({ type, mode: "full" }).backups.filter((backup: KnownBackup) => isGood(backup));
+  // One that lacks a source, because it failed or was left out, does not stand for a month of this one.
+  const holdsAll = (backup: KnownBackup): boolean => sources.every(({ name }) => goodSourcesOf(backup).includes(name));
+  const fulls = catalog.list({ type, mode: "full" }).backups.filter(holdsAll);
   return chooseCategory({
     manual: request.manual,
     explicitClass: request.retentionClass,
@@ -216,11 +224,8 @@ async function estimateSource(session: Session, { name, engine: type, component 
   }
 }
 
-/** From the last runs of the same type and mode; `undefined` before the first. */
-function estimateSeconds(catalog: Catalog, type: string, mode: string, bytes: number): number | undefined {
-  const runs = catalog.recentDurations({ type, mode, operation: "create" }).filter(({ seconds }) => seconds > 0);
-  if (runs.length === 0) return undefined;
-  const totalBytes = runs.reduce((sum, run) => sum + run.bytes, 0);
-  const totalSeconds = runs.reduce((sum, run) => sum + run.seconds, 0);
-  return totalBytes === 0 ? totalSeconds / runs.length : (bytes / totalBytes) * totalSeconds;
+/** By the last runs of the same type and mode; no run ends within a second. */
+function estimateSeconds(catalog: Catalog, type: string, mode: string, bytes: number): number {
+  const runs = catalog.recentDurations({ type, mode, operation: "create" });
+  return Math.max(1, bytes / bytesPerSecond(runs, USUAL_BYTES_PER_SECOND));
 }

@@ -63,7 +63,7 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
       warn: (message) => context.warn(`source "${source.name}": ${message}`),
       activity: (item) => context.progress.activity(item),
       temporaryDirectory: context.run.temporaryDirectory,
-      ...(context.tables.length === 0 || source.component !== "database" ? {} : { tables: context.tables }),
+      ...(context.tables.length === 0 ? {} : { tables: context.tables }),
     });
     kind = dump.kind;
     const written = await writeDump(context, source, dump);

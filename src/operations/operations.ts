@@ -107,7 +107,7 @@ export interface CreatePlan {
   readonly estimatedBytes: number;
   /** True where an engine could only guess. */
   readonly uncertain: boolean;
-  readonly estimatedSeconds: number | undefined;
+  readonly estimatedSeconds: number;
 }
 
 export interface CreateResult {

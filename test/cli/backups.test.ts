@@ -153,7 +153,7 @@ describe("list", () => {
   });
 
   test("prints the configuration's warnings, as JSON lines with --json", async () => {
-    const config = fakeConfig("zstd", ["`sources` is left out"]);
+    const config = fakeConfig(["`sources` is left out"]);
 
     expect((await run("list", { config })).stderr).toBe("warning: `sources` is left out\n");
     const json = await run("list --json", { config });

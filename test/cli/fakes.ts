@@ -319,7 +319,7 @@ function recording(operations: Operations, calls: Call[]): Operations {
   };
 }
 
-export function fakeConfig(algorithm: "zstd" | "gzip" = "zstd", warnings: readonly string[] = []): LoadedConfig {
+export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
   const forever = "forever" as const;
   return {
     config: {
@@ -329,7 +329,7 @@ export function fakeConfig(algorithm: "zstd" | "gzip" = "zstd", warnings: readon
       stateDir: "/nowhere",
       storages: [{ name: "main", type: "local", role: "primary" }],
       encryption: { enabled: true, required: false, keys: [] },
-      compression: { algorithm, level: 3 },
+      compression: { algorithm: "zstd", level: 3 },
       sources: [],
       chain: { maxChain: 100, fullEvery: { amount: 7, unit: "d" } },
       verify: { onCreate: true },

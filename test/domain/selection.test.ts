@@ -11,45 +11,52 @@ const configured: readonly SelectableSource[] = [
 ];
 
 function select(overrides: Partial<SelectionRequest<SelectableSource>>) {
-  const selection = selectSources({ configured, components: [], sources: [], categories: [], ...overrides });
+  const selection = selectSources({
+    configured,
+    components: [],
+    sources: [],
+    categories: [],
+    tables: [],
+    takesTables: ({ engine }) => engine === "postgres",
+    ...overrides,
+  });
   return { ...selection, sources: selection.sources.map((source) => source.name).join(" ") };
 }
 
 const ALL = "app shop uploads invoices etc users";
 
 it.each<[Partial<SelectionRequest<SelectableSource>>, ReturnType<typeof select>]>([
-  [{}, { sources: ALL, type: "full", mode: "full", complete: true }],
+  [{}, { sources: ALL, type: "full", mode: "full" }],
   [
     { type: "full", mode: "incremental" },
-    { sources: ALL, type: "full", mode: "incremental", complete: true },
+    { sources: ALL, type: "full", mode: "incremental" },
   ],
-  [{ type: "incremental" }, { sources: ALL, type: "full", mode: "incremental", complete: true }],
+  [{ type: "incremental" }, { sources: ALL, type: "full", mode: "incremental" }],
   [
     { type: "differential", mode: "differential" },
-    { sources: ALL, type: "full", mode: "differential", complete: true },
+    { sources: ALL, type: "full", mode: "differential" },
   ],
-  [{ type: "database" }, { sources: "app shop", type: "database", mode: "full", complete: true }],
-  [{ type: "user_data" }, { sources: "users", type: "user_data", mode: "full", complete: true }],
-  [{ type: "configurations" }, { sources: "etc", type: "configuration", mode: "full", complete: true }],
-  [{ components: ["database"] }, { sources: "app shop", type: "database", mode: "full", complete: true }],
-  [
-    { components: ["configurations", "user_data"] },
-    { sources: "etc users", type: "full", mode: "full", complete: false },
-  ],
-  [
-    { components: ["database", "files", "configuration", "user_data"] },
-    { sources: ALL, type: "full", mode: "full", complete: true },
-  ],
-  [{ sources: ["app"] }, { sources: "app", type: "database", mode: "full", complete: false }],
+  [{ type: "database" }, { sources: "app shop", type: "database", mode: "full" }],
+  [{ type: "user_data" }, { sources: "users", type: "user_data", mode: "full" }],
+  [{ type: "configurations" }, { sources: "etc", type: "configuration", mode: "full" }],
+  [{ components: ["database"] }, { sources: "app shop", type: "database", mode: "full" }],
+  [{ components: ["configurations", "user_data"] }, { sources: "etc users", type: "full", mode: "full" }],
+  [{ components: ["database", "files", "configuration", "user_data"] }, { sources: ALL, type: "full", mode: "full" }],
+  [{ sources: ["app"] }, { sources: "app", type: "database", mode: "full" }],
   [
     { type: "database", sources: ["shop"] },
-    { sources: "shop", type: "database", mode: "full", complete: false },
+    { sources: "shop", type: "database", mode: "full" },
   ],
-  [{ sources: ["app", "uploads"] }, { sources: "app uploads", type: "full", mode: "full", complete: false }],
-  [{ categories: ["media"] }, { sources: "uploads", type: "files", mode: "full", complete: false }],
+  [{ sources: ["app", "uploads"] }, { sources: "app uploads", type: "full", mode: "full" }],
+  [{ categories: ["media"] }, { sources: "uploads", type: "files", mode: "full" }],
   [
     { type: "files", categories: ["media", "invoices"] },
-    { sources: "uploads invoices", type: "files", mode: "full", complete: true },
+    { sources: "uploads invoices", type: "files", mode: "full" },
+  ],
+  [{ tables: ["orders"] }, { sources: "app", type: "database", mode: "full" }],
+  [
+    { sources: ["app", "uploads"], tables: ["orders"] },
+    { sources: "app", type: "database", mode: "full" },
   ],
 ])("%j selects", (request, expected) => {
   expect(select(request)).toEqual(expected);
@@ -73,6 +80,8 @@ describe("what does not exist is refused", () => {
     [{ type: "files", sources: ["app"] }, "SOURCE_NOT_FOUND", 'source "app" is left out by --type or --component'],
     [{ categories: ["videos"] }, "COMPONENT_NOT_FOUND", 'no selected file source has the category "videos"'],
     [{ type: "database", categories: ["media"] }, "COMPONENT_NOT_FOUND", "no selected file source"],
+    [{ sources: ["shop"], tables: ["orders"] }, "COMPONENT_NOT_FOUND", "--table fits no selected source"],
+    [{ type: "files", tables: ["orders"] }, "COMPONENT_NOT_FOUND", "--table fits no selected source"],
   ])("%j with %s", (request, code, message) => {
     expect(() => select(request)).toThrow(
       expect.objectContaining({

@@ -99,7 +99,21 @@ describe("each expected failure has a code, an exit status, an object and a hint
     { args: ["create", "--class", "hourly"], code: "USAGE", exit: 2, names: "hourly", hint: /daily/ },
     { args: ["create", "--storage", "moon"], code: "STORAGE_NOT_FOUND", exit: 2, names: "moon", hint: /local/ },
     { args: ["create", "--retention-days", "-3"], code: "USAGE", exit: 2, names: "-3", hint: /./ },
-    { args: ["create", "--compression-level", "20"], code: "USAGE", exit: 2, names: "20", hint: /--compression-level/ },
+    { args: ["create", "--compression-level", "20"], code: "USAGE", exit: 2, names: "20", hint: /1 to 19 for zstd/ },
+    {
+      args: ["create", "--compression-level", "3", "--no-compress"],
+      code: "USAGE",
+      exit: 2,
+      names: "--no-compress",
+      hint: /Leave one of them out/,
+    },
+    {
+      args: ["create", "--table", "t"],
+      code: "COMPONENT_NOT_FOUND",
+      exit: 2,
+      names: "--table",
+      hint: /Leave out --table/,
+    },
     { args: ["list", "--limit", "0"], code: "USAGE", exit: 2, names: "0", hint: /./ },
     {
       args: ["list", "--from", "2026-02-01", "--to", "2026-01-01"],

@@ -12,8 +12,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { planCreate } from "../../src/operations/create.ts";
 import { readBackup } from "../../src/operations/repository.ts";
-import { makeSite, type Site } from "../helpers/site.ts";
+import { makeSite, NO_CHOICES, type Site } from "../helpers/site.ts";
 
 const FILES = `  www: {engine: files, paths: ["{dir}/www"]}`;
 
@@ -195,6 +196,43 @@ describe("create", () => {
     Object.assign(loaded.config.encryption, { required: true });
 
     await expect(site.create({ encrypt: false })).rejects.toMatchObject({ code: "USAGE", exitCode: 2 });
+  });
+
+  it("gives the month to the first full that has every source", async () => {
+    const site = await makeSite({
+      sources: `  app: {engine: command, command: ["cat", "{dir}/app"]}\n${FILES}\n  log: {engine: command, command: ["cat", "{dir}/log"]}`,
+    });
+    fill(site, 1);
+    writeFileSync(join(site.directory, "app"), "a");
+
+    const partial = await site.create();
+    const narrowed = await site.create({ sources: ["app", "www"] });
+    writeFileSync(join(site.directory, "log"), "l");
+    const whole = await site.create();
+
+    expect(partial.backup).toMatchObject({ status: "partial", category: "monthly" });
+    expect(narrowed.backup).toMatchObject({ type: "full", category: "daily" });
+    expect(whole.backup).toMatchObject({ status: "completed", category: "monthly" });
+  });
+
+  it.each([
+    ["the level asked for, where the configuration compresses nothing", "none", { compressionLevel: 5 }, "zstd 5"],
+    ["the default, where the configuration compresses nothing", "none", { compress: true }, "zstd 3"],
+    ["the level asked for", "gzip", { compressionLevel: 9 }, "gzip 9"],
+    ["nothing", "gzip", { compress: false }, "none"],
+  ])("compresses with %s", async (_, algorithm, request, compression) => {
+    const site = await makeSite({ sources: FILES, more: `compression: {algorithm: ${algorithm}}` });
+
+    expect(await planCreate(site.context, { ...NO_CHOICES, ...request })).toMatchObject({ compression });
+  });
+
+  it("refuses a level that gzip does not have", async () => {
+    const site = await makeSite({ sources: FILES, more: "compression: {algorithm: gzip}" });
+
+    await expect(planCreate(site.context, { ...NO_CHOICES, compressionLevel: 10 })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining('"10" is more than gzip has'),
+    });
   });
 
   it("clears what a dead run of this host left, and marks it failed", async () => {

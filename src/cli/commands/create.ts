@@ -1,5 +1,4 @@
 import { CATEGORIES, MODES } from "../../domain/backup.ts";
-import { BackupctlError } from "../../errors.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "../../operations/operations.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -24,7 +23,7 @@ export const create = defineCommand({
     component: names("A,B", "only the sources of these components"),
     source: names("A,B", "only these sources"),
     category: names("A,B", "only the file sources of these categories"),
-    table: names("A,B", "only these tables of the databases"),
+    table: names("A,B", "only these tables, of the databases that let one choose"),
     class: choice(CATEGORIES, "the retention class (else chosen by type, mode and date)", { placeholder: "CLASS" }),
     ifChanged: flag("make none if nothing changed since the last"),
     encrypt: negatable("encrypt or not (else as configured)"),
@@ -35,7 +34,7 @@ export const create = defineCommand({
     description: text("TEXT", "a note, shown by list and show"),
     tag: names("A,B", "tags to find it by"),
     retentionDays: integer("N", { min: 1, max: 36_500 }, "keep it this many days, whatever its class"),
-    storage: names("A,B", "only to these storages"),
+    storage: names("A,B", "only to these storages, and to the primary"),
     lockWait: duration(LOCK_WAIT.placeholder, LOCK_WAIT.description),
     dryRun: DRY_RUN,
   },
@@ -78,26 +77,9 @@ export const create = defineCommand({
       storages: values.storage,
       lockWaitMs: values.lockWait ?? 0,
     };
-    await checkLevel(context, request);
     return values.dryRun ? plan(context, request) : make(context, request);
   },
 });
-
-/** What a level means depends on the algorithm that the config names. @throws `USAGE` */
-async function checkLevel(context: Context, { compressionLevel, compress }: CreateRequest): Promise<void> {
-  if (compressionLevel === undefined) return;
-  const { compression } = (await context.config("strict")).config;
-  if (compress === false) {
-    throw new BackupctlError("USAGE", "--compression-level and --no-compress contradict each other", {
-      hint: "Leave one of them out.",
-    });
-  }
-  if (compression.algorithm === "gzip" && compressionLevel > 9) {
-    throw new BackupctlError("USAGE", `--compression-level "${compressionLevel}" is more than gzip has`, {
-      hint: "gzip has levels 1 to 9; zstd (compression.algorithm in the config) has 1 to 19.",
-    });
-  }
-}
 
 async function plan({ operations, output, look, json }: Context, request: CreateRequest): Promise<number> {
   const planned = await (await operations("strict")).planCreate(request);

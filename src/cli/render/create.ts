@@ -11,16 +11,20 @@ const MOST_UNREADABLE = 10;
 export function renderCreatePlan(look: Look, plan: CreatePlan): string {
   const { type, mode, category, parentId, storages, encrypted, compression } = plan;
   const on = parentId === undefined ? "" : ` on ${look.id(parentId)}`;
-  const about = plan.uncertain ? "roughly" : "about";
-  const time = plan.estimatedSeconds === undefined ? "" : `, ${about} ${formatSeconds(plan.estimatedSeconds)}`;
   const lines = [
     look.line`${strong(`${type} backup`)}, ${mode}${on}, class ${category}, to ${storages.join(", ")}`,
-    look.line`  ${count(plan.sources.length, "source")}, ${about} ${formatBytes(plan.estimatedBytes)}${time}; ${compression}, ${encrypted ? "encrypted" : caution("not encrypted")}`,
+    look.line`  ${count(plan.sources.length, "source")}, ${estimate(plan)}; ${compression}, ${encrypted ? "encrypted" : caution("not encrypted")}`,
   ];
   if (plan.modeReason !== undefined) {
     lines.push(look.line`  ${caution(`${mode} instead of ${plan.requestedMode}`)}: ${plan.modeReason}`);
   }
   return lines.join("\n");
+}
+
+function estimate({ uncertain, estimatedBytes, estimatedSeconds }: CreatePlan): string {
+  if (uncertain && estimatedBytes === 0) return "size and time unknown";
+  const about = uncertain ? "roughly" : "about";
+  return `${about} ${formatBytes(estimatedBytes)}, ${about} ${formatSeconds(estimatedSeconds)}`;
 }
 
 export function renderPlannedSources(look: Look, { sources }: CreatePlan): Promise<string> {

@@ -132,7 +132,7 @@ function plannedJson(plan: CreatePlan): Json {
     compression: plan.compression,
     estimated_size_bytes: plan.estimatedBytes,
     estimate_uncertain: plan.uncertain,
-    estimated_duration_seconds: plan.estimatedSeconds ?? null,
+    estimated_duration_seconds: plan.estimatedSeconds,
   };
 }
 

@@ -25,11 +25,6 @@ interface Snapshot {
 export async function dumpDatabase(file: string, timeoutMs: number, context: DumpContext): Promise<StreamDump> {
   const subject = `source "${context.sourceName}"`;
   context.signal.throwIfAborted();
-  if (context.tables !== undefined) {
-    throw new BackupctlError("USAGE", `${subject}: single tables of an SQLite database can't be chosen`, {
-      hint: "Leave out --table: SQLite is backed up as a whole file, and a chosen table can be restored from it.",
-    });
-  }
   await readHeader(file, subject, "SOURCE_FAILED");
   context.activity(file);
   const copy = path.join(context.temporaryDirectory, `${context.sourceName}.sqlite`);

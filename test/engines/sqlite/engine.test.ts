@@ -205,16 +205,6 @@ describe("a dump of sqlite", () => {
     });
   });
 
-  it("refuses a choice of tables instead of ignoring it", async () => {
-    const directory = tempDir();
-    const file = join(directory, "shop.db");
-    makeShop(file).close();
-
-    await expect(
-      engineWith(file).dump(await engineContext(directory, { tables: ["customers"] })),
-    ).rejects.toMatchObject({ code: "USAGE" });
-  });
-
   it("removes the private copy when the reader stops early", async () => {
     const directory = tempDir();
     const file = join(directory, "shop.db");
