@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
-import { errnoOf, syncDirectory } from "../platform/files.ts";
+import { errnoOf, makeDirectory, syncDirectory } from "../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "./engine.ts";
 
 /** Restoring a stream into one ordinary file: written beside it, checked, then moved into its place. */
@@ -59,7 +59,7 @@ export async function writeBeside(
 ): Promise<string> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.restore-${randomBytes(6).toString("hex")}`);
   try {
-    await fs.mkdir(path.dirname(file), { recursive: true });
+    await makeDirectory(path.dirname(file));
     const handle = await fs.open(temporary, "wx", 0o600);
     let written = 0;
     try {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
-import { errnoOf, syncDirectory } from "./files.ts";
+import { errnoOf, makeDirectory, syncDirectory } from "./files.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
 interface BesideFile {
@@ -20,7 +20,7 @@ const WRITE_BYTES = 256 * 1024;
 export async function openBesideFile(file: string, overwrite: boolean): Promise<BesideFile> {
   const folder = path.dirname(file);
   const temporary = path.join(folder, `.${path.basename(file)}.backupctl-${randomBytes(4).toString("hex")}`);
-  await fs.mkdir(folder, { recursive: true });
+  await makeDirectory(folder);
   const handle = await fs.open(temporary, "wx", 0o600);
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;

@@ -68,7 +68,26 @@ export function errnoOf(error: unknown): string | undefined {
 
 /** A directory that only this user may enter, with its parents. */
 export async function makePrivateDirectory(directory: string): Promise<void> {
-  await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
+}
+
+/**
+ * Makes a directory and those above it that are missing, and gives the topmost that it made. Node's own recursive mkdir never ends
+ * where a parent denies that the name can be, as /proc does.
+ */
+export async function makeDirectory(directory: string, mode = 0o777): Promise<string | undefined> {
+  let topmost: string | undefined;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await fs.mkdir(directory, { mode });
+      return topmost ?? directory;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST" && (await fs.stat(directory)).isDirectory()) return topmost;
+      // Another process may remove an empty parent meanwhile: it is made again, a few times.
+      if (errnoOf(error) !== "ENOENT" || attempt === 5 || path.dirname(directory) === directory) throw error;
+      topmost = (await makeDirectory(path.dirname(directory), mode)) ?? topmost;
+    }
+  }
 }
 
 /** Names in a directory; none if it does not exist. */
@@ -92,7 +111,7 @@ export async function moveFileIfExists(from: string, to: string): Promise<void> 
 
 /** Writes a file that does not exist yet, flushed. False, and nothing touched, if there is one already. */
 export async function writeNewFile(file: string, bytes: Uint8Array | string, mode = 0o600): Promise<boolean> {
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await makePrivateDirectory(path.dirname(file));
   let handle: fs.FileHandle;
   try {
     handle = await fs.open(file, "wx", mode);

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupctlError, messageOf } from "../errors.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { errnoOf } from "./files.ts";
+import { errnoOf, makePrivateDirectory } from "./files.ts";
 import {
   currentHolder,
   type Holder,
@@ -95,7 +95,7 @@ export async function readHolder(file: string): Promise<LockState> {
 
 async function take(file: string, clock: Clock, options: LockOptions): Promise<number> {
   const deadline = clock.monotonicMs() + (options.waitMs ?? 0);
-  await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makePrivateDirectory(path.dirname(file)).catch((error: unknown) => {
     throw lockError(file, error);
   });
   for (;;) {

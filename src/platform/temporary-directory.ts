@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { errnoOf } from "./files.ts";
+import { errnoOf, makePrivateDirectory } from "./files.ts";
 import { removeTree } from "./tree/removal.ts";
 
 export interface TemporaryDirectory {
@@ -19,7 +19,7 @@ export async function createTemporaryDirectory(parent: string = os.tmpdir()): Pr
 
 /** The same, named after this process; those of processes that are gone are removed first. For work that holds no lock. */
 export async function createProcessDirectory(parent: string): Promise<TemporaryDirectory> {
-  await fs.mkdir(parent, { recursive: true, mode: 0o700 });
+  await makePrivateDirectory(parent);
   for (const name of await fs.readdir(parent)) {
     const pid = Number.parseInt(name, 10);
     if (pid > 0 && !isAlive(pid)) await removeTree(path.join(parent, name));

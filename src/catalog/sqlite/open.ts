@@ -1,5 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import * as path from "node:path";
+import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import Sqlite from "better-sqlite3";
 import { BackupctlError, messageOf } from "../../errors.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
@@ -22,7 +21,7 @@ export interface OpenCatalogOptions {
 }
 
 /**
- * Opens the catalog, made anew (0600) if it does not exist, its schema brought up to date. A damaged file is set aside under
+ * Opens the catalog in its directory, made anew (0600) if it does not exist, its schema brought up to date. A damaged file is set aside under
  * another name. Opening one that is up to date writes nothing, so it waits for no other process.
  * @throws `CATALOG_FAILED` if the file can't be used at all, or was written by a newer release.
  */
@@ -156,7 +155,6 @@ function findDamage(database: Sqlite.Database, file: string): string | undefined
 /** SQLite gives its own files the mode of the database, so this decides for all three. */
 function createFile(file: string): void {
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     closeSync(openSync(file, "a", 0o600));
   } catch (error) {
     throw new BackupctlError("CATALOG_FAILED", `catalog ${file} can't be opened: ${messageOf(error)}`, {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { errnoOf, syncDirectory } from "../../platform/files.ts";
+import { errnoOf, makePrivateDirectory, syncDirectory } from "../../platform/files.ts";
 
 /**
  * Makes a new key: 64 hex characters and a newline, readable by the owner only, flushed before it returns.
@@ -10,7 +10,7 @@ import { errnoOf, syncDirectory } from "../../platform/files.ts";
  */
 export async function generateKeyFile(file: string): Promise<void> {
   try {
-    await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await makePrivateDirectory(path.dirname(file));
     await writeNewKey(file);
     await syncDirectory(path.dirname(file));
   } catch (error) {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
-import { errnoOf, syncDirectory } from "../files.ts";
+import { errnoOf, makeDirectory, syncDirectory } from "../files.ts";
 import { removeMembers } from "./removal.ts";
 
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
@@ -81,7 +81,7 @@ async function stageInside(place: string): Promise<StagedTree> {
 /** @returns the first of the parents that had to be made */
 async function makeStaging(place: string, parent: string | undefined, root: string): Promise<string | undefined> {
   try {
-    const made = parent === undefined ? undefined : await fs.mkdir(parent, { recursive: true });
+    const made = parent === undefined ? undefined : await makeDirectory(parent);
     await fs.mkdir(root);
     return made;
   } catch (error) {

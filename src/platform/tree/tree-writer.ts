@@ -62,10 +62,9 @@ export interface TreeSight {
   readonly link: Buffer | undefined;
 }
 
-/** @throws `RESTORE_FAILED` if the root can't be made or is not a directory */
+/** The root is a directory that exists. @throws `RESTORE_FAILED` if it can't be opened as one */
 export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
   try {
-    fs.mkdirSync(root, { recursive: true });
     return new WritableTree(root, policy, holdDirectories(root));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
-import { errnoOf, syncDirectory } from "../../platform/files.ts";
+import { errnoOf, makeDirectory, syncDirectory } from "../../platform/files.ts";
 import { UNFINISHED_PREFIX } from "../object-key.ts";
 
 export type Link = (from: string, to: string) => Promise<void>;
@@ -109,7 +109,7 @@ export async function holdsSameBytes(file: string, bytes: Uint8Array): Promise<b
 
 /** Makes a directory and its missing ancestors (0700), each one's name flushed, so that what is put into it can be found. */
 export async function makeDirectoryDurably(directory: string): Promise<void> {
-  const first = await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+  const first = await makeDirectory(directory, 0o700);
   if (first === undefined) return;
   const top = path.dirname(first);
   for (let current = path.dirname(directory); ; current = path.dirname(current)) {

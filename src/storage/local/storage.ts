@@ -31,7 +31,8 @@ export async function openLocalStorage(
     return new LocalStorage(context.name, root, stats, surroundings);
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === "ENOENT") throw notFound(context.name, `${directory} does not exist`, error);
+    if (errno === "ENOENT" && context.create !== true)
+      throw notFound(context.name, `${directory} does not exist`, error);
     if (errno === "ENOTDIR" || errno === "EEXIST")
       throw notFound(context.name, `${directory} is not a directory`, error);
     throw asStorageError(error, context.name, directory, "be opened");

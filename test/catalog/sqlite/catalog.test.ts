@@ -16,7 +16,7 @@ const warnings: string[] = [];
 
 beforeEach(() => {
   directory = mkdtempSync(path.join(tmpdir(), "backupctl-catalog-"));
-  file = path.join(directory, "state", "catalog.db");
+  file = path.join(directory, "catalog.db");
   warnings.length = 0;
   catalog = open();
 });

@@ -103,6 +103,7 @@ describe("a tree target writes", () => {
 describe("a tree target refuses", () => {
   test.each(["", "/etc/passwd", "../out", "a/../../out", "a//b", "a/", ".", "./a", "a\0b"])("the name %j", (name) => {
     const root = join(tempDir(), "root");
+    fs.mkdirSync(root);
     const target = opened(root, { overwrite: true, removeDirectories: true });
     const bytes = Buffer.from(name);
 
