@@ -9,8 +9,9 @@ import {
   PACK_HEADER_BYTES,
 } from "./block.ts";
 import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
-import { inSharedMemory } from "./shared-buffers.ts";
+import { SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
+import type { OpenBlockResult } from "./workers/tasks.ts";
 
 /** One block of a pack as it was stored, opened. */
 export interface WholeBlock {
@@ -18,6 +19,9 @@ export interface WholeBlock {
   readonly offset: number;
   readonly raw: Uint8Array;
 }
+
+/** Blocks of about a mebibyte being opened behind the one that is looked at, so that all workers are at work. */
+const BLOCKS_AHEAD = 6;
 
 /**
  * Reads an artifact pack by pack, block by block, as it lies in its backup's own directory: what the root is read with, and
@@ -30,31 +34,75 @@ export async function* readArtifact(
   source: PackSource,
   pool: WorkerPool,
 ): AsyncGenerator<WholeBlock> {
-  let ended = artifact.packs.length === 0;
-  for (const [pack, size] of artifact.packs.entries()) {
-    const name = packName(artifact.name, pack);
-    try {
-      if (ended) throw new DamageError("lies behind the artifact's last block");
-      const bytes = await getWhole(source, origin, name, size);
-      const object = describe(origin, artifact, encrypted);
-      checkHeader(bytes, pack, object);
-      const seal = sealOf(object, pack, encrypted ? await source.dataKey(origin) : undefined);
-      for (const { offset, block } of blocksOf(bytes)) {
-        if (ended) throw new DamageError("bytes follow the last block");
-        const { compression } = object;
-        const none = { spans: new Uint32Array(), hashes: new Uint8Array() };
-        const opened = await pool.run({ kind: "open-block", block, offset, seal, compression, ...none });
-        yield { pack, offset, raw: opened.raw };
-        ended = opened.last;
+  const damaged = (name: string, error: unknown): unknown =>
+    error instanceof DamageError ? new StoredDamage(origin, name, `${name}: ${error.message}`, error) : error;
+
+  async function* start(): AsyncGenerator<StartedBlock> {
+    const buffers = new SharedBuffers(0, 2);
+    const largest = Math.min(MAX_PACK_BYTES, Math.max(...artifact.packs));
+    for (const [pack, size] of artifact.packs.entries()) {
+      const name = packName(artifact.name, pack);
+      const buffer = await buffers.acquire(largest);
+      try {
+        const stored = await getWhole(source, origin, name, size);
+        const bytes = Buffer.from(buffer.memory, 0, size);
+        bytes.set(stored);
+        const object = describe(origin, artifact, encrypted);
+        checkHeader(bytes, pack, object);
+        const seal = sealOf(object, pack, encrypted ? await source.dataKey(origin) : undefined);
+        for (const { offset, block } of blocksOf(bytes)) {
+          const { compression } = object;
+          const none = { spans: new Uint32Array(), hashes: new Uint8Array() };
+          const opened = pool.run({ kind: "open-block", block, offset, seal, compression, ...none });
+          buffer.hold();
+          opened.catch(() => undefined).finally(() => buffer.release());
+          yield { pack, name, offset, opened };
+        }
+      } catch (error) {
+        throw damaged(name, error);
+      } finally {
+        buffer.release();
       }
+    }
+  }
+
+  let ended = artifact.packs.length === 0;
+  for await (const { pack, name, offset, opened } of ahead(start())) {
+    try {
+      const { raw, last } = await opened;
+      if (ended) throw new DamageError(`the block at ${offset} lies behind the artifact's last one`);
+      ended = last;
+      yield { pack, offset, raw };
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
-      throw new StoredDamage(origin, name, `${name}: ${error.message}`, error);
+      throw damaged(name, error);
     }
   }
   if (!ended) {
     throw new StoredDamage(origin, artifact.name, `${artifact.name} is truncated: its last block is missing`);
   }
+}
+
+interface StartedBlock {
+  readonly pack: number;
+  readonly name: string;
+  readonly offset: number;
+  readonly opened: Promise<OpenBlockResult>;
+}
+
+/** Takes some items before it gives the first. What comes before a failure is still given. */
+async function* ahead<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  const taken: T[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    for await (const item of items) {
+      taken.push(item);
+      if (taken.length > BLOCKS_AHEAD) yield* taken.splice(0, 1);
+    }
+  } catch (error) {
+    failure = { error };
+  }
+  yield* taken;
+  if (failure !== undefined) throw failure.error;
 }
 
 async function getWhole(source: PackSource, origin: BackupId, name: string, size: number): Promise<Buffer> {
@@ -64,10 +112,11 @@ async function getWhole(source: PackSource, origin: BackupId, name: string, size
   if (bytes === undefined) throw new DamageError("is missing");
   if (bytes.length > size) throw new DamageError(`has more than its ${size} bytes`);
   if (bytes.length < size) throw new DamageError(`has ${bytes.length} bytes instead of ${size}`);
-  return inSharedMemory(bytes);
+  return bytes;
 }
 
 function* blocksOf(pack: Buffer): Generator<{ readonly offset: number; readonly block: Buffer }> {
+  if (pack.length === PACK_HEADER_BYTES) throw new DamageError("holds no block");
   for (let offset = PACK_HEADER_BYTES; offset < pack.length; ) {
     const end = offset + BLOCK_HEADER_BYTES + decodeBlockHeader(pack.subarray(offset)).storedLength;
     if (end > pack.length) throw new DamageError("the last block is cut");

@@ -3,7 +3,7 @@ import { packName } from "../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
-import { inSharedMemory } from "./shared-buffers.ts";
+import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import { HASH_BYTES } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
@@ -17,7 +17,9 @@ export interface PackSource {
 
 /** Two ranges of a pack this close are fetched as one. */
 const GAP_BYTES = 128 * 1024;
-const MAX_RANGE_BYTES = 8 * 1024 * 1024;
+const MAX_RANGE_BYTES = 4 * 1024 * 1024;
+/** Ranges that are fetched, or being opened, at once. */
+const RANGES_AT_ONCE = 8;
 
 /** Chunks wanted of one block. */
 export interface WantedBlock {
@@ -42,10 +44,19 @@ export class StoredDamage extends Error {
   }
 }
 
+interface FetchedRange {
+  /** Where it begins in its pack. */
+  readonly start: number;
+  readonly bytes: Buffer;
+  /** What the bytes lie in: reused, and shared with the workers. */
+  readonly buffer: SharedBuffer;
+}
+
 /** Fetches and opens blocks; every wanted chunk of them is checked against its SHA-256. */
 export class BlockReader {
   readonly #source: PackSource;
   readonly #pool: WorkerPool;
+  readonly #buffers = new SharedBuffers(RANGES_AT_ONCE * MAX_RANGE_BYTES, 2);
 
   constructor(source: PackSource, pool: WorkerPool) {
     this.#source = source;
@@ -57,28 +68,40 @@ export class BlockReader {
     const results: Promise<Uint8Array>[] = new Array(blocks.length);
     for (const group of neighbours(blocks)) {
       const fetched = this.#fetch(group.map(({ block }) => block));
+      const opening: Promise<Uint8Array>[] = [];
       for (const { block, index } of group) {
         const opened = fetched.then((range) => this.#open(block, range));
-        opened.catch(() => undefined);
+        opening.push(opened);
         results[index] = opened;
       }
+      const release = (range: FetchedRange): void => range.buffer.release();
+      // Whoever asked meets the errors; a range that was not fetched has given its memory back.
+      void Promise.allSettled(opening).then(() => fetched.then(release, () => undefined));
     }
     return results;
   }
 
-  async #fetch(blocks: readonly WantedBlock[]): Promise<{ readonly start: number; readonly bytes: Buffer }> {
+  async #fetch(blocks: readonly WantedBlock[]): Promise<FetchedRange> {
     const [first] = blocks;
     const last = blocks.at(-1);
     if (first === undefined || last === undefined) throw new RangeError("no block to fetch");
     const start = first.offset;
     const length = last.offset + BLOCK_HEADER_BYTES + last.stored - start;
     const name = packName(first.object.name, first.pack);
-    const bytes = await this.#source.get(first.object.origin, name, start, length);
-    if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
-    return { start, bytes: inSharedMemory(bytes) };
+    const buffer = await this.#buffers.acquire(Math.max(MAX_RANGE_BYTES, length));
+    try {
+      const bytes = await this.#source.get(first.object.origin, name, start, length);
+      if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
+      const shared = Buffer.from(buffer.memory, 0, bytes.length);
+      shared.set(bytes);
+      return { start, bytes: shared, buffer };
+    } catch (error) {
+      buffer.release();
+      throw error;
+    }
   }
 
-  async #open(block: WantedBlock, range: { readonly start: number; readonly bytes: Buffer }): Promise<Uint8Array> {
+  async #open(block: WantedBlock, range: FetchedRange): Promise<Uint8Array> {
     const { object, pack, offset, stored, chunks } = block;
     const name = packName(object.name, pack);
     const from = offset - range.start;

@@ -52,10 +52,3 @@ export class SharedBuffer {
     if (this.#holders === 0) this.#giveBack(this.memory);
   }
 }
-
-/** A copy to send views of to workers: a view of other memory drags all that lies behind it along, each time. */
-export function inSharedMemory(bytes: Uint8Array): Buffer {
-  const shared = Buffer.from(new SharedArrayBuffer(bytes.length));
-  shared.set(bytes);
-  return shared;
-}

@@ -8,8 +8,8 @@ import { sha256 } from "../format/workers/hashing.ts";
 
 const COLUMNS = 6;
 const HASH_BYTES = 32;
-/** Blocks that are open at once, about 1 MiB each however little of them is wanted. */
-const WINDOW_BLOCKS = 16;
+/** Blocks asked for together, about 1 MiB each however little of them is wanted. Two such windows are open at once. */
+const WINDOW_BLOCKS = 8;
 
 /**
  * Every chunk that an index refers to, in 56 bytes each: a million files fit into a quarter of what a run may use. Sorted by their place,
@@ -142,13 +142,23 @@ export async function checkChunks(
   reader: BlockReader,
   report: (damage: StoredDamage) => void,
 ): Promise<void> {
+  let before: readonly Promise<Uint8Array>[] = [];
   for (const window of windows(root, chunks)) {
-    const results = await Promise.allSettled(reader.read(window));
-    for (const result of results) {
-      if (result.status === "fulfilled") continue;
-      if (!(result.reason instanceof StoredDamage)) throw result.reason;
-      report(result.reason);
-    }
+    const opening = reader.read(window);
+    await reportDamage(before, report);
+    before = opening;
+  }
+  await reportDamage(before, report);
+}
+
+async function reportDamage(
+  opening: readonly Promise<Uint8Array>[],
+  report: (damage: StoredDamage) => void,
+): Promise<void> {
+  for (const result of await Promise.allSettled(opening)) {
+    if (result.status === "fulfilled") continue;
+    if (!(result.reason instanceof StoredDamage)) throw result.reason;
+    report(result.reason);
   }
 }
 

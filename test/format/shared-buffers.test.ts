@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { inSharedMemory, type SharedBuffer, SharedBuffers } from "../../src/format/shared-buffers.ts";
+import { type SharedBuffer, SharedBuffers } from "../../src/format/shared-buffers.ts";
 
 test("never more than the budget is in use, and everybody gets theirs in the end", async () => {
   await fc.assert(
@@ -51,16 +51,6 @@ test("memory is reused only when its last holder has released it", async () => {
   first.release();
   await turn();
   expect(next.buffer?.memory).toBe(first.memory);
-});
-
-test("a copy in shared memory holds the same bytes and nothing else", () => {
-  const bytes = Buffer.from("0123456789").subarray(3, 6);
-
-  const copy = inSharedMemory(bytes);
-
-  expect(copy.toString()).toBe("345");
-  expect(copy.buffer).toBeInstanceOf(SharedArrayBuffer);
-  expect(copy.buffer.byteLength).toBe(3);
 });
 
 function acquired(waiting: Promise<SharedBuffer>): { buffer: SharedBuffer | undefined } {

@@ -37,6 +37,8 @@ export interface FormatRunOptions {
   readonly kind?: string;
   readonly encrypted?: boolean;
   readonly settings?: Partial<RunSettings>;
+  /** Where roots and indexes are kept; a new one that goes with the test unless given. */
+  readonly directory?: string;
 }
 
 export function openPool(size = 2): WorkerPool {
@@ -50,7 +52,7 @@ export function formatRun(pool: WorkerPool, options: FormatRunOptions = {}): For
   const { parent, kind = "tree", encrypted = true, settings } = options;
   const ancestors = parent?.run.lineage ?? [];
   const id = backupId(ancestors.length + 1);
-  const directory = tempDir();
+  const directory = options.directory ?? tempDir();
   mkdirSync(join(directory, "tmp"));
   const objects = new Map<string, Buffer>();
   const dataKey = encrypted ? makeDataKey() : undefined;
@@ -81,18 +83,18 @@ export function formatRun(pool: WorkerPool, options: FormatRunOptions = {}): For
 }
 
 /** The root and index of what a run wrote, read from its packs. */
-export async function openIndex(made: FormatRun, { root: artifact }: WrittenArtifacts) {
+export async function openIndex(made: FormatRun, { root: artifact }: WrittenArtifacts, directory = tempDir()) {
   const { run, source, packs } = made;
   const described = { name: source.name, kind: source.kind, root: artifact };
   const { root } = await readRoot(run.backupId, described, run.keyOf !== undefined, packs, run.pool);
-  const file = join(tempDir(), "index");
+  const file = join(directory, "read.index");
   await fetchIndex(root, file, packs, run.pool);
   return { root, file };
 }
 
 /** The bytes of a stream as they come out of the packs. */
-export async function readStream(made: FormatRun, artifacts: WrittenArtifacts) {
-  const { root, file } = await openIndex(made, artifacts);
+export async function readStream(made: FormatRun, artifacts: WrittenArtifacts, directory?: string) {
+  const { root, file } = await openIndex(made, artifacts, directory);
   const index = readStreamIndex(file);
   return { bytes: await readChunks(made, root, index.chunks), index, root };
 }

@@ -94,8 +94,10 @@ function openAndCheck({ block, offset, seal, compression, spans, hashes }: OpenB
   const { raw, last } = openBlock(seal, compression, offset, block);
   const mismatch = findMismatch(raw, spans, hashes);
   if (mismatch !== undefined) throw new DamageError(`chunk at ${mismatch} of the block does not match its SHA-256`);
-  const result: OpenBlockResult = { raw, last };
-  return { result, transfer: owned(raw) };
+  // A block that is neither sealed nor compressed opens to where it lies: in memory that whoever read it uses again.
+  const own = owned(raw).length > 0 ? raw : Uint8Array.prototype.slice.call(raw);
+  const result: OpenBlockResult = { raw: own, last };
+  return { result, transfer: owned(own) };
 }
 
 /** A buffer may be handed over only if it is not shared and nothing else lies in it. */
