@@ -1,5 +1,6 @@
+import { packName } from "../domain/object-names.ts";
 import { DamageError } from "./block.ts";
-import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
+import { BlockReader, type PackSource, StoredDamage, type WantedBlock } from "./block-reader.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { sha256 } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
@@ -8,6 +9,8 @@ import type { WorkerPool } from "./workers/pool.ts";
 const GROUP_BYTES = 8 * 1024 * 1024;
 /** So that a million tiny files are not one group. */
 const GROUP_CHUNKS = 8_192;
+/** Chunks may lie scattered over a lineage, and each of them brings its block of about a mebibyte. */
+const GROUP_BLOCKS = 16;
 /** Blocks kept because a later chunk may lie in them too. */
 const KEPT_BLOCKS = 16;
 
@@ -23,7 +26,8 @@ export interface ReadChunk<T> extends Wanted<T> {
 
 interface KeptBlock {
   readonly raw: Promise<Uint8Array>;
-  readonly checked: Set<number>;
+  /** Chunks that were compared with their SHA-256, by offset in the block. */
+  readonly checked: Map<number, ChunkRef>;
 }
 
 /** Reads chunks in the order asked for, each checked against its SHA-256, and fetches ahead. */
@@ -37,7 +41,7 @@ export class ChunkReader {
     this.#objects = objects;
   }
 
-  /** @throws StoredDamage where the stored bytes are missing or wrong. */
+  /** @throws StoredDamage where the stored bytes are missing or wrong; DamageError for an object that the root does not list. */
   async *read<T>(wanted: Iterable<Wanted<T>>): AsyncGenerator<ReadChunk<T>> {
     let ahead: Group<T> | undefined;
     for (const group of grouped(wanted)) {
@@ -62,7 +66,7 @@ export class ChunkReader {
     for (const [i, [key, block]] of [...missing].entries()) {
       const raw = opened[i];
       if (raw === undefined) throw new Error("a block was not read");
-      blocks.set(key, { raw, checked: new Set(block.chunks.map(({ offsetInBlock }) => offsetInBlock)) });
+      blocks.set(key, { raw, checked: new Map(block.chunks.map((chunk) => [chunk.offsetInBlock, chunk])) });
     }
     this.#keep(blocks);
     return { wanted, blocks };
@@ -74,16 +78,31 @@ export class ChunkReader {
       if (block === undefined) throw new Error("a block was not asked for");
       const raw = await block.raw;
       const bytes = raw.subarray(chunk.offsetInBlock, chunk.offsetInBlock + chunk.length);
-      if (!block.checked.has(chunk.offsetInBlock)) {
-        if (sha256(bytes).toString("hex") !== chunk.sha256) throw new DamageError("a chunk does not match its SHA-256");
+      const checked = block.checked.get(chunk.offsetInBlock);
+      if (checked?.sha256 !== chunk.sha256 || checked.length !== chunk.length) {
+        if (bytes.length !== chunk.length || sha256(bytes).toString("hex") !== chunk.sha256)
+          throw this.#mismatch(chunk);
+        block.checked.set(chunk.offsetInBlock, chunk);
       }
       yield { chunk, what, bytes };
     }
   }
 
-  #wantedBlock(chunk: ChunkRef): WantedBlock {
+  #objectOf(chunk: ChunkRef): ObjectEntry {
     const object = this.#objects[chunk.object];
     if (object === undefined) throw new DamageError(`chunk names object ${chunk.object}, which the root does not list`);
+    return object;
+  }
+
+  #mismatch(chunk: ChunkRef): StoredDamage {
+    const { origin, name } = this.#objectOf(chunk);
+    const pack = packName(name, chunk.pack);
+    const what = `chunk at ${chunk.offsetInBlock} of the block does not match its SHA-256`;
+    return new StoredDamage(origin, pack, `${pack}, block at ${chunk.blockOffset}: ${what}`);
+  }
+
+  #wantedBlock(chunk: ChunkRef): WantedBlock {
+    const object = this.#objectOf(chunk);
     return { object, pack: chunk.pack, offset: chunk.blockOffset, stored: chunk.blockStored, chunks: [chunk] };
   }
 
@@ -111,14 +130,16 @@ function keyOf(chunk: ChunkRef): string {
 function* grouped<T>(wanted: Iterable<Wanted<T>>): Generator<readonly Wanted<T>[]> {
   let group: Wanted<T>[] = [];
   let bytes = 0;
+  const blocks = new Set<string>();
   for (const next of wanted) {
     group.push(next);
     bytes += next.chunk.length;
-    if (bytes >= GROUP_BYTES || group.length >= GROUP_CHUNKS) {
-      yield group;
-      group = [];
-      bytes = 0;
-    }
+    blocks.add(keyOf(next.chunk));
+    if (bytes < GROUP_BYTES && group.length < GROUP_CHUNKS && blocks.size < GROUP_BLOCKS) continue;
+    yield group;
+    group = [];
+    bytes = 0;
+    blocks.clear();
   }
   if (group.length > 0) yield group;
 }
