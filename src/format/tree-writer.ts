@@ -22,7 +22,9 @@ export interface TreeWriterOptions {
   /** Where the index is written on this host. */
   readonly index: LineWriter;
   readonly parent: ParentEntries | undefined;
+  /** As its turn comes. */
   readonly onEntry: (node: TreeNode) => void;
+  /** Read, or known to be unchanged. */
   readonly onBytes: (count: number) => void;
   /** An entry that could not be read; it is left out of the index. */
   readonly onUnreadable: (name: Buffer, errno: string) => void;
@@ -121,8 +123,8 @@ class TreeRun {
   async #take(): Promise<void> {
     for await (const items of this.#items) {
       for (const item of items) {
-        await this.#takeOne(item);
         this.#options.onEntry(item.node);
+        await this.#takeOne(item);
       }
     }
     this.#lines.end();
@@ -132,6 +134,7 @@ class TreeRun {
     switch (item.kind) {
       case "unchanged":
         this.#count(item.node, item.node.size);
+        this.#options.onBytes(item.node.size);
         this.totals.unchanged++;
         return this.#lines.add(() => item.before.map(withLineFeed));
       case "plain":

@@ -120,7 +120,7 @@ async function writeDump(context: SourceRun, source: SourceConfig, dump: StreamD
     onEntry: (node) => {
       context.session.signal.throwIfAborted();
       progress.add(0, 1);
-      progress.activity(node.name.toString("utf8"));
+      progress.activity(`/${node.name.toString("utf8")}`);
     },
     onUnreadable: (name, errno) => unreadable.push(`/${printable(name)} (${errno})`),
     onChanged: (name) => changed.push(`/${printable(name)} changed while it was read`),

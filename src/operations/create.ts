@@ -204,7 +204,10 @@ class CreateRun {
       clock: session.clock,
       onProgress: this.#request.onProgress,
     });
-    progress.total({ bytes: prepared.plan.uncertain ? undefined : prepared.plan.estimatedBytes, files: undefined });
+    // What a source really was takes the place of its estimate when it is done: a dump is rarely as large as its database.
+    const estimates = prepared.plan.sources.map(({ estimatedBytes }) => estimatedBytes);
+    const toCome = (from: number): number => estimates.slice(from).reduce((sum, bytes) => sum + bytes, 0);
+    progress.total({ bytes: toCome(0), rough: prepared.plan.uncertain });
     try {
       const run: RunSettings = {
         pool,
@@ -239,6 +242,7 @@ class CreateRun {
           source,
         );
         outcomes.push(outcome);
+        progress.correct(toCome(outcomes.length));
       }
       progress.phase("commit");
       return { outcomes, dataKey };

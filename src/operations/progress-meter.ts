@@ -17,6 +17,8 @@ interface ProgressSettings {
 interface WorkTotal {
   readonly bytes?: number | undefined;
   readonly files?: number | undefined;
+  /** An estimate that may be far off: once it is exceeded nobody knows how much is left. */
+  readonly rough?: boolean;
 }
 
 /** Counts work and tells onlookers, seldom enough to cost nothing. `add` and `activity` may be called for every chunk. */
@@ -25,6 +27,8 @@ export interface ProgressMeter {
   phase(name: string, total?: WorkTotal): void;
   /** Corrects what is to be done, counted work included. */
   total(total: WorkTotal): void;
+  /** So many bytes are to come after those counted. */
+  correct(bytesToCome: number): void;
   add(bytes: number, files: number): void;
   activity(text: string): void;
   /** To be called however the operation ended: removes the file. */
@@ -55,14 +59,15 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
   function current(nowMs: number): Progress {
     const at = phases.indexOf(phase);
     const bytesPerSecond = speedOf(samples, nowMs, bytesDone);
-    const leftBytes = total.bytes === undefined ? undefined : Math.max(0, total.bytes - bytesDone);
+    const known = total.rough === true && bytesDone > (total.bytes ?? 0) ? {} : total;
+    const leftBytes = known.bytes === undefined ? undefined : Math.max(0, known.bytes - bytesDone);
     return {
       phase,
       phasesCompleted: phases.slice(0, at),
       phasesRemaining: phases.slice(at + 1),
-      percent: percentOf(bytesDone, filesDone, total),
+      percent: percentOf(bytesDone, filesDone, known),
       bytesDone,
-      bytesTotal: total.bytes,
+      bytesTotal: known.bytes,
       filesDone,
       filesTotal: total.files,
       bytesPerSecond,
@@ -108,6 +113,10 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
     },
     total(newTotal) {
       total = newTotal;
+      changed(true);
+    },
+    correct(bytesToCome) {
+      total = { ...total, bytes: bytesDone + bytesToCome };
       changed(true);
     },
     add(bytes, files) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
+import type { BackupSummary } from "../../src/operations/operations.ts";
 import {
   backup,
   childId,
@@ -90,6 +91,23 @@ describe("list", () => {
     total: 672,
     limit,
     offset,
+  });
+
+  test("calls what is not proven unverified, but not a run under way, which has nothing to prove yet", async () => {
+    const running = { ...backup, status: "running" as const, sizeBytes: undefined };
+    const listOf = (one: BackupSummary) => async () => ({ backups: [one], total: 1, limit: 20, offset: 0 });
+    const outputs = await Promise.all(
+      [backup, running].flatMap((one) =>
+        ["list", "list -v"].map((line) => run(line, { operations: { list: listOf({ ...one, trusted: false }) } })),
+      ),
+    );
+
+    expect(outputs.map(({ stdout }) => /unverified|could not be verified/.test(stdout))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   test("shows 20 rows, says of how many, and how to see the next", async () => {

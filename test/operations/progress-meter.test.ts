@@ -71,6 +71,22 @@ test("a total that turns out too small never gives more than 100 percent", async
   await progress.finish();
 });
 
+test("a rough total is not believed once it is exceeded, and gives way to what is known later", async () => {
+  const { progress, last, pass } = meter();
+  progress.total({ bytes: 100, rough: true });
+  pass(1_000);
+  progress.add(40, 0);
+  expect(last()).toMatchObject({ percent: 40, bytesTotal: 100 });
+
+  pass(1_000);
+  progress.add(80, 0);
+  expect(last()).toMatchObject({ percent: undefined, bytesTotal: undefined, secondsRemaining: undefined });
+
+  progress.correct(120);
+  expect(last()).toMatchObject({ percent: 50, bytesTotal: 240 });
+  await progress.finish();
+});
+
 test("the file says where the operation is, and is gone when it has ended", async () => {
   const file = join(tempDir(), "progress.json");
   const { progress, pass } = meter(file);

@@ -29,10 +29,15 @@ export function backupTable(look: Look, backups: readonly BackupSummary[]): Prom
   return renderTable(look, columns, backups);
 }
 
+/** Its metadata is there, but not proven. A run under way, and one that failed, have none. */
+function isUnproven({ trusted, sizeBytes }: BackupSummary): boolean {
+  return !trusted && sizeBytes !== undefined;
+}
+
 function remarks(backup: BackupSummary): string {
-  const { trusted, hold, description, tags } = backup;
+  const { hold, description, tags } = backup;
   return [
-    ...(trusted ? [] : ["unverified"]),
+    ...(isUnproven(backup) ? ["unverified"] : []),
     ...(hold === undefined ? [] : ["on hold"]),
     ...(description === undefined ? [] : [description]),
     ...tags.map((tag) => `#${tag}`),
@@ -61,7 +66,7 @@ export function summaryFields(look: Look, backup: BackupSummary): readonly Field
     ["class", keptText(look, backup)],
     ["parent", backup.parentId],
     ["hold", backup.hold === undefined ? undefined : caution(backup.hold)],
-    ["trusted", backup.trusted ? undefined : bad("no: its metadata could not be verified (is the key missing?)")],
+    ["trusted", !isUnproven(backup) ? undefined : bad("no: its metadata could not be verified (is the key missing?)")],
     ["encrypted", backup.encrypted === false ? caution("no") : undefined],
     ["tags", backup.tags.join(", ")],
     ["description", backup.description],
