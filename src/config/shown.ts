@@ -1,4 +1,5 @@
 import { at } from "./check.ts";
+import type { Config } from "./config.ts";
 import { adapterParts } from "./resolve.ts";
 import type { ConfigSchema } from "./schema.ts";
 import { isRecord } from "./schema-walk.ts";
@@ -10,13 +11,15 @@ const HIDDEN = "***";
 export function shownConfig(
   values: Readonly<Record<string, unknown>>,
   schema: ConfigSchema,
-  resolved: { readonly name: string; readonly stateDir: string },
+  resolved: Pick<Config, "name" | "stateDir" | "compression">,
 ): Readonly<Record<string, unknown>> {
   const parsed = schema.full.parse(values);
   const shown: unknown = structuredClone(parsed);
   if (!isRecord(shown)) throw new TypeError("a configuration is an object");
   shown.name = resolved.name;
   shown.state_dir = resolved.stateDir;
+  // Its default depends on the algorithm, and "none" has none.
+  if (resolved.compression.level > 0) shown.compression = { ...resolved.compression };
   for (const { path, variant } of adapterParts(shown, schema)) {
     const part = at(shown, path);
     for (const [name, field] of Object.entries(variant.shape)) {

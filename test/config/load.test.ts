@@ -84,6 +84,14 @@ describe("what a configuration means", () => {
     expect([strict, warnings]).toEqual([true, []]);
   });
 
+  it("shows the compression level that is in force", async () => {
+    const level = async (text: string) => (await loadText(`${MINIMAL}${text}`)).shown().compression;
+
+    expect(await level("")).toEqual({ algorithm: "zstd", level: 3 });
+    expect(await level("compression: { algorithm: gzip }")).toEqual({ algorithm: "gzip", level: 6 });
+    expect(await level("compression: { algorithm: none }")).toEqual({ algorithm: "none" });
+  });
+
   it("makes the first storage without a role the primary, and lists it first", async () => {
     const { config } = await loadText(
       "encryption: { enabled: false }\nstorages:\n  far: { type: local, path: /a, role: archive }\n  near: { type: local, path: /b }\n  also: { type: local, path: /c }",
