@@ -32,6 +32,16 @@ describe("create", () => {
     expect(result.stdout).toMatch(/shop +completed +1\.0 KiB/);
   });
 
+  test("says why it builds on an older backup, and what it can't estimate", async () => {
+    const plan = { ...createPlan, mode: "incremental" as const, requestedMode: "incremental" as const };
+    const planCreate = async () => ({ ...plan, estimatedBytes: 0, uncertain: true, modeReason: "550e lacks shop" });
+
+    const { stdout } = await run("create --mode incremental --dry-run", { operations: { planCreate } });
+
+    expect(stdout).toContain("not on the newest: 550e lacks shop");
+    expect(stdout).toContain("1 source, size and time unknown; zstd 3");
+  });
+
   const broken = { code: "TOOL_FAILED", message: "pg_dump exited with code 1", hint: "See its log." };
   const [source] = createResult.sources;
   test.each([

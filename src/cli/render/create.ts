@@ -16,7 +16,8 @@ export function renderCreatePlan(look: Look, plan: CreatePlan): string {
     look.line`  ${count(plan.sources.length, "source")}, ${estimate(plan)}; ${compression}, ${encrypted ? "encrypted" : caution("not encrypted")}`,
   ];
   if (plan.modeReason !== undefined) {
-    lines.push(look.line`  ${caution(`${mode} instead of ${plan.requestedMode}`)}: ${plan.modeReason}`);
+    const instead = mode === plan.requestedMode ? "not on the newest" : `${mode} instead of ${plan.requestedMode}`;
+    lines.push(look.line`  ${caution(instead)}: ${plan.modeReason}`);
   }
   return lines.join("\n");
 }
