@@ -116,7 +116,7 @@ export function asCorrupted(error: unknown, id: BackupId, sourceName: string): u
     "BACKUP_CORRUPTED",
     `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`,
     {
-      hint: `See how much: \`backupctl verify ${id}\`. Then use another backup, or --skip-damaged for what is sound.`,
+      hint: `See how much: \`backupctl verify ${id}\`. Then use another backup; what is sound comes back with \`backupctl restore ${id} --skip-damaged --to DIR\`.`,
       cause: error,
       data: {
         backupId: id,

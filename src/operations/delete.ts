@@ -24,11 +24,16 @@ export async function planDelete(context: OperationContext, request: DeleteReque
 }
 
 /**
- * Deletes a backup, with `withDescendants` all that build on it too, newest first. Goes on where an earlier try was killed.
+ * Deletes what was agreed to, newest first: a backup, with `withDescendants` all that build on it too. Goes on where an earlier try
+ * was killed.
  * @throws `RETENTION_POLICY_VIOLATION` for what protects it (`force` with a reason lifts all but what another backup needs),
  * `BACKUP_IN_PROGRESS`, `USAGE` for force without a reason.
  */
-export async function deleteBackups(context: OperationContext, request: DeleteRequest): Promise<DeleteResult> {
+export async function deleteBackups(
+  context: OperationContext,
+  request: DeleteRequest,
+  agreed: DeletePlan,
+): Promise<DeleteResult> {
   const { session } = context;
   requireReason(request);
   const repository = await context.repository();
@@ -40,9 +45,10 @@ export async function deleteBackups(context: OperationContext, request: DeleteRe
   try {
     const catalog = await context.catalog("write");
     // With the lock held nothing else runs on this host.
-    const plan = decide(session, catalog, request, undefined);
+    const plan = decide(session, catalog, sameBackup(request, agreed), undefined);
     const refusal = refusalOf(plan, request);
     if (refusal !== undefined) throw refusal;
+    requireAgreed(plan, agreed);
     const [first] = plan.deletions;
     if (first !== undefined) await lock.update({ backupId: first.id });
     const bytesFreed = await removeBackups({
@@ -69,6 +75,23 @@ function requireReason({ force, reason }: DeleteRequest): void {
   throw new BackupctlError("USAGE", "--force needs a reason", {
     hint: 'Say why with --reason "…": it is kept in the log.',
   });
+}
+
+/** The request that names what `latest` meant when it was agreed to, which all others of the plan build on. */
+function sameBackup(request: DeleteRequest, { backups }: DeletePlan): DeleteRequest {
+  return { ...request, reference: backups.at(-1)?.id ?? request.reference };
+}
+
+function requireAgreed(plan: DeletionPlan<CatalogBackup>, { backups }: DeletePlan): void {
+  const unseen = plan.deletions.find(({ id }) => !backups.some((backup) => backup.id === id));
+  if (unseen === undefined) return;
+  throw new BackupctlError(
+    "RETENTION_POLICY_VIOLATION",
+    `backup ${unseen.id} was made since the deletion was planned`,
+    {
+      hint: "Nothing was deleted. See what would go now with --dry-run, then delete again.",
+    },
+  );
 }
 
 function decide(

@@ -34,7 +34,7 @@ export async function openOperations(session: Session): Promise<Operations> {
     status: (reference) => mending(async () => (await import("./status.ts")).runStatus(context, reference)),
     verify: (request) => mending(async () => (await import("./verify.ts")).verifyBackups(context, request)),
     planDelete: (request) => mending(async () => (await import("./delete.ts")).planDelete(context, request)),
-    delete: async (request) => (await import("./delete.ts")).deleteBackups(context, request),
+    delete: async (request, plan) => (await import("./delete.ts")).deleteBackups(context, request, plan),
     download: (request) => mending(async () => (await import("./download.ts")).downloadBackup(context, request)),
     planRestore: (request) => mending(async () => (await import("./restore-plan.ts")).planRestore(context, request)),
     restore: async (request, plan) => (await import("./restore.ts")).restoreBackup(context, request, plan),

@@ -15,7 +15,8 @@ export interface Operations {
   status(reference: string | undefined): Promise<RunStatus>;
   verify(request: VerifyRequest): Promise<VerifyResult>;
   planDelete(request: DeleteRequest): Promise<DeletePlan>;
-  delete(request: DeleteRequest): Promise<DeleteResult>;
+  /** Deletes exactly what this plan lists. */
+  delete(request: DeleteRequest, plan: DeletePlan): Promise<DeleteResult>;
   download(request: DownloadRequest): Promise<DownloadResult>;
   planRestore(request: RestoreRequest): Promise<RestorePlan>;
   /** Applies exactly this plan. */

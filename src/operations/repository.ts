@@ -83,7 +83,9 @@ export interface StoredBackup {
 export async function readBackup(repository: Repository, storage: Storage, directory: string): Promise<StoredBackup> {
   const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
   if (bytes === undefined) {
-    throw new BackupctlError("BACKUP_NOT_FOUND", `there is no backup in ${directory} of storage "${storage.name}"`);
+    throw new BackupctlError("BACKUP_NOT_FOUND", `there is no backup in ${directory} of storage "${storage.name}"`, {
+      hint: "It was deleted, or never finished. See what there is with `backupctl catalog rebuild`, then `backupctl list`.",
+    });
   }
   const decoded = decodeMetadata(bytes, directory);
   const { metadata } = decoded;

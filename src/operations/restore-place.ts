@@ -264,7 +264,7 @@ function streamRefusals(
 ): readonly Refusal[] {
   if (state.refusal !== undefined || engine.restore === undefined) {
     const reason = state.refusal ?? `engine ${source.engine} can't restore`;
-    const hint = "Write it as ordinary files instead: `backupctl download`.";
+    const hint = "Choose another place, or write it as ordinary files: `backupctl download`.";
     return [{ code: "USAGE", message: `source "${source.name}" can't be restored there: ${reason}`, hint }];
   }
   if (!state.exists || request.dropExisting || (request.overwrite && !isName)) return [];

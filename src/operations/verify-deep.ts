@@ -31,12 +31,12 @@ export async function compareRestored(
         }
       } catch (error) {
         if (context.session.signal.aborted || !isBackupctlError(error)) throw error;
-        findings.fail(
-          "restore_comparison",
-          `source "${name}" could not be restored to a scratch place: ${error.message}`,
-          name,
-        );
-        if (error.code !== "BACKUP_CORRUPTED") conclusive = false;
+        const issue = `source "${name}" could not be restored to a scratch place: ${error.message}`;
+        if (error.code === "BACKUP_CORRUPTED") findings.fail("restore_comparison", issue, name);
+        else {
+          findings.cannotLook("restore_comparison", { message: issue, hint: error.hint }, name);
+          conclusive = false;
+        }
       } finally {
         // One source at a time: the scratch place needs room for the largest, not for all.
         await removeTree(scratch);

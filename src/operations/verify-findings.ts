@@ -7,7 +7,8 @@ export class Findings {
   readonly issues: string[] = [];
   readonly #states = new Map<CheckName, CheckState>();
   readonly #failedSources = new Set<string>();
-  #help: string | undefined;
+  readonly #help = new Set<string>();
+  #isDamaged = false;
   readonly #verifiedSources = new Map<string, { readonly bytes: number; readonly files: number }>();
 
   get passed(): boolean {
@@ -20,15 +21,21 @@ export class Findings {
   }
 
   fail(check: CheckName, issue: string, source?: string): void {
+    this.#isDamaged = true;
+    this.#note(check, issue, source);
+  }
+
+  #note(check: CheckName, issue: string, source: string | undefined): void {
     this.#states.set(check, "failed");
     if (!this.issues.includes(issue)) this.issues.push(issue);
     if (source !== undefined) this.#failedSources.add(source);
   }
 
   /** What keeps the backup from being looked at is not the backup's fault: what helps is the error's own hint. */
-  cannotLook(check: CheckName, { message, hint }: BackupctlError): void {
-    this.fail(check, message);
-    this.#help = hint;
+  cannotLook(check: CheckName, error: Pick<BackupctlError, "message" | "hint">, source?: string): void {
+    const { message, hint } = error;
+    this.#note(check, message, source);
+    if (hint !== undefined) this.#help.add(hint);
   }
 
   /** All of a source was read and is as it was written. */
@@ -72,11 +79,11 @@ export class Findings {
 
   /** What to do now, most helpful first. */
   recommendations(id: string, otherCopies: readonly string[]): readonly string[] {
-    if (this.passed) return [];
-    if (this.#help !== undefined) return [this.#help];
+    if (!this.#isDamaged) return [...this.#help];
     const failed = CHECKS.filter((check) => this.#states.get(check) === "failed");
     const short = id.slice(0, 8);
     return [
+      ...this.#help,
       "Make a new full backup now: `backupctl create --mode full`.",
       ...otherCopies.map(
         (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
 import { DELETED_NAME } from "../../src/domain/object-names.ts";
-import type { DeleteRequest } from "../../src/operations/operations.ts";
+import type { DeleteRequest, DeleteResult, Operations } from "../../src/operations/operations.ts";
 import { statePaths } from "../../src/operations/session.ts";
 import type { StorageDefinition } from "../../src/storage/storage.ts";
 import { type FaultyStorage, faultyStorage } from "../helpers/faulty-storage.ts";
@@ -11,6 +11,11 @@ import { addFile, createOne, type OpenSite, objectsIn, openSite } from "../helpe
 
 function request(reference: string, changes: Partial<DeleteRequest> = {}): DeleteRequest {
   return { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0, ...changes };
+}
+
+/** Plans and deletes, as the command does after a yes. */
+async function remove(operations: Operations, asked: DeleteRequest): Promise<DeleteResult> {
+  return operations.delete(asked, await operations.planDelete(asked));
 }
 
 /** Operations over the same site whose storage breaks as `plan` says. */
@@ -36,7 +41,7 @@ describe("delete", () => {
     const kept = await createOne(site);
     const state = await statePaths(site.session);
 
-    const result = await site.operations.delete(request(old.id, { reason: "no longer needed" }));
+    const result = await remove(site.operations, request(old.id, { reason: "no longer needed" }));
 
     expect(result.deleted).toEqual([old.id]);
     expect(result.bytesFreed).toBeGreaterThan(3_000_000);
@@ -52,6 +57,34 @@ describe("delete", () => {
     });
   });
 
+  it("deletes what was agreed to, not what latest means by then", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const agreed = await createOne(site);
+    const latest = request("latest");
+    const plan = await site.operations.planDelete(latest);
+    const newer = await createOne(site);
+
+    expect((await site.operations.delete(latest, plan)).deleted).toEqual([agreed.id]);
+    await expect(site.operations.delete(latest, plan)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    expect((await site.operations.show("latest")).id).toBe(newer.id);
+  });
+
+  it("deletes no descendant that nobody was shown", async () => {
+    const site = await openSite();
+    const full = await createOne(site);
+    const all = request(full.id, { withDescendants: true });
+    const plan = await site.operations.planDelete(all);
+    addFile(site);
+    const child = await createOne(site, { mode: "incremental" });
+
+    await expect(site.operations.delete(all, plan)).rejects.toMatchObject({
+      code: "RETENTION_POLICY_VIOLATION",
+      message: expect.stringContaining(child.id),
+    });
+    expect((await site.operations.list({ limit: 5, offset: 0 })).total).toBe(2);
+  });
+
   it("is refused by retention and for the last good backup, unless forced with a reason", async () => {
     const site = await openSite();
     const backup = await createOne(site);
@@ -60,11 +93,11 @@ describe("delete", () => {
 
     expect(plan.protections.map(({ kind }) => kind)).toEqual(["retention", "last-good"]);
     expect(plan.bytesFreed).toBeGreaterThan(0);
-    await expect(site.operations.delete(request(backup.id, { force: false }))).rejects.toMatchObject({
+    await expect(remove(site.operations, request(backup.id, { force: false }))).rejects.toMatchObject({
       code: "RETENTION_POLICY_VIOLATION",
       exitCode: 14,
     });
-    await expect(site.operations.delete(request(backup.id, { reason: " " }))).rejects.toMatchObject({ code: "USAGE" });
+    await expect(remove(site.operations, request(backup.id, { reason: " " }))).rejects.toMatchObject({ code: "USAGE" });
     expect(
       await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: true, components: [] }),
     ).toMatchObject({ passed: true });
@@ -78,10 +111,10 @@ describe("delete", () => {
     addFile(site);
     const grandchild = await createOne(site, { mode: "incremental" });
 
-    await expect(site.operations.delete(request(full.id))).rejects.toMatchObject({
+    await expect(remove(site.operations, request(full.id))).rejects.toMatchObject({
       code: "RETENTION_POLICY_VIOLATION",
     });
-    const result = await site.operations.delete(request(full.id, { withDescendants: true }));
+    const result = await remove(site.operations, request(full.id, { withDescendants: true }));
 
     expect(result.deleted).toEqual([grandchild.id, child.id, full.id]);
     expect(objectsIn(site)).toEqual([]);
@@ -94,7 +127,7 @@ describe("delete", () => {
 
     await createOne(site, {
       onPlan: () => {
-        refused = site.operations.delete(request(backup.id)).catch((error: unknown) => error);
+        refused = remove(site.operations, request(backup.id)).catch((error: unknown) => error);
       },
     });
 
@@ -119,12 +152,12 @@ describe("delete", () => {
           armed = true;
         });
     });
-    await expect(broken.delete(request(backup.id))).rejects.toThrow("killed");
+    await expect(remove(broken, request(backup.id))).rejects.toThrow("killed");
 
     const again = await site.reopen();
     expect(await again.show(backup.id)).toMatchObject({ status: "deleting" });
     // Without force: what policy said, it said before the first object went.
-    await again.delete(request(backup.id, { force: false }));
+    await remove(again, request(backup.id, { force: false }));
 
     expect(objectsIn(site)).toEqual([]);
     await expect(again.show(backup.id)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
@@ -137,7 +170,7 @@ describe("delete", () => {
     // Another host made it: this catalog has not heard of it.
     (await site.context.catalog("write")).remove(child.id);
 
-    await expect(site.operations.delete(request(full.id))).rejects.toMatchObject({
+    await expect(remove(site.operations, request(full.id))).rejects.toMatchObject({
       code: "RETENTION_POLICY_VIOLATION",
       message: expect.stringContaining(child.id),
     });
@@ -157,7 +190,7 @@ describe("delete", () => {
     catalog.setNotes(backup.id, { retention_until: "2020-01-01T00:00:00.000Z" });
     await createOne(site);
 
-    await expect(site.operations.delete(request_)).rejects.toMatchObject({
+    await expect(remove(site.operations, request_)).rejects.toMatchObject({
       code: "RETENTION_POLICY_VIOLATION",
       message: expect.stringContaining("audit"),
     });
@@ -187,7 +220,7 @@ describe("delete", () => {
       },
     });
 
-    await site.operations.delete(request(id, { force: false }));
+    await remove(site.operations, request(id, { force: false }));
 
     expect(existsSync(join(site.repositoryDirectory, storagePath))).toBe(false);
     await expect(site.operations.show(id)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });

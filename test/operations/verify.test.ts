@@ -306,6 +306,7 @@ describe("verify", () => {
       passed: false,
       checks: { restore_comparison: "failed", file_integrity: "passed" },
     });
+    expect(backups[0]?.recommendations.join()).not.toContain("backupctl create");
     expect(await operations.show("latest")).toMatchObject({ id: backup.id });
   });
 

@@ -69,7 +69,7 @@ async function apply(
   if (refusal !== undefined) throw refusal;
   const what = count(plan.backups.length, "backup");
   await requireConsent(context, { given: yes, what: `deletion of ${what}`, question: `Delete ${what} for good?` });
-  const result = await (await context.operations("strict")).delete(request);
+  const result = await (await context.operations("strict")).delete(request, plan);
   if (json) output.printJson(deleteJson(result));
   else output.report(`deleted ${count(result.deleted.length, "backup")}, ${formatBytes(result.bytesFreed)} freed`);
   return 0;
