@@ -415,8 +415,8 @@ function naming(what, action) {
 
 // ---------------------------------------------------------------- 7. Root and index
 
-/** All bytes of an artifact that lies whole in its own folder: the root's. */
-function readWholeArtifact(repository, object, packs) {
+/** All bytes of an artifact that lies whole in its own folder: the root's. `sums`, where given, say what each pack must be. */
+function readWholeArtifact(repository, object, packs, sums) {
   const pieces = [];
   let ended = false;
   for (const [pack, size] of packs.entries()) {
@@ -424,6 +424,8 @@ function readWholeArtifact(repository, object, packs) {
     if (!Number.isInteger(size) || size > MAX_PACK_BYTES) throw damaged(`${name}: its size can't be right`);
     const bytes = readRange(repository, object.directory, name, 0, size);
     naming(`${object.directory}/${name}`, () => {
+      if (sums !== undefined && sums.get(name) !== createHash("sha256").update(bytes).digest("hex"))
+        throw damaged("it does not match SHA256SUMS");
       if (!bytes.subarray(0, PACK_HEADER_BYTES).equals(packHeader(object, pack)))
         throw damaged("its header is another's");
       for (let offset = PACK_HEADER_BYTES; offset < size; ) {
@@ -440,6 +442,18 @@ function readWholeArtifact(repository, object, packs) {
   return Buffer.concat(pieces);
 }
 
+/**
+ * What SHA256SUMS says of each pack, itself proven by the metadata. A root that is not sealed is proven by it alone; the index is
+ * then proven by the root, and every chunk by the index.
+ */
+function readSums(repository, { storage_path: directory, checksum }) {
+  const bytes = readIfThere(path.join(repository, directory, "SHA256SUMS")) ?? Buffer.alloc(0);
+  if (`sha256:${createHash("sha256").update(bytes).digest("hex")}` !== checksum)
+    throw damaged(`${directory}/SHA256SUMS is not the one that metadata.json knows`);
+  const lines = bytes.toString("latin1").split("\n").slice(0, -1);
+  return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
+}
+
 /** Line 1: lineage and objects; then the index's chunks; last line: counts and the SHA-256 of the index. */
 function readRoot(repository, metadata, source, dataKey, secrets) {
   const { id, storage_path: directory, encrypted } = metadata;
@@ -449,7 +463,12 @@ function readRoot(repository, metadata, source, dataKey, secrets) {
   const own = { origin: id, directory, name, artifact_id, compression, cipher: encrypted ? 1 : 0 };
   const key = encrypted ? artifactKeyOf(dataKey, Buffer.from(artifact_id, "hex"), id) : undefined;
   const what = `${directory}/${name}`;
-  const lines = readWholeArtifact(repository, { ...own, key }, packs)
+  const lines = readWholeArtifact(
+    repository,
+    { ...own, key },
+    packs,
+    encrypted ? undefined : readSums(repository, metadata),
+  )
     .toString("utf8")
     .split("\n");
   if (lines.pop() !== "" || lines.length < 2) throw damaged(`${what} is cut`);

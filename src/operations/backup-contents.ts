@@ -3,7 +3,8 @@ import type { BackupId, BackupMetadata, SourceMetadata } from "../domain/backup.
 import { BackupctlError, messageOf } from "../errors.ts";
 import { DamageError } from "../format/block.ts";
 import { type PackSource, StoredDamage } from "../format/block-reader.ts";
-import { fetchIndex, readRoot } from "../format/index-reader.ts";
+import { fetchIndex } from "../format/index-reader.ts";
+import { readProvenRoot } from "../format/proven-root.ts";
 import type { Root } from "../format/root.ts";
 import { sourceCache } from "../format/source-writer.ts";
 import { WorkerPool } from "../format/workers/pool.ts";
@@ -61,7 +62,7 @@ export async function openContents(
       });
     }
     try {
-      const { root } = await readRoot(metadata.id, { ...source, root: source.root }, metadata.encrypted, packs, pool);
+      const { root } = await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool);
       requireSameFacts(root, metadata, source);
       const cached = sourceCache(indexDirectory(repository, metadata.id), name).indexFile;
       const indexFile = path.join(temporary.path, `${name}.index`);

@@ -4,7 +4,8 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../domain/backup.ts";
 import { isGood, newestFirst } from "../domain/known-backup.ts";
 import { messageOf } from "../errors.ts";
-import { fetchIndex, readRoot } from "../format/index-reader.ts";
+import { fetchIndex } from "../format/index-reader.ts";
+import { readProvenRoot } from "../format/proven-root.ts";
 import { type SourceCache, sourceCache } from "../format/source-writer.ts";
 import type { WorkerPool } from "../format/workers/pool.ts";
 import { listDirectory, makePrivateDirectory, writeFileAtomically } from "../platform/files.ts";
@@ -56,7 +57,7 @@ async function fetchCache(
   const source = parent.sources.find(({ name }) => name === sourceName);
   if (source?.root === undefined) return undefined;
   const packs = openPackSource(repository, repository.primary, parent);
-  const { root, bytes } = await readRoot(parent.id, { ...source, root: source.root }, parent.encrypted, packs, pool);
+  const { root, bytes } = await readProvenRoot(parent, { ...source, root: source.root }, packs, pool);
   const directory = indexDirectory(repository, parent.id);
   await makePrivateDirectory(directory);
   const cache = sourceCache(directory, sourceName);

@@ -5,9 +5,10 @@ import { parseNumberedName } from "../../src/domain/object-names.ts";
 import type { PackSource } from "../../src/format/block-reader.ts";
 import { ChunkReader } from "../../src/format/chunk-reader.ts";
 import { metadataKey } from "../../src/format/data-key.ts";
-import { fetchIndex, readRoot } from "../../src/format/index-reader.ts";
+import { fetchIndex } from "../../src/format/index-reader.ts";
 import { openKeysObjects, type WrappingKey } from "../../src/format/keys-object.ts";
 import { decodeMetadata, verifyMac } from "../../src/format/metadata.ts";
+import { readProvenRoot } from "../../src/format/proven-root.ts";
 import type { ChunkRef, Root } from "../../src/format/root.ts";
 import type { WorkerPool } from "../../src/format/workers/pool.ts";
 
@@ -46,7 +47,7 @@ export async function openFixture(
     async source(name, temporaryDirectory) {
       const found = metadata.sources.find((source) => source.name === name);
       if (found?.root === undefined) throw new Error(`${name} is not in the backup`);
-      const { root } = await readRoot(metadata.id, { ...found, root: found.root }, metadata.encrypted, packs, pool);
+      const { root } = await readProvenRoot(metadata, { ...found, root: found.root }, packs, pool);
       const indexFile = path.join(temporaryDirectory, `${metadata.id}.${name}.index`);
       await fetchIndex(root, indexFile, packs, pool);
       const reader = new ChunkReader(packs, pool, root.objects);

@@ -1,0 +1,103 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { expect, test } from "vitest";
+import { manifestSchema } from "../../scripts/format-fixtures/manifest.ts";
+import { encodePackHeader, sealBlock } from "../../src/format/block.ts";
+import { idBytes } from "../../src/format/data-key.ts";
+import { keyProviderDefinitions } from "../../src/keys/registry.ts";
+import { openPool } from "../helpers/format-run.ts";
+import { runCli } from "../helpers/run-cli.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+import { openFixture } from "./fixture-reader.ts";
+
+const FIXTURES = path.join(import.meta.dirname, "../fixtures/format-v1");
+const manifest = manifestSchema.parse(JSON.parse(fs.readFileSync(path.join(FIXTURES, "expected.json"), "utf8")));
+
+/** A copy of the repository that has a key but no encryption, and the newest backup's directory in it. */
+async function openProven() {
+  const repository = path.join(tempDir(), "repository");
+  fs.cpSync(path.join(FIXTURES, "proven-none"), repository, { recursive: true });
+  const directory = manifest.repositories["proven-none"]?.at(-1)?.directory ?? "";
+  const key = await keyProviderDefinitions.local?.open({ key: manifest.key }, { name: "main", repositoryId: "any" });
+  const keys = key === undefined ? [] : [key];
+  const opened = await openFixture(repository, directory, { keys, pool: openPool() });
+  return { repository, directory, opened };
+}
+
+/** Another root as whoever can write to the storage would make it: everything fits, but nothing was proven by a key. */
+async function forgeRoot({ repository, directory, opened }: Awaited<ReturnType<typeof openProven>>): Promise<void> {
+  const { metadata, root } = await opened.source("notes", tempDir());
+  const artifact = metadata.root;
+  if (artifact === undefined) throw new Error("the source has no root");
+  const file = path.join(repository, directory, `${artifact.name}.00000000`);
+  const pack = fs.readFileSync(file);
+  const text = pack.subarray(28 + 12, -16).toString("latin1");
+  const forged = Buffer.from(text.replace(root.indexSha256, createHash("sha256").digest("hex")), "latin1");
+  const artifactId = Buffer.from(artifact.artifact_id, "hex");
+  const header = encodePackHeader({ compression: "none", encrypted: false, packNumber: 0, artifactId });
+  const seal = { header, backupId: idBytes(opened.metadata.id), packNumber: 0, key: undefined };
+  sealBlock(seal, pack, 28, forged, { storedLength: forged.length + 16, rawLength: forged.length, flags: 3 });
+  expect(pack.equals(fs.readFileSync(file))).toBe(false);
+  fs.writeFileSync(file, pack);
+}
+
+test("a root that is not encrypted is refused when SHA256SUMS does not prove it", async () => {
+  const proven = await openProven();
+  await forgeRoot(proven);
+
+  await expect(proven.opened.source("notes", tempDir())).rejects.toThrow("does not match SHA256SUMS");
+});
+
+test("SHA256SUMS that the metadata do not know prove nothing", async () => {
+  const proven = await openProven();
+  await forgeRoot(proven);
+  const sums = path.join(proven.repository, proven.directory, "SHA256SUMS");
+  const name = "notes.tree.root.raw.00000000";
+  const sum = createHash("sha256").update(fs.readFileSync(path.join(proven.repository, proven.directory, name)));
+  fs.writeFileSync(
+    sums,
+    fs.readFileSync(sums, "utf8").replace(/^.{64}(?= {2}notes\.tree\.root\.)/m, sum.digest("hex")),
+  );
+
+  await expect(proven.opened.source("notes", tempDir())).rejects.toThrow(
+    "does not match the checksum in metadata.json",
+  );
+});
+
+test("recover.mjs restores nothing from a root that nothing proves", async () => {
+  const proven = await openProven();
+  await forgeRoot(proven);
+  const keyFile = path.join(tempDir(), "key");
+  fs.writeFileSync(keyFile, manifest.key);
+  const to = path.join(tempDir(), "restored");
+  const program = path.join(import.meta.dirname, "../../recovery/recover.mjs");
+  const args = [program, "restore", proven.repository, "latest", "notes", "--key-file", keyFile, "--to", to];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+
+  expect(status).toBe(4);
+  expect(stderr).toContain("does not match SHA256SUMS");
+  expect(fs.existsSync(to)).toBe(false);
+});
+
+test("the program restores nothing from a root that nothing proves", async () => {
+  const proven = await openProven();
+  await forgeRoot(proven);
+  const home = tempDir();
+  const config = path.join(home, "backup.config.yaml");
+  fs.writeFileSync(
+    config,
+    `storages: {disk: {type: local, path: ${proven.repository}}}
+state_dir: ${home}/state
+encryption: {enabled: false, keys: {main: {provider: local, key: ${manifest.key}}}}
+`,
+  );
+  const to = path.join(home, "restored");
+  const args = ["restore", "latest", "--source", "notes", "--to", to, "--yes", "--config", config];
+  const { exitCode, stderr } = await runCli(args, { home });
+
+  expect(exitCode).toBe(4);
+  expect(stderr).toContain("does not match SHA256SUMS");
+  expect(fs.existsSync(to)).toBe(false);
+});
