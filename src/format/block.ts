@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from "node:crypto";
 import type { CompressionAlgorithm } from "../domain/backup.ts";
 import { COMPRESSION_CODES, compressionOf, decompress } from "./compression.ts";
+import { giveBack } from "./own-memory.ts";
 
 /** The layout of packs and blocks: docs/format.md, "Pack". Nothing here does I/O, so that worker threads can use it. */
 
@@ -116,7 +117,9 @@ export function sealBlock(
   } else {
     const cipher = createCipheriv("aes-256-gcm", seal.key, nonceOf(seal.packNumber, offset));
     cipher.setAAD(Buffer.concat([seal.header, seal.backupId, headerBytes]));
-    pack.set(cipher.update(payload), body);
+    const sealed = cipher.update(payload);
+    pack.set(sealed, body);
+    giveBack(sealed);
     cipher.final();
     pack.set(cipher.getAuthTag(), body + payload.length);
   }
@@ -150,6 +153,8 @@ export function openBlock(
     return { raw: decompress(packed, compression, header.rawLength), last: (header.flags & FLAG_LAST) !== 0 };
   } catch (error) {
     throw new DamageError("block does not decompress", { cause: error });
+  } finally {
+    if (packed !== payload) giveBack(packed);
   }
 }
 

@@ -1,5 +1,6 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { CompressionAlgorithm } from "../domain/backup.ts";
+import { exactly, giveBack } from "./own-memory.ts";
 
 export interface Compression {
   readonly algorithm: CompressionAlgorithm;
@@ -13,30 +14,34 @@ export function compressionOf(code: number): CompressionAlgorithm | undefined {
   return (["none", "gzip", "zstd"] as const)[code];
 }
 
-/** One gzip member or zstd frame, or `undefined` where the result would not be smaller. */
-export function compress(raw: Uint8Array, { algorithm, level }: Compression): Uint8Array | undefined {
+/** One gzip member or zstd frame, in memory of its own, or `undefined` where the result would not be smaller. */
+export function compress(raw: Uint8Array, { algorithm, level }: Compression): Uint8Array<ArrayBuffer> | undefined {
   if (algorithm === "none" || raw.length === 0) return undefined;
-  const chunkSize = chunkSizeFor(raw.length + 1024);
+  const chunkSize = pieceFor(raw.length + 1024);
   const packed =
     algorithm === "gzip"
       ? gzipSync(raw, { level, chunkSize })
       : zstdCompressSync(raw, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: level } });
-  return packed.length < raw.length ? packed : undefined;
+  if (packed.length < raw.length) return exactly(packed);
+  giveBack(packed);
+  return undefined;
 }
 
-/**
- * With the default of 16 KiB zlib loses a third of its speed. One buffer for all would stay with its context, which only a full
- * collection of garbage frees: pieces of this size are given back sooner.
- */
-function chunkSizeFor(outputBytes: number): number {
-  return Math.min(128 * 1024, Math.max(64, outputBytes));
+/** zlib asks for memory in pieces and joins them; one that holds everything is a third faster, and can be given back at once. */
+function pieceFor(outputBytes: number): number {
+  return Math.max(64, outputBytes);
 }
 
-/** Exactly `rawLength` bytes, or an error: never more memory than that, whatever the input claims. */
-export function decompress(packed: Uint8Array, algorithm: CompressionAlgorithm, rawLength: number): Uint8Array {
-  const options = { chunkSize: chunkSizeFor(rawLength), maxOutputLength: Math.max(1, rawLength) };
+/** Exactly `rawLength` bytes in memory of their own, or an error: never much more memory than that, whatever the input claims. */
+export function decompress(
+  packed: Uint8Array,
+  algorithm: CompressionAlgorithm,
+  rawLength: number,
+): Uint8Array<ArrayBuffer> {
+  // One more: a piece that is full is followed by another one.
+  const options = { chunkSize: pieceFor(rawLength + 1), maxOutputLength: Math.max(1, rawLength) };
   const raw = algorithm === "gzip" ? gunzipSync(packed, options) : zstdDecompressSync(packed, options);
   if (raw.length !== rawLength)
     throw new RangeError(`block decompresses to ${raw.length} bytes instead of ${rawLength}`);
-  return raw;
+  return exactly(raw);
 }

@@ -1,6 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import { DamageError, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
+import { giveBack } from "../own-memory.ts";
 import { findMismatch } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";
@@ -53,12 +54,11 @@ function perform(task: Task): Performed {
 function compressRanges({ ranges, compression }: CompressTask): Performed {
   const raw = gather(ranges);
   const packed = compress(raw, compression);
-  // Copied out to its exact size where it is not that already: shared memory is reused, and zlib may give a small view of a
-  // large buffer.
-  const payload =
-    packed !== undefined && owned(packed).length > 0 ? packed : Uint8Array.prototype.slice.call(packed ?? raw);
+  // A copy where it did not shrink: it may lie in shared memory, which is reused.
+  const payload = packed ?? Uint8Array.from(raw);
   const result: CompressResult = { payload, rawLength: raw.length, compressed: packed !== undefined };
-  return { result, transfer: owned(payload) };
+  giveBack(raw);
+  return { result, transfer: [payload.buffer] };
 }
 
 function gather(ranges: CompressTask["ranges"]): Uint8Array {
@@ -76,6 +76,7 @@ function gather(ranges: CompressTask["ranges"]): Uint8Array {
 function sealAndCheck(task: SealBlockTask): undefined {
   const { pack, offset, payload, header, seal, compression, lengths, hashes } = task;
   const end = sealBlock(seal, new Uint8Array(pack), offset, payload, header);
+  giveBack(payload);
   if (!task.check) return;
   const { raw } = openBlock(seal, compression, offset, new Uint8Array(pack, offset, end - offset));
   const spans = new Uint32Array(lengths.length * 2);
@@ -88,6 +89,7 @@ function sealAndCheck(task: SealBlockTask): undefined {
   if (at !== raw.length) throw new DamageError("block does not hold the bytes that went into it");
   if (findMismatch(raw, spans, hashes) !== undefined)
     throw new DamageError("block does not hold the chunks that went into it");
+  giveBack(raw);
 }
 
 function openAndCheck({ block, offset, seal, compression, spans, hashes }: OpenBlocksTask): Performed {
