@@ -89,12 +89,14 @@ export interface StreamIndex {
   readonly size: number;
 }
 
-/** Entries of a tree's index file, in order. @throws DamageError for a line that is out of order, twice there, or cut. */
+/** Entries of a tree's index file, in order. @throws DamageError for anything that no writer writes, at the latest at its end. */
 export function* readTreeIndex(file: string): Generator<TreeEntry> {
   const lines = new LineReader(file);
   try {
     let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
     let last: Buffer | undefined;
+    let entries = 0;
+    let bytes = 0;
     for (let line = lines.next(); line !== undefined; line = lines.next()) {
       const fields = parseObject(line.toString("utf8"));
       if (fields.more !== undefined) {
@@ -103,13 +105,12 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
         continue;
       }
       if (open !== undefined) yield finished(open);
-      if (fields.end === true) {
-        if (lines.next() !== undefined) throw new DamageError("lines follow the index's last line");
-        return;
-      }
+      if (fields.end === true) return requireEnd(lines, fields.entries === entries && fields.bytes === bytes);
       const entry = parseTreeEntry(fields);
       if (last !== undefined && compareNames(last, entry.name) >= 0) throw new DamageError("the index is out of order");
       last = entry.name;
+      entries++;
+      bytes += entry.size;
       open = { entry, chunks: [...entry.chunks] };
     }
     throw new DamageError("the index is cut: its last line is missing");
@@ -118,10 +119,20 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
   }
 }
 
+function requireEnd(lines: LineReader, isAsItSays: boolean): void {
+  if (lines.next() !== undefined) throw new DamageError("lines follow the index's last line");
+  if (!isAsItSays) throw new DamageError("the index does not hold what its last line says");
+}
+
 function finished({ entry, chunks }: { readonly entry: TreeEntry; readonly chunks: readonly ChunkRef[] }): TreeEntry {
-  const held = chunks.reduce((sum, { length }) => sum + length, 0);
-  const empty = entry.holes.reduce((sum, [, length]) => sum + length, 0);
-  if (held + empty !== entry.size) throw new DamageError("an entry's chunks do not make up its size");
+  let size = chunks.reduce((sum, { length }) => sum + length, 0);
+  let end = 0;
+  for (const [offset, length] of entry.holes) {
+    if (offset < end) throw new DamageError("an entry's holes are out of order");
+    end = offset + length;
+    size += length;
+  }
+  if (size !== entry.size || end > size) throw new DamageError("an entry's chunks and holes do not make up its size");
   return { ...entry, chunks };
 }
 
@@ -129,7 +140,7 @@ function parseTreeEntry(fields: Readonly<Record<string, unknown>>): TreeEntry {
   const type = textOf(fields.type);
   if (!isNodeType(type)) throw new DamageError(`unknown type of entry ${type}`);
   return {
-    name: bytesOf(fields.name, fields.name_b64),
+    name: nameOf(fields),
     type,
     size: countOf(fields.size),
     mode: countOf(fields.mode),
@@ -148,6 +159,17 @@ function parseTreeEntry(fields: Readonly<Record<string, unknown>>): TreeEntry {
   };
 }
 
+/** An empty component, `.` and `..`: what would lead out of the place where a tree is restored. */
+const STRANGE_PART = /(^|\/)\.{0,2}(\/|$)|\0/;
+
+/** The source may be `/` itself, whose name is empty. */
+function nameOf(fields: Readonly<Record<string, unknown>>): Buffer {
+  const name = bytesOf(fields.name, fields.name_b64);
+  if (name.length > 0 && STRANGE_PART.test(name.toString("latin1")))
+    throw new DamageError("an entry's name leads elsewhere");
+  return name;
+}
+
 /** The index of a stream artifact. @throws DamageError */
 export function readStreamIndex(file: string): StreamIndex {
   const lines = new LineReader(file);
@@ -160,9 +182,7 @@ export function readStreamIndex(file: string): StreamIndex {
       if (fields.end === true) {
         const size = countOf(fields.bytes);
         const held = chunks.reduce((sum, { length }) => sum + length, 0);
-        if (held !== size || fields.chunks !== chunks.length || fields.entries !== entries.length) {
-          throw new DamageError("the index does not hold what its last line says");
-        }
+        requireEnd(lines, held === size && fields.chunks === chunks.length && fields.entries === entries.length);
         return { chunks, entries, inventory, size };
       }
       if (fields.chunks !== undefined) chunks.push(...chunksOf(fields));

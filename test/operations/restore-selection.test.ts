@@ -30,7 +30,8 @@ function indexOf(names: readonly string[]): string {
       inode: "1",
     });
   });
-  writeFileSync(file, `${[...lines, '{"end":true}'].join("\n")}\n`);
+  const end = JSON.stringify({ end: true, entries: names.length, bytes: 0 });
+  writeFileSync(file, `${[...lines, end].join("\n")}\n`);
   return file;
 }
 
