@@ -136,16 +136,17 @@ export async function targetFileState(to: string, name: string): Promise<TargetS
   };
 }
 
-/** Restores the whole stream into one file (0600, or as the one that it replaces). */
+/** Restores the whole stream into one file: 0600, or as the one that it replaces unless what comes is always `secret`. */
 export async function restoreFile(
   to: string,
-  name: string,
+  { name, secret = false }: { readonly name: string; readonly secret?: boolean },
   request: StreamRestore,
   context: EngineContext,
 ): Promise<RestoreOutcome> {
   const file = await fileAt(to, name);
-  const replaced = await existingFile(file);
-  if (replaced !== undefined) refuseExisting(file, request);
+  const there = await existingFile(file);
+  if (there !== undefined) refuseExisting(file, request);
+  const replaced = there && secret ? { ...there, mode: 0o600 } : there;
   context.activity(file);
   const temporary = await writeBeside(file, request, context.signal);
   try {

@@ -57,7 +57,7 @@ TO RESTORE WITH BACKUPCTL
 ${restoreCommands(config.sources, restoredByName)}
     What it would do:             add --dry-run
     As it was at some time:       --timestamp 2026-01-11T10:30:00Z in place of latest
-    Ordinary files instead:       backupctl download latest --to /srv/downloaded
+    Ordinary files instead:       backupctl download ID --to /srv/downloaded   (ID as in the list)
  The catalog on the lost machine is not needed: it is made anew from this storage.
 
 TO RESTORE WITHOUT BACKUPCTL

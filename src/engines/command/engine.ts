@@ -102,7 +102,7 @@ async function restoreOutput(
   tools: EngineTools,
   context: EngineContext,
 ): Promise<RestoreOutcome> {
-  if (request.to !== undefined) return restoreFile(request.to, nameIn(request), request, context);
+  if (request.to !== undefined) return restoreFile(request.to, { name: nameIn(request) }, request, context);
   if (options.restore_command === undefined) {
     throw new BackupctlError("RESTORE_FAILED", `source "${context.sourceName}" can't be restored to its own place`, {
       hint: "Give --to FILE, use `backupctl download`, or set restore_command in the config.",

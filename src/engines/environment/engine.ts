@@ -19,7 +19,8 @@ export function openEngine(options: EnvironmentOptions, env: Environment = proce
       if (file !== undefined) return targetFileState(file, FILE_NAME);
       return { place: "nowhere", exists: false, contents: [], overwrites: [], downtime: false, refusal: NO_PLACE };
     },
-    restore: async (request, context) => restoreFile(placeOf(request, options, context), FILE_NAME, request, context),
+    restore: async (request, context) =>
+      restoreFile(placeOf(request, options, context), { name: FILE_NAME, secret: true }, request, context),
     download: { files: (entries) => entries.map(({ name, offset, size }) => ({ name, offset, size })) },
   };
 }

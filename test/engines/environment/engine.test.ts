@@ -89,6 +89,18 @@ describe("the environment engine", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
+  it("is readable by its owner only even where it replaces a file that others could read", async () => {
+    const file = join(tempDir(), ".env");
+    writeFileSync(file, "OLD='1'\n", { mode: 0o644 });
+    const engine = engineWith({ variables: ["*"], restore_file: file }, { SECRET: "s" });
+    const dumped = await collectDump(engine, await engineContext(tempDir()));
+
+    await restoreDump(engine, dumped, {}, await engineContext(tempDir()), { overwrite: true });
+
+    expect(readFileSync(file, "utf8")).toBe("SECRET='s'\n");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
   it("refuses to replace a file without --overwrite", async () => {
     const directory = tempDir();
     const file = join(directory, "app.env");
