@@ -49,16 +49,18 @@ function bashScript(commands: readonly Command[]): string {
   );
   return `# bash completion for backupctl
 _backupctl() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command= word words=
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command= word words= value= IFS=$' \\t\\n'
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [ -n "$value" ]; then value=; continue; fi
     case $word in
+      ${globalsWithValue()}) value=1 ;;
       -*) ;;
       *) command="\${command:+$command }$word"; case $command in ${groupPattern(commands)}) ;; *) break ;; esac ;;
     esac
   done
   COMPREPLY=()
   case $previous in
-    ${pathFlags(commands).join("|")}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    ${pathFlags(commands).join("|")}) compopt -o filenames 2>/dev/null; IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   case "$command:$previous" in
 ${values.join("\n")}
@@ -72,6 +74,14 @@ ${cases.join("\n")}
 }
 complete -o default -F _backupctl backupctl
 `;
+}
+
+/** Options before the command that are followed by a value, which is not the command. */
+function globalsWithValue(): string {
+  const flags = flagsOf({ options: {} }).filter(({ takesValue }) => takesValue);
+  return flags
+    .flatMap(({ flag, option }) => (option.short === undefined ? [flag] : [flag, `-${option.short}`]))
+    .join("|");
 }
 
 function valueCases(commands: readonly Command[]) {
@@ -112,6 +122,10 @@ function zshScript(commands: readonly Command[]): string {
   return `#compdef backupctl
 _backupctl() {
   local -a commands
+  while (( CURRENT > 2 )) && [[ $words[2] == -* ]]; do
+    case $words[2] in ${globalsWithValue()}) (( CURRENT == 3 )) && { _files; return }; words[2]=(); (( CURRENT-- )) ;; esac
+    words[2]=(); (( CURRENT-- ))
+  done
   local name=$words[2]
   commands=(
 ${firsts.join("\n")}
@@ -139,10 +153,12 @@ function zshWord(text: string): string {
 }
 
 function fishScript(commands: readonly Command[]): string {
+  // fish's own __fish_use_subcommand takes the value of an option before the command for the command.
+  const noneYet = quoted(`not __fish_seen_subcommand_from ${[...wordsOf(commands).keys()].join(" ")}`);
   const lines = [...wordsOf(commands)].map(
-    ([word, members]) =>
-      `complete -c backupctl -n __fish_use_subcommand -f -a ${word} -d ${quoted(members[0]?.summary ?? "")}`,
+    ([word, members]) => `complete -c backupctl -n ${noneYet} -f -a ${word} -d ${quoted(members[0]?.summary ?? "")}`,
   );
+  for (const flag of flagsOf({ options: {} })) lines.push(`complete -c backupctl -n ${noneYet} ${fishFlag(flag)}`);
   for (const command of commands) {
     const [first = "", second] = command.name.split(" ");
     const seen = second === undefined ? first : `${first}; and __fish_seen_subcommand_from ${second}`;

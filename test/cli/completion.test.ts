@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -38,10 +38,19 @@ describe("bash completes", () => {
     ],
     [["create", "--mode", "full", "--class", "mo"], ["monthly"]],
     [["--json", "list", "--status", "part"], ["partial"]],
+    [["-c", "site.yaml", "cre"], ["create"]],
+    [["--config", "site.yaml", "list", "--status", "part"], ["partial"]],
     [["completion", "z"], ["zsh"]],
     [["help", "rest"], ["restore"]],
   ])("%j", async (line, words) => {
     expect(offered(await bashScript(), line)).toEqual(words);
+  });
+
+  test("a path with a space as one word", async () => {
+    const folder = join(tempDir(), "two words");
+    mkdirSync(folder);
+
+    expect(offered(await bashScript(), ["restore", "--to", folder.slice(0, -3)])).toEqual([folder]);
   });
 
   test("no hidden spelling", async () => {

@@ -21,6 +21,8 @@ need_program sqlite3
 need_program strace
 need_program systemd-analyze systemd
 need_program crontab cron
+need_program zsh
+need_program fish
 
 if [ ${#packages[@]} -eq 0 ]; then
   exit 0

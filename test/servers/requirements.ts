@@ -49,6 +49,7 @@ const REQUIREMENTS = {
   sqlite3: program("sqlite3"),
   strace: program("strace"),
   "systemd-analyze": program("systemd-analyze", "systemd"),
+  fish: program("fish"),
   crontab: program("crontab", "cron"),
 } satisfies Record<string, Requirement>;
 
