@@ -2,7 +2,7 @@ import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { SourceConfig } from "../config/config.ts";
 import type { BackupId, Category } from "../domain/backup.ts";
 import { goodSourcesOf, type KnownBackup } from "../domain/known-backup.ts";
-import { chooseParent, type ParentDecision } from "../domain/parent.ts";
+import { chooseParent, type ParentDecision, type ParentRequest } from "../domain/parent.ts";
 import { chooseCategory } from "../domain/retention-class.ts";
 import { type Selection, selectSources } from "../domain/selection.ts";
 import { bytesPerSecond } from "../domain/throughput.ts";
@@ -30,8 +30,14 @@ export interface PreparedCreate {
   readonly startedAt: Date;
 }
 
+type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery">;
+
 /** Decides everything about a new backup before anything is read. Changes nothing. */
-export async function prepareCreate(context: OperationContext, request: CreateRequest): Promise<PreparedCreate> {
+export async function prepareCreate(
+  context: OperationContext,
+  request: CreateRequest,
+  chain: ChainLimits = context.session.loaded.config.chain,
+): Promise<PreparedCreate> {
   const { session } = context;
   const { config } = session.loaded;
   const selection = selectSources({
@@ -45,7 +51,7 @@ export async function prepareCreate(context: OperationContext, request: CreateRe
   const repository = await context.repository();
   const catalog = await context.catalog("read");
   const startedAt = session.clock.now();
-  const decision = await decideParent(session, repository, catalog, selection, startedAt);
+  const decision = await decideParent(session, repository, catalog, { selection, chain, now: startedAt });
   const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const storages = decideStorages(session, request);
   const plan = await describe(session, catalog, {
@@ -118,10 +124,9 @@ async function decideParent(
   session: Session,
   repository: Repository,
   catalog: Catalog,
-  selection: Selection<SourceConfig>,
-  now: Date,
+  wanted: { readonly selection: Selection<SourceConfig>; readonly chain: ChainLimits; readonly now: Date },
 ): Promise<ParentDecision> {
-  const { chain } = session.loaded.config;
+  const { selection, chain, now } = wanted;
   const defects = new Map<BackupId, string>();
   for (;;) {
     const decision = chooseParent({

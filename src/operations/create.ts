@@ -67,7 +67,10 @@ async function isUnchanged(
   catalog: Catalog,
   request: CreateRequest,
 ): Promise<boolean> {
-  const prepared = await prepareCreate(context, { ...request, mode: "incremental", type: typeOnly(request) });
+  const incremental: CreateRequest = { ...request, mode: "incremental", type: typeOnly(request) };
+  // Chains are limited for what is stored: one that is full, or old, is still what to compare with.
+  const unlimited = { maxChain: Number.POSITIVE_INFINITY, fullEvery: "forever" } as const;
+  const prepared = await prepareCreate(context, incremental, unlimited);
   if (prepared.decision.parent === undefined) return false;
   const probe = new CreateRun(context, repository, catalog, request, prepared, newUuid() as BackupId);
   return probe.findsNothingNew();

@@ -198,6 +198,19 @@ describe("create", () => {
     await expect(site.create({ encrypt: false })).rejects.toMatchObject({ code: "USAGE", exitCode: 2 });
   });
 
+  it("compares with the last backup also where the next would begin another chain", async () => {
+    const site = await makeSite({
+      sources: `  settings: {engine: command, command: ["cat", "{dir}/settings"]}`,
+      more: "chain: {max_chain: 2}",
+    });
+    writeFileSync(join(site.directory, "settings"), "a=1\n");
+    await site.create();
+    writeFileSync(join(site.directory, "settings"), "a=2\n");
+    await site.create({ mode: "incremental" });
+
+    expect(await site.create({ mode: "incremental", ifChanged: true })).toMatchObject({ created: false });
+  });
+
   it("gives the month to the first full that has every source", async () => {
     const site = await makeSite({
       sources: `  app: {engine: command, command: ["cat", "{dir}/app"]}\n${FILES}\n  log: {engine: command, command: ["cat", "{dir}/log"]}`,
