@@ -191,7 +191,7 @@ interface Decided {
 
 async function describe(session: Session, catalog: Catalog, decided: Decided): Promise<CreatePlan> {
   const { selection, decision, compression } = decided;
-  const sources = await Promise.all(selection.sources.map((source) => estimateSource(session, source)));
+  const sources = await Promise.all(selection.sources.map((source) => estimateSource(session, catalog, source)));
   const estimatedBytes = sources.reduce((sum, { estimatedBytes: bytes }) => sum + bytes, 0);
   return {
     type: selection.type,
@@ -210,8 +210,11 @@ async function describe(session: Session, catalog: Catalog, decided: Decided): P
   };
 }
 
-async function estimateSource(session: Session, { name, engine: type, component }: SourceConfig) {
+/** What it was the last time is as good an estimate as a look at the source, which takes a tree's walk or a server's answer. */
+async function estimateSource(session: Session, catalog: Catalog, { name, engine: type, component }: SourceConfig) {
   const described = { name, engine: type, component };
+  const lastSize = sizeOfLast(catalog, name);
+  if (lastSize !== undefined) return { ...described, estimatedBytes: lastSize, uncertain: true };
   try {
     const engine = await openEngine(session, name);
     const estimate = await engine.estimate({
@@ -227,6 +230,11 @@ async function estimateSource(session: Session, { name, engine: type, component 
     if (!isBackupctlError(error)) throw error;
     return { ...described, estimatedBytes: 0, uncertain: true };
   }
+}
+
+function sizeOfLast(catalog: Catalog, source: string): number | undefined {
+  const [last] = catalog.list({ source, status: ["completed", "completed_with_errors"], limit: 1 }).backups;
+  return last?.metadata?.sources.find(({ name }) => name === source)?.size;
 }
 
 /** By the last runs of the same type and mode; no run ends within a second. */

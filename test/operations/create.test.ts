@@ -74,6 +74,20 @@ describe("create", () => {
     expect(incremental.sources[0]?.sizeBytes).toBe((full.sources[0]?.sizeBytes ?? 0) + 13);
   });
 
+  it("estimates a source by what it was the last time, and looks at it where there was no last time", async () => {
+    const site = await makeSite({ sources: FILES });
+    fill(site);
+
+    const first = await planCreate(site.context, NO_CHOICES);
+    const { sources } = await site.create();
+    appendFileSync(join(site.directory, "www/index.html"), "x".repeat(100_000));
+    const second = await planCreate(site.context, NO_CHOICES);
+
+    const size = sources[0]?.sizeBytes;
+    expect(first).toMatchObject({ estimatedBytes: size, uncertain: false });
+    expect(second).toMatchObject({ estimatedBytes: size, uncertain: true });
+  });
+
   it("makes a differential against the full backup, whatever came between", async () => {
     const site = await makeSite({ sources: FILES });
     fill(site);
