@@ -8,7 +8,6 @@ import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
 export interface DecodedMetadata {
   readonly metadata: BackupMetadata;
   readonly mac: string;
-  readonly signature?: string;
   /** As it was read: the mac is over this, not over what the schema made of it. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
@@ -30,17 +29,14 @@ export function decodeMetadata(bytes: Uint8Array, where: string): DecodedMetadat
   const what = `metadata.json of ${where}`;
   const raw = parseJsonObject(bytes, what);
   refuseOtherVersions(raw, what);
-  const { mac, signature, ...content } = raw;
+  // Reserved: no release writes one, so nothing is made of it.
+  const { mac, signature: _signature, ...content } = raw;
   const parsed = metadataSchema.safeParse(content);
   if (!parsed.success) throw unreadable(what, parsed.error);
   if (typeof mac !== "string" || !MAC_PATTERN.test(mac)) {
     throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it has no mac`);
   }
-  if (signature === undefined) return { metadata: parsed.data, mac, raw };
-  if (typeof signature !== "string") {
-    throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: its signature is not a text`);
-  }
-  return { metadata: parsed.data, mac, signature, raw };
+  return { metadata: parsed.data, mac, raw };
 }
 
 function unreadable(what: string, error: z.ZodError): BackupctlError {

@@ -65,7 +65,6 @@ describe("the mac", () => {
       content.tags = [];
     });
 
-    expect(decodeMetadata(signed, WHERE).signature).toBe("ed25519:abc");
     expect(verifyMac(decodeMetadata(signed, WHERE), macKey)).toBe(true);
     expect(verifyMac(decodeMetadata(retagged, WHERE), macKey)).toBe(false);
   });
@@ -98,7 +97,6 @@ describe("damaged metadata is refused, naming what is wrong", () => {
     ["a source twice", set("sources", [sourceOf("app"), sourceOf("app")]), "sources: names a source twice"],
     ["a source name with a slash", set("sources", [sourceOf("a/b")]), "sources.0.name: not a name"],
     ["encryption without a key", set("key_id", null), "encrypted: is encrypted but names no key"],
-    ["a signature that is no text", set("signature", 1), "its signature is not a text"],
     [
       "an artifact of another source",
       set("sources", [sourceOf("app", { data: { artifact_id: "0".repeat(32), name: "shop.pgdump.zst", packs: [] } })]),
