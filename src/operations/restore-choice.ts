@@ -93,9 +93,10 @@ function componentsOf(
 
 /** A misspelt name would be told that there is no good backup. */
 function requireKnown(sources: readonly string[], all: readonly CatalogBackup[], context: OperationContext): void {
-  const { config } = context.session.loaded;
-  const held = all.flatMap(({ metadata }) => metadata?.sources ?? []);
-  const known = new Set([...config.sources, ...held].map(({ name }) => name));
+  const configured = context.session.loaded.config.sources.map(({ name }) => name);
+  if (sources.every((name) => configured.includes(name))) return;
+  const held = all.flatMap(({ metadata }) => metadata?.sources.map(({ name }) => name) ?? []);
+  const known = new Set([...configured, ...held]);
   const unknown = sources.find((name) => !known.has(name));
   if (unknown === undefined) return;
   throw new BackupctlError("SOURCE_NOT_FOUND", `no backup holds source "${unknown}"`, {
@@ -184,14 +185,14 @@ export function chooseSources(
       hint: `It holds ${names}.`,
     });
   }
-  const components = wanted.components.map((name) => (hasComponent(sources, name) ? name : name.replace(/s$/, "")));
-  for (const [i, name] of components.entries()) {
-    if (hasComponent(sources, name)) continue;
+  const components = wanted.components.map((name) => {
+    const found = componentNamed(sources, name);
+    if (found !== undefined) return found;
     const held = [...new Set(sources.map(({ component }) => component))].join(", ");
-    throw new BackupctlError("COMPONENT_NOT_FOUND", `backup ${id} does not hold component "${wanted.components[i]}"`, {
+    throw new BackupctlError("COMPONENT_NOT_FOUND", `backup ${id} does not hold component "${name}"`, {
       hint: `It holds ${held}.`,
     });
-  }
+  });
   const chosen = sources
     .filter(({ name }) => wanted.sources.length === 0 || wanted.sources.includes(name))
     .filter(({ component }) => components.length === 0 || components.includes(component));
@@ -211,8 +212,9 @@ export function chooseSources(
   return { sources: good, warnings: [...failed.map(failedWarning), ...good.flatMap(incompleteWarning)] };
 }
 
-function hasComponent(sources: readonly SourceMetadata[], name: string): boolean {
-  return sources.some(({ component }) => component === name);
+/** The component that a name means here: `configurations` is `configuration`. `undefined` where none has it. */
+export function componentNamed(sources: readonly SourceMetadata[], name: string): string | undefined {
+  return [name, name.replace(/s$/, "")].find((known) => sources.some(({ component }) => component === known));
 }
 
 function failedWarning({ name, error }: SourceMetadata): string {

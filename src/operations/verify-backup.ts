@@ -12,6 +12,7 @@ import type { BackupVerification, VerifyRequest } from "./operations.ts";
 import { openPackSource } from "./pack-fetching.ts";
 import { type ProgressMeter, startProgress } from "./progress-meter.ts";
 import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
+import { chooseSources } from "./restore-choice.ts";
 import { requireTrusted } from "./trust.ts";
 import { compareRestored } from "./verify-deep.ts";
 import { Findings } from "./verify-findings.ts";
@@ -46,7 +47,8 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   const findings = new Findings();
   const metadata = await openMetadata(verifying, backup, findings);
   const depth = depthOf(request);
-  const looked = metadata === undefined ? [] : sourcesOf(metadata, request.components);
+  const wanted = { components: request.components, sources: [] };
+  const looked = metadata === undefined ? [] : chooseSources(metadata, wanted).sources.map(({ name }) => name);
   const conclusive = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
   const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
   return {
@@ -111,21 +113,6 @@ async function openMetadata(
   const notes = await collectNotes([storage], stored.metadata, macKey);
   for (const problem of notes.problems) findings.fail("metadata_validation", problem);
   return stored.metadata;
-}
-
-/** Names of the sources to look at: all that were stored, or those of the components asked for. */
-function sourcesOf(metadata: BackupMetadata, components: readonly string[]): readonly string[] {
-  for (const component of components) {
-    if (metadata.components[component] !== undefined) continue;
-    throw new BackupctlError("COMPONENT_NOT_FOUND", `backup ${metadata.id} has no component "${component}"`, {
-      hint: `It has ${Object.keys(metadata.components).join(", ")}.`,
-    });
-  }
-  return metadata.sources
-    .filter(
-      ({ status, component }) => status !== "failed" && (components.length === 0 || components.includes(component)),
-    )
-    .map(({ name }) => name);
 }
 
 /** False if something else than the backup kept a check from being made. */

@@ -1,10 +1,12 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { BackupNotes } from "../domain/backup.ts";
+import { isGoodSource } from "../domain/known-backup.ts";
 import { formatSpan } from "../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "./operations.ts";
 import { resolveReference } from "./references.ts";
+import { componentNamed } from "./restore-choice.ts";
 import { type Verified, type Verifying, verifyBackup } from "./verify-backup.ts";
 import { requireCommitted, writeNotes } from "./write-notes.ts";
 
@@ -30,7 +32,7 @@ export async function verifyBackups(context: OperationContext, request: VerifyRe
 }
 
 function choose({ session }: OperationContext, catalog: Catalog, request: VerifyRequest): readonly CatalogBackup[] {
-  const { reference, lastMs, all } = request;
+  const { reference, lastMs, all, components } = request;
   if ([reference !== undefined, lastMs !== undefined, all].filter(Boolean).length !== 1) {
     throw new BackupctlError("USAGE", "verify needs one backup, --last or --all", {
       hint: "For example `backupctl verify latest` or `backupctl verify --last 24h`.",
@@ -45,11 +47,18 @@ function choose({ session }: OperationContext, catalog: Catalog, request: Verify
   // Oldest first: what was read of an ancestor need not be read again for its descendants.
   const backups = catalog
     .list({ ...from, order: "oldest" })
-    .backups.filter((backup) => backup.committed && backup.status !== "deleting");
+    .backups.filter((backup) => backup.committed && backup.status !== "deleting" && holdsAll(backup, components));
   if (backups.length > 0) return backups;
-  const when =
-    lastMs === undefined ? "there is no backup to verify" : `no backup was made in the last ${formatSpan(lastMs)}`;
-  throw new BackupctlError("BACKUP_NOT_FOUND", when, { hint: "Make one with `backupctl create`." });
+  const what = components.length === 0 ? "" : ` with ${components.join(", ")}`;
+  const when = lastMs === undefined ? "there is" : `in the last ${formatSpan(lastMs)} there was`;
+  throw new BackupctlError("BACKUP_NOT_FOUND", `${when} no backup${what}`, {
+    hint: "Make one with `backupctl create`.",
+  });
+}
+
+function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean {
+  const held = components.length === 0 ? [] : (backup.metadata?.sources.filter(isGoodSource) ?? []);
+  return components.every((name) => componentNamed(held, name) !== undefined);
 }
 
 /** A storage that takes no notes (read-only, full) does not make a sound backup unsound: that is warned about. */

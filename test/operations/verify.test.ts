@@ -270,6 +270,22 @@ describe("verify", () => {
     expect((await site.operations.verify({ ...NOTHING, lastMs: 86_400_000, quick: true })).backups).toHaveLength(1);
   });
 
+  it("looks at a component wherever it is, by either of its names, and fails where it is nowhere", async () => {
+    const conf = `  conf: {engine: files, component: configuration, paths: ["{dir}/www"]}`;
+    const site = await openSite({ sources: `${WWW}\n${conf}` });
+    const full = await createOne(site);
+    await createOne(site, { type: "files" });
+
+    const { backups } = await site.operations.verify({ ...NOTHING, all: true, components: ["configurations"] });
+
+    expect(backups.map(({ backupId }) => backupId)).toEqual([full.id]);
+    expect(Object.keys(backups[0]?.components ?? {})).toEqual(["configuration"]);
+    await expect(site.operations.verify({ ...NOTHING, all: true, components: ["music"] })).rejects.toMatchObject({
+      code: "BACKUP_NOT_FOUND",
+      message: "there is no backup with music",
+    });
+  });
+
   it("restores an incremental of files and a database to a scratch place and compares, and leaves nothing", async () => {
     const site = await openSite({ sources: `${WWW}\n  db: {engine: sqlite, path: "{dir}/app.db"}` });
     const database = new Sqlite(join(site.directory, "app.db"));
