@@ -94,7 +94,6 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
   const lines = new LineReader(file);
   try {
     let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
-    let last: Buffer | undefined;
     let entries = 0;
     let bytes = 0;
     for (let line = lines.next(); line !== undefined; line = lines.next()) {
@@ -107,8 +106,7 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
       if (open !== undefined) yield finished(open);
       if (fields.end === true) return requireEnd(lines, fields.entries === entries && fields.bytes === bytes);
       const entry = parseTreeEntry(fields);
-      if (last !== undefined && compareNames(last, entry.name) >= 0) throw new DamageError("the index is out of order");
-      last = entry.name;
+      if (open !== undefined) requireOrder(open.entry, entry);
       entries++;
       bytes += entry.size;
       open = { entry, chunks: [...entry.chunks] };
@@ -117,6 +115,15 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
   } finally {
     lines.close();
   }
+}
+
+function requireOrder(last: TreeEntry, next: TreeEntry): void {
+  if (compareNames(last.name, next.name) >= 0) throw new DamageError("the index is out of order");
+  if (last.type === "directory") return;
+  // What is below an entry follows it directly. Below a symlink it would be restored somewhere else.
+  const below = Buffer.concat([last.name, Buffer.from(last.name.length === 0 ? "" : "/")]);
+  if (next.name.subarray(0, below.length).equals(below))
+    throw new DamageError("an entry lies below one that is no directory");
 }
 
 function requireEnd(lines: LineReader, isAsItSays: boolean): void {

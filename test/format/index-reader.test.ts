@@ -77,6 +77,10 @@ describe("the index of a tree", () => {
     expect(more).toEqual([]);
   });
 
+  it("may have a name that begins like a file's", () => {
+    expect(readWhole(entry("a"), entry("a.b"), entry("ab"))).toHaveLength(3);
+  });
+
   it("joins the lines of an entry with many chunks", () => {
     const chunks = (count: number) => Array.from({ length: count }, () => chunk(10));
     const large = entry("large", { size: 11_000, chunks: chunks(512) });
