@@ -338,7 +338,7 @@ function allFailed(outcomes: readonly SourceOutcome[]): BackupctlError {
   const [first] = outcomes;
   const error = first?.result.error;
   if (outcomes.length === 1 && error !== undefined) {
-    return new BackupctlError("SOURCE_FAILED", error.message, error.hint === undefined ? {} : { hint: error.hint });
+    return new BackupctlError(error.code, error.message, error.hint === undefined ? {} : { hint: error.hint });
   }
   const reasons = outcomes.map(({ result }) => result.error?.message ?? "").join("; ");
   return new BackupctlError("BACKUP_FAILED", `all ${outcomes.length} sources failed: ${reasons}`, {

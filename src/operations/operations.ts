@@ -1,5 +1,6 @@
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
 import type { ProtectionKind } from "../domain/deletion.ts";
+import type { ErrorCode } from "../errors.ts";
 
 /**
  * The program's inbound port: what the command line, and later the server, can ask of it. Every member is one use case in a file
@@ -130,7 +131,7 @@ export interface SourceResult {
   readonly seconds: number;
   readonly counts: Readonly<Record<string, number>>;
   readonly unreadable: readonly string[];
-  readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | undefined;
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly hint?: string } | undefined;
 }
 
 /** A row of `list`. */

@@ -42,7 +42,7 @@ describe("create", () => {
     expect(stdout).toContain("1 source, size and time unknown; zstd 3");
   });
 
-  const broken = { code: "TOOL_FAILED", message: "pg_dump exited with code 1", hint: "See its log." };
+  const broken = { code: "TOOL_FAILED" as const, message: "pg_dump exited with code 1", hint: "See its log." };
   const [source] = createResult.sources;
   test.each([
     ["partial", { ...createResult, backup: { ...backup, status: "partial" as const } }, 3],

@@ -48,6 +48,19 @@ describe.runIf(requireOrSkip("postgres"))("the main job on PostgreSQL", () => {
     ).replaceAll(/^\\(un)?restrict .*$/gm, "");
   }
 
+  it("is refused without its tools under their own code, and stores nothing", async () => {
+    const toolless = await makeCliSite(
+      `  app: {engine: postgres, host: ${server.host}, port: ${server.port}, user: ${server.user}, bin_directory: /no/such}`,
+      join(directory, "toolless"),
+    );
+
+    const { exitCode, stderr } = await toolless.run("create");
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("error: TOOL_MISSING: pg_dump was not found at /no/such/pg_dump");
+    expect(stderr).toContain("apt install postgresql-client");
+  });
+
   it("is backed up in full", async () => {
     full = await site.json(created, ["create", "--type", "full"]);
 

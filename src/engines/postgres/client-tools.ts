@@ -36,12 +36,14 @@ const VERSIONED_FOLDERS = [
  */
 export async function chooseTool(choice: ToolChoice): Promise<FoundTool> {
   const found: FoundTool[] = [];
-  for (const command of await candidates(choice)) {
+  const commands = await candidates(choice);
+  for (const command of commands) {
     const version = await versionOf(command, choice);
     if (version !== undefined) found.push(version);
   }
   if (found.length === 0) {
-    throw new BackupctlError("TOOL_MISSING", `${choice.tool} was not found`, { hint: installHint(choice) });
+    const where = commands.length === 0 ? "" : ` at ${commands.join(", ")}`;
+    throw new BackupctlError("TOOL_MISSING", `${choice.tool} was not found${where}`, { hint: installHint(choice) });
   }
   const fitting = found.filter((tool) => tool.major >= choice.atLeast).sort((a, b) => a.major - b.major);
   const [best] = fitting;

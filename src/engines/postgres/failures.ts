@@ -62,13 +62,16 @@ function hintFor(error: unknown): string | undefined {
     case "42501":
       return "Give the source's user the right to read everything: GRANT pg_read_all_data TO the user (PostgreSQL 14 and later).";
     default:
-      return undefined;
+      return hintForTool(messageOf(error));
   }
 }
 
 function hintForTool(message: string): string | undefined {
   if (/no matching tables were found|no matching table/.test(message)) {
     return "Name a table as schema.table, as pg_dump --table takes it; list them with psql -c '\\dt *.*'.";
+  }
+  if (/completion mark|not a whole custom archive/.test(message)) {
+    return "The tool ended early without saying so: look at memory, disk and network of this host, then run it again.";
   }
   if (/permission denied/.test(message)) {
     return "Let the source's user read everything: GRANT pg_read_all_data TO the user (PostgreSQL 14 and later).";

@@ -45,12 +45,16 @@ describe("the choice of a client program", () => {
     });
   });
 
-  it("says when there is none", async () => {
+  it("says when there is none, and where it looked for a configured one", async () => {
     const missing = join(tempDir(), "pg_dump");
 
     const choosing = chooseTool({ tool: "pg_dump", atLeast: 16, tools: { pg_dump: missing }, signal });
 
-    await expect(choosing).rejects.toMatchObject({ code: "TOOL_MISSING" });
+    await expect(choosing).rejects.toMatchObject({
+      code: "TOOL_MISSING",
+      message: `pg_dump was not found at ${missing}`,
+      hint: expect.stringContaining("tools: pg_dump"),
+    });
   });
 
   it("refuses a program that is something else", async () => {

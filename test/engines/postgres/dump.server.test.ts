@@ -225,6 +225,17 @@ describe.runIf(requireOrSkip("postgres"))("a dump of PostgreSQL", () => {
     expect(summary.counts.rows).toBe(101);
   });
 
+  it("fails when pg_dumpall ends early and says that all went well", async () => {
+    process.env.REAL_PG_DUMP_ALL = join(server.binDir, "pg_dumpall");
+    const failing = dumped(engine({ database: "one" }, { pg_dumpall: fakeTool("pg-dumpall-stops-silently.sh") }));
+
+    await expect(failing).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      message: expect.stringContaining("without its completion mark"),
+      hint: expect.stringContaining("run it again"),
+    });
+  });
+
   it("refuses a pg_dump older than the server before it reads anything", async () => {
     const failing = engine({ database: "one" }, { pg_dump: fakeTool("pg-dump-is-old.sh") }).dump(
       await engineContext(tempDir()),
