@@ -84,7 +84,8 @@ class TreeRun {
   }
 
   async run(): Promise<RestoreOutcome> {
-    const { contents, opened } = this.#job;
+    const { contents, opened, place } = this.#job;
+    if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
     for await (const { what, bytes } of readerOf(contents, opened).read(this.#contents())) {
       this.#job.signal.throwIfAborted();
       this.#write(what, bytes);
@@ -108,10 +109,10 @@ class TreeRun {
   *#contents(): Generator<Wanted<FileInProgress>> {
     const groups = new HardLinkGroups();
     for (const placed of this.#placed()) {
-      const { entry, name, isParent } = placed;
+      const { entry, name } = placed;
       this.#job.signal.throwIfAborted();
       if (entry.type === "directory") {
-        if (this.#tree.makeDirectory(name) && isParent) this.#made.add(name.toString("latin1"));
+        this.#makeDirectory(placed);
       } else if (groups.firstOf(entry) !== undefined) {
       } else if (entry.type === "symlink") {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
@@ -127,6 +128,12 @@ class TreeRun {
         for (const chunk of entry.chunks) yield { chunk, what: file };
       }
     }
+  }
+
+  #makeDirectory({ name, isParent }: PlacedEntry): void {
+    const isNew = this.#tree.makeDirectory(name);
+    if (isNew && isParent) this.#made.add(name.toString("latin1"));
+    if (!isNew && !isParent) this.#tree.sweep(name);
   }
 
   *#placed(): Generator<PlacedEntry> {

@@ -158,6 +158,17 @@ describe("a target that is not empty", () => {
     expect(readFileSync(join(www(site), "later.txt"), "utf8")).toBe("new since");
   });
 
+  it("loses what a killed restore left in its folders", async () => {
+    const site = await openSite();
+    await createOne(site);
+    for (const folder of ["", "uploads"])
+      writeFileSync(join(www(site), folder, ".backupctl-0123456789abcdef"), "half a file");
+
+    await restore(site.operations, { latest: true, overwrite: true });
+
+    expect(namesIn(www(site))).toEqual(["index.html", "uploads", "uploads/large.bin", "uploads/small.txt"]);
+  });
+
   it("loses with --delete what the backup does not have, but for what the source excludes", async () => {
     const site = await openSite({ sources: `  www: {engine: files, paths: ["{dir}/www"], exclude: ["*.tmp"]}` });
     await createOne(site);

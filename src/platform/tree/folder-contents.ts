@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { errnoOf } from "../files.ts";
 import { type BytePath, compareNames, type WalkEntry, type WalkRules, walk } from "../walk.ts";
+import { isStagingName } from "./staged-tree.ts";
 import type { TreeTarget } from "./tree-writer.ts";
 
 interface FolderState {
@@ -13,7 +14,7 @@ interface FolderState {
 
 const NAMES_SHOWN = 5;
 
-/** What lies at a place, for the plan of a restore. A symlink to a folder is that folder: it is the operator's own path. */
+/** What lies at a place, for the plan of a restore, but for what a killed one left. A symlink to a folder is that folder: it is the operator's own path. */
 export function describeFolder(place: string): FolderState {
   const nothing = { members: 0, first: [] };
   const own = fs.lstatSync(place, { throwIfNoEntry: false });
@@ -23,7 +24,11 @@ export function describeFolder(place: string): FolderState {
     if (own.isSymbolicLink()) return { kind: "symlink", ...nothing };
     return { kind: stats.isFile() ? "file" : "special", ...nothing };
   }
-  const names = fs.readdirSync(place, { encoding: "latin1" }).sort();
+  const isLeftover = (name: BytePath): boolean => isStagingName(place, Buffer.from(name, "latin1").toString("utf8"));
+  const names = fs
+    .readdirSync(place, { encoding: "latin1" })
+    .filter((name) => !isLeftover(name))
+    .sort();
   return { kind: "directory", members: names.length, first: names.slice(0, NAMES_SHOWN) };
 }
 

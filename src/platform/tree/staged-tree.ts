@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
-import { errnoOf, makeDirectory, syncDirectory } from "../files.ts";
+import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "../files.ts";
 import { removeMembers } from "./removal.ts";
 
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
@@ -17,7 +17,7 @@ interface StagedTree {
 /**
  * Stages a tree for a folder that is missing or empty. A missing one is made beside its place and renamed: it appears whole. An empty one
  * (which may be a mount point, or somebody's working directory, and has an owner of its own) stays; the tree is made in a private
- * directory in it, and its members are moved up at the end.
+ * directory in it, and its members are moved up at the end. What a killed restore of the same place left is removed first.
  */
 export async function stageTree(place: string): Promise<StagedTree> {
   const exists = await fs.stat(place).then(
@@ -28,7 +28,24 @@ export async function stageTree(place: string): Promise<StagedTree> {
 }
 
 function stagingName(place: string): string {
-  return `.${path.basename(place)}.backupctl-${randomBytes(4).toString("hex")}`;
+  return `${stagingPrefix(place)}${randomBytes(4).toString("hex")}`;
+}
+
+function stagingPrefix(place: string): string {
+  return `.${path.basename(place)}.backupctl-`;
+}
+
+/** True for the name of a private directory in which a tree for `place` is made, or was when its restore was killed. */
+export function isStagingName(place: string, name: string): boolean {
+  const prefix = stagingPrefix(place);
+  return name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length));
+}
+
+/** Removes what killed restores of this place left. The caller's lock keeps others from being at it. */
+async function sweepStaging(place: string, folder: string): Promise<void> {
+  for (const name of await listDirectory(folder)) {
+    if (isStagingName(place, name)) await removeStaging(path.join(folder, name));
+  }
 }
 
 async function stageBeside(place: string): Promise<StagedTree> {
@@ -82,6 +99,7 @@ async function stageInside(place: string): Promise<StagedTree> {
 async function makeStaging(place: string, parent: string | undefined, root: string): Promise<string | undefined> {
   try {
     const made = parent === undefined ? undefined : await makeDirectory(parent);
+    await sweepStaging(place, path.dirname(root));
     await fs.mkdir(root);
     return made;
   } catch (error) {

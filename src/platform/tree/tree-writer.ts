@@ -44,6 +44,8 @@ export interface TreeTarget {
   /** @param first a finished file of this tree */
   makeHardLink(name: Buffer, first: Buffer): void;
   finishDirectory(name: Buffer, metadata: EntryMetadata): void;
+  /** Removes what a killed restore left in a directory that exists. Call it before anything is begun in it. */
+  sweep(directory: Buffer): void;
   /** What is at a name now; `undefined`: nothing. */
   look(name: Buffer): TreeSight | undefined;
   /** Removes a file, symlink or empty directory. False if it is a directory that is not empty; true if it was gone. */
@@ -183,6 +185,14 @@ class WritableTree implements TreeTarget {
     this.#noteTime(place, metadata);
   }
 
+  sweep(directory: Buffer): void {
+    const prefix = this.#held.prefixOf(directory.length === 0 ? "" : checkedName(directory));
+    for (const name of membersOf(prefix).filter((member) => TEMPORARY_NAME.test(member))) {
+      const access = Buffer.from(`${prefix}${name}`, "latin1");
+      if (!fs.lstatSync(access).isDirectory()) fs.unlinkSync(access);
+    }
+  }
+
   look(name: Buffer): TreeSight | undefined {
     const { access } = this.#placeOf(name);
     const stats = fs.lstatSync(access, { bigint: true, throwIfNoEntry: false });
@@ -299,8 +309,20 @@ class WritableTree implements TreeTarget {
   }
 }
 
+const TEMPORARY_NAME = /^\.backupctl-[0-9a-f]{16}$/;
+
 function temporaryName(): BytePath {
   return `.backupctl-${randomBytes(8).toString("hex")}`;
+}
+
+/** None where they may not be listed: that does not keep anything from being written. */
+function membersOf(prefix: string): readonly BytePath[] {
+  try {
+    return fs.readdirSync(Buffer.from(prefix, "latin1"), { encoding: "latin1" });
+  } catch (error) {
+    if (errnoOf(error) === "EACCES") return [];
+    throw error;
+  }
 }
 
 /** @throws `BACKUP_CORRUPTED` for a name that no honest backup has: it would lead out of the target */

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { describeFolder } from "../../../src/platform/tree/folder-contents.ts";
 import { stageTree } from "../../../src/platform/tree/staged-tree.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -25,6 +26,26 @@ describe("a staged tree", () => {
     expect(fs.readdirSync(join(place, ".."))).toEqual(["place"]);
     expect(fs.statSync(place).mode & 0o777).toBe(0o777 & ~process.umask());
   });
+
+  it.each(["missing", "empty"])(
+    "takes what a killed restore of the same place left away, and nothing else (%s)",
+    async (kind) => {
+      const folder = tempDir();
+      const place = join(folder, "place");
+      if (kind === "empty") fs.mkdirSync(place);
+      fill((await stageTree(place)).root);
+      const others = [".place.backupctl-", ".place.backupctl-0123456", ".other.backupctl-01234567"];
+      for (const name of others) fs.mkdirSync(join(folder, name));
+
+      const staged = await stageTree(place);
+      expect(describeFolder(place).members).toBe(0);
+      fill(staged.root);
+      await staged.commit();
+
+      expect(fs.readdirSync(folder).sort()).toEqual([...others, "place"].sort());
+      expect(fs.readdirSync(place)).toEqual(["a"]);
+    },
+  );
 
   it("leaves nothing when it is discarded, not even the parents that it made", async () => {
     const folder = tempDir();

@@ -331,3 +331,18 @@ test("several worker threads write below one root at a time", async () => {
   expect(files).toHaveLength(600);
   expect(files.every((name) => mtimeOf(join(root, name)) === metadata.mtimeNs)).toBe(true);
 });
+
+test("what a killed restore left in a directory is swept, and nothing that only looks like it", () => {
+  const root = tempDir();
+  const names = [".backupctl-0123456789abcdef", ".backupctl-0123456789abcde", "a.backupctl-0123456789abcdef", "file"];
+  fs.mkdirSync(join(root, "sub/.backupctl-fedcba9876543210"), { recursive: true });
+  for (const name of names) fs.writeFileSync(join(root, "sub", name), "");
+  fs.symlinkSync("/", join(root, "sub/.backupctl-1111111111111111"));
+  fs.writeFileSync(join(root, ".backupctl-0123456789abcdef"), "");
+  const target = opened(root);
+
+  target.sweep(Buffer.from("sub"));
+  expect(fs.readdirSync(join(root, "sub")).sort()).toEqual([...names.slice(1), ".backupctl-fedcba9876543210"].sort());
+  target.sweep(Buffer.alloc(0));
+  expect(fs.readdirSync(root)).toEqual(["sub"]);
+});
