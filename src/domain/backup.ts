@@ -69,6 +69,8 @@ export interface SourceMetadata {
   readonly versions: Readonly<Record<string, string>>;
   readonly duration_seconds: number;
   readonly unreadable: number;
+  /** It holds only the tables that `--table` named, not what the configuration says. */
+  readonly narrowed?: true;
   readonly warnings: readonly string[];
   readonly data?: StoredArtifact;
   readonly index?: StoredArtifact;

@@ -1,6 +1,6 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupId } from "./backup.ts";
-import { ancestorIdsOf, goodSourcesOf, type KnownBackup, newestFirst, retentionUntilOf } from "./known-backup.ts";
+import { ancestorIdsOf, type KnownBackup, newestFirst, retentionUntilOf, wholeSourcesOf } from "./known-backup.ts";
 
 interface DeletionRequest<T extends KnownBackup> {
   readonly target: T;
@@ -119,9 +119,9 @@ function retentionProtection(backup: KnownBackup, now: Date): readonly Protectio
 
 function lastGoodProtections<T extends KnownBackup>(deletions: readonly T[], all: readonly T[]): readonly Protection[] {
   const gone = new Set(deletions.map((backup) => backup.id));
-  const remaining = new Set(all.filter((backup) => !gone.has(backup.id)).flatMap(goodSourcesOf));
+  const remaining = new Set(all.filter((backup) => !gone.has(backup.id)).flatMap(wholeSourcesOf));
   return deletions.flatMap((backup) => {
-    const last = goodSourcesOf(backup).filter((name) => !remaining.has(name));
+    const last = wholeSourcesOf(backup).filter((name) => !remaining.has(name));
     if (last.length === 0) return [];
     const text = `is the last good backup of ${last.join(", ")}`;
     return [{ kind: "last-good" as const, backupId: backup.id, forcible: true, text }];

@@ -32,10 +32,15 @@ export function isGood(backup: KnownBackup): boolean {
   );
 }
 
-/** The names of the sources that this backup can bring back; none if the backup itself is not good. */
-export function goodSourcesOf(backup: KnownBackup): readonly string[] {
+/** The names of the sources that this backup can bring back as they were; none if the backup itself is not good. */
+export function wholeSourcesOf(backup: KnownBackup): readonly string[] {
   if (!isGood(backup)) return [];
-  return (backup.metadata?.sources ?? []).filter(isGoodSource).map((source) => source.name);
+  return (backup.metadata?.sources ?? []).filter(isWholeSource).map((source) => source.name);
+}
+
+/** One that holds only some tables would bring back a database without the others. */
+export function isWholeSource(source: SourceMetadata): boolean {
+  return isGoodSource(source) && source.narrowed === undefined;
 }
 
 /** A source with unreadable entries counts; a failed one never does. */

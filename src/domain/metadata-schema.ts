@@ -49,6 +49,7 @@ const sourceSchema = z
     versions: z.record(z.string(), z.string()),
     duration_seconds: z.number().min(0),
     unreadable: countSchema,
+    narrowed: z.literal(true).exactOptional(),
     warnings: z.array(z.string()),
     data: storedArtifactSchema.exactOptional(),
     index: storedArtifactSchema.exactOptional(),

@@ -1,7 +1,7 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupMetadata, LineageMember, Mode } from "./backup.ts";
 import { addDuration, type Duration, describeDuration } from "./duration.ts";
-import { goodSourcesOf, isGood, type KnownBackup, newestFirst } from "./known-backup.ts";
+import { isGood, type KnownBackup, newestFirst, wholeSourcesOf } from "./known-backup.ts";
 
 export interface ParentRequest {
   readonly mode: Mode;
@@ -105,7 +105,7 @@ function isUsable(backup: KnownBackup, request: ParentRequest): backup is Usable
 }
 
 function wantedSourcesOf(backup: KnownBackup, request: ParentRequest): readonly string[] {
-  return goodSourcesOf(backup).filter((name) => request.sources.includes(name));
+  return wholeSourcesOf(backup).filter((name) => request.sources.includes(name));
 }
 
 /** Why nothing can be built on this backup; `undefined` if something can. */

@@ -1,5 +1,5 @@
 import { BackupctlError } from "../errors.ts";
-import { goodSourcesOf, isGood, type KnownBackup, newestFirst } from "./known-backup.ts";
+import { isGood, type KnownBackup, newestFirst, wholeSourcesOf } from "./known-backup.ts";
 
 export interface RestorePointRequest<T extends KnownBackup> {
   readonly backups: readonly T[];
@@ -26,7 +26,7 @@ export function chooseRestorePoint<T extends KnownBackup>(request: RestorePointR
   const good = request.backups
     .filter((backup) => isGood(backup) && (type === undefined || backup.type === type))
     .sort(newestFirst);
-  const isUsable = (backup: T): boolean => hasAll(goodSourcesOf(backup), sources);
+  const isUsable = (backup: T): boolean => hasAll(wholeSourcesOf(backup), sources);
   const backup = good.find(
     (candidate) => (at === undefined || timeOf(candidate) <= at.getTime()) && isUsable(candidate),
   );

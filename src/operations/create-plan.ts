@@ -1,7 +1,7 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { SourceConfig } from "../config/config.ts";
 import type { BackupId, Category } from "../domain/backup.ts";
-import { goodSourcesOf, type KnownBackup } from "../domain/known-backup.ts";
+import { type KnownBackup, wholeSourcesOf } from "../domain/known-backup.ts";
 import { chooseParent, type ParentDecision, type ParentRequest } from "../domain/parent.ts";
 import { chooseCategory } from "../domain/retention-class.ts";
 import { type Selection, selectSources } from "../domain/selection.ts";
@@ -166,7 +166,7 @@ function decideCategory(
 ): Category {
   const { config } = session.loaded;
   // One that lacks a source, because it failed or was left out, does not stand for a month of this one.
-  const holdsAll = (backup: KnownBackup): boolean => sources.every(({ name }) => goodSourcesOf(backup).includes(name));
+  const holdsAll = (backup: KnownBackup): boolean => sources.every(({ name }) => wholeSourcesOf(backup).includes(name));
   const fulls = catalog.list({ type, mode: "full" }).backups.filter(holdsAll);
   return chooseCategory({
     manual: request.manual,

@@ -68,7 +68,7 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     kind = dump.kind;
     const written = await writeDump(context, source, dump);
     tellWarnings(context, source, written.warnings);
-    return succeeded(source, kind, written, seconds());
+    return succeeded(context, source, kind, written, seconds());
   } catch (error) {
     if (session.signal.aborted || isFatal(error)) throw error;
     await objects.discard(`${source.name}.`);
@@ -143,7 +143,13 @@ async function findParent(context: SourceRun, source: SourceConfig) {
   return parentCache(repository, catalog, run.pool, parent.metadata, source.name, warn);
 }
 
-function succeeded(source: SourceConfig, kind: string, written: Written, seconds: number): SourceOutcome {
+function succeeded(
+  { tables }: SourceRun,
+  source: SourceConfig,
+  kind: string,
+  written: Written,
+  seconds: number,
+): SourceOutcome {
   const { artifacts, counts, unreadable, warnings, facts } = written;
   const status = unreadable.length === 0 ? "completed" : "completed_with_errors";
   return {
@@ -169,6 +175,7 @@ function succeeded(source: SourceConfig, kind: string, written: Written, seconds
       versions: facts.versions,
       duration_seconds: seconds,
       unreadable: unreadable.length,
+      ...(tables.length === 0 ? {} : { narrowed: true as const }),
       // File names stay out of metadata.json, which is not encrypted: how many, not which.
       warnings: warnings.length === 0 ? [] : [count(warnings.length, "warning")],
       data: artifacts.data,

@@ -1,7 +1,7 @@
 import type { Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import type { BackupMetadata, SourceMetadata } from "../domain/backup.ts";
 import { durationMs } from "../domain/duration.ts";
-import { isGoodSource } from "../domain/known-backup.ts";
+import { isGoodSource, isWholeSource } from "../domain/known-backup.ts";
 import { chooseRestorePoint } from "../domain/restore-point.ts";
 import { parseInstant } from "../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
@@ -105,7 +105,7 @@ function requireKnown(sources: readonly string[], all: readonly CatalogBackup[],
 }
 
 function holds(backup: CatalogBackup, component: string): boolean {
-  return backup.metadata?.sources.some((source) => source.component === component && isGoodSource(source)) ?? false;
+  return backup.metadata?.sources.some((source) => source.component === component && isWholeSource(source)) ?? false;
 }
 
 /** Backups are there but none counts: without the key none can be proven, and that is what must be said. */
@@ -222,8 +222,11 @@ function failedWarning({ name, error }: SourceMetadata): string {
   return `source "${name}" failed when this backup was made${reason}; it is not restored`;
 }
 
-function incompleteWarning({ name, unreadable }: SourceMetadata): readonly string[] {
-  return unreadable === 0
-    ? []
-    : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`];
+function incompleteWarning({ name, unreadable, narrowed }: SourceMetadata): readonly string[] {
+  return [
+    ...(unreadable === 0
+      ? []
+      : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`]),
+    ...(narrowed === undefined ? [] : [`source "${name}" holds only the tables that --table named when it was made`]),
+  ];
 }

@@ -49,6 +49,16 @@ it.each([
   expect(chooseRestorePoint({ backups: doubtful, sources: [] }).backup.id).toBe(first.id);
 });
 
+it("passes over one that holds only some of the tables, which by itself would look whole", () => {
+  const narrowed = metadataOf({
+    id: backupId(3),
+    at: "2026-01-13T02:00:00.000Z",
+    sources: [sourceOf("app", { narrowed: true })],
+  });
+
+  expect(chooseRestorePoint({ backups: [...backups, knownBackup(narrowed)], sources: [] }).backup.id).toBe(second.id);
+});
+
 it("names the nearest backup after the time when there is none before", () => {
   expect(() => chooseRestorePoint({ backups, sources: ["app"], at: new Date("2026-01-01T00:00:00.000Z") })).toThrow(
     expect.objectContaining({

@@ -124,4 +124,18 @@ describe.runIf(requireOrSkip("postgres"))("the main job on PostgreSQL", () => {
     expect(swapped).toMatchObject({ exitCode: 0 });
     expect(await server.sql("bench", "select * from pgbench_accounts order by aid")).toBe(rows);
   }, 120_000);
+
+  it("never takes a backup of chosen tables for the whole database", async () => {
+    const narrowed = await site.json(created, ["create", "--table", "bench/public.pgbench_branches"]);
+
+    const latest = await site.run("restore", "--latest", "--include", "bench", "--to", "bench_whole", "--yes");
+    const named = await site.run("restore", narrowed.backup_id, "--include", "bench", "--to", "bench_part", "--yes");
+    const shown = await site.run("show", narrowed.backup_id);
+
+    expect(latest).toMatchObject({ exitCode: 0 });
+    expect(await server.sql("bench_whole", "select count(*) from pgbench_accounts")).toContain("300000");
+    expect(named).toMatchObject({ exitCode: 0 });
+    expect(`${named.stdout}${named.stderr}`).toContain("holds only the tables that --table named");
+    expect(shown.stdout).toContain("only the tables that --table named");
+  }, 120_000);
 });

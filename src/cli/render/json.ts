@@ -91,6 +91,7 @@ export function detailsJson(backup: BackupDetails): Json {
       versions: source.versions,
       duration_seconds: source.duration_seconds,
       unreadable: source.unreadable,
+      narrowed: source.narrowed ?? false,
       warnings: source.warnings,
     })),
     copies: backup.copies,

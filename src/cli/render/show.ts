@@ -122,6 +122,9 @@ function problems(look: Look, { error, metadata }: BackupDetails): string {
     ...sources.flatMap(({ name, unreadable }) =>
       unreadable === 0 ? [] : [look.line`${name}: ${caution(`${unreadable} unreadable`)}`],
     ),
+    ...sources.flatMap(({ name, narrowed }) =>
+      narrowed === undefined ? [] : [look.line`${name}: ${caution("only the tables that --table named")}`],
+    ),
     ...sources.flatMap(({ name, warnings }) => warnings.map((warning) => look.line`${name}: ${warning}`)),
     ...(metadata?.warnings ?? []).map((warning) => look.show(warning)),
   ];
