@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ExtendedAttributes, NodeType, StreamEntry } from "../domain/artifact.ts";
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
+import { compareNames } from "../platform/walk.ts";
 import { readWholeArtifact } from "./artifact-reader.ts";
 import { DamageError } from "./block.ts";
 import { type PackSource, StoredDamage } from "./block-reader.ts";
@@ -18,7 +19,7 @@ import {
   recordOf,
   textOf,
 } from "./root.ts";
-import { compareNames, isNodeType } from "./tree-line.ts";
+import { isNodeType } from "./tree-line.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** Reads and checks a source's root. @throws StoredDamage */

@@ -1,7 +1,8 @@
+import { compareNames } from "../platform/walk.ts";
 import { DamageError } from "./block.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { LineReader } from "./line-reader.ts";
-import { compareNames, nameOfLine } from "./tree-line.ts";
+import { nameOfLine } from "./tree-line.ts";
 
 /** The parent's index as this host's cache holds it: entries in order, and all chunks that need not be stored again. */
 export class ParentEntries {

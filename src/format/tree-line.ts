@@ -115,17 +115,6 @@ function endOfString(line: Buffer, from: number): number {
   throw new DamageError("index line ends inside a name");
 }
 
-/** Order of the index: raw bytes, `/` before all others, so that a directory's content follows it directly. */
-export function compareNames(a: Buffer, b: Buffer): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a[i] as number;
-    const y = b[i] as number;
-    if (x !== y) return (x === 0x2f ? -1 : x) - (y === 0x2f ? -1 : y);
-  }
-  return a.length - b.length;
-}
-
 export function isNodeType(text: string): text is NodeType {
   return text === "file" || text === "directory" || text === "symlink";
 }

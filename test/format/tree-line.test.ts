@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import type { TreeNode } from "../../src/domain/artifact.ts";
 import {
-  compareNames,
   isRacy,
   isUnchanged,
   type LineParts,
@@ -185,26 +184,6 @@ describe("two entries say the same", () => {
     expect(same(lines(directory), lines({ ...directory, ...later, mode: 0o700 }))).toBe(false);
     const tricky = { ...NODE, name: Buffer.from('"type":"directory",') };
     expect(same(lines(tricky), lines({ ...tricky, ...later }))).toBe(false);
-  });
-});
-
-describe("the order of names", () => {
-  it("puts what is in a directory directly behind it", () => {
-    const names = ["a", "a.b", "a/b", "a/b/c", "a/b.c", "a\u0001", "b", ""].map((text) => Buffer.from(text));
-
-    const sorted = names.sort(compareNames).map(String);
-
-    expect(sorted).toEqual(["", "a", "a/b", "a/b/c", "a/b.c", "a\u0001", "a.b", "b"]);
-  });
-
-  it("is one: antisymmetric, transitive, equal only for equal bytes", () => {
-    fc.assert(
-      fc.property(name, name, name, (a, b, c) => {
-        expect(Math.sign(compareNames(a, b))).toBe(-Math.sign(compareNames(b, a)) + 0);
-        expect(compareNames(a, b) === 0).toBe(a.equals(b));
-        if (compareNames(a, b) < 0 && compareNames(b, c) < 0) expect(compareNames(a, c)).toBeLessThan(0);
-      }),
-    );
   });
 });
 
