@@ -8,6 +8,7 @@ import type {
   SourceMetadata,
   VerifiedOnCreate,
 } from "../domain/backup.ts";
+import { count } from "../domain/count.ts";
 import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../domain/object-names.ts";
 import { retentionUntil } from "../domain/retention-until.ts";
 import { BackupctlError } from "../errors.ts";
@@ -165,7 +166,8 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     sources,
     objects: { count: objects.count, bytes: objects.totalBytes },
     verified: verifiedOnCreate(prepared.verify),
-    warnings: commit.warnings.length === 0 ? [] : [`${commit.warnings.length} warnings; this host's log has them`],
+    warnings:
+      commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`],
   };
 }
 

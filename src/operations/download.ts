@@ -7,8 +7,7 @@ import type { OperationContext } from "./context.ts";
 import { writeTar } from "./download-tar.ts";
 import type { DownloadRequest, DownloadResult } from "./operations.ts";
 import { type ProgressMeter, startProgress } from "./progress-meter.ts";
-import { resolveReference } from "./references.ts";
-import { chooseSources, findCopy } from "./restore-choice.ts";
+import { chooseBackup, chooseSources, findCopy } from "./restore-choice.ts";
 import { streamFacts, treeFacts } from "./restore-facts.ts";
 import { fromSystem } from "./restore-failure.ts";
 import { type Selection, selectedParts, selectionOf } from "./restore-selection.ts";
@@ -32,7 +31,7 @@ interface OrdinaryFile {
  */
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
   const catalog = await context.catalog("read");
-  const backup = resolveReference(catalog, request.reference);
+  const { backup } = await chooseBackup(context, catalog, request);
   const { storage, stored, warnings: copyWarnings } = await findCopy(context, backup, request.allowUnencrypted);
   const { sources, warnings } = chooseSources(stored.metadata, request);
   const contents = await openContents(context, storage, stored.metadata);

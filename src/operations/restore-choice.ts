@@ -12,10 +12,8 @@ import { resolveReference } from "./references.ts";
 import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { requireTrusted } from "./trust.ts";
 
-type BackupChoice = Pick<
-  RestoreRequest,
-  "reference" | "latest" | "type" | "components" | "sources" | "timestamp" | "maxGapMs"
->;
+type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
+  Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs">>;
 
 interface ChosenBackup {
   readonly backup: CatalogBackup;
@@ -23,7 +21,7 @@ interface ChosenBackup {
 }
 
 /**
- * Which backup a restore means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
+ * Which backup a restore or download means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
  * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
  */
 export async function chooseBackup(
@@ -33,7 +31,7 @@ export async function chooseBackup(
 ): Promise<ChosenBackup> {
   const { reference, timestamp } = wanted;
   if (reference !== undefined && reference !== "latest") {
-    if (timestamp !== undefined || wanted.latest || wanted.type !== undefined) {
+    if (timestamp !== undefined || wanted.latest === true || wanted.type !== undefined) {
       throw new BackupctlError(
         "USAGE",
         `backup ${reference} is named, and --timestamp, --latest or --type choose another way`,

@@ -294,7 +294,7 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
 function recording(operations: Operations, calls: Call[]): Operations {
   const note = <A extends readonly unknown[], R>(name: string, work: (...args: A) => R) => {
     return (...args: A): R => {
-      calls.push({ name, request: args.length > 1 && name !== "restore" ? args : args[0] });
+      calls.push({ name, request: name === "hold" ? args : args[0] });
       return work(...args);
     };
   };

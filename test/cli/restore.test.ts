@@ -9,6 +9,15 @@ function planning(changes: Partial<RestorePlan>) {
 
 const inPlace = planning({ inPlace: true, sources: [{ ...restoreSource, exists: true, place: "/srv/uploads" }] });
 
+test.each(["--type database", "--component database", "--source shop"])(
+  "%s alone means the newest backup that has it",
+  async (option) => {
+    const result = await run(`restore ${option} --to /tmp/look`);
+
+    expect(result.requestOf("restore")).toMatchObject({ reference: undefined, latest: true, timestamp: undefined });
+  },
+);
+
 test("into an empty place needs no yes, shows the plan, and then what was restored", async () => {
   const result = await run("restore latest --to /tmp/look");
 

@@ -39,6 +39,7 @@ describe("bad input ends with exit status 2, a message that names it, and a hint
     ["restore 550e --timestamp 2026-01-11T10:30:00Z", /one of the backup 550e and --timestamp/, /out/],
     ["restore --timestamp 2026-01-11T10:30:00", /has no time zone/, /Z/],
     ["restore --timestamp yesterday", /is not a point in time/, /ISO 8601/],
+    ["restore latest --max-gap 1h", /--max-gap needs --timestamp/, /--timestamp TIME/],
     ["restore latest --to /a --target b", /--to and --target contradict/, /out/],
     ["restore latest --delete", /--delete needs --overwrite/, /--overwrite/],
     ["delete 550e --force", /--force needs --reason/, /--reason/],

@@ -36,6 +36,17 @@ describe("download", () => {
     expect(difference(www(site), join(unpacked, www(site)))).toBe("");
   });
 
+  it("takes the newest backup that holds the wanted source, as a restore does", async () => {
+    const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
+    fillDatabase(join(site.directory, "app.db"));
+    const whole = await createOne(site);
+    await createOne(site, { sources: ["app"] });
+
+    const result = await download(site.operations, { sources: ["www"], to: join(site.directory, "out") });
+
+    expect(result.backupId).toBe(whole.id);
+  });
+
   it("narrows the tar to what is included", async () => {
     const site = await openSite();
     await createOne(site);

@@ -21,10 +21,10 @@ export const restore = defineCommand({
   ],
   argument: { ...BACKUP_ARGUMENT, required: false },
   options: {
-    latest: flag("the newest good backup"),
+    latest: flag("the newest good backup; as if given where only --type, --component or --source are"),
     timestamp: text("TIME", "the newest at or before this time, with its zone", { aliases: ["point-in-time"] }),
     maxGap: duration("DURATION", "how much older than --timestamp it may be (default 15m)"),
-    type: text("TYPE", "of a full backup only this component; with --latest or --timestamp the type to look for", {
+    type: text("TYPE", "only this component; of several backups the newest that holds it, or the newest full one", {
       choices: ["full", "database", "files", "configuration"],
     }),
     component: names("A,B", "only these components"),
@@ -95,17 +95,24 @@ export const restore = defineCommand({
 
 type Choice = Pick<RestoreRequest, "reference" | "latest" | "timestamp">;
 
-/** Which backup is never guessed. @throws `USAGE` */
-function chosen(
-  reference: string | undefined,
-  { latest, timestamp }: { readonly latest: boolean; readonly timestamp: string | undefined },
-): Choice {
+interface ChoiceOptions {
+  readonly latest: boolean;
+  readonly timestamp: string | undefined;
+  readonly maxGap: number | undefined;
+  readonly type: string | undefined;
+  readonly component: readonly string[];
+  readonly source: readonly string[];
+}
+
+/** To say what is wanted of a backup is to mean the newest that has it; to say nothing is no choice. @throws `USAGE` */
+function chosen(reference: string | undefined, { latest, timestamp, ...wanted }: ChoiceOptions): Choice {
   const given = [
     ...(reference === undefined ? [] : [`the backup ${reference}`]),
     ...(latest ? ["--latest"] : []),
     ...(timestamp === undefined ? [] : ["--timestamp"]),
   ];
-  if (given.length === 0) {
+  const saysWhat = wanted.type !== undefined || wanted.component.length > 0 || wanted.source.length > 0;
+  if (given.length === 0 && !saysWhat) {
     throw new BackupctlError("USAGE", "restore needs to know which backup", {
       hint: "See `backupctl list`, then give an id, --latest, or --timestamp TIME; --dry-run shows the plan.",
     });
@@ -114,7 +121,12 @@ function chosen(
     throw new BackupctlError("USAGE", `restore takes one of ${given.join(" and ")}`, { hint: "Leave the others out." });
   }
   if (timestamp !== undefined) parseInstant(timestamp);
-  return { reference, latest, timestamp };
+  else if (wanted.maxGap !== undefined) {
+    throw new BackupctlError("USAGE", "--max-gap needs --timestamp", {
+      hint: "Add --timestamp TIME: the gap is how much older than that the backup is.",
+    });
+  }
+  return { reference, latest: latest || given.length === 0, timestamp };
 }
 
 function checkPlace({ to, target, delete: remove, overwrite }: RestoreRequest): void {
