@@ -248,15 +248,31 @@ function readMetadata(repository, directory) {
     );
   }
   if (!UUID.test(metadata.id) || typeof metadata.mac !== "string") throw damaged(`${what} is damaged: no id or no mac`);
-  if (metadata.storage_path !== directory || !directory.endsWith(metadata.id.slice(0, 8))) {
+  if (metadata.storage_path !== directory || placeOf(metadata) !== directory) {
     throw damaged(`${what} belongs to another place: ${shown(metadata.storage_path)}`);
   }
+  if (!lineageFits(metadata)) throw damaged(`${what} is damaged: its lineage does not fit it`);
   const marker = readIfThere(path.join(repository, "backupctl.json"));
   if (marker !== undefined && parseObject(marker, "backupctl.json").repository_id !== metadata.repository_id) {
     throw damaged(`${what} belongs to another repository`);
   }
   if (!Array.isArray(metadata.sources)) throw damaged(`${what} is damaged: it names no sources`);
   return metadata;
+}
+
+function placeOf({ id, type, category, mode, timestamp }) {
+  const [date, time = ""] = String(timestamp).slice(0, 19).split("T");
+  return `${type}/${category}/${date}/${mode}-${time.replaceAll(":", "-")}-${id.slice(0, 8)}`;
+}
+
+/** From the full backup to this one, the parent before it. */
+function lineageFits({ id, mode, parent_id: parent, storage_path: place, lineage }) {
+  if (!Array.isArray(lineage) || new Set(lineage.map((member) => member?.id)).size !== lineage.length) return false;
+  const [self, before] = lineage.toReversed();
+  if (self?.id !== id || self.path !== place || (before?.id ?? null) !== parent) return false;
+  if (lineage.slice(0, -1).some(({ checksum }) => checksum === undefined)) return false;
+  const ancestors = lineage.length - 1;
+  return { full: ancestors === 0, differential: ancestors === 1, incremental: ancestors > 0 }[mode] === true;
 }
 
 /** The data key (undefined: not sealed at all), after the mac was found right. @throws 12 without the key, 4 for a wrong mac */
@@ -364,6 +380,15 @@ function zstdByCommand(packed) {
 
 // ---------------------------------------------------------------- 6. Chunks: pieces of blocks, named by their SHA-256
 
+/** What the numbers of a tuple may be at most: length, object, pack, block offset, block stored length, offset in block. */
+const TUPLE_LIMITS = [MAX_RAW_BYTES, 2 ** 32, 99_999_999, MAX_PACK_BYTES, MAX_RAW_BYTES + 1024, MAX_RAW_BYTES];
+
+function isTuple(tuple) {
+  const [sha256, ...numbers] = Array.isArray(tuple) ? tuple : [];
+  const within = (number, i) => Number.isInteger(number) && number >= 0 && number <= TUPLE_LIMITS[i];
+  return /^[0-9a-f]{64}$/.test(sha256) && numbers.length === TUPLE_LIMITS.length && numbers.every(within);
+}
+
 /** Reads chunks by their tuple [sha256, length, object, pack, block offset, block stored length, offset in block]. */
 class ChunkReader {
   #repository;
@@ -377,6 +402,7 @@ class ChunkReader {
   }
 
   read(tuple) {
+    if (!isTuple(tuple)) throw damaged("a chunk's place can't be right");
     const [sha256, length, n, pack, offset, stored, inside] = tuple;
     const object = this.#objects[n];
     if (object === undefined) throw damaged(`a chunk lies in object ${n}, which the root does not list`);
@@ -394,7 +420,6 @@ class ChunkReader {
     const kept = this.#kept.get(id);
     if (kept !== undefined) return kept;
     const name = packName(object.name, pack);
-    if (pack > 99_999_999 || offset + stored > MAX_PACK_BYTES) throw damaged("a chunk's place can't be right");
     const bytes = readRange(this.#repository, object.directory, name, offset, BLOCK_HEADER_BYTES + stored);
     const { raw } = naming(`${object.directory}/${name}, block at ${offset}`, () =>
       openBlock(object, pack, offset, bytes, object.key),
@@ -423,6 +448,8 @@ function readWholeArtifact(repository, object, packs, sums) {
     const name = packName(object.name, pack);
     if (!Number.isInteger(size) || size > MAX_PACK_BYTES) throw damaged(`${name}: its size can't be right`);
     const bytes = readRange(repository, object.directory, name, 0, size);
+    if (fs.statSync(path.join(repository, object.directory, name)).size !== size)
+      throw damaged(`${object.directory}/${name} is longer than it should be`);
     naming(`${object.directory}/${name}`, () => {
       if (sums !== undefined && sums.get(name) !== createHash("sha256").update(bytes).digest("hex"))
         throw damaged("it does not match SHA256SUMS");
@@ -475,12 +502,25 @@ function readRoot(repository, metadata, source, dataKey, secrets) {
   const [first, ...rest] = lines.map((line) => parseObject(Buffer.from(line), what));
   const last = rest.pop();
   const chunks = rest.flatMap((line) => line.chunks);
-  const mine =
-    first.version === 1 && first.backup_id === id && first.source === source.name && first.kind === source.kind;
-  if (!mine || last.end !== true || last.chunks !== chunks.length) throw damaged(`${what} is not this source's root`);
+  requireSameFacts(first, last, chunks.length, metadata, source, what);
   const dataKeys = new Map([[id, dataKey]]);
-  const objects = first.objects.map((object, n) => openObject(repository, object, n, first.lineage, dataKeys, secrets));
+  const { lineage } = metadata;
+  const objects = first.objects.map((object, n) => openObject(repository, object, n, lineage, dataKeys, secrets));
   return { objects, chunks, size: last.size, indexSize: last.index_size, indexSha256: last.index_sha256 };
+}
+
+/** A root is this backup's and this source's, and which ancestors and artifacts it means is what the metadata says. */
+function requireSameFacts(first, last, chunkCount, metadata, source, what) {
+  const { version, backup_id: id, source: name, kind, lineage, objects } = first;
+  if (version !== 1 || id !== metadata.id || name !== source.name || kind !== source.kind || !Array.isArray(objects))
+    throw damaged(`${what} is not this source's root`);
+  if (last.end !== true || last.chunks !== chunkCount || last.size !== source.size)
+    throw damaged(`${what} does not hold what it should`);
+  if (canonicalJson(lineage) !== canonicalJson(metadata.lineage))
+    throw damaged(`${what} tells of another lineage than metadata.json`);
+  const known = [source.data, source.index].map((artifact) => `${artifact?.name} ${artifact?.artifact_id}`);
+  const strange = objects.find((own) => own?.origin === id && !known.includes(`${own.name} ${own.artifact_id}`));
+  if (strange !== undefined) throw damaged(`${what} names ${shown(strange.name)}, which metadata.json does not`);
 }
 
 /** Where an object lies, and its key: each backup of the lineage has a data key of its own. */
@@ -524,16 +564,35 @@ function* indexLines(root, reader) {
 /** Reads the index once from end to end, before anything is written. Gives what is worth a note, and a stream's parts. */
 function surveyIndex(root, reader, tree) {
   const found = { xattrs: 0, changed: 0, parts: [] };
-  let ended = false;
+  const counted = { entries: 0, chunks: 0, bytes: 0 };
+  let last;
   for (const line of indexLines(root, reader)) {
-    if (ended) throw damaged("lines follow the index's last line");
-    if (line.end === true) ended = true;
+    if (last !== undefined) throw damaged("lines follow the index's last line");
+    if (line.end === true) last = line;
+    else countLine(counted, line, tree);
     if (line.xattrs !== undefined) found.xattrs++;
     if (line.changed === true) found.changed++;
     if (!tree && line.type !== undefined) found.parts.push(line);
   }
-  if (!ended) throw damaged("the index is cut: its last line is missing");
+  if (last === undefined) throw damaged("the index is cut: its last line is missing");
+  const { entries, chunks, bytes } = counted;
+  const stream = tree || (last.chunks === chunks && bytes === root.size);
+  if (last.entries !== entries || last.bytes !== bytes || !stream)
+    throw damaged("the index does not hold what its last line says");
+  if (found.parts.some(({ offset, size }) => !(offset >= 0 && size >= 0 && offset + size <= bytes)))
+    throw damaged("the index names a part that lies outside of the stream");
   return found;
+}
+
+function countLine(counted, line, tree) {
+  if (line.type !== undefined) counted.entries++;
+  if (tree) counted.bytes += line.size ?? 0;
+  if (tree || !Array.isArray(line.chunks)) return;
+  counted.chunks += line.chunks.length;
+  for (const tuple of line.chunks) {
+    if (!isTuple(tuple)) throw damaged("a chunk's place can't be right");
+    counted.bytes += tuple[1];
+  }
 }
 
 // ---------------------------------------------------------------- 8. Restoring a stream: a dump, a log, a command's output

@@ -1,0 +1,58 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WorkerPool } from "../../src/format/workers/pool.ts";
+import { forge } from "../helpers/forge.ts";
+import { FORGED_AS_IT_WAS, FORGERIES, type NamedForgery } from "../helpers/forgeries.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const FIXTURE = path.join(import.meta.dirname, "../fixtures/format-v1/open-zstd");
+const PROGRAM = path.join(import.meta.dirname, "../../recovery/recover.mjs");
+const DIRECTORY = "full/incremental/2026-01-11/differential-03-00-00-8e24a759";
+
+let pool: WorkerPool;
+beforeAll(() => {
+  pool = new WorkerPool(1);
+});
+afterAll(async () => pool.close());
+
+/** recover.mjs on a copy of the fixture where a source was forged. */
+async function restoreForged({ source, ...forgery }: NamedForgery) {
+  const state = tempDir();
+  const repository = path.join(state, "repository");
+  fs.cpSync(FIXTURE, repository, { recursive: true });
+  await forge(repository, { directory: DIRECTORY, source }, forgery, { pool, directory: state });
+  const place = path.join(state, "to");
+  fs.mkdirSync(place);
+  const args = [PROGRAM, "restore", repository, "8e24a759", source, "--to", path.join(place, "restored")];
+  const { status, stderr } = spawnSync(process.execPath, [...args, "--allow-unencrypted"], { encoding: "utf8" });
+  return { status, stderr, written: fs.readdirSync(place) };
+}
+
+test.each(FORGED_AS_IT_WAS)("recover.mjs restores what says nothing wrong: $what", async (forgery) => {
+  const { status, stderr, written } = await restoreForged(forgery);
+
+  expect(status === 0 ? "done" : stderr).toBe("done");
+  expect(written).toEqual(["restored"]);
+});
+
+test.each(FORGERIES)("recover.mjs refuses $what", async (forgery) => {
+  const { status, stderr, written } = await restoreForged(forgery);
+
+  expect({ status, written }).toEqual({ status: 4, written: [] });
+  expect(stderr).not.toContain("\n    at ");
+});
+
+test("recover.mjs refuses a root with bytes behind its last block", () => {
+  const state = tempDir();
+  const repository = path.join(state, "repository");
+  fs.cpSync(FIXTURE, repository, { recursive: true });
+  fs.appendFileSync(path.join(repository, DIRECTORY, "app.sqlite.root.zst.00000000"), "\0");
+  const to = path.join(state, "restored");
+  const args = [PROGRAM, "restore", repository, "8e24a759", "app", "--to", to];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+
+  expect(status).toBe(4);
+  expect(stderr).toContain("longer than it should be");
+});
