@@ -9,6 +9,7 @@ import {
   PACK_HEADER_BYTES,
 } from "./block.ts";
 import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
+import { giveBack } from "./own-memory.ts";
 import { SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { OpenBlockResult } from "./workers/tasks.ts";
@@ -47,6 +48,7 @@ export async function* readArtifact(
         const stored = await getWhole(source, origin, name, size);
         const bytes = Buffer.from(buffer.memory, 0, size);
         bytes.set(stored);
+        giveBack(stored);
         const object = describe(origin, artifact, encrypted);
         checkHeader(bytes, pack, object);
         const seal = sealOf(object, pack, encrypted ? await source.dataKey(origin) : undefined);

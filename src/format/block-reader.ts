@@ -2,6 +2,7 @@ import type { BackupId, CompressionAlgorithm } from "../domain/backup.ts";
 import { packName } from "../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
+import { giveBack } from "./own-memory.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import { HASH_BYTES } from "./workers/hashing.ts";
@@ -9,7 +10,10 @@ import type { WorkerPool } from "./workers/pool.ts";
 
 /** Where stored bytes come from: one good copy, or several tried in turn. */
 export interface PackSource {
-  /** `length` bytes at `offset` of an object in the directory of a backup; fewer, or `undefined`, where they are not there. */
+  /**
+   * `length` bytes at `offset` of an object in the directory of a backup; fewer, or `undefined`, where they are not there.
+   * Their memory is the caller's, who gives it back.
+   */
   get(origin: BackupId, objectName: string, offset: number, length: number): Promise<Buffer | undefined>;
   /** The data key of that backup; `undefined` if it is not encrypted. */
   dataKey(origin: BackupId): Promise<Buffer | undefined>;
@@ -94,6 +98,7 @@ export class BlockReader {
       if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
       const shared = Buffer.from(buffer.memory, 0, bytes.length);
       shared.set(bytes);
+      giveBack(bytes);
       return { start, bytes: shared, buffer };
     } catch (error) {
       buffer.release();

@@ -33,7 +33,9 @@ function changed(made: FormatRun, objects: Readonly<Record<string, Buffer | unde
   return {
     dataKey: made.packs.dataKey,
     get: async (origin, name, offset, length) =>
-      name in objects ? objects[name]?.subarray(offset, offset + length) : made.packs.get(origin, name, offset, length),
+      name in objects
+        ? objects[name] && Buffer.from(objects[name].subarray(offset, offset + length))
+        : made.packs.get(origin, name, offset, length),
   };
 }
 

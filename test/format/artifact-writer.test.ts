@@ -44,7 +44,7 @@ function openWriter(put?: (pack: number) => Promise<void>) {
       const artifact: StoredArtifact = { artifact_id: ARTIFACT_ID.toString("hex"), name: NAME, packs: sizes };
       const source = {
         get: async (_: string, name: string, offset: number, length: number) =>
-          packs[Number(name.slice(NAME.length + 1))]?.subarray(offset, offset + length),
+          Buffer.from(packs[Number(name.slice(NAME.length + 1))]?.subarray(offset, offset + length) ?? []),
         dataKey: async () => dataKey,
       };
       const blocks: WholeBlock[] = [];

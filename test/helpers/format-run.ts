@@ -75,7 +75,8 @@ export function formatRun(pool: WorkerPool, options: FormatRunOptions = {}): For
     packs: {
       async get(origin, name, offset, length) {
         if (origin !== id) return parent?.packs.get(origin, name, offset, length);
-        return objects.get(name)?.subarray(offset, offset + length);
+        const bytes = objects.get(name)?.subarray(offset, offset + length);
+        return bytes === undefined ? undefined : Buffer.from(bytes);
       },
       dataKey: async (origin: BackupId) => (origin === id ? dataKey : parent?.packs.dataKey(origin)),
     },
