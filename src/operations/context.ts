@@ -1,5 +1,5 @@
 import type { Catalog } from "../catalog/catalog.ts";
-import type { Repository } from "./repository.ts";
+import type { Repository } from "./repository/repository.ts";
 import type { Session } from "./session.ts";
 
 /** What every use case is given. Both are opened at their first use, once, and closed by `Operations.close`. */

@@ -1,10 +1,10 @@
 import { DELETED_NAME } from "../domain/object-names.ts";
 import { BackupctlError } from "../errors.ts";
-import { summaryOf } from "./backup-summary.ts";
 import type { OperationContext } from "./context.ts";
 import type { BackupSummary } from "./operations.ts";
-import { resolveReference } from "./references.ts";
-import { requireCommitted, storagesHolding, writeNotes } from "./write-notes.ts";
+import { summaryOf } from "./repository/backup-summary.ts";
+import { resolveReference } from "./repository/references.ts";
+import { requireCommitted, storagesHolding, writeNotes } from "./repository/write-notes.ts";
 
 /** Keeps a backup from every deletion until `unhold`. Works without its key: a hold that can't be proven keeps all the same. */
 export async function holdBackup(context: OperationContext, reference: string, reason: string): Promise<BackupSummary> {

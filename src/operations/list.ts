@@ -2,10 +2,10 @@ import type { BackupFilter } from "../catalog/catalog.ts";
 import { MODES } from "../domain/backup.ts";
 import { parseTimeRange } from "../domain/timestamp.ts";
 import { BackupctlError } from "../errors.ts";
-import { summaryOf } from "./backup-summary.ts";
 import type { OperationContext } from "./context.ts";
 import type { ListRequest, ListResult } from "./operations.ts";
-import { parseStatus } from "./references.ts";
+import { summaryOf } from "./repository/backup-summary.ts";
+import { parseStatus } from "./repository/references.ts";
 import type { Session } from "./session.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { DamagedCatalogError } from "../catalog/catalog.ts";
 import { BackupctlError } from "../errors.ts";
-import { catalogAccess } from "./catalog-access.ts";
 import type { OperationContext } from "./context.ts";
-import type { Setup } from "./init.ts";
 import type { Operations } from "./operations.ts";
-import { openRepository, type Repository } from "./repository.ts";
+import { catalogAccess } from "./repository/catalog-access.ts";
+import type { Setup } from "./repository/init.ts";
+import { openRepository, type Repository } from "./repository/repository.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -26,22 +26,24 @@ export async function openOperations(session: Session): Promise<Operations> {
   };
 
   return {
-    init: async (request) => (await import("./init.ts")).initialiseConfigured(session, request),
-    planCreate: (request) => mending(async () => (await import("./create.ts")).planCreate(context, request)),
-    create: (request) => mending(async () => (await import("./create.ts")).createBackup(context, request)),
+    init: async (request) => (await import("./repository/init.ts")).initialiseConfigured(session, request),
+    planCreate: (request) => mending(async () => (await import("./create/create.ts")).planCreate(context, request)),
+    create: (request) => mending(async () => (await import("./create/create.ts")).createBackup(context, request)),
     list: (request) => mending(async () => (await import("./list.ts")).listBackups(context, request)),
     show: (reference) => mending(async () => (await import("./show.ts")).showBackup(context, reference)),
     status: (reference) => mending(async () => (await import("./status.ts")).runStatus(context, reference)),
-    verify: (request) => mending(async () => (await import("./verify.ts")).verifyBackups(context, request)),
-    planDelete: (request) => mending(async () => (await import("./delete.ts")).planDelete(context, request)),
-    delete: async (request, plan) => (await import("./delete.ts")).deleteBackups(context, request, plan),
-    download: (request) => mending(async () => (await import("./download.ts")).downloadBackup(context, request)),
-    planRestore: (request) => mending(async () => (await import("./restore-plan.ts")).planRestore(context, request)),
-    restore: async (request, plan) => (await import("./restore.ts")).restoreBackup(context, request, plan),
+    verify: (request) => mending(async () => (await import("./verify/verify.ts")).verifyBackups(context, request)),
+    planDelete: (request) => mending(async () => (await import("./delete/delete.ts")).planDelete(context, request)),
+    delete: async (request, plan) => (await import("./delete/delete.ts")).deleteBackups(context, request, plan),
+    download: (request) =>
+      mending(async () => (await import("./download/download.ts")).downloadBackup(context, request)),
+    planRestore: (request) => mending(async () => (await import("./restore/plan.ts")).planRestore(context, request)),
+    restore: async (request, plan) => (await import("./restore/restore.ts")).restoreBackup(context, request, plan),
     hold: (reference, reason) =>
       mending(async () => (await import("./hold.ts")).holdBackup(context, reference, reason)),
     unhold: (reference) => mending(async () => (await import("./hold.ts")).unholdBackup(context, reference)),
-    rebuildCatalog: () => mending(async () => (await import("./rebuild-catalog.ts")).rebuildCatalog(context)),
+    rebuildCatalog: () =>
+      mending(async () => (await import("./repository/rebuild-catalog.ts")).rebuildCatalog(context)),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
   };
@@ -55,7 +57,7 @@ export function openSetup(setup: Setup): Operations {
     });
   };
   return {
-    init: async (request) => (await import("./init.ts")).initialiseAnew(setup, request),
+    init: async (request) => (await import("./repository/init.ts")).initialiseAnew(setup, request),
     planCreate: refuse,
     create: refuse,
     list: refuse,

@@ -1,7 +1,7 @@
-import { detailsOf } from "./backup-summary.ts";
 import type { OperationContext } from "./context.ts";
 import type { BackupDetails } from "./operations.ts";
-import { resolveReference } from "./references.ts";
+import { detailsOf } from "./repository/backup-summary.ts";
+import { resolveReference } from "./repository/references.ts";
 
 /** Everything that is known of one backup. Reads the catalog only. @throws `BACKUP_NOT_FOUND`, `USAGE` */
 export async function showBackup(context: OperationContext, reference: string): Promise<BackupDetails> {

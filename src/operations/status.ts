@@ -5,7 +5,7 @@ import { readFileIfExists } from "../platform/files.ts";
 import { type Holder, type LockState, readHolder } from "../platform/lock.ts";
 import type { OperationContext } from "./context.ts";
 import type { Progress, RunStatus } from "./operations.ts";
-import { resolveReference } from "./references.ts";
+import { resolveReference } from "./repository/references.ts";
 import { statePaths } from "./session.ts";
 
 /**

@@ -1,0 +1,209 @@
+import { createHash } from "node:crypto";
+import type { Catalog } from "../../catalog/catalog.ts";
+import type {
+  BackupId,
+  BackupMetadata,
+  BackupStatus,
+  ComponentMetadata,
+  SourceMetadata,
+  VerifiedOnCreate,
+} from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
+import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { retentionUntil } from "../../domain/retention-until.ts";
+import { BackupctlError } from "../../errors.ts";
+import { metadataKey } from "../../format/data-key.ts";
+import { buildKeysObject } from "../../format/keys-object.ts";
+import { encodeMetadata } from "../../format/metadata.ts";
+import { encodeSha256Sums } from "../../format/sha256sums.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { Session } from "../session.ts";
+import type { BackupObjects } from "./backup-objects.ts";
+import type { PreparedCreate } from "./plan.ts";
+import type { SourceOutcome } from "./sources.ts";
+
+export interface Commit {
+  readonly session: Session;
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly prepared: PreparedCreate;
+  readonly id: BackupId;
+  readonly directory: string;
+  readonly objects: BackupObjects;
+  readonly outcomes: readonly SourceOutcome[];
+  readonly dataKey: Buffer | undefined;
+  readonly status: BackupStatus;
+  readonly tags: readonly string[];
+  readonly description: string | undefined;
+  readonly retentionDays: number | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** The clock of a storage may differ by this much before a run is refused. */
+const CLOCK_TOLERANCE_MS = 5 * 60 * 1000;
+
+/** Everything between the last pack and the catalog's `completed`, in the order that a kill at any line can't hurt. */
+export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
+  const { objects, catalog, repository, session, dataKey, id } = commit;
+  const sums = encodeSha256Sums(objects.packSums());
+  await objects.put(SHA256SUMS_NAME, sums);
+  let keyId: string | null = null;
+  if (dataKey !== undefined) {
+    const keys = await buildKeysObject({ n: 1, backupId: id, dataKey, providers: repository.keys });
+    await objects.put(keys.name, keys.bytes);
+    keyId = keys.keyId;
+  }
+  await objects.requireComplete();
+  await requireClock(commit);
+  const metadata = buildMetadata(commit, `sha256:${createHash("sha256").update(sums).digest("hex")}`, keyId);
+  const macKey = dataKey === undefined ? undefined : metadataKey(dataKey, id);
+  await objects.put(METADATA_NAME, encodeMetadata(metadata, macKey));
+  await requireAncestors(commit);
+  const at = session.clock.now().toISOString();
+  catalog.complete(
+    metadata,
+    commit.prepared.storages.map((storage) => ({
+      backupId: id,
+      storage,
+      state: objects.dropped.has(storage) ? "pending" : "complete",
+      at,
+    })),
+  );
+  for (const { artifacts, result } of commit.outcomes) {
+    if (artifacts === undefined) continue;
+    const { rootSha256, indexSha256 } = artifacts;
+    catalog.setIndexCache({ backupId: id, source: result.name, rootSha256, indexSha256 });
+  }
+  catalog.addEvent({
+    at,
+    action: "backup:create",
+    user: session.user,
+    backupId: id,
+    status: metadata.status,
+    detail: { type: metadata.type, mode: metadata.mode, seconds: metadata.duration_seconds, bytes: metadata.size },
+  });
+  return metadata;
+}
+
+/** A backup dated in the future would be the newest for as long as the clock was ahead. */
+async function requireClock({ objects, repository, prepared, directory }: Commit): Promise<void> {
+  const stored = await repository.primary.stat(`${directory}/${SHA256SUMS_NAME}`);
+  if (stored === undefined)
+    throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`);
+  if (prepared.startedAt.getTime() <= stored.modifiedAt.getTime() + CLOCK_TOLERANCE_MS) return;
+  throw new BackupctlError(
+    "CLOCK_SKEWED",
+    `this host's clock (${prepared.startedAt.toISOString()}) is ahead of storage "${repository.primary.name}" (${stored.modifiedAt.toISOString()})`,
+    { hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised." },
+  );
+}
+
+/** Another host may have begun to delete an ancestor meanwhile: it looks after it writes, and so do we. */
+async function requireAncestors({ objects, prepared }: Commit): Promise<void> {
+  for (const storage of objects.storages) {
+    for (const { path, id } of prepared.decision.lineage) {
+      if (await isThere(storage, path)) continue;
+      await objects.discard();
+      throw new BackupctlError("BACKUP_FAILED", `backup ${id}, which this one builds on, was deleted meanwhile`, {
+        hint: "Run backupctl create again: it will make a full backup.",
+        retryable: true,
+      });
+    }
+  }
+}
+
+async function isThere(storage: Storage, directory: string): Promise<boolean> {
+  const [metadata, deleted] = await Promise.all([
+    storage.stat(`${directory}/${METADATA_NAME}`),
+    storage.stat(`${directory}/${DELETED_NAME}`),
+  ]);
+  return metadata !== undefined && deleted === undefined;
+}
+
+function buildMetadata(commit: Commit, checksum: string, keyId: string | null): BackupMetadata {
+  const { session, prepared, objects, outcomes, catalog, repository } = commit;
+  const { selection, decision, category, startedAt, compression } = prepared;
+  const completedAt = session.clock.now();
+  const sources = outcomes.map(({ metadata }) => metadata);
+  const compressed = compression.algorithm !== "none";
+  return {
+    version: 1,
+    id: commit.id,
+    repository_id: repository.id,
+    type: selection.type,
+    mode: decision.mode,
+    category,
+    timestamp: startedAt.toISOString(),
+    completed_at: completedAt.toISOString(),
+    duration_seconds: Math.max(0, completedAt.getTime() - startedAt.getTime()) / 1000,
+    size: sum(sources.map(({ size }) => size)),
+    compressed_size: sum(sources.map(({ stored_size }) => stored_size)),
+    stored_size: objects.totalBytes,
+    encrypted: prepared.encrypt,
+    encryption_algorithm: prepared.encrypt ? "AES-256-GCM" : null,
+    key_id: keyId,
+    compressed,
+    compression: compressed ? { algorithm: compression.algorithm, level: compression.level } : null,
+    checksum,
+    parent_id: decision.parent?.id ?? null,
+    previous_id: catalog.lastCommitOfHost(session.host) ?? null,
+    lineage: [...decision.lineage, { id: commit.id, path: commit.directory }],
+    storage_path: commit.directory,
+    status: commit.status,
+    created_by: session.user,
+    host: session.host,
+    software_version: session.softwareVersion,
+    tags: commit.tags,
+    description: commit.description ?? null,
+    retention_until: retentionUntil({
+      category,
+      durations: durationsOf(session),
+      retentionDays: commit.retentionDays,
+      from: startedAt,
+    }),
+    components: componentsOf(sources),
+    sources,
+    objects: { count: objects.count, bytes: objects.totalBytes },
+    verified: verifiedOnCreate(prepared.verify),
+    warnings:
+      commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`],
+  };
+}
+
+function verifiedOnCreate(verify: boolean | "full"): VerifiedOnCreate {
+  if (verify === "full") return "full";
+  return verify ? "blocks" : "none";
+}
+
+function durationsOf(session: Session) {
+  const { retention } = session.loaded.config;
+  return { ...retention, yearly: retention.yearly ?? { amount: 7, unit: "y" as const } };
+}
+
+function componentsOf(sources: readonly SourceMetadata[]): Readonly<Record<string, ComponentMetadata>> {
+  const components: Record<string, ComponentMetadata> = {};
+  for (const source of sources) {
+    const before = components[source.component] ?? { size: 0, stored_size: 0, sources: [], counts: {} };
+    components[source.component] = {
+      size: before.size + source.size,
+      stored_size: before.stored_size + source.stored_size,
+      sources: [...before.sources, source.name],
+      counts: addCounts(before.counts, source.counts),
+    };
+  }
+  return components;
+}
+
+function addCounts(
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const total: Record<string, number> = { ...a };
+  for (const [name, count] of Object.entries(b)) total[name] = (total[name] ?? 0) + count;
+  return total;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,364 @@
+import * as path from "node:path";
+import type { Catalog } from "../../catalog/catalog.ts";
+import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
+import { backupDirectory } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { artifactKey, makeDataKey } from "../../format/data-key.ts";
+import type { RunSettings } from "../../format/source-writer.ts";
+import { WorkerPool } from "../../format/workers/pool.ts";
+import { makePrivateDirectory } from "../../platform/files.ts";
+import { acquireLock } from "../../platform/lock.ts";
+import { newUuid } from "../../platform/random.ts";
+import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
+import { removeTree } from "../../platform/tree/removal.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import type { CreatePlan, CreateRequest, CreateResult } from "../operations.ts";
+import { startProgress } from "../progress-meter.ts";
+import { summaryOf } from "../repository/backup-summary.ts";
+import { clearDeadRuns } from "../repository/dead-runs.ts";
+import { indexDirectory, pruneIndexes } from "../repository/index-cache.ts";
+import { objectDefect } from "../repository/lineage-check.ts";
+import { refreshRecovery } from "../repository/recovery-files.ts";
+import type { Repository } from "../repository/repository.ts";
+import { BackupObjects } from "./backup-objects.ts";
+import { commitBackup } from "./commit.ts";
+import { type PreparedCreate, prepareCreate } from "./plan.ts";
+import { readBack } from "./read-back.ts";
+import { createSource, type SourceOutcome } from "./sources.ts";
+
+export async function planCreate(context: OperationContext, request: CreateRequest): Promise<CreatePlan> {
+  return (await prepareCreate(context, request)).plan;
+}
+
+/**
+ * Makes one backup. Order of effects: catalog `running` → packs, index and root of each source → SHA256SUMS → keys → own directory
+ * listed → metadata.json, which makes it exist → ancestors still there → catalog `completed`. Killed before metadata.json, the
+ * backup never was: the next run clears what lies there. @throws `BACKUP_IN_PROGRESS`, `BACKUP_FAILED` if no source is sound
+ */
+export async function createBackup(context: OperationContext, request: CreateRequest): Promise<CreateResult> {
+  const { session } = context;
+  const repository = await context.repository();
+  const id = newUuid() as BackupId;
+  const lock = await acquireLock(
+    repository.state.lock,
+    { operation: "create", backupId: id },
+    { waitMs: request.lockWaitMs, signal: session.signal, clock: session.clock },
+  );
+  try {
+    const catalog = await context.catalog("write");
+    await clearDeadRuns(session, repository, catalog);
+    if (request.ifChanged && (await isUnchanged(context, repository, catalog, request))) {
+      const { plan } = await prepareCreate(context, request);
+      return { created: false, backup: undefined, plan, sources: [], storages: [], warnings: [] };
+    }
+    const prepared = await prepareCreate(context, request);
+    request.onPlan?.(prepared.plan);
+    return await new CreateRun(context, repository, catalog, request, prepared, id).run();
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Compares all sources with the newest backup, as an incremental would, and stores nothing. */
+async function isUnchanged(
+  context: OperationContext,
+  repository: Repository,
+  catalog: Catalog,
+  request: CreateRequest,
+): Promise<boolean> {
+  const incremental: CreateRequest = { ...request, mode: "incremental", type: typeOnly(request) };
+  // Chains are limited for what is stored: one that is full, or old, is still what to compare with.
+  const unlimited = { maxChain: Number.POSITIVE_INFINITY, fullEvery: "forever" } as const;
+  const prepared = await prepareCreate(context, incremental, unlimited);
+  if (prepared.decision.parent === undefined) return false;
+  const probe = new CreateRun(context, repository, catalog, request, prepared, newUuid() as BackupId);
+  return probe.findsNothingNew();
+}
+
+/** `--type incremental` is a mode: what is compared is everything then. */
+function typeOnly(request: CreateRequest): string | undefined {
+  return request.type === "incremental" || request.type === "differential" ? "full" : request.type;
+}
+
+class CreateRun {
+  readonly #context: OperationContext;
+  readonly #repository: Repository;
+  readonly #catalog: Catalog;
+  readonly #request: CreateRequest;
+  readonly #prepared: PreparedCreate;
+  readonly #id: BackupId;
+  readonly #directory: string;
+  readonly #warnings: string[] = [];
+
+  constructor(
+    context: OperationContext,
+    repository: Repository,
+    catalog: Catalog,
+    request: CreateRequest,
+    prepared: PreparedCreate,
+    id: BackupId,
+  ) {
+    this.#context = context;
+    this.#repository = repository;
+    this.#catalog = catalog;
+    this.#request = request;
+    this.#prepared = prepared;
+    this.#id = id;
+    const { startedAt, selection, decision, category } = prepared;
+    const timestamp = startedAt.toISOString();
+    this.#directory = backupDirectory({ type: selection.type, category, mode: decision.mode, timestamp, id });
+  }
+
+  async run(): Promise<CreateResult> {
+    const { session } = this.#context;
+    const objects = await this.#openObjects();
+    this.#begin();
+    try {
+      const { outcomes, dataKey } = await this.#writeSources(objects, (name, bytes) => objects.put(name, bytes));
+      const metadata = await this.#commit(objects, outcomes, dataKey);
+      return await this.#finish(objects, outcomes, metadata);
+    } catch (error) {
+      const failure = asRunFailure(error, session.signal);
+      await this.#withdraw(objects, failure);
+      throw failure;
+    }
+  }
+
+  async findsNothingNew(): Promise<boolean> {
+    const nowhere = new BackupObjects(this.#directory, this.#repository.primary, []);
+    try {
+      const { outcomes } = await this.#writeSources(nowhere, async () => undefined);
+      return outcomes.every(({ artifacts }) => artifacts?.sameAsParent === true);
+    } finally {
+      await removeTree(indexDirectory(this.#repository, this.#id));
+    }
+  }
+
+  async #openObjects(): Promise<BackupObjects> {
+    const replicas: Storage[] = [];
+    const dropped = new Map<string, string>();
+    for (const name of this.#prepared.storages.slice(1)) {
+      try {
+        const storage = await this.#repository.storage(name);
+        const twin = [this.#repository.primary, ...replicas].find(({ address }) => address === storage.address);
+        const lacking =
+          twin === undefined ? await this.#lackingAncestor(storage) : `it is the same place as "${twin.name}"`;
+        if (lacking === undefined) replicas.push(storage);
+        else dropped.set(name, lacking);
+      } catch (error) {
+        dropped.set(name, messageOf(error));
+      }
+    }
+    const objects = new BackupObjects(this.#directory, this.#repository.primary, replicas);
+    for (const [name, reason] of dropped) objects.drop(name, reason);
+    return objects;
+  }
+
+  /** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
+  async #lackingAncestor(storage: Storage): Promise<string | undefined> {
+    for (const { id } of this.#prepared.decision.lineage) {
+      const metadata = this.#catalog.get(id)?.metadata;
+      const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata);
+      if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
+    }
+    return undefined;
+  }
+
+  #begin(): void {
+    const { session } = this.#context;
+    const { selection, decision, category, startedAt } = this.#prepared;
+    this.#catalog.bindRepository(this.#repository.id);
+    this.#catalog.begin({
+      id: this.#id,
+      type: selection.type,
+      mode: decision.mode,
+      category,
+      timestamp: startedAt.toISOString(),
+      host: session.host,
+      createdBy: session.user,
+      storagePath: this.#directory,
+      parentId: decision.parent?.id,
+      pid: process.pid,
+      tags: this.#tags(),
+      description: this.#request.description,
+    });
+  }
+
+  #tags(): readonly string[] {
+    return [...new Set([...this.#context.session.loaded.config.tags, ...this.#request.tags])];
+  }
+
+  async #writeSources(objects: BackupObjects, put: RunSettings["put"]) {
+    const { session } = this.#context;
+    const prepared = this.#prepared;
+    // Without encryption a data key still proves the metadata, where a key is configured.
+    const dataKey = this.#repository.keys.length > 0 ? makeDataKey() : undefined;
+    const temporary = await createTemporaryDirectory(this.#repository.state.temporary);
+    const pool = new WorkerPool(session.loaded.config.workers);
+    const cacheDirectory = indexDirectory(this.#repository, this.#id);
+    await makePrivateDirectory(cacheDirectory);
+    const { sources } = prepared.selection;
+    const progress = startProgress({
+      phases: phasesOf(sources),
+      backupId: this.#id,
+      operation: "create",
+      file: this.#repository.state.progress,
+      clock: session.clock,
+      onProgress: this.#request.onProgress,
+    });
+    // What a source really was takes the place of its estimate when it is done: a dump is rarely as large as its database.
+    const estimates = prepared.plan.sources.map(({ estimatedBytes }) => estimatedBytes);
+    const toCome = (from: number): number => estimates.slice(from).reduce((sum, bytes) => sum + bytes, 0);
+    progress.total({ bytes: toCome(0), rough: prepared.plan.uncertain });
+    try {
+      const run: RunSettings = {
+        pool,
+        backupId: this.#id,
+        compression: prepared.compression,
+        keyOf:
+          prepared.encrypt && dataKey !== undefined
+            ? (artifactId) => artifactKey(dataKey, Buffer.from(artifactId), this.#id)
+            : undefined,
+        check: prepared.verify !== false,
+        lineage: [...prepared.decision.lineage, { id: this.#id, path: this.#directory }],
+        put,
+        temporaryDirectory: temporary.path,
+      };
+      const outcomes: SourceOutcome[] = [];
+      for (const source of sources) {
+        session.signal.throwIfAborted();
+        progress.phase(`${source.name}_backup`);
+        const outcome = await createSource(
+          {
+            session,
+            repository: this.#repository,
+            catalog: this.#catalog,
+            prepared,
+            run,
+            objects,
+            progress,
+            indexDirectory: cacheDirectory,
+            tables: this.#request.tables,
+            warn: (message) => this.#warn(message),
+          },
+          source,
+        );
+        outcomes.push(outcome);
+        progress.correct(toCome(outcomes.length));
+      }
+      progress.phase("commit");
+      return { outcomes, dataKey };
+    } finally {
+      await progress.finish();
+      await pool.close();
+      await temporary.dispose();
+    }
+  }
+
+  async #commit(
+    objects: BackupObjects,
+    outcomes: readonly SourceOutcome[],
+    dataKey: Buffer | undefined,
+  ): Promise<BackupMetadata> {
+    const { session } = this.#context;
+    if (outcomes.every(({ artifacts }) => artifacts === undefined)) throw allFailed(outcomes);
+    return commitBackup({
+      session,
+      repository: this.#repository,
+      catalog: this.#catalog,
+      prepared: this.#prepared,
+      id: this.#id,
+      directory: this.#directory,
+      objects,
+      outcomes,
+      dataKey,
+      status: statusOf(outcomes),
+      tags: this.#tags(),
+      description: this.#request.description,
+      retentionDays: this.#request.retentionDays,
+      warnings: this.#warnings,
+    });
+  }
+
+  async #finish(
+    objects: BackupObjects,
+    outcomes: readonly SourceOutcome[],
+    metadata: BackupMetadata,
+  ): Promise<CreateResult> {
+    await pruneIndexes(this.#repository, this.#catalog);
+    const { session } = this.#context;
+    await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
+    if (this.#prepared.verify === "full") await readBack(this.#context, metadata);
+    for (const [name, reason] of objects.dropped) this.#warn(`storage "${name}" has no copy yet: ${reason}`);
+    const row = this.#catalog.get(this.#id);
+    return {
+      created: true,
+      backup: row === undefined ? undefined : summaryOf(row),
+      plan: this.#prepared.plan,
+      sources: outcomes.map(({ result }) => result),
+      storages: this.#prepared.storages.map((name) => ({
+        name,
+        state: objects.dropped.has(name) ? "pending" : "complete",
+      })),
+      warnings: this.#warnings,
+    };
+  }
+
+  /** Nothing of a run that did not commit may stay; what can't be removed now is found by the next run. */
+  async #withdraw(objects: BackupObjects, failure: BackupctlError): Promise<void> {
+    const { session } = this.#context;
+    if (this.#catalog.get(this.#id)?.metadata !== undefined) return;
+    try {
+      await objects.discard();
+      this.#catalog.fail(this.#id, { code: failure.code, message: failure.message }, session.clock.now().toISOString());
+    } catch (error) {
+      session.logger.warn(`objects of the failed run in ${this.#directory} could not be removed: ${messageOf(error)}`);
+    }
+    await removeTree(path.join(indexDirectory(this.#repository, this.#id)));
+  }
+
+  #warn(message: string): void {
+    this.#warnings.push(message);
+    this.#context.session.logger.warn(message);
+  }
+}
+
+function phasesOf(sources: readonly { readonly name: string }[]): readonly [string, ...string[]] {
+  const [first, ...rest] = sources.map(({ name }) => `${name}_backup`);
+  return first === undefined ? ["commit"] : [first, ...rest, "commit"];
+}
+
+function statusOf(outcomes: readonly SourceOutcome[]): BackupStatus {
+  if (outcomes.some(({ result }) => result.status === "failed")) return "partial";
+  return outcomes.every(({ result }) => result.status === "completed") ? "completed" : "completed_with_errors";
+}
+
+function allFailed(outcomes: readonly SourceOutcome[]): BackupctlError {
+  const [first] = outcomes;
+  const error = first?.result.error;
+  if (outcomes.length === 1 && error !== undefined) {
+    return new BackupctlError(error.code, error.message, error.hint === undefined ? {} : { hint: error.hint });
+  }
+  const reasons = outcomes.map(({ result }) => result.error?.message ?? "").join("; ");
+  return new BackupctlError("BACKUP_FAILED", `all ${outcomes.length} sources failed: ${reasons}`, {
+    hint: "Correct the first of them, then run backupctl create again.",
+    data: { sources: outcomes.map(({ result }) => result.name) },
+  });
+}
+
+function asRunFailure(error: unknown, signal: AbortSignal): BackupctlError {
+  if (signal.aborted && isBackupctlError(signal.reason)) return signal.reason;
+  if (isBackupctlError(error)) return error;
+  if (error instanceof Error && error.name === "DamageError") {
+    return new BackupctlError(
+      "BACKUP_VERIFICATION_FAILED",
+      `what was about to be stored is not what was read: ${error.message}`,
+      {
+        hint: "This points at faulty memory or disk. Test the machine's memory, then run backupctl create again.",
+        cause: error,
+      },
+    );
+  }
+  throw error;
+}

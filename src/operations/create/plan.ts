@@ -1,0 +1,244 @@
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { SourceConfig } from "../../config/config.ts";
+import type { BackupId, Category } from "../../domain/backup.ts";
+import { type KnownBackup, wholeSourcesOf } from "../../domain/known-backup.ts";
+import { chooseParent, type ParentDecision, type ParentRequest } from "../../domain/parent.ts";
+import { chooseCategory } from "../../domain/retention-class.ts";
+import { type Selection, selectSources } from "../../domain/selection.ts";
+import { bytesPerSecond } from "../../domain/throughput.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import type { Compression } from "../../format/compression.ts";
+import type { OperationContext } from "../context.ts";
+import type { CreatePlan, CreateRequest } from "../operations.ts";
+import { findLineageDefect } from "../repository/lineage-check.ts";
+import type { Repository } from "../repository/repository.ts";
+import { openEngine, type Session } from "../session.ts";
+
+const USUAL_BYTES_PER_SECOND = 50e6;
+
+/** A plan with all that carrying it out needs. */
+export interface PreparedCreate {
+  readonly plan: CreatePlan;
+  readonly selection: Selection<SourceConfig>;
+  readonly decision: ParentDecision;
+  readonly category: Category;
+  readonly encrypt: boolean;
+  readonly compression: Compression;
+  readonly verify: boolean | "full";
+  /** The primary first. */
+  readonly storages: readonly string[];
+  readonly startedAt: Date;
+}
+
+type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery">;
+
+/** Decides everything about a new backup before anything is read. Changes nothing. */
+export async function prepareCreate(
+  context: OperationContext,
+  request: CreateRequest,
+  chain: ChainLimits = context.session.loaded.config.chain,
+): Promise<PreparedCreate> {
+  const { session } = context;
+  const { config } = session.loaded;
+  const selection = selectSources({
+    ...request,
+    configured: config.sources,
+    takesTables: ({ engine }) => session.adapters.engines[engine]?.takesTables === true,
+  });
+  const encrypt = decideEncryption(session, request);
+  const compression = decideCompression(session, request);
+  const verify = request.verify ?? config.verify.onCreate;
+  const repository = await context.repository();
+  const catalog = await context.catalog("read");
+  const startedAt = session.clock.now();
+  const decision = await decideParent(session, repository, catalog, { selection, chain, now: startedAt });
+  const category = decideCategory(session, request, selection, decision, catalog, startedAt);
+  const storages = decideStorages(session, request);
+  const plan = await describe(session, catalog, {
+    selection,
+    decision,
+    category,
+    storages,
+    encrypt,
+    compression,
+  });
+  return { plan, selection, decision, category, encrypt, compression, verify, storages, startedAt };
+}
+
+function decideEncryption(session: Session, request: CreateRequest): boolean {
+  const { encryption } = session.loaded.config;
+  const encrypt = request.encrypt ?? encryption.enabled;
+  if (!encrypt && encryption.required) {
+    throw new BackupctlError("USAGE", "the config demands encryption, so --no-encrypt is refused", {
+      hint: "Leave out --no-encrypt, or set encryption.required to false.",
+    });
+  }
+  if (encrypt && encryption.keys.length === 0) {
+    throw new BackupctlError("ENCRYPTION_KEY_NOT_FOUND", "encryption is on, but no key is configured", {
+      hint: "Add a key under encryption.keys (backupctl init makes one), or give --no-encrypt.",
+    });
+  }
+  return encrypt;
+}
+
+/** `--compress` or a level overrides a configuration without compression: with the default then. */
+function decideCompression(session: Session, { compress, compressionLevel: level }: CreateRequest): Compression {
+  const configured = session.loaded.config.compression;
+  if (compress === false && level !== undefined) {
+    throw new BackupctlError("USAGE", "--compression-level and --no-compress contradict each other", {
+      hint: "Leave one of them out.",
+    });
+  }
+  if (compress === false) return { algorithm: "none", level: 0 };
+  const asked = compress === true || level !== undefined;
+  const chosen = configured.algorithm === "none" && asked ? { algorithm: "zstd" as const, level: 3 } : configured;
+  if (chosen.algorithm === "gzip" && level !== undefined && level > 9) {
+    throw new BackupctlError("USAGE", `--compression-level "${level}" is more than gzip has`, {
+      hint: "gzip has levels 1 to 9; zstd (compression.algorithm in the config) has 1 to 19.",
+    });
+  }
+  return { ...chosen, level: level ?? chosen.level };
+}
+
+function decideStorages(session: Session, request: CreateRequest): readonly string[] {
+  const configured = session.loaded.config.storages.filter(({ role }) => role !== "archive").map(({ name }) => name);
+  for (const name of request.storages) {
+    if (!session.loaded.config.storages.some((storage) => storage.name === name)) {
+      throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, {
+        hint: `Use one of ${configured.join(", ")}.`,
+        exitCode: 2,
+      });
+    }
+  }
+  const [primary] = configured;
+  if (request.storages.length === 0 || primary === undefined) return configured;
+  return [primary, ...request.storages.filter((name) => name !== primary)];
+}
+
+/** All backups, oldest decisions included: the choice of a parent looks at whole lineages. */
+function allBackups(catalog: Catalog): readonly CatalogBackup[] {
+  return catalog.list({}).backups;
+}
+
+async function decideParent(
+  session: Session,
+  repository: Repository,
+  catalog: Catalog,
+  wanted: { readonly selection: Selection<SourceConfig>; readonly chain: ChainLimits; readonly now: Date },
+): Promise<ParentDecision> {
+  const { selection, chain, now } = wanted;
+  const defects = new Map<BackupId, string>();
+  for (;;) {
+    const decision = chooseParent({
+      mode: selection.mode,
+      type: selection.type,
+      sources: selection.sources.map(({ name }) => name),
+      backups: allBackups(catalog),
+      primary: repository.primary.name,
+      hasKey: (backup) => !defects.has(backup.id),
+      maxChain: chain.maxChain,
+      fullEvery: chain.fullEvery,
+      now,
+    });
+    const found = await findLineageDefect(repository, catalog, decision.lineage);
+    if (found === undefined) return withReasons(decision, defects);
+    session.logger.warn(`backup ${found.id} can't be built on: ${found.reason}`);
+    defects.set(found.id, found.reason);
+  }
+}
+
+/** What was found in storage is the better reason than what the catalog knew. */
+function withReasons(decision: ParentDecision, defects: ReadonlyMap<BackupId, string>): ParentDecision {
+  if (defects.size === 0) return decision;
+  return {
+    ...decision,
+    reason: [...defects].map(([id, reason]) => `${id.slice(0, 8)} can't be built on: ${reason}`).join("; "),
+  };
+}
+
+function decideCategory(
+  session: Session,
+  request: CreateRequest,
+  { type, sources }: Selection<SourceConfig>,
+  decision: ParentDecision,
+  catalog: Catalog,
+  now: Date,
+): Category {
+  const { config } = session.loaded;
+  // One that lacks a source, because it failed or was left out, does not stand for a month of this one.
+  const holdsAll = (backup: KnownBackup): boolean => sources.every(({ name }) => wholeSourcesOf(backup).includes(name));
+  const fulls = catalog.list({ type, mode: "full" }).backups.filter(holdsAll);
+  return chooseCategory({
+    manual: request.manual,
+    explicitClass: request.retentionClass,
+    type,
+    mode: decision.mode,
+    now,
+    timezone: config.timezone,
+    configuredClasses: config.retention.yearly === undefined ? [] : ["yearly"],
+    completedFulls: fulls.map(({ timestamp }) => timestamp),
+  });
+}
+
+interface Decided {
+  readonly selection: Selection<SourceConfig>;
+  readonly decision: ParentDecision;
+  readonly category: Category;
+  readonly storages: readonly string[];
+  readonly encrypt: boolean;
+  readonly compression: Compression;
+}
+
+async function describe(session: Session, catalog: Catalog, decided: Decided): Promise<CreatePlan> {
+  const { selection, decision, compression } = decided;
+  const sources = await Promise.all(selection.sources.map((source) => estimateSource(session, catalog, source)));
+  const estimatedBytes = sources.reduce((sum, { estimatedBytes: bytes }) => sum + bytes, 0);
+  return {
+    type: selection.type,
+    mode: decision.mode,
+    requestedMode: selection.mode,
+    modeReason: decision.reason,
+    category: decided.category,
+    parentId: decision.parent?.id,
+    sources: sources.map(({ uncertain: _, ...source }) => source),
+    storages: decided.storages,
+    encrypted: decided.encrypt,
+    compression: compression.algorithm === "none" ? "none" : `${compression.algorithm} ${compression.level}`,
+    estimatedBytes,
+    uncertain: sources.some(({ uncertain }) => uncertain),
+    estimatedSeconds: estimateSeconds(catalog, selection.type, decision.mode, estimatedBytes),
+  };
+}
+
+/** What it was the last time is as good an estimate as a look at the source, which takes a tree's walk or a server's answer. */
+async function estimateSource(session: Session, catalog: Catalog, { name, engine: type, component }: SourceConfig) {
+  const described = { name, engine: type, component };
+  const lastSize = sizeOfLast(catalog, name);
+  if (lastSize !== undefined) return { ...described, estimatedBytes: lastSize, uncertain: true };
+  try {
+    const engine = await openEngine(session, name);
+    const estimate = await engine.estimate({
+      sourceName: name,
+      signal: session.signal,
+      warn: () => undefined,
+      activity: () => undefined,
+      temporaryDirectory: "",
+    });
+    return { ...described, estimatedBytes: estimate.sizeBytes, uncertain: estimate.uncertain === true };
+  } catch (error) {
+    // A source that can't even be estimated fails when it is read, and is reported then.
+    if (!isBackupctlError(error)) throw error;
+    return { ...described, estimatedBytes: 0, uncertain: true };
+  }
+}
+
+function sizeOfLast(catalog: Catalog, source: string): number | undefined {
+  const [last] = catalog.list({ source, status: ["completed", "completed_with_errors"], limit: 1 }).backups;
+  return last?.metadata?.sources.find(({ name }) => name === source)?.size;
+}
+
+/** By the last runs of the same type and mode; no run ends within a second. */
+function estimateSeconds(catalog: Catalog, type: string, mode: string, bytes: number): number {
+  const runs = catalog.recentDurations({ type, mode, operation: "create" });
+  return Math.max(1, bytes / bytesPerSecond(runs, USUAL_BYTES_PER_SECOND));
+}

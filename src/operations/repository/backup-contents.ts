@@ -1,0 +1,129 @@
+import * as path from "node:path";
+import type { BackupId, BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
+import { BackupctlError, messageOf } from "../../errors.ts";
+import { DamageError } from "../../format/block.ts";
+import { type PackSource, StoredDamage } from "../../format/block-reader.ts";
+import { fetchIndex } from "../../format/index-reader.ts";
+import { readProvenRoot } from "../../format/proven-root.ts";
+import type { Root } from "../../format/root.ts";
+import { sourceCache } from "../../format/source-writer.ts";
+import { WorkerPool } from "../../format/workers/pool.ts";
+import { linkFile, removeFileIfExists } from "../../platform/files.ts";
+import { hashFile } from "../../platform/hash-file.ts";
+import { createProcessDirectory } from "../../platform/temporary-directory.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import { indexDirectory } from "./index-cache.ts";
+import { openPackSource } from "./pack-fetching.ts";
+
+/** A source of a backup, its root and index at hand and checked. */
+export interface OpenedSource {
+  readonly source: SourceMetadata;
+  readonly root: Root;
+  /** A local file for `readTreeIndex` or `readStreamIndex`; exists until the contents are closed. */
+  readonly indexFile: string;
+  readonly shape: "tree" | "stream";
+}
+
+/** One backup as one storage has it, being read. */
+export interface BackupContents {
+  readonly metadata: BackupMetadata;
+  readonly storage: Storage;
+  readonly packs: PackSource;
+  readonly pool: WorkerPool;
+  /** Private, removed by `close`. */
+  readonly temporaryDirectory: string;
+  /** Reads a source's root and index at the first call. @throws `SOURCE_NOT_FOUND`, `BACKUP_CORRUPTED` */
+  source(name: string): Promise<OpenedSource>;
+  close(): Promise<void>;
+}
+
+const TREE_KIND = "tree";
+
+/** `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
+export async function openContents(
+  context: OperationContext,
+  storage: Storage,
+  metadata: BackupMetadata,
+): Promise<BackupContents> {
+  const { session } = context;
+  const repository = await context.repository();
+  const packs = openPackSource(repository, storage, metadata, session.signal);
+  // Not state.temporary: a create that begins meanwhile clears that of what dead runs left.
+  const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
+  const pool = new WorkerPool(session.loaded.config.workers);
+  const opened = new Map<string, Promise<OpenedSource>>();
+
+  async function open(name: string): Promise<OpenedSource> {
+    const source = metadata.sources.find((candidate) => candidate.name === name);
+    if (source?.root === undefined) {
+      throw new BackupctlError("SOURCE_NOT_FOUND", `backup ${metadata.id} does not hold source "${name}"`, {
+        hint: `See what it holds: \`backupctl show ${metadata.id}\`.`,
+      });
+    }
+    try {
+      const { root } = await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool);
+      requireSameFacts(root, metadata, source);
+      const cached = sourceCache(indexDirectory(repository, metadata.id), name).indexFile;
+      const indexFile = path.join(temporary.path, `${name}.index`);
+      // A create that ends meanwhile prunes the cache; a name of our own stays.
+      const isCached = (await linkFile(cached, indexFile)) && (await hashFile(indexFile)) === root.indexSha256;
+      if (!isCached) {
+        await removeFileIfExists(indexFile);
+        await fetchIndex(root, indexFile, packs, pool);
+      }
+      return { source, root, indexFile, shape: source.kind === TREE_KIND ? "tree" : "stream" };
+    } catch (error) {
+      throw asCorrupted(error, metadata.id, name);
+    }
+  }
+
+  return {
+    metadata,
+    storage,
+    packs,
+    pool,
+    temporaryDirectory: temporary.path,
+    source(name) {
+      const known = opened.get(name) ?? open(name);
+      opened.set(name, known);
+      return known;
+    },
+    async close() {
+      await pool.close();
+      await temporary.dispose();
+    },
+  };
+}
+
+/** The root is sealed for this backup, but which of its ancestors and artifacts it means must be what the metadata says. */
+function requireSameFacts(root: Root, metadata: BackupMetadata, source: SourceMetadata): void {
+  const sameLineage =
+    root.lineage.length === metadata.lineage.length &&
+    root.lineage.every((member, i) => {
+      const said = metadata.lineage[i];
+      return member.id === said?.id && member.path === said.path && member.checksum === said.checksum;
+    });
+  if (!sameLineage) throw new DamageError("its root tells of another lineage than its metadata");
+  const known = new Set([source.data, source.index].flatMap((artifact) => artifact?.artifact_id ?? []));
+  const strange = root.objects.find(({ origin, artifact_id }) => origin === metadata.id && !known.has(artifact_id));
+  if (strange !== undefined) throw new DamageError(`its root names ${strange.name}, which its metadata does not`);
+}
+
+/** Damage in stored bytes as an expected error that names backup, source and object; anything else stays as it is. */
+export function asCorrupted(error: unknown, id: BackupId, sourceName: string): unknown {
+  if (!(error instanceof StoredDamage) && !(error instanceof DamageError)) return error;
+  return new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`,
+    {
+      hint: `See how much: \`backupctl verify ${id}\`. Then use another backup; what is sound comes back with \`backupctl restore ${id} --skip-damaged --to DIR\`.`,
+      cause: error,
+      data: {
+        backupId: id,
+        source: sourceName,
+        ...(error instanceof StoredDamage ? { object: error.objectName, origin: error.origin } : {}),
+      },
+    },
+  );
+}

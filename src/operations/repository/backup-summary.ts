@@ -1,0 +1,73 @@
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupMetadata } from "../../domain/backup.ts";
+import { retentionUntilOf } from "../../domain/known-backup.ts";
+import type { BackupDetails, BackupSummary } from "../operations.ts";
+
+/** A row of `list` from what the catalog knows; notes, being newer, win over metadata. */
+export function summaryOf(backup: CatalogBackup): BackupSummary {
+  const { metadata, notes } = backup;
+  return {
+    id: backup.id,
+    type: backup.type,
+    mode: backup.mode,
+    category: backup.category,
+    status: backup.status,
+    trusted: backup.trusted,
+    timestamp: backup.timestamp,
+    completedAt: backup.completedAt,
+    durationSeconds: metadata?.duration_seconds,
+    sizeBytes: metadata?.size,
+    storedBytes: metadata?.stored_size,
+    encrypted: metadata?.encrypted,
+    verified: isVerified(backup),
+    parentId: backup.parentId,
+    retentionUntil: retentionUntilOf(backup) ?? undefined,
+    hold: notes.hold?.reason,
+    tags: notes.tags ?? backup.tags,
+    description: notes.description ?? backup.description,
+    host: backup.host,
+    components: Object.keys(metadata?.components ?? {}).sort(),
+    warnings: metadata === undefined ? 0 : metadata.warnings.length + countSourceWarnings(metadata),
+  };
+}
+
+/** What the newest verification said; before there is one, whether its blocks were checked while it was made. */
+function isVerified({ metadata, notes }: CatalogBackup): boolean {
+  return notes.verified?.passed ?? (metadata !== undefined && metadata.verified !== "none");
+}
+
+function countSourceWarnings(metadata: BackupMetadata): number {
+  return metadata.sources.reduce((sum, source) => sum + source.warnings.length, 0);
+}
+
+export function detailsOf(backup: CatalogBackup, catalog: Catalog): BackupDetails {
+  const { metadata, notes } = backup;
+  const restores = catalog.restoresOf(backup.id);
+  return {
+    ...summaryOf(backup),
+    metadata,
+    notes,
+    compressionRatio: metadata === undefined ? undefined : compressionRatioOf(metadata),
+    location: locationOf(backup),
+    copies: backup.copies.map(({ storage, state, at }) => ({ storage, state, at })),
+    verification: notes.verified,
+    restoreCount: restores.count,
+    lastRestore: restores.last,
+    children: catalog
+      .childrenOf(backup.id)
+      .filter(({ committed }) => committed)
+      .map(({ id }) => id),
+    error: backup.error,
+  };
+}
+
+/** Of what was new: referenced chunks were compressed by another backup. */
+function compressionRatioOf(metadata: BackupMetadata): number | undefined {
+  const raw = metadata.sources.reduce((sum, source) => sum + source.new_size, 0);
+  return raw === 0 || metadata.compressed_size === 0 ? undefined : raw / metadata.compressed_size;
+}
+
+function locationOf({ copies, storagePath }: CatalogBackup): string {
+  const first = copies.find(({ state }) => state === "complete") ?? copies[0];
+  return first === undefined ? storagePath : `${first.storage}:${storagePath}`;
+}

@@ -1,0 +1,183 @@
+import { type Catalog, DamagedCatalogError } from "../../catalog/catalog.ts";
+import { METADATA_NAME } from "../../domain/object-names.ts";
+import { type BackupctlError, isBackupctlError } from "../../errors.ts";
+import { moveFileIfExists } from "../../platform/files.ts";
+import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
+import type { CatalogMode } from "../context.ts";
+import { type Session, statePaths } from "../session.ts";
+import { fillCatalog } from "./rebuild-catalog.ts";
+import type { Repository } from "./repository.ts";
+
+/** The repository, opened at the first use, and whether that has happened. */
+interface LazyRepository {
+  open(): Promise<Repository>;
+  readonly opened: Promise<Repository> | undefined;
+}
+
+interface CatalogAccess {
+  catalog(mode: CatalogMode): Promise<Catalog>;
+  /** After damage that was met while reading: the file is set aside, and the next use makes it anew. */
+  replace(damage: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Opened {
+  readonly catalog: Catalog;
+  dispose(): Promise<void>;
+}
+
+/** Opens the catalog, and makes it anew where it does not say what the repository holds. Nothing about it blocks a restore. */
+export function catalogAccess(session: Session, repository: LazyRepository): CatalogAccess {
+  let reading: Promise<Opened> | undefined;
+  let writing: Promise<Opened> | undefined;
+  let damage: string | undefined;
+  const openWriting = (): Promise<Opened> => {
+    writing ??= openForWriting(session, repository, damage);
+    return writing;
+  };
+  const openReading = async (): Promise<Opened> => (await openSound(session, repository)) ?? openWriting();
+  const close = async (): Promise<void> => {
+    const all = await Promise.allSettled([reading, writing]);
+    reading = undefined;
+    writing = undefined;
+    const opened = new Set(
+      all.flatMap((result) => (result.status === "fulfilled" && result.value !== undefined ? [result.value] : [])),
+    );
+    for (const { dispose } of opened) await dispose();
+  };
+  return {
+    async catalog(mode) {
+      if (mode === "write" || writing !== undefined || damage !== undefined) return (await openWriting()).catalog;
+      reading ??= openReading();
+      return (await reading).catalog;
+    },
+    async replace(found) {
+      await close();
+      damage = found;
+    },
+    close,
+  };
+}
+
+/** The file as it is, read only; `undefined` where it has to be made anew (or its schema brought up to date) first. */
+async function openSound(session: Session, repository: LazyRepository): Promise<Opened | undefined> {
+  const { catalog: file } = await statePaths(session);
+  let catalog: Catalog;
+  try {
+    // Damage found here is said again, with what was done about it, when the file is opened for writing.
+    catalog = await session.adapters.openCatalog({
+      file,
+      readOnly: true,
+      warn: (message) => session.logger.debug(message),
+    });
+  } catch (error) {
+    if (!isBackupctlError(error, "CATALOG_FAILED")) throw error;
+    return undefined;
+  }
+  try {
+    if (await isSound(catalog, repository)) return { catalog, dispose: async () => catalog.close() };
+  } catch (error) {
+    catalog.close();
+    if (isBackupctlError(error, "CATALOG_FAILED")) return undefined;
+    throw error;
+  }
+  catalog.close();
+  return undefined;
+}
+
+/** Bound to this repository, as far as that is known without opening the storage, and not empty beside a storage that is not. */
+async function isSound(catalog: Catalog, repository: LazyRepository): Promise<boolean> {
+  const bound = catalog.repositoryId();
+  if (bound === undefined) return false;
+  if (repository.opened !== undefined && (await repository.opened).id !== bound) return false;
+  if (catalog.list({ limit: 1 }).total > 0) return true;
+  const opened = await repository.open();
+  return opened.id === bound && !(await holdsBackups(opened));
+}
+
+async function holdsBackups(repository: Repository): Promise<boolean> {
+  for await (const { key } of repository.primary.list("")) {
+    if (key.endsWith(`/${METADATA_NAME}`)) return true;
+  }
+  return false;
+}
+
+async function openForWriting(
+  session: Session,
+  repository: LazyRepository,
+  damage: string | undefined,
+): Promise<Opened> {
+  const opened = await repository.open();
+  try {
+    return await openFile(session, opened, repository, damage);
+  } catch (error) {
+    if (error instanceof DamagedCatalogError && damage === undefined) {
+      return openForWriting(session, repository, error.message);
+    }
+    if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable) throw error;
+    return openTemporary(session, opened, error);
+  }
+}
+
+async function openFile(
+  session: Session,
+  repository: Repository,
+  lazy: LazyRepository,
+  damage: string | undefined,
+): Promise<Opened> {
+  const { catalog: file } = repository.state;
+  const warn = (message: string): void => session.logger.warn(message);
+  let catalog = await session.adapters.openCatalog({ file, readOnly: false, warn, damage });
+  try {
+    const bound = catalog.repositoryId();
+    if (bound !== undefined && bound !== repository.id) {
+      catalog.close();
+      await setAside(session, file, bound);
+      catalog = await session.adapters.openCatalog({ file, readOnly: false, warn });
+    }
+    // Bound before it is filled: a rebuild that was interrupted leaves an empty catalog, which is not sound.
+    catalog.bindRepository(repository.id);
+    if (!(await isSound(catalog, lazy))) await rebuild(session, repository, catalog);
+    const kept = catalog;
+    return { catalog: kept, dispose: async () => kept.close() };
+  } catch (error) {
+    catalog.close();
+    throw error;
+  }
+}
+
+async function rebuild(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  const scan = await fillCatalog(session, repository, catalog);
+  session.logger.warn(
+    `the catalog knew nothing of this repository and was made anew: ${scan.backups.length} backups found in storage`,
+  );
+  for (const line of scan.damaged) session.logger.warn(line);
+}
+
+/** It describes other backups, of a place that was there before: kept, because its history is nowhere else. */
+async function setAside(session: Session, file: string, repositoryId: string): Promise<void> {
+  const aside = `${file}.of-${repositoryId.slice(0, 8)}-${session.clock.now().toISOString().replaceAll(":", "-")}`;
+  for (const suffix of ["", "-wal", "-shm"]) await moveFileIfExists(`${file}${suffix}`, `${aside}${suffix}`);
+  session.logger.warn(`the catalog was of another repository (${repositoryId}) and set aside as ${aside}`);
+}
+
+/** The file can't be used at all: what the storages say is put where it lasts for this run. */
+async function openTemporary(session: Session, repository: Repository, reason: BackupctlError): Promise<Opened> {
+  const directory = await createTemporaryDirectory();
+  try {
+    session.logger.warn(`${reason.message}; the storages are read instead, and nothing is recorded`);
+    const warn = (message: string): void => session.logger.warn(message);
+    const catalog = await session.adapters.openCatalog({ file: `${directory.path}/catalog.db`, readOnly: false, warn });
+    await fillCatalog(session, repository, catalog);
+    return {
+      catalog,
+      async dispose() {
+        catalog.close();
+        await directory.dispose();
+      },
+    };
+  } catch (error) {
+    await directory.dispose();
+    throw isBackupctlError(error, "CATALOG_FAILED") ? reason : error;
+  }
+}

@@ -1,0 +1,158 @@
+import * as path from "node:path";
+import type { LoadedConfig } from "../../config/config.ts";
+import { MARKER_NAME } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { decodeRepositoryMarker, encodeRepositoryMarker } from "../../format/repository-marker.ts";
+import { errnoOf, fileExists, writeNewFile } from "../../platform/files.ts";
+import { newUuid } from "../../platform/random.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { InitRequest, InitResult } from "../operations.ts";
+import { openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
+import { refreshRecovery } from "./recovery-files.ts";
+
+/** What `init` needs where there is no configuration yet. */
+export interface Setup extends Omit<Session, "loaded"> {
+  readonly cwd: string;
+  /** The text of a first configuration. All paths are absolute. */
+  readonly configTemplate: (answers: {
+    readonly name: string;
+    readonly storagePath: string;
+    readonly keyFile: string;
+  }) => string;
+  /** Makes a key file (0600). @throws `USAGE` if there is one already. */
+  readonly writeKeyFile: (file: string) => Promise<void>;
+  readonly loadConfig: (file: string) => Promise<LoadedConfig>;
+}
+
+const CONFIG_NAME = "backup.config.yaml";
+const KEY_NAME = "backupctl.key";
+
+/**
+ * The first `init`: a key, a configuration that names it, and its storages. Overwrites nothing: a key that lies there is taken. The
+ * key is written first, so that no configuration ever names one that does not exist.
+ */
+export async function initialiseAnew(setup: Setup, request: InitRequest): Promise<InitResult> {
+  const configPath = path.resolve(setup.cwd, request.configPath ?? CONFIG_NAME);
+  const directory = path.dirname(configPath);
+  const keyPath = path.join(directory, KEY_NAME);
+  const storagePath = path.resolve(setup.cwd, request.storagePath ?? path.join(directory, "backups"));
+  if (await fileExists(configPath)) throw exists(configPath);
+  const keyWritten = !(await fileExists(keyPath));
+  if (keyWritten) await setup.writeKeyFile(keyPath);
+  const text = setup.configTemplate({ name: setup.host, storagePath, keyFile: keyPath });
+  if (!(await writeConfig(configPath, text))) throw exists(configPath);
+  const session = { ...setup, loaded: await setup.loadConfig(configPath) };
+  const initialised = await initialiseStorages(session);
+  const known = initialised.storages.filter(({ created }) => !created).map(({ name }) => `"${name}"`);
+  if (keyWritten && known.length > 0) {
+    setup.logger.warn(
+      `storage ${known.join(", ")} held a repository already: its backups need the key that they were sealed with, not the new ${keyPath}`,
+    );
+  }
+  return { configPath, configWritten: true, keyPath, keyWritten, ...initialised };
+}
+
+function exists(file: string): BackupctlError {
+  return new BackupctlError("USAGE", `the configuration ${file} exists already`, {
+    hint: `Use it with --config ${file}, or give another path: init overwrites nothing.`,
+  });
+}
+
+async function writeConfig(file: string, text: string): Promise<boolean> {
+  try {
+    return await writeNewFile(file, text, 0o600);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new BackupctlError("USAGE", `the configuration ${file} can't be written: ${messageOf(error)}`, {
+      hint: "Give a path that this user may write to: `backupctl init --config PATH`.",
+      cause: error,
+    });
+  }
+}
+
+/** `init` with a configuration: prepares the storages that are new, and refreshes the runbook. May be run any time. */
+export async function initialiseConfigured(session: Session, request: InitRequest): Promise<InitResult> {
+  const { origin } = session.loaded;
+  if (request.storagePath !== undefined) {
+    session.logger.warn(`--storage-path is for a new configuration; ${origin} says where its storages are`);
+  }
+  return {
+    configPath: origin === "environment" ? undefined : origin,
+    configWritten: false,
+    keyPath: undefined,
+    keyWritten: false,
+    ...(await initialiseStorages(session)),
+  };
+}
+
+interface Prepared {
+  readonly storage: Storage;
+  /** As its marker says; `undefined` for a place that has none. */
+  readonly repositoryId: string | undefined;
+}
+
+/** Everything is looked at before anything is written. A place that lost its marker gets that of the others. */
+async function initialiseStorages(session: Session): Promise<Pick<InitResult, "storages" | "repositoryId">> {
+  primaryStorage(session);
+  const prepared: Prepared[] = [];
+  try {
+    for (const { name } of session.loaded.config.storages) {
+      const storage = await openStorage(session, name, true);
+      prepared.push({ storage, repositoryId: undefined });
+      prepared[prepared.length - 1] = { storage, repositoryId: await readMarker(storage) };
+    }
+    const repositoryId = commonId(prepared) ?? newUuid();
+    // A key that can't be had is better met now than by the first backup.
+    for (const key of await openKeys(session, await statePaths(session), repositoryId)) await key.seal();
+    for (const { storage, repositoryId: known } of prepared) {
+      if (known === undefined) await putMarker(session, storage, repositoryId);
+    }
+    const storages = prepared.map(({ storage }) => storage);
+    await refreshRecovery(session, storages, repositoryId, (message) => session.logger.warn(message));
+    return {
+      repositoryId,
+      storages: prepared.map(({ storage, repositoryId: known }) => ({
+        name: storage.name,
+        address: storage.address,
+        created: known === undefined,
+      })),
+    };
+  } finally {
+    for (const { storage } of prepared) await storage.close();
+  }
+}
+
+async function readMarker(storage: Storage): Promise<string | undefined> {
+  const bytes = await storage.get(MARKER_NAME);
+  return bytes === undefined ? undefined : decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
+}
+
+function commonId(prepared: readonly Prepared[]): string | undefined {
+  const [first, other] = [...new Set(prepared.flatMap(({ repositoryId }) => repositoryId ?? []))];
+  if (other === undefined) return first;
+  const names = prepared
+    .map(({ storage, repositoryId }) => `"${storage.name}" ${repositoryId ?? "none yet"}`)
+    .join(", ");
+  throw new BackupctlError("REPOSITORY_MISMATCH", `the storages belong to different repositories: ${names}`, {
+    hint: "Give one of them another path or prefix in the config, then run backupctl init again.",
+  });
+}
+
+async function putMarker(session: Session, storage: Storage, repositoryId: string): Promise<void> {
+  const marker = { repositoryId, created: session.clock.now().toISOString() };
+  try {
+    await storage.put(MARKER_NAME, encodeRepositoryMarker(marker));
+  } catch (error) {
+    if (!isBackupctlError(error, "OBJECT_CONFLICT")) throw error;
+    const found = await readMarker(storage);
+    if (found === repositoryId) return;
+    throw new BackupctlError(
+      "REPOSITORY_MISMATCH",
+      `storage "${storage.name}" was initialised by another host meanwhile`,
+      {
+        hint: "Run backupctl init again.",
+        cause: error,
+      },
+    );
+  }
+}

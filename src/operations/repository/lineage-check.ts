@@ -1,0 +1,61 @@
+import type { Catalog } from "../../catalog/catalog.ts";
+import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
+import { DELETED_NAME, METADATA_NAME, packName, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Repository, readDataKey } from "./repository.ts";
+
+/** A member of a lineage that nothing can be built on, and why. */
+export interface LineageDefect {
+  readonly id: BackupId;
+  readonly reason: string;
+}
+
+/** Looks into the primary storage: every object of every member there, of the right size, and its data key within reach. */
+export async function findLineageDefect(
+  repository: Repository,
+  catalog: Catalog,
+  lineage: readonly LineageMember[],
+): Promise<LineageDefect | undefined> {
+  for (const { id } of lineage) {
+    const metadata = catalog.get(id)?.metadata;
+    if (metadata === undefined) return { id, reason: "the catalog does not know it" };
+    const reason = (await objectDefect(repository.primary, metadata)) ?? (await keyDefect(repository, metadata));
+    if (reason !== undefined) return { id, reason };
+  }
+  return undefined;
+}
+
+/** What is missing of a backup in a storage, by listing it; `undefined` if it is complete there. */
+export async function objectDefect(storage: Storage, metadata: BackupMetadata): Promise<string | undefined> {
+  const wanted = new Map<string, number | undefined>([
+    [METADATA_NAME, undefined],
+    [SHA256SUMS_NAME, undefined],
+  ]);
+  for (const { data, index, root } of metadata.sources) {
+    for (const artifact of [data, index, root]) {
+      for (const [number, size] of (artifact?.packs ?? []).entries())
+        wanted.set(packName(artifact?.name ?? "", number), size);
+    }
+  }
+  for await (const { key, sizeBytes } of storage.list(metadata.storage_path)) {
+    const name = key.slice(metadata.storage_path.length + 1);
+    if (name === DELETED_NAME) return "it is being deleted";
+    const size = wanted.get(name);
+    if (size !== undefined && size !== sizeBytes) return `its object ${name} has ${sizeBytes} bytes instead of ${size}`;
+    wanted.delete(name);
+  }
+  const [missing] = wanted.keys();
+  return missing === undefined ? undefined : `its object ${missing} is missing in storage ${storage.name}`;
+}
+
+async function keyDefect(repository: Repository, metadata: BackupMetadata): Promise<string | undefined> {
+  try {
+    await readDataKey(repository, repository.primary, metadata);
+    return undefined;
+  } catch (error) {
+    if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND")) return "none of the configured keys opens it";
+    if (isBackupctlError(error, "BACKUP_CORRUPTED")) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,51 @@
+import { isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Session, storageDefinition } from "../session.ts";
+import { runbookText } from "./runbook.ts";
+
+const PROGRAM_KEY = "recovery/recover.mjs";
+const RUNBOOK_KEY = "recovery/README.txt";
+
+/**
+ * Brings the recovery program and this site's runbook up to date in each storage. They describe, they are no backups: a
+ * storage that keeps old objects from being replaced is only warned about.
+ */
+export async function refreshRecovery(
+  session: Session,
+  storages: readonly Storage[],
+  repositoryId: string,
+  warn: (message: string) => void,
+): Promise<void> {
+  const { config } = session.loaded;
+  const places = await Promise.all(config.storages.map(({ name, type }) => describePlace(session, name, type)));
+  const restoredByName = new Set(
+    Object.values(session.adapters.engines).flatMap(({ engine, toMeans }) => (toMeans === "name" ? [engine] : [])),
+  );
+  const runbook = Buffer.from(runbookText({ config, repositoryId, storages: places, restoredByName }));
+  const program = await session.adapters.recoveryProgram();
+  for (const storage of storages) {
+    for (const [key, bytes] of [
+      [PROGRAM_KEY, program],
+      [RUNBOOK_KEY, runbook],
+    ] as const) {
+      try {
+        await replace(storage, key, bytes);
+      } catch (error) {
+        if (!isBackupctlError(error)) throw error;
+        warn(`${key} in storage "${storage.name}" could not be brought up to date: ${error.message}`);
+      }
+    }
+  }
+}
+
+async function describePlace(session: Session, name: string, type: string) {
+  const options = await session.loaded.resolveStorage(name);
+  return { name, address: await storageDefinition(session, type).address(options) };
+}
+
+async function replace(storage: Storage, key: string, bytes: Buffer): Promise<void> {
+  const old = await storage.get(key);
+  if (old?.equals(bytes) === true) return;
+  if (old !== undefined) await storage.remove(key);
+  await storage.put(key, bytes);
+}

@@ -1,0 +1,175 @@
+import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.ts";
+import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { metadataKey } from "../../format/data-key.ts";
+import { type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
+import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.ts";
+import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
+import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
+import type { KeyProvider } from "../../keys/key-provider.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
+
+/** The storages of one repository, its keys, and what can be read from it without any catalog. */
+export interface Repository {
+  readonly id: string;
+  readonly state: StatePaths;
+  readonly primary: Storage;
+  readonly keys: readonly KeyProvider[];
+  /** Opens another configured storage of this repository, once. */
+  storage(name: string): Promise<Storage>;
+  close(): Promise<void>;
+}
+
+/** @throws `REPOSITORY_NOT_INITIALIZED`, `REPOSITORY_MISMATCH` if a storage belongs to another repository. */
+export async function openRepository(session: Session): Promise<Repository> {
+  const state = await statePaths(session);
+  const primaryName = primaryStorage(session).name;
+  const primary = await openStorage(session, primaryName);
+  const id = await readRepositoryId(primary);
+  const keys = await openKeys(session, state, id);
+  const open = new Map<string, Promise<Storage>>([[primaryName, Promise.resolve(primary)]]);
+  const openOther = async (name: string): Promise<Storage> => {
+    const storage = await openStorage(session, name);
+    const found = await readRepositoryId(storage);
+    if (found === id) return storage;
+    throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
+      hint: "Give the storage another path or prefix, then run backupctl init.",
+    });
+  };
+  return {
+    id,
+    state,
+    primary,
+    keys,
+    storage: (name) => {
+      const known = open.get(name) ?? openOther(name);
+      open.set(name, known);
+      return known;
+    },
+    close: async () => {
+      const storages = await Promise.allSettled(open.values());
+      await Promise.all(storages.map((result) => (result.status === "fulfilled" ? result.value.close() : undefined)));
+    },
+  };
+}
+
+async function readRepositoryId(storage: Storage): Promise<string> {
+  const bytes = await storage.get(MARKER_NAME);
+  if (bytes === undefined) {
+    throw new BackupctlError("REPOSITORY_NOT_INITIALIZED", `storage "${storage.name}" holds no repository yet`, {
+      hint: "Run backupctl init to make one there.",
+    });
+  }
+  return decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
+}
+
+/** A backup as one storage has it, its authenticity checked as far as the keys at hand allow. */
+export interface StoredBackup {
+  readonly metadata: BackupMetadata;
+  /** `undefined` if no key object exists (not encrypted, no key configured then), or none of the keys opens it. */
+  readonly dataKey: Buffer | undefined;
+  /** The mac was verified. */
+  readonly trusted: boolean;
+  /** Why not, when it was not. */
+  readonly problem: BackupctlError | undefined;
+  readonly notes: BackupNotes;
+}
+
+/**
+ * Reads metadata, keys and notes of the backup in `directory`. A missing or wrong key leaves it untrusted, with the reason.
+ * @throws `BACKUP_NOT_FOUND` without metadata.json, `BACKUP_CORRUPTED` if it is damaged or of another place.
+ */
+export async function readBackup(repository: Repository, storage: Storage, directory: string): Promise<StoredBackup> {
+  const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
+  if (bytes === undefined) {
+    throw new BackupctlError("BACKUP_NOT_FOUND", `there is no backup in ${directory} of storage "${storage.name}"`, {
+      hint: "It was deleted, or never finished. See what there is with `backupctl catalog rebuild`, then `backupctl list`.",
+    });
+  }
+  const decoded = decodeMetadata(bytes, directory);
+  const { metadata } = decoded;
+  requirePlace(metadata, { storagePath: directory, repositoryId: repository.id });
+  const numbered = await readNumbered(storage, directory);
+  const opened = await openDataKey(repository, metadata, numbered.keys);
+  const macKey = opened.dataKey === undefined ? undefined : metadataKey(opened.dataKey, metadata.id);
+  const proven = opened.problem === undefined && verifyMac(decoded, macKey);
+  return {
+    metadata,
+    dataKey: opened.dataKey,
+    trusted: proven,
+    problem: proven ? undefined : (opened.problem ?? macProblem(directory)),
+    notes: mergeNotes(decodeAll(numbered.notes, metadata.id, macKey), metadata.retention_until),
+  };
+}
+
+/** The data key of a backup whose metadata was believed before; unwrapped anew from storage. */
+export async function readDataKey(
+  repository: Repository,
+  storage: Storage,
+  metadata: BackupMetadata,
+): Promise<Buffer | undefined> {
+  const numbered = await readNumbered(storage, metadata.storage_path);
+  const { dataKey, problem } = await openDataKey(repository, metadata, numbered.keys);
+  if (problem !== undefined) throw problem;
+  return dataKey;
+}
+
+async function openDataKey(
+  repository: Repository,
+  metadata: BackupMetadata,
+  objects: readonly NamedBytes[],
+): Promise<{ readonly dataKey: Buffer | undefined; readonly problem?: BackupctlError }> {
+  if (metadata.key_id === null) return { dataKey: undefined };
+  try {
+    const opened = await openKeysObjects(objects, { backupId: metadata.id, keyId: metadata.key_id }, repository.keys);
+    return { dataKey: opened.dataKey };
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    return { dataKey: undefined, problem: error };
+  }
+}
+
+/** Highest number and bytes of the keys and notes objects of a backup. */
+async function readNumbered(storage: Storage, directory: string): Promise<{ keys: NamedBytes[]; notes: NamedBytes[] }> {
+  const found: { keys: NamedBytes[]; notes: NamedBytes[] } = { keys: [], notes: [] };
+  for await (const object of storage.list(directory)) {
+    const name = object.key.slice(directory.length + 1);
+    const parsed = parseNumberedName(name);
+    if (parsed === undefined) continue;
+    const bytes = await storage.get(object.key);
+    if (bytes !== undefined) found[parsed.family].push({ name, bytes });
+  }
+  return found;
+}
+
+function decodeAll(objects: readonly NamedBytes[], id: BackupId, macKey: Buffer | undefined): readonly DecodedNotes[] {
+  return objects.flatMap((object) => {
+    try {
+      return [decodeNotes(object, id, macKey)];
+    } catch (error) {
+      // A note that can't be read can't let anything go either; verify reports it.
+      if (isBackupctlError(error, "BACKUP_CORRUPTED")) return [];
+      throw error;
+    }
+  });
+}
+
+function macProblem(directory: string): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", `metadata.json of ${directory} is not authentic: its mac is wrong`, {
+    hint: "It was changed after it was written, or by somebody without the key; use another copy or another backup.",
+  });
+}
+
+/** Directories of a storage that hold anything of a backup, with the names in them. */
+export async function listBackupDirectories(storage: Storage): Promise<ReadonlyMap<string, readonly string[]>> {
+  const directories = new Map<string, string[]>();
+  for await (const { key } of storage.list("")) {
+    const split = splitObjectKey(key);
+    if (split === undefined) continue;
+    const names = directories.get(split.directory) ?? [];
+    names.push(split.name);
+    directories.set(split.directory, names);
+  }
+  return directories;
+}

@@ -1,0 +1,137 @@
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.ts";
+import { METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { metadataKey } from "../../format/data-key.ts";
+import { type DecodedNotes, decodeNotes, encodeNotes, mergeNotes } from "../../format/notes.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import type { Session } from "../session.ts";
+import { type Repository, readBackup } from "./repository.ts";
+
+/** The notes of a backup as several storages have them. */
+interface CollectedNotes {
+  readonly notes: BackupNotes;
+  /** Of all objects, readable or not; -1 without any. */
+  readonly highest: number;
+  /** Objects that can't be read, one line each. */
+  readonly problems: readonly string[];
+}
+
+/** A storage that was away when notes were written has fewer of them: what is in force is only seen over all. */
+export async function collectNotes(
+  storages: readonly Storage[],
+  metadata: Pick<BackupMetadata, "id" | "storage_path" | "retention_until">,
+  macKey: Buffer | undefined,
+): Promise<CollectedNotes> {
+  const decoded = new Map<string, DecodedNotes>();
+  const problems: string[] = [];
+  let highest = -1;
+  for (const storage of storages) {
+    for await (const { key } of storage.list(metadata.storage_path)) {
+      const name = key.slice(metadata.storage_path.length + 1);
+      const parsed = parseNumberedName(name);
+      if (parsed?.family !== "notes" || decoded.has(name)) continue;
+      highest = Math.max(highest, parsed.n);
+      const bytes = await storage.get(key);
+      if (bytes === undefined) continue;
+      try {
+        decoded.set(name, decodeNotes({ name, bytes }, metadata.id, macKey));
+      } catch (error) {
+        if (!isBackupctlError(error)) throw error;
+        problems.push(`${error.message} (storage "${storage.name}")`);
+      }
+    }
+  }
+  return { notes: mergeNotes([...decoded.values()], metadata.retention_until), highest, problems };
+}
+
+interface NotesChange {
+  readonly change: (notes: BackupNotes) => BackupNotes;
+  /** A note without its mac can keep a backup, so a hold needs no key; everything else does. */
+  readonly needsKey: boolean;
+}
+
+/**
+ * Changes a backup's notes: the same new object into every storage that can be reached and has the backup, then the catalog.
+ * Storages that can't be reached are warned about: the notes in force are those of all.
+ * @throws `BACKUP_NOT_FOUND` if no storage at hand has it; what keeps its key from being opened.
+ */
+export async function writeNotes(
+  context: OperationContext,
+  id: BackupId,
+  directory: string,
+  wanted: NotesChange,
+): Promise<BackupNotes> {
+  const { session } = context;
+  const repository = await context.repository();
+  const storages = await storagesHolding(session, repository, directory);
+  const [first] = storages;
+  if (first === undefined) {
+    throw new BackupctlError("BACKUP_NOT_FOUND", `no storage holds backup ${id} any longer`, {
+      hint: "Run `backupctl catalog rebuild`, then `backupctl list`.",
+    });
+  }
+  const stored = await readBackup(repository, first, directory);
+  if (!stored.trusted && wanted.needsKey && stored.problem !== undefined) throw stored.problem;
+  const macKey = stored.trusted && stored.dataKey !== undefined ? metadataKey(stored.dataKey, id) : undefined;
+  const collected = await collectNotes(storages, stored.metadata, macKey);
+  const notes = wanted.change(collected.notes);
+  const object = encodeNotes({ backupId: id, n: collected.highest + 1, notes, macKey });
+  let written = 0;
+  let failure: unknown;
+  for (const storage of storages) {
+    try {
+      await storage.put(`${directory}/${object.name}`, object.bytes);
+      written++;
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      failure = error;
+      session.logger.warn(`notes of backup ${id} could not be written to storage "${storage.name}": ${error.message}`);
+    }
+  }
+  if (written === 0) throw failure;
+  const catalog = await context.catalog("write");
+  if (catalog.get(id) !== undefined) catalog.setNotes(id, notes);
+  return notes;
+}
+
+/** Those of the configured storages that can be reached and have the backup's metadata, the primary first. */
+export async function storagesHolding(
+  session: Session,
+  repository: Repository,
+  directory: string,
+): Promise<readonly Storage[]> {
+  const found: Storage[] = [];
+  for (const { name } of session.loaded.config.storages) {
+    try {
+      const storage = await repository.storage(name);
+      if ((await storage.stat(`${directory}/${METADATA_NAME}`)) !== undefined) found.push(storage);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      session.logger.warn(`storage "${name}" is left out: ${error.message}`);
+    }
+  }
+  return found;
+}
+
+/** The storage is away, or was never initialised: not the end of what the others can do. */
+export function isUnreachable(error: unknown): error is BackupctlError {
+  return (
+    isBackupctlError(error, "STORAGE_FAILED") ||
+    isBackupctlError(error, "STORAGE_NOT_FOUND") ||
+    isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED") ||
+    isBackupctlError(error, "REPOSITORY_MISMATCH")
+  );
+}
+
+/** @throws `BACKUP_NOT_FOUND` for a backup that was never completed, or that is being deleted. */
+export function requireCommitted(
+  backup: CatalogBackup,
+): asserts backup is CatalogBackup & { readonly metadata: BackupMetadata } {
+  if (backup.committed && backup.status !== "deleting") return;
+  const why = backup.status === "deleting" ? "is being deleted" : `was never completed (${backup.status})`;
+  throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${backup.id} ${why}`, {
+    hint: "Run `backupctl list --status completed` to see those that can be used.",
+  });
+}

@@ -1,0 +1,230 @@
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
+import { durationMs } from "../../domain/duration.ts";
+import { isGoodSource, isWholeSource } from "../../domain/known-backup.ts";
+import { chooseRestorePoint } from "../../domain/restore-point.ts";
+import { parseInstant } from "../../domain/timestamp.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import type { RestorePlan, RestoreRequest } from "../operations.ts";
+import { resolveReference } from "../repository/references.ts";
+import { type Repository, readBackup, type StoredBackup } from "../repository/repository.ts";
+import { requireTrusted } from "../repository/trust.ts";
+
+type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
+  Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs">>;
+
+interface ChosenBackup {
+  readonly backup: CatalogBackup;
+  readonly gap: RestorePlan["gap"];
+}
+
+/**
+ * Which backup a restore or download means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
+ * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
+ */
+export async function chooseBackup(
+  context: OperationContext,
+  catalog: Catalog,
+  wanted: BackupChoice,
+): Promise<ChosenBackup> {
+  const { reference, timestamp } = wanted;
+  if (reference !== undefined && reference !== "latest") {
+    if (timestamp !== undefined || wanted.latest === true || wanted.type !== undefined) {
+      throw new BackupctlError(
+        "USAGE",
+        `backup ${reference} is named, and --timestamp, --latest or --type choose another way`,
+        {
+          hint: "Give the id, or the options, not both.",
+        },
+      );
+    }
+    return { backup: resolveReference(catalog, reference), gap: undefined };
+  }
+  const at = timestamp === undefined ? undefined : parseInstant(timestamp);
+  const all = catalog.list({}).backups;
+  const components = componentsOf(wanted, all, context);
+  const holding = all.filter((backup) => components.every((name) => holds(backup, name)));
+  const { sources } = wanted;
+  requireKnown(sources, all, context);
+  const type = wanted.type === "full" ? "full" : undefined;
+  try {
+    const point = chooseRestorePoint({ backups: holding, at, sources, type });
+    if (timestamp === undefined || point.gapMs === undefined) return { backup: point.backup, gap: undefined };
+    const allowedMs = wanted.maxGapMs ?? durationMs(context.session.loaded.config.restore.maxGap);
+    const gap = { seconds: point.gapMs / 1_000, exceeds: point.gapMs > allowedMs, asked: timestamp };
+    return { backup: point.backup, gap };
+  } catch (error) {
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) await explainUnproven(context, holding);
+    throw error;
+  }
+}
+
+/** `--type` other than full means that component's part of whatever backup holds it. */
+function componentsOf(
+  wanted: BackupChoice,
+  all: readonly CatalogBackup[],
+  context: OperationContext,
+): readonly string[] {
+  const { type, components } = wanted;
+  const named = type === undefined || type === "full" ? components : [type, ...components];
+  if (named.length === 0) return [];
+  const configured = context.session.loaded.config.sources.map(({ component }) => component);
+  const known = new Set([
+    ...configured,
+    ...all.flatMap(({ metadata }) => metadata?.sources.map(({ component }) => component) ?? []),
+  ]);
+  return named.map((name) => {
+    const canonical = name === "configurations" && !known.has(name) ? "configuration" : name;
+    if (known.has(canonical)) return canonical;
+    if (name === type) {
+      throw new BackupctlError("INVALID_BACKUP_TYPE", `"${name}" is not a backup type`, {
+        hint: `Use one of ${["full", ...known].join(", ")}.`,
+      });
+    }
+    throw new BackupctlError("COMPONENT_NOT_FOUND", `no backup holds component "${name}"`, {
+      hint: known.size === 0 ? "There is no backup yet: `backupctl list`." : `Use one of ${[...known].join(", ")}.`,
+    });
+  });
+}
+
+/** A misspelt name would be told that there is no good backup. */
+function requireKnown(sources: readonly string[], all: readonly CatalogBackup[], context: OperationContext): void {
+  const configured = context.session.loaded.config.sources.map(({ name }) => name);
+  if (sources.every((name) => configured.includes(name))) return;
+  const held = all.flatMap(({ metadata }) => metadata?.sources.map(({ name }) => name) ?? []);
+  const known = new Set([...configured, ...held]);
+  const unknown = sources.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new BackupctlError("SOURCE_NOT_FOUND", `no backup holds source "${unknown}"`, {
+    hint: known.size === 0 ? "There is no backup yet: `backupctl list`." : `Use one of ${[...known].join(", ")}.`,
+  });
+}
+
+function holds(backup: CatalogBackup, component: string): boolean {
+  return backup.metadata?.sources.some((source) => source.component === component && isWholeSource(source)) ?? false;
+}
+
+/** Backups are there but none counts: without the key none can be proven, and that is what must be said. */
+async function explainUnproven(context: OperationContext, backups: readonly CatalogBackup[]): Promise<void> {
+  const committed = backups.filter(({ committed }) => committed);
+  const [newest] = committed;
+  if (newest === undefined || committed.some(({ trusted }) => trusted)) return;
+  const repository = await context.repository();
+  const stored = await readBackup(repository, repository.primary, newest.storagePath);
+  if (stored.problem !== undefined) throw stored.problem;
+}
+
+interface FoundCopy {
+  readonly storage: Storage;
+  readonly stored: StoredBackup;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A copy of the backup that can be read and is proven, on this host where there is one.
+ * @throws what `requireTrusted` throws, `BACKUP_NOT_FOUND` if no storage has it
+ */
+export async function findCopy(
+  context: OperationContext,
+  backup: CatalogBackup,
+  allowUnencrypted: string | undefined,
+): Promise<FoundCopy> {
+  const repository = await context.repository();
+  const warnings: string[] = [];
+  let best: FoundCopy | undefined;
+  let problem: unknown;
+  for (const name of storageNames(context, backup)) {
+    try {
+      const storage = await openByName(repository, name);
+      const stored = await readBackup(repository, storage, backup.storagePath);
+      requireTrusted(context.session, stored, allowUnencrypted);
+      best ??= { storage, stored, warnings };
+      if (storage.capabilities.local) return { storage, stored, warnings };
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      problem ??= error;
+      warnings.push(`the copy in storage "${name}" is not used: ${messageOf(error)}`);
+    }
+  }
+  if (best === undefined) throw problem;
+  return best;
+}
+
+function openByName(repository: Repository, name: string): Promise<Storage> {
+  return name === repository.primary.name ? Promise.resolve(repository.primary) : repository.storage(name);
+}
+
+/** The primary first, then others that have a complete copy; a primary known to be damaged last. */
+function storageNames(context: OperationContext, backup: CatalogBackup): readonly string[] {
+  const [primary, ...others] = context.session.loaded.config.storages.map(({ name }) => name);
+  const stateOf = (name: string) => backup.copies.find(({ storage }) => storage === name)?.state;
+  const first = primary === undefined ? [] : [primary];
+  const complete = others.filter((name) => stateOf(name) === "complete");
+  return stateOf(primary ?? "") === "damaged" ? [...complete, ...first] : [...first, ...complete];
+}
+
+interface ChosenSources {
+  readonly sources: readonly SourceMetadata[];
+  readonly warnings: readonly string[];
+}
+
+/** The sources of a backup that are wanted. @throws `SOURCE_NOT_FOUND`, `COMPONENT_NOT_FOUND` */
+export function chooseSources(
+  metadata: BackupMetadata,
+  wanted: { readonly components: readonly string[]; readonly sources: readonly string[] },
+): ChosenSources {
+  const { id, sources } = metadata;
+  const names = sources.map(({ name }) => name).join(", ");
+  for (const name of wanted.sources) {
+    if (sources.some((source) => source.name === name)) continue;
+    throw new BackupctlError("SOURCE_NOT_FOUND", `backup ${id} does not hold source "${name}"`, {
+      hint: `It holds ${names}.`,
+    });
+  }
+  const components = wanted.components.map((name) => {
+    const found = componentNamed(sources, name);
+    if (found !== undefined) return found;
+    const held = [...new Set(sources.map(({ component }) => component))].join(", ");
+    throw new BackupctlError("COMPONENT_NOT_FOUND", `backup ${id} does not hold component "${name}"`, {
+      hint: `It holds ${held}.`,
+    });
+  });
+  const chosen = sources
+    .filter(({ name }) => wanted.sources.length === 0 || wanted.sources.includes(name))
+    .filter(({ component }) => components.length === 0 || components.includes(component));
+  const good = chosen.filter(isGoodSource);
+  const failed = chosen.filter((source) => !isGoodSource(source));
+  const [missing] = failed.filter(({ name }) => wanted.sources.includes(name));
+  if (missing !== undefined || good.length === 0) {
+    const name = missing?.name ?? failed[0]?.name ?? names;
+    throw new BackupctlError(
+      "SOURCE_NOT_FOUND",
+      `source "${name}" failed when backup ${id} was made, which does not hold it`,
+      {
+        hint: `Restore it from the newest backup that does: \`backupctl restore --latest --source ${name}\`.`,
+      },
+    );
+  }
+  return { sources: good, warnings: [...failed.map(failedWarning), ...good.flatMap(incompleteWarning)] };
+}
+
+/** The component that a name means here: `configurations` is `configuration`. `undefined` where none has it. */
+export function componentNamed(sources: readonly SourceMetadata[], name: string): string | undefined {
+  return [name, name.replace(/s$/, "")].find((known) => sources.some(({ component }) => component === known));
+}
+
+function failedWarning({ name, error }: SourceMetadata): string {
+  const reason = error === undefined ? "" : ` (${error.message})`;
+  return `source "${name}" failed when this backup was made${reason}; it is not restored`;
+}
+
+function incompleteWarning({ name, unreadable, narrowed }: SourceMetadata): readonly string[] {
+  return [
+    ...(unreadable === 0
+      ? []
+      : [`source "${name}" is incomplete: ${unreadable} entries could not be read when it was made`]),
+    ...(narrowed === undefined ? [] : [`source "${name}" holds only the tables that --table named when it was made`]),
+  ];
+}

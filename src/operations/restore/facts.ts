@@ -1,0 +1,103 @@
+import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
+import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
+import type { ChunkRef } from "../../format/root.ts";
+import type { OpenedSource } from "../repository/backup-contents.ts";
+import { contains, type Selection, selectedEntries } from "./selection.ts";
+
+/** What a restore of one source means, counted from its index before anything is fetched. */
+export interface SourceFacts {
+  readonly bytes: number;
+  readonly entries: number;
+  readonly bytesToFetch: number;
+  readonly packs: number;
+}
+
+export interface TreeFacts extends SourceFacts {
+  /** The deepest folder that holds all entries but its own parents: where the source lay, as far as the index can tell. */
+  readonly commonFolder: Buffer;
+  /** Of the names asked for those that the index has. */
+  readonly present: readonly Buffer[];
+}
+
+/** @param names e.g. the source's configured paths, relative to `/` */
+export function treeFacts(opened: OpenedSource, selection: Selection | undefined, names: readonly Buffer[]): TreeFacts {
+  const fetched = new BlockCount();
+  const groups = new HardLinkGroups();
+  const common = new CommonFolder();
+  const present = new Set<Buffer>();
+  let bytes = 0;
+  let entries = 0;
+  for (const { entry } of selectedEntries(opened.indexFile, selection)) {
+    entries++;
+    common.add(entry);
+    for (const name of names) if (name.length === 0 || name.equals(entry.name)) present.add(name);
+    if (groups.firstOf(entry) !== undefined) continue;
+    bytes += entry.size;
+    fetched.add(entry.chunks);
+  }
+  return { bytes, entries, ...fetched.totals(), commonFolder: common.name, present: [...present] };
+}
+
+export function streamFacts(opened: OpenedSource): SourceFacts & { readonly index: StreamIndex } {
+  const index = readStreamIndex(opened.indexFile);
+  if (index.size !== opened.root.size) throw new DamageError("the index is of another size than its root says");
+  const fetched = new BlockCount();
+  fetched.add(index.chunks);
+  return { index, bytes: index.size, entries: index.entries.length, ...fetched.totals() };
+}
+
+/** Members of a hard link group but the first carry the same chunks again; they are linked, not written. */
+export class HardLinkGroups {
+  readonly #first = new Map<string, Buffer>();
+
+  /** The group's first member; `undefined` if this is it, or if it is in no group. */
+  firstOf(entry: TreeEntry): Buffer | undefined {
+    if (entry.hardLink === undefined || entry.type === "directory") return undefined;
+    // An inode number is free again when its file is gone: the next thing to have it may be of another type.
+    const group = `${entry.type} ${entry.hardLink}`;
+    const first = this.#first.get(group);
+    if (first === undefined) this.#first.set(group, entry.name);
+    return first;
+  }
+}
+
+/** Distinct blocks, however many chunks are wanted of each. */
+class BlockCount {
+  readonly #packs = new Map<string, Set<number>>();
+  #bytes = 0;
+
+  add(chunks: readonly ChunkRef[]): void {
+    for (const { object, pack, blockOffset, blockStored } of chunks) {
+      const key = `${object}/${pack}`;
+      const blocks = this.#packs.get(key) ?? new Set();
+      if (blocks.size === 0) this.#packs.set(key, blocks);
+      if (blocks.has(blockOffset)) continue;
+      blocks.add(blockOffset);
+      this.#bytes += blockStored + BLOCK_HEADER_BYTES;
+    }
+  }
+
+  totals(): { readonly bytesToFetch: number; readonly packs: number } {
+    return { bytesToFetch: this.#bytes, packs: this.#packs.size };
+  }
+}
+
+/** Follows entries in index order: goes deeper as long as each is the only thing in the one before, up when one lies beside. */
+class CommonFolder {
+  #chain: Buffer[] = [];
+  #closed = false;
+
+  get name(): Buffer {
+    return this.#chain.at(-1) ?? Buffer.alloc(0);
+  }
+
+  add({ name, type }: TreeEntry): void {
+    while (this.#chain.length > 0 && !contains(this.name, name)) {
+      this.#chain.pop();
+      this.#closed = true;
+    }
+    if (this.#closed) return;
+    if (type === "directory") this.#chain.push(name);
+    else this.#closed = true;
+  }
+}

@@ -1,0 +1,45 @@
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { errnoOf } from "../../platform/files.ts";
+import type { PreparedSource } from "./plan.ts";
+
+/** The failure of one source's restore as an expected error that says what is old now and what is new. A bug stays as it is. */
+export function asRestoreFailure(error: unknown, source: PreparedSource): unknown {
+  const expected = isBackupctlError(error) ? error : fromSystem(error, source.plan);
+  if (expected === undefined) return error;
+  return new BackupctlError(expected.code, expected.message, {
+    hint: [expected.hint, whatIsThere(source)].filter((text) => text !== undefined).join(" "),
+    cause: expected.cause ?? error,
+    ...(expected.data === undefined ? {} : { data: expected.data }),
+    exitCode: expected.exitCode,
+  });
+}
+
+/** What the system refused while a place was written; `undefined` for anything else. */
+export function fromSystem(
+  error: unknown,
+  plan: { readonly name: string; readonly place: string },
+): BackupctlError | undefined {
+  const errno = isBackupctlError(error) ? undefined : errnoOf(error);
+  if (errno === undefined) return undefined;
+  if (errno === "ENOSPC" || errno === "EDQUOT") {
+    return new BackupctlError(
+      "INSUFFICIENT_STORAGE",
+      `there is no room to write source "${plan.name}" to ${plan.place}`,
+      {
+        hint: "Free some space there, or give another place with --to PATH.",
+        cause: error,
+      },
+    );
+  }
+  return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be written to ${plan.place} (${errno})`, {
+    hint: "Run it as a user that may write there, or give another place with --to PATH.",
+    cause: error,
+  });
+}
+
+function whatIsThere({ place, plan }: PreparedSource): string | undefined {
+  // What a stream's engine leaves it says itself: it writes beside the target and swaps last.
+  if (place.shape === "stream") return undefined;
+  if (place.staged) return `Nothing was put into ${plan.place}.`;
+  return `Each file in ${plan.place} is the old one or the new one, whole; restoring again finishes it.`;
+}

@@ -1,0 +1,276 @@
+import type { Catalog } from "../../catalog/catalog.ts";
+import type { StreamEntry } from "../../domain/artifact.ts";
+import type { SourceMetadata } from "../../domain/backup.ts";
+import type { EngineContext } from "../../engines/engine.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { readTreeIndex } from "../../format/index-reader.ts";
+import { type ExtraEntries, findExtra } from "../../platform/tree/folder-contents.ts";
+import type { OperationContext } from "../context.ts";
+import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "../operations.ts";
+import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "../repository/backup-contents.ts";
+import { summaryOf } from "../repository/backup-summary.ts";
+import type { Session } from "../session.ts";
+import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
+import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
+import { fromSystem } from "./failure.ts";
+import {
+  configuredPaths,
+  type PlannedPlace,
+  planStreamPlace,
+  planTreePlace,
+  type StreamPlace,
+  type TreePlace,
+} from "./place.ts";
+import { contains, type Selection, selectedParts, selectionOf } from "./selection.ts";
+
+/** A source with all that its restore needs. */
+export interface PreparedSource {
+  readonly opened: OpenedSource;
+  readonly facts: SourceFacts;
+  readonly place: TreePlace | StreamPlace;
+  readonly plan: RestoreSourcePlan;
+}
+
+export interface PreparedRestore {
+  readonly plan: RestorePlan;
+  readonly contents: BackupContents;
+  readonly selection: Selection | undefined;
+  readonly sources: readonly PreparedSource[];
+  /** Left out because of damage, with `--skip-damaged`. */
+  readonly damaged: readonly { readonly source: SourceMetadata; readonly error: BackupctlError }[];
+  close(): Promise<void>;
+}
+
+/** What a restore would do; touches nothing. @throws `BACKUP_NOT_FOUND`, `BACKUP_CORRUPTED`, `USAGE`, … */
+export async function planRestore(context: OperationContext, request: RestoreRequest): Promise<RestorePlan> {
+  const prepared = await prepareRestore(context, request);
+  await prepared.close();
+  return prepared.plan;
+}
+
+/** The plan with everything opened that it was made from. The caller closes it. */
+export async function prepareRestore(context: OperationContext, request: RestoreRequest): Promise<PreparedRestore> {
+  const { session } = context;
+  const catalog = await context.catalog("read");
+  const { backup, gap } = await chooseBackup(context, catalog, request);
+  const { storage, stored, warnings: copyWarnings } = await findCopy(context, backup, request.allowUnencrypted);
+  const { metadata } = stored;
+  // A component chose the backup already where none was named; its other sources are still not wanted.
+  const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
+  const wanted = { sources: request.sources, components: [...byType, ...request.components] };
+  const chosen = chooseSources(metadata, wanted);
+  const contents = await openContents(context, storage, metadata);
+  try {
+    const selection = selectionOf(request);
+    const preparing = new Preparing(session, contents, request, selection);
+    for (const source of chosen.sources) await preparing.count(source);
+    await preparing.place();
+    const { sources, damaged } = preparing;
+    const bytes = sum(sources, ({ plan }) => plan.bytes);
+    const plan: RestorePlan = {
+      backup: summaryOf(backup),
+      gap,
+      lineage: metadata.lineage.map(({ id }) => id),
+      storage: storage.name,
+      sources: sources.map(({ plan: source }) => source),
+      bytesToRestore: bytes,
+      bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
+      packs: sum(sources, (source) => source.plan.packs),
+      estimatedSeconds: estimateSeconds(catalog, bytes),
+      downtime: sources.some((source) => source.plan.downtime),
+      refusals: preparing.refusals,
+      inPlace: request.to === undefined && request.target === undefined,
+      warnings: [...copyWarnings, ...chosen.warnings, ...preparing.warnings],
+    };
+    return { plan, contents, selection, sources, damaged, close: () => contents.close() };
+  } catch (error) {
+    await contents.close();
+    throw error;
+  }
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}
+
+/** Runs over less than this measure how long it takes to begin. */
+const TELLING_BYTES = 1e6;
+
+/** From earlier restores here, else from full backups, which take as long or longer; unknown without either. */
+function estimateSeconds(catalog: Catalog, bytes: number): number | undefined {
+  for (const filter of [{ operation: "restore" }, { operation: "create", mode: "full" }] as const) {
+    const runs = catalog.recentDurations(filter).filter(({ seconds }) => seconds > 0);
+    const done = sum(runs, (run) => run.bytes);
+    if (done >= TELLING_BYTES) return (bytes * sum(runs, (run) => run.seconds)) / done;
+  }
+  return undefined;
+}
+
+/** A source that is opened and counted; where it goes depends on how many there are. */
+type Candidate =
+  | { readonly shape: "tree"; readonly opened: OpenedSource; readonly facts: TreeFacts }
+  | {
+      readonly shape: "stream";
+      readonly opened: OpenedSource;
+      readonly facts: SourceFacts;
+      readonly entries: readonly StreamEntry[];
+    };
+
+class Preparing {
+  readonly sources: PreparedSource[] = [];
+  readonly damaged: { readonly source: SourceMetadata; readonly error: BackupctlError }[] = [];
+  readonly warnings: string[] = [];
+  readonly refusals: RestorePlan["refusals"][number][] = [];
+  readonly #session: Session;
+  readonly #contents: BackupContents;
+  readonly #request: RestoreRequest;
+  readonly #selection: Selection | undefined;
+  readonly #candidates: Candidate[] = [];
+
+  constructor(session: Session, contents: BackupContents, request: RestoreRequest, selection: Selection | undefined) {
+    this.#session = session;
+    this.#contents = contents;
+    this.#request = request;
+    this.#selection = selection;
+  }
+
+  /** Opens and counts a source; one of which nothing is selected is passed over. */
+  async count(source: SourceMetadata): Promise<void> {
+    try {
+      const candidate = await this.#candidate(await this.#contents.source(source.name));
+      if (candidate !== undefined) this.#candidates.push(candidate);
+    } catch (caught) {
+      const error = asCorrupted(caught, this.#contents.metadata.id, source.name);
+      if (!this.#request.skipDamaged || !isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
+      this.damaged.push({ source, error });
+      this.warnings.push(`source "${source.name}" is left out: ${error.message}`);
+    }
+  }
+
+  async #candidate(opened: OpenedSource): Promise<Candidate | undefined> {
+    const selected = this.#selection;
+    if (opened.shape === "tree") {
+      const facts = treeFacts(opened, selected, await configuredPaths(this.#session, opened.source.name));
+      return facts.entries === 0 && selected !== undefined ? undefined : { shape: "tree", opened, facts };
+    }
+    const { index, ...facts } = streamFacts(opened);
+    const entries = selectedParts(index.entries, selected);
+    if (entries.length === 0 && selected !== undefined) return undefined;
+    return { shape: "stream", opened, facts: { ...facts, entries: entries.length }, entries };
+  }
+
+  /** Looks at the places. A plan to restore nothing would be carried out in silence, so it is none. */
+  async place(): Promise<void> {
+    const [damaged] = this.damaged;
+    if (this.#candidates.length === 0 && damaged !== undefined) throw damaged.error;
+    if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
+    const several = this.#candidates.length > 1;
+    for (const candidate of this.#candidates) {
+      try {
+        await (candidate.shape === "tree"
+          ? this.#placeTree(candidate, several)
+          : this.#placeStream(candidate, several));
+      } catch (error) {
+        const place = this.#request.to ?? "its place";
+        throw fromSystem(error, { name: candidate.opened.source.name, place }) ?? error;
+      }
+    }
+  }
+
+  async #placeTree({ opened, facts }: Candidate & { shape: "tree" }, several: boolean): Promise<void> {
+    const planned = await planTreePlace(
+      this.#session,
+      opened.source,
+      facts,
+      this.#request,
+      several,
+      this.#context(opened),
+    );
+    const deletable = this.#request.delete && planned.refusals.length === 0;
+    const extras = deletable ? await findExtras(opened, planned.place) : [];
+    this.#note(
+      opened,
+      facts,
+      planned,
+      sum(extras, ({ files, directories }) => files + directories),
+    );
+  }
+
+  async #placeStream({ opened, facts, entries }: Candidate & { shape: "stream" }, several: boolean): Promise<void> {
+    const planned = await planStreamPlace(
+      this.#session,
+      opened.source,
+      entries,
+      this.#request,
+      several,
+      this.#context(opened),
+    );
+    this.#note(opened, facts, planned, 0);
+  }
+
+  #note(
+    opened: OpenedSource,
+    facts: SourceFacts,
+    planned: PlannedPlace<TreePlace | StreamPlace>,
+    deletes: number,
+  ): void {
+    const { source } = opened;
+    const { place, state } = planned;
+    this.refusals.push(...planned.refusals);
+    this.warnings.push(...planned.warnings);
+    const plan: RestoreSourcePlan = {
+      name: source.name,
+      engine: source.engine,
+      component: source.component,
+      place: state.place,
+      exists: state.exists,
+      contents: state.contents,
+      overwrites: state.overwrites,
+      bytes: facts.bytes,
+      bytesToFetch: facts.bytesToFetch,
+      entries: facts.entries,
+      packs: facts.packs,
+      deletes,
+      downtime: state.downtime,
+    };
+    this.sources.push({ opened, facts, place, plan });
+  }
+
+  #context({ source }: OpenedSource): EngineContext {
+    return {
+      sourceName: source.name,
+      signal: this.#session.signal,
+      warn: (message) => void this.warnings.push(message),
+      activity: () => undefined,
+      temporaryDirectory: this.#contents.temporaryDirectory,
+    };
+  }
+}
+
+function nothingSelected(id: string, { include, exclude }: RestoreRequest): BackupctlError {
+  const given = [...include.map((text) => `--include ${text}`), ...exclude.map((text) => `--exclude ${text}`)].join(
+    " ",
+  );
+  return new BackupctlError("USAGE", `nothing in backup ${id} is left by ${given}`, {
+    hint: "Names are those of the backed-up place, e.g. --include /srv/www/uploads/a.jpg, or patterns such as '*.jpg'.",
+  });
+}
+
+/** What `--delete` would remove, folder by folder. */
+export async function findExtras(opened: OpenedSource, place: TreePlace): Promise<readonly ExtraEntries[]> {
+  const outermost = place.folders.filter(
+    (folder) => !place.folders.some((other) => other !== folder && contains(other, folder)),
+  );
+  const found: ExtraEntries[] = [];
+  for (const folder of outermost)
+    found.push(await findExtra(place.root, folder, namesIn(opened, place, folder), place.leavesOut));
+  return found;
+}
+
+/** Of one folder at a time: where a target moves several, only within each is the order that of the index. */
+function* namesIn(opened: OpenedSource, place: TreePlace, folder: Buffer): Generator<Buffer> {
+  for (const entry of readTreeIndex(opened.indexFile)) {
+    const name = place.nameOf(entry.name);
+    if (name !== undefined && contains(folder, name)) yield name;
+  }
+}

@@ -1,0 +1,245 @@
+import type { EngineContext, RestoreOutcome } from "../../engines/engine.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { acquireLock } from "../../platform/lock.ts";
+import { newUuid } from "../../platform/random.ts";
+import type { OperationContext } from "../context.ts";
+import type { RestorePlan, RestoreRequest, RestoreResult } from "../operations.ts";
+import { type ProgressMeter, startProgress } from "../progress-meter.ts";
+import { asCorrupted } from "../repository/backup-contents.ts";
+import { checkSource, type FoundDamage } from "./check.ts";
+import { asRestoreFailure } from "./failure.ts";
+import { type PreparedRestore, type PreparedSource, prepareRestore } from "./plan.ts";
+import { openRestoreRecord } from "./record.ts";
+import { restoreStream } from "./stream.ts";
+import { restoreTree } from "./tree.ts";
+
+type SourceResult = RestoreResult["sources"][number];
+
+/**
+ * Applies a plan. Order of effects: the plan is made again under the lock and must say the same → every needed block is opened and every
+ * wanted chunk hashed, before any target is touched → source by source, each old or new at any moment → checks.
+ * Consent (a yes, a gap that is too big) is the caller's to ask for.
+ * @throws the first refusal of the plan; `RESTORE_IN_PROGRESS`, `BACKUP_IN_PROGRESS`; `BACKUP_CORRUPTED` with nothing touched; the
+ *   source's own error if it was the only one, `RESTORE_FAILED` if all failed
+ */
+export async function restoreBackup(
+  context: OperationContext,
+  request: RestoreRequest,
+  plan: RestorePlan,
+): Promise<RestoreResult> {
+  const { session } = context;
+  requireNoRefusal(plan);
+  const { state } = await context.repository();
+  const facts = { operation: "restore", backupId: plan.backup.id };
+  const { signal, clock } = session;
+  const lock = await acquireLock(state.lock, facts, { waitMs: request.lockWaitMs, signal, clock });
+  try {
+    const prepared = await prepareRestore(context, sameBackup(request, plan));
+    try {
+      requireNoRefusal(prepared.plan);
+      requireSamePlan(plan, prepared.plan);
+      return await new RestoreRun(context, request, prepared, state.progress).run();
+    } finally {
+      await prepared.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The request that names the backup which the plan chose: a newer one may have come since. */
+function sameBackup(request: RestoreRequest, plan: RestorePlan): RestoreRequest {
+  const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
+  const components = [...byType, ...request.components];
+  return { ...request, reference: plan.backup.id, latest: false, type: undefined, timestamp: undefined, components };
+}
+
+function requireNoRefusal({ refusals }: RestorePlan): void {
+  const [refusal] = refusals;
+  if (refusal === undefined) return;
+  throw new BackupctlError(refusal.code, refusal.message, {
+    hint: refusal.hint,
+    data: { refusals: refusals.map(({ message }) => message) },
+  });
+}
+
+/** What was agreed to is what is done: a target that came to be, or more to delete, needs another yes. */
+function requireSamePlan(agreed: RestorePlan, now: RestorePlan): void {
+  const changed = now.sources.find((source) => {
+    const before = agreed.sources.find(({ name }) => name === source.name);
+    if (before === undefined || before.place !== source.place || source.deletes > before.deletes) return true;
+    return before.overwrites.length === 0 && source.overwrites.length > 0;
+  });
+  if (changed === undefined) return;
+  throw new BackupctlError("RESTORE_FAILED", `the target of source "${changed.name}" changed since the plan was made`, {
+    hint: "Nothing was touched. Look at the new plan with --dry-run, then restore again.",
+  });
+}
+
+const PHASES = ["verify", "restore"] as const;
+
+class RestoreRun {
+  readonly #context: OperationContext;
+  readonly #request: RestoreRequest;
+  readonly #prepared: PreparedRestore;
+  readonly #meter: ProgressMeter;
+  readonly #restoreId = newUuid();
+  readonly #warnings: string[];
+
+  constructor(context: OperationContext, request: RestoreRequest, prepared: PreparedRestore, progressFile: string) {
+    this.#context = context;
+    this.#request = request;
+    this.#prepared = prepared;
+    this.#warnings = [...prepared.plan.warnings];
+    this.#meter = startProgress({
+      phases: PHASES,
+      backupId: prepared.plan.backup.id,
+      operation: "restore",
+      file: progressFile,
+      clock: context.session.clock,
+      onProgress: request.onProgress,
+    });
+  }
+
+  async run(): Promise<RestoreResult> {
+    const { session } = this.#context;
+    const { plan } = this.#prepared;
+    const startedMs = session.clock.monotonicMs();
+    const record = await openRestoreRecord(this.#context, this.#request, plan, this.#restoreId);
+    try {
+      const damage = await this.#verify();
+      const sources = await this.#restoreAll(damage);
+      const done = sources.filter(({ status }) => status === "completed").map(({ name }) => name);
+      const bytes = plan.sources
+        .filter(({ name }) => done.includes(name))
+        .reduce((sum, source) => sum + source.bytes, 0);
+      const seconds = (session.clock.monotonicMs() - startedMs) / 1_000;
+      record.end(done.length === sources.length ? "completed" : "failed", bytes, seconds);
+      const { id: backupId } = plan.backup;
+      return { restoreId: this.#restoreId, backupId, seconds, bytes, sources, warnings: this.#warnings };
+    } catch (error) {
+      record.end("failed", 0, (session.clock.monotonicMs() - startedMs) / 1_000);
+      throw error;
+    } finally {
+      await this.#meter.finish();
+    }
+  }
+
+  /** Everything needed is opened and hashed before the first target is touched. */
+  async #verify(): Promise<ReadonlyMap<string, FoundDamage>> {
+    const { sources, contents, selection, plan } = this.#prepared;
+    this.#meter.phase("verify", { bytes: plan.bytesToRestore });
+    const found = new Map<string, FoundDamage>();
+    for (const { opened } of sources) {
+      const { name } = opened.source;
+      this.#meter.activity(name);
+      const damage = await checkSource(contents, opened, selection, (bytes, files) => this.#meter.add(bytes, files));
+      if (damage === undefined) continue;
+      if (!this.#request.skipDamaged) throw asCorrupted(damage.cause, plan.backup.id, name);
+      found.set(name, damage);
+    }
+    return found;
+  }
+
+  async #restoreAll(damage: ReadonlyMap<string, FoundDamage>): Promise<readonly SourceResult[]> {
+    const { sources, damaged, plan } = this.#prepared;
+    this.#meter.phase("restore", { bytes: plan.bytesToRestore });
+    const results: SourceResult[] = damaged.map(({ source, error }) => skipped(source.name, error));
+    const failures: unknown[] = [];
+    for (const source of sources) {
+      const found = damage.get(source.plan.name);
+      if (found !== undefined && source.place.shape === "stream") {
+        results.push(skipped(source.plan.name, asCorrupted(found.cause, plan.backup.id, source.plan.name)));
+        continue;
+      }
+      try {
+        results.push(await this.#restoreOne(source, new Set(found?.entries.keys())));
+      } catch (caught) {
+        this.#context.session.signal.throwIfAborted();
+        const error = asRestoreFailure(asCorrupted(caught, plan.backup.id, source.plan.name), source);
+        failures.push(error);
+        results.push(failed(source, error));
+      }
+    }
+    if (!results.some(({ status }) => status === "completed")) throw nothingRestored(results, failures);
+    return results;
+  }
+
+  async #restoreOne(source: PreparedSource, damaged: ReadonlySet<string>): Promise<SourceResult> {
+    const outcome = await this.#outcome(source, damaged);
+    this.#warnings.push(...outcome.warnings);
+    if (damaged.size > 0)
+      this.#warnings.push(`${damaged.size} damaged entries of source "${source.plan.name}" were left out`);
+    return {
+      name: source.plan.name,
+      place: source.plan.place,
+      status: "completed",
+      checks: outcome.checks,
+      error: undefined,
+    };
+  }
+
+  #outcome({ opened, place }: PreparedSource, damaged: ReadonlySet<string>): Promise<RestoreOutcome> {
+    const { contents, selection } = this.#prepared;
+    const { overwrite, dropExisting, delete: remove } = this.#request;
+    const activity = (item: string): void => this.#meter.activity(item);
+    if (place.shape === "stream") {
+      const engineContext = this.#engineContext(opened.source.name, activity);
+      const onBytes = (bytes: number): void => this.#meter.add(bytes, 0);
+      return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
+    }
+    const onWritten = (bytes: number, files: number): void => this.#meter.add(bytes, files);
+    const { signal } = this.#context.session;
+    return restoreTree({
+      contents,
+      opened,
+      selection,
+      place,
+      overwrite,
+      delete: remove,
+      damaged,
+      signal,
+      onWritten,
+      activity,
+    });
+  }
+
+  #engineContext(sourceName: string, activity: (item: string) => void): EngineContext {
+    return {
+      sourceName,
+      signal: this.#context.session.signal,
+      warn: (message) => void this.#warnings.push(message),
+      activity,
+      temporaryDirectory: this.#prepared.contents.temporaryDirectory,
+    };
+  }
+}
+
+function skipped(name: string, error: unknown): SourceResult {
+  return { name, place: "", status: "skipped", checks: [], error: shownError(error) };
+}
+
+function failed(source: PreparedSource, error: unknown): SourceResult {
+  return { name: source.plan.name, place: source.plan.place, status: "failed", checks: [], error: shownError(error) };
+}
+
+function shownError(error: unknown): SourceResult["error"] {
+  if (!isBackupctlError(error)) throw error;
+  const { code, message, hint } = error;
+  return hint === undefined ? { code, message } : { code, message, hint };
+}
+
+/** One source's own error says most; several are listed. */
+function nothingRestored(results: readonly SourceResult[], failures: readonly unknown[]): unknown {
+  const [only, ...others] = failures;
+  if (only !== undefined && others.length === 0 && results.length === 1) return only;
+  const errors = results.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error.message}`]));
+  const code = failures.length === 0 ? "BACKUP_CORRUPTED" : "RESTORE_FAILED";
+  return new BackupctlError(code, `no source was restored: ${errors.join("; ")}`, {
+    hint: "Restore another backup, or one source at a time with --source: `backupctl list`.",
+    cause: only,
+    data: {
+      sources: results.map(({ name, status, error }) => ({ name, status, message: messageOf(error?.message ?? "") })),
+    },
+  });
+}

@@ -1,0 +1,93 @@
+import ignore from "ignore";
+import type { StreamEntry } from "../../domain/artifact.ts";
+import { readTreeIndex, type TreeEntry } from "../../format/index-reader.ts";
+
+/** What `--include` and `--exclude` choose of a source. `undefined`: everything. */
+export interface Selection {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** @returns `undefined` where nothing is narrowed */
+export function selectionOf(request: Selection): Selection | undefined {
+  const { include, exclude } = request;
+  return include.length + exclude.length === 0 ? undefined : { include, exclude };
+}
+
+interface SelectedEntry {
+  readonly entry: TreeEntry;
+  /** A directory that was not chosen itself: something in it was. */
+  readonly onlyAsParent: boolean;
+}
+
+/**
+ * The chosen entries of a tree's index, in order, each with the directories that it lies in before it.
+ * Patterns are gitignore's; one with a slash in its middle matches at any depth, one that begins with a slash from the root.
+ * A pattern is also taken literally, as a path: nobody should have to escape a name with brackets.
+ */
+export function* selectedEntries(indexFile: string, selection: Selection | undefined): Generator<SelectedEntry> {
+  if (selection === undefined) {
+    for (const entry of readTreeIndex(indexFile)) yield { entry, onlyAsParent: false };
+    return;
+  }
+  const chosen = treeFilter(selection);
+  let parents: TreeEntry[] = [];
+  for (const entry of readTreeIndex(indexFile)) {
+    parents = parents.filter((parent) => contains(parent.name, entry.name));
+    if (chosen(entry.name, entry.type === "directory")) {
+      for (const parent of parents) yield { entry: parent, onlyAsParent: true };
+      parents = [];
+      yield { entry, onlyAsParent: false };
+    } else if (entry.type === "directory") parents.push(entry);
+  }
+}
+
+const SLASH = 0x2f;
+
+export function contains(directory: Buffer, name: Buffer): boolean {
+  if (directory.length === 0) return true;
+  return name[directory.length] === SLASH && directory.compare(name, 0, directory.length) === 0;
+}
+
+type NameFilter = (name: Buffer, isDirectory: boolean) => boolean;
+
+function treeFilter({ include, exclude }: Selection): NameFilter {
+  const included = include.length === 0 ? () => true : matcher(include);
+  const excluded = exclude.length === 0 ? () => false : matcher(exclude);
+  return (name, isDirectory) => included(name, isDirectory) && !excluded(name, isDirectory);
+}
+
+/** `ignore` remembers every path that it was ever asked about; a tree of a million files must not stay in memory. */
+const REMEMBERED_PATHS = 20_000;
+
+function matcher(patterns: readonly string[]): NameFilter {
+  const fresh = () => ignore({ ignorecase: false, allowRelativePaths: true }).add(patterns.map(atAnyDepth));
+  const literal = patterns.map((pattern) => Buffer.from(pattern.replace(/^\/+|\/+$/g, ""), "utf8"));
+  let rules = fresh();
+  let asked = 0;
+  return (name, isDirectory) => {
+    if (literal.some((path) => path.equals(name) || (path.length > 0 && contains(path, name)))) return true;
+    if (++asked % REMEMBERED_PATHS === 0) rules = fresh();
+    return rules.ignores(`${name.toString("utf8")}${isDirectory ? "/" : ""}`);
+  };
+}
+
+/** Gitignore anchors `a/b` at the root; an operator who writes it means wherever the source lies. */
+function atAnyDepth(pattern: string): string {
+  const negated = pattern.startsWith("!") ? "!" : "";
+  const body = pattern.slice(negated.length);
+  const isAnchored = /.\/./.test(body) && !body.startsWith("/") && !body.startsWith("**/");
+  return isAnchored ? `${negated}**/${body}` : pattern;
+}
+
+/** Entries of a stream by name: `app` means it and what is in it (`app/public.orders`). */
+export function selectedParts(
+  entries: readonly StreamEntry[],
+  selection: Selection | undefined,
+): readonly StreamEntry[] {
+  if (selection === undefined) return entries;
+  const matches = (patterns: readonly string[], name: string): boolean =>
+    patterns.some((pattern) => name === pattern || name.startsWith(`${pattern}/`));
+  const { include, exclude } = selection;
+  return entries.filter(({ name }) => (include.length === 0 || matches(include, name)) && !matches(exclude, name));
+}

@@ -1,0 +1,227 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { RestoreOutcome } from "../../engines/engine.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { Wanted } from "../../format/chunk-reader.ts";
+import type { TreeEntry } from "../../format/index-reader.ts";
+import { removeExtra } from "../../platform/tree/folder-contents.ts";
+import { stageTree } from "../../platform/tree/staged-tree.ts";
+import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
+import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
+import { readerOf } from "./check.ts";
+import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
+import { HardLinkGroups } from "./facts.ts";
+import { DataLayout } from "./layout.ts";
+import type { TreePlace } from "./place.ts";
+import { findExtras } from "./plan.ts";
+import { contains, type Selection, selectedEntries } from "./selection.ts";
+
+interface TreeRestore {
+  readonly contents: BackupContents;
+  readonly opened: OpenedSource;
+  readonly selection: Selection | undefined;
+  readonly place: TreePlace;
+  readonly overwrite: boolean;
+  readonly delete: boolean;
+  /** Names (latin1) of entries that are left out because they are damaged. */
+  readonly damaged: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+  readonly onWritten: (bytes: number, files: number) => void;
+  readonly activity: (item: string) => void;
+}
+
+/** An entry and where it goes; every pass over the index meets the same ones. */
+interface PlacedEntry {
+  readonly entry: TreeEntry;
+  readonly name: Buffer;
+  /** It is there only because something in it is restored: one that exists keeps what it has. */
+  readonly isParent: boolean;
+}
+
+/**
+ * Restores a file tree. Order of effects: contents and links, each beside its place and renamed → what `--delete` removes →
+ * directories, deepest first → exact times → checks → with a staged place all of it comes to its place. Until then a staged
+ * place is untouched, and an abort leaves nothing; elsewhere each file is the old one or the new one.
+ */
+export async function restoreTree(job: TreeRestore): Promise<RestoreOutcome> {
+  const { place } = job;
+  const staged = place.staged ? await stageTree(place.root) : undefined;
+  try {
+    const policy = { overwrite: job.overwrite, removeDirectories: job.delete };
+    const tree = openTreeTarget(staged?.root ?? place.root, policy);
+    let outcome: RestoreOutcome;
+    try {
+      outcome = await new TreeRun(job, tree).run();
+    } finally {
+      tree.close();
+    }
+    await staged?.commit();
+    return outcome;
+  } finally {
+    await staged?.discard();
+  }
+}
+
+/** Exact times wait for so many files: each call of the helper costs a process. */
+const FILES_BETWEEN_SETTLEMENTS = 20_000;
+const ENTRIES_BETWEEN_TURNS = 1_000;
+
+interface FileInProgress extends PlacedEntry {
+  open: OpenTreeFile | undefined;
+  readonly layout: DataLayout;
+  chunksLeft: number;
+}
+
+class TreeRun {
+  readonly #job: TreeRestore;
+  readonly #tree: TreeTarget;
+  /** Parents that this run made (latin1). */
+  readonly #made = new Set<string>();
+  #files = 0;
+
+  constructor(job: TreeRestore, tree: TreeTarget) {
+    this.#job = job;
+    this.#tree = tree;
+  }
+
+  async run(): Promise<RestoreOutcome> {
+    const { contents, opened, place } = this.#job;
+    if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
+    for await (const { what, bytes } of readerOf(contents, opened).read(this.#contents())) {
+      this.#job.signal.throwIfAborted();
+      this.#write(what, bytes);
+    }
+    await this.#linkAll();
+    const removed = this.#job.delete ? await this.#removeExtras() : 0;
+    await this.#finishDirectories();
+    this.#tree.settle();
+    const checks = await compareTree(this.#placed(), this.#tree, this.#made, this.#job.signal);
+    const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
+    if (missing !== undefined) throw this.#notAsWritten(missing.detail);
+    const removals = removed === 0 ? [] : [`${removed} entries that the backup does not have were removed`];
+    return {
+      place: this.#job.place.root,
+      checks: [...checks, ...this.#damageCheck()],
+      warnings: [...this.#tree.warnings(), ...removals],
+    };
+  }
+
+  /** Makes what has no content as it comes by, and asks for the content of files. */
+  *#contents(): Generator<Wanted<FileInProgress>> {
+    const groups = new HardLinkGroups();
+    for (const placed of this.#placed()) {
+      const { entry, name } = placed;
+      this.#job.signal.throwIfAborted();
+      if (entry.type === "directory") {
+        this.#makeDirectory(placed);
+      } else if (groups.firstOf(entry) !== undefined) {
+      } else if (entry.type === "symlink") {
+        this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
+        this.#job.onWritten(0, 1);
+      } else {
+        const file = {
+          ...placed,
+          open: undefined,
+          layout: new DataLayout(entry.holes),
+          chunksLeft: entry.chunks.length,
+        };
+        if (entry.chunks.length === 0) this.#finish(file);
+        for (const chunk of entry.chunks) yield { chunk, what: file };
+      }
+    }
+  }
+
+  #makeDirectory({ name, isParent }: PlacedEntry): void {
+    const isNew = this.#tree.makeDirectory(name);
+    if (isNew && isParent) this.#made.add(name.toString("latin1"));
+    if (!isNew && !isParent) this.#tree.sweep(name);
+  }
+
+  *#placed(): Generator<PlacedEntry> {
+    const { opened, selection, place, damaged } = this.#job;
+    for (const { entry, onlyAsParent } of selectedEntries(opened.indexFile, selection)) {
+      const name = place.nameOf(entry.name);
+      if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
+      const holdsFolder = place.folders.some((folder) => contains(name, folder));
+      yield { entry, name, isParent: onlyAsParent || holdsFolder };
+    }
+  }
+
+  #write(file: FileInProgress, bytes: Uint8Array): void {
+    const { entry } = file;
+    if (file.open === undefined) this.#job.activity(entry.name.toString("utf8"));
+    file.open ??= this.#tree.beginFile(file.name, entry.size);
+    let done = 0;
+    for (const [offset, length] of file.layout.take(bytes.length)) {
+      this.#tree.writeAt(file.open, offset, bytes.subarray(done, done + length));
+      done += length;
+    }
+    const isLast = --file.chunksLeft === 0;
+    if (isLast) this.#finish(file);
+    this.#job.onWritten(bytes.length, isLast ? 1 : 0);
+  }
+
+  #finish(file: FileInProgress): void {
+    this.#tree.finishFile(file.open ?? this.#tree.beginFile(file.name, file.entry.size), file.entry);
+    if (++this.#files % FILES_BETWEEN_SETTLEMENTS === 0) this.#tree.settle();
+  }
+
+  /** After all contents, because the first of a group may be written late. */
+  async #linkAll(): Promise<void> {
+    const groups = new HardLinkGroups();
+    for await (const { entry, name } of this.#paced()) {
+      const first = groups.firstOf(entry);
+      if (first === undefined) continue;
+      this.#tree.makeHardLink(name, this.#job.place.nameOf(first) ?? first);
+      this.#job.onWritten(0, 1);
+    }
+  }
+
+  async #removeExtras(): Promise<number> {
+    let removed = 0;
+    for (const extra of await findExtras(this.#job.opened, this.#job.place)) removed += removeExtra(this.#tree, extra);
+    return removed;
+  }
+
+  /** A directory's own entry comes before what is in it, so it is finished when the index leaves it. */
+  async #finishDirectories(): Promise<void> {
+    const open: PlacedEntry[] = [];
+    const finish = (placed: PlacedEntry | undefined): void => {
+      if (placed === undefined) return;
+      const isOthers = placed.isParent && !this.#made.has(placed.name.toString("latin1"));
+      if (!isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
+    };
+    for await (const placed of this.#paced()) {
+      while (open.length > 0 && !contains(open.at(-1)?.name ?? placed.name, placed.name)) finish(open.pop());
+      if (placed.entry.type === "directory") open.push(placed);
+    }
+    while (open.length > 0) finish(open.pop());
+  }
+
+  /** The entries again, with a turn for signals now and then. */
+  async *#paced(): AsyncGenerator<PlacedEntry> {
+    let count = 0;
+    for (const placed of this.#placed()) {
+      if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
+      this.#job.signal.throwIfAborted();
+      yield placed;
+    }
+  }
+
+  #notAsWritten(detail: string): BackupctlError {
+    const { opened, place } = this.#job;
+    return new BackupctlError(
+      "RESTORE_FAILED",
+      `the target of source "${opened.source.name}" is not as it was written: ${detail}`,
+      {
+        hint: `${place.staged ? "Nothing was put in its place." : "The files are in place, but not to be relied on."} Look at the target's file system.`,
+      },
+    );
+  }
+
+  #damageCheck(): RestoreOutcome["checks"] {
+    const names = [...this.#job.damaged].map((name) => Buffer.from(name, "latin1").toString("utf8"));
+    if (names.length === 0) return [];
+    const shown = `${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}`;
+    return [{ name: "damaged entries", passed: false, detail: `${names.length} left out: ${shown}` }];
+  }
+}

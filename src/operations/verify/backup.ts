@@ -1,0 +1,237 @@
+import * as path from "node:path";
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { metadataKey } from "../../format/data-key.ts";
+import { WorkerPool } from "../../format/workers/pool.ts";
+import { makePrivateDirectory } from "../../platform/files.ts";
+import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import type { BackupVerification, VerifyRequest } from "../operations.ts";
+import { type ProgressMeter, startProgress } from "../progress-meter.ts";
+import { openPackSource } from "../repository/pack-fetching.ts";
+import { type Repository, readBackup, type StoredBackup } from "../repository/repository.ts";
+import { requireTrusted } from "../repository/trust.ts";
+import { collectNotes } from "../repository/write-notes.ts";
+import { chooseSources } from "../restore/choice.ts";
+import { compareRestored } from "./deep.ts";
+import { Findings } from "./findings.ts";
+import { checkListing, checkSums, expectedPacks, hashingSource, type Problem, readAncestor } from "./objects.ts";
+import { checkSource } from "./source.ts";
+
+export interface Verifying {
+  readonly context: OperationContext;
+  readonly repository: Repository;
+  readonly storage: Storage;
+  readonly request: VerifyRequest;
+  /** One backup was named: what keeps it from being looked at at all is an error, not a finding. */
+  readonly single: boolean;
+  /** What was found in directories that were read already, by path: ancestors are shared by many. */
+  readonly directories: Map<string, readonly Problem[]>;
+}
+
+export interface Verified {
+  readonly verification: BackupVerification;
+  /** False where the metadata could not be believed: nothing may be written about it. */
+  readonly trusted: boolean;
+  /** False where something else than the backup kept a check from being made. */
+  readonly conclusive: boolean;
+}
+
+/** Checks one backup as one storage has it. @throws what keeps a backup that was asked for from being looked at */
+export async function verifyBackup(verifying: Verifying, backup: CatalogBackup): Promise<Verified> {
+  const { context, request, storage } = verifying;
+  const { clock } = context.session;
+  const started = clock.monotonicMs();
+  const findings = new Findings();
+  const metadata = await openMetadata(verifying, backup, findings);
+  const depth = depthOf(request);
+  const wanted = { components: request.components, sources: [] };
+  const looked = metadata === undefined ? [] : chooseSources(metadata, wanted).sources.map(({ name }) => name);
+  const conclusive = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
+  const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
+  return {
+    trusted: metadata !== undefined,
+    conclusive,
+    verification: {
+      backupId: backup.id,
+      passed: findings.passed,
+      depth,
+      verifiedAt: clock.now().toISOString(),
+      seconds: Math.round(clock.monotonicMs() - started) / 1000,
+      storage: storage.name,
+      checks: findings.checks(),
+      components: metadata === undefined ? {} : findings.components(metadata, looked),
+      issues: findings.issues,
+      recommendations: findings.recommendations(
+        backup.id,
+        others.map((copy) => copy.storage),
+      ),
+    },
+  };
+}
+
+function depthOf({ quick, deep }: VerifyRequest): VerificationDepth {
+  if (deep) return "deep";
+  return quick ? "quick" : "full";
+}
+
+/** The metadata, proven; `undefined` where it is not, with the reason among the findings. */
+async function openMetadata(
+  verifying: Verifying,
+  backup: CatalogBackup,
+  findings: Findings,
+): Promise<BackupMetadata | undefined> {
+  const { context, repository, storage, request, single } = verifying;
+  let stored: StoredBackup;
+  try {
+    stored = await readBackup(repository, storage, backup.storagePath);
+    if (stored.metadata.id !== backup.id) {
+      throw new BackupctlError(
+        "BACKUP_CORRUPTED",
+        `${backup.storagePath} holds backup ${stored.metadata.id}, not ${backup.id}`,
+      );
+    }
+    requireTrusted(context.session, stored, request.allowUnencrypted);
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    if (error.code === "BACKUP_CORRUPTED" || error.code === "UNSUPPORTED_FORMAT")
+      findings.fail("metadata_validation", error.message);
+    else if (error.code === "BACKUP_NOT_FOUND")
+      findings.fail(
+        "component_completeness",
+        `${backup.storagePath}/metadata.json is missing in storage "${storage.name}"`,
+      );
+    else if (!single && (error.code === "ENCRYPTION_KEY_NOT_FOUND" || error.code === "BACKUP_VERIFICATION_FAILED"))
+      findings.cannotLook("encryption_validation", error);
+    else throw error;
+    return undefined;
+  }
+  findings.made("metadata_validation");
+  const macKey = stored.dataKey === undefined ? undefined : metadataKey(stored.dataKey, backup.id);
+  const notes = await collectNotes([storage], stored.metadata, macKey);
+  for (const problem of notes.problems) findings.fail("metadata_validation", problem);
+  return stored.metadata;
+}
+
+/** False if something else than the backup kept a check from being made. */
+async function checkContents(
+  verifying: Verifying,
+  metadata: BackupMetadata,
+  looked: readonly string[],
+  findings: Findings,
+  depth: VerificationDepth,
+): Promise<boolean> {
+  const { storage, repository } = verifying;
+  const report = ({ check, text, source }: Problem): void => {
+    if (source === undefined || looked.includes(source)) findings.fail(check, text, source);
+  };
+  findings.made("component_completeness");
+  for (const problem of await checkListing(storage, metadata)) report(problem);
+  const ancestors: BackupMetadata[] = [];
+  for (const member of metadata.lineage.slice(0, -1)) {
+    const ancestor = await readAncestor(repository, storage, member);
+    for (const problem of ancestor.problems) findings.fail(problem.check, problem.text);
+    if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
+  }
+  if (depth === "quick") {
+    for (const ancestor of ancestors)
+      for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
+    return true;
+  }
+  await checkBytes(verifying, metadata, ancestors, looked, findings, report);
+  // What is damaged need not be restored to know that it can't be.
+  const conclusive =
+    depth !== "deep" || !findings.passed || (await compareRestored(verifying, metadata, looked, findings));
+  for (const source of metadata.sources.filter(({ name }) => looked.includes(name) && !findings.hasFailed(name))) {
+    findings.verified(source.name, source.size, source.counts.files ?? source.counts.entries ?? 0);
+  }
+  return conclusive;
+}
+
+async function checkBytes(
+  verifying: Verifying,
+  metadata: BackupMetadata,
+  ancestors: readonly BackupMetadata[],
+  looked: readonly string[],
+  findings: Findings,
+  report: (problem: Problem) => void,
+): Promise<void> {
+  const { context, repository, storage, directories } = verifying;
+  const { session } = context;
+  findings.made("checksum_validation", "file_integrity");
+  if (metadata.encrypted) findings.made("encryption_validation");
+  if (metadata.compressed) findings.made("compression_validation");
+  const unread = ancestors.filter(({ storage_path }) => !directories.has(storage_path));
+  const progress = startMeter(verifying, metadata, unread);
+  const onBytes = (count: number): void => progress.add(count, 0);
+  // Not state.temporary: a create that begins meanwhile clears that.
+  const parent = path.join(repository.state.directory, "reading");
+  await makePrivateDirectory(parent);
+  const temporary = await createTemporaryDirectory(parent);
+  const pool = new WorkerPool(session.loaded.config.workers);
+  try {
+    const { packs, hashed } = hashingSource(
+      openPackSource(repository, storage, metadata, session.signal),
+      metadata,
+      onBytes,
+    );
+    for (const source of metadata.sources.filter(({ name }) => looked.includes(name))) {
+      progress.activity(source.name);
+      await checkSource({ metadata, source, packs, pool, temporaryDirectory: temporary.path, report });
+    }
+    const own = await checkSums(storage, metadata, { sources: looked, hashed, onBytes, signal: session.signal });
+    for (const problem of own) report(problem);
+    progress.phase("ancestors");
+    for (const ancestor of ancestors) {
+      progress.activity(ancestor.id);
+      const found = directories.get(ancestor.storage_path) ?? (await checkDirectory(verifying, ancestor, onBytes));
+      directories.set(ancestor.storage_path, found);
+      for (const problem of found) failForAll(findings, looked, ancestor, problem);
+    }
+  } finally {
+    await progress.finish();
+    await pool.close();
+    await temporary.dispose();
+  }
+}
+
+function startMeter(
+  { context, request }: Verifying,
+  metadata: BackupMetadata,
+  unread: readonly BackupMetadata[],
+): ProgressMeter {
+  const progress = startProgress({
+    phases: ["contents", "ancestors"],
+    backupId: metadata.id,
+    operation: "verify",
+    file: undefined,
+    clock: context.session.clock,
+    onProgress: request.onProgress,
+  });
+  const bytes = [metadata, ...unread].flatMap(expectedPacks).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  progress.total({ bytes });
+  return progress;
+}
+
+async function checkDirectory(
+  { context, storage }: Verifying,
+  ancestor: BackupMetadata,
+  onBytes: (count: number) => void,
+): Promise<readonly Problem[]> {
+  const listing = await checkListing(storage, ancestor);
+  const sums = await checkSums(storage, ancestor, { onBytes, signal: context.session.signal });
+  return [...listing, ...sums];
+}
+
+/** What is wrong with an ancestor is wrong with each source that it has and this backup builds on. */
+function failForAll(
+  findings: Findings,
+  looked: readonly string[],
+  ancestor: BackupMetadata,
+  { check, text, source }: Problem,
+): void {
+  if (source !== undefined && !looked.includes(source)) return;
+  findings.fail(check, `${text} (in its ancestor ${ancestor.id})`, source);
+}

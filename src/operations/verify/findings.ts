@@ -1,0 +1,97 @@
+import type { BackupMetadata } from "../../domain/backup.ts";
+import type { BackupctlError } from "../../errors.ts";
+import { type BackupVerification, CHECKS, type CheckName, type CheckState } from "../operations.ts";
+
+/** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
+export class Findings {
+  readonly issues: string[] = [];
+  readonly #states = new Map<CheckName, CheckState>();
+  readonly #failedSources = new Set<string>();
+  readonly #help = new Set<string>();
+  #isDamaged = false;
+  readonly #verifiedSources = new Map<string, { readonly bytes: number; readonly files: number }>();
+
+  get passed(): boolean {
+    return this.issues.length === 0;
+  }
+
+  /** The check was made, and passed unless it has failed or fails later. */
+  made(...checks: readonly CheckName[]): void {
+    for (const check of checks) if (!this.#states.has(check)) this.#states.set(check, "passed");
+  }
+
+  fail(check: CheckName, issue: string, source?: string): void {
+    this.#isDamaged = true;
+    this.#note(check, issue, source);
+  }
+
+  #note(check: CheckName, issue: string, source: string | undefined): void {
+    this.#states.set(check, "failed");
+    if (!this.issues.includes(issue)) this.issues.push(issue);
+    if (source !== undefined) this.#failedSources.add(source);
+  }
+
+  /** What keeps the backup from being looked at is not the backup's fault: what helps is the error's own hint. */
+  cannotLook(check: CheckName, error: Pick<BackupctlError, "message" | "hint">, source?: string): void {
+    const { message, hint } = error;
+    this.#note(check, message, source);
+    if (hint !== undefined) this.#help.add(hint);
+  }
+
+  /** All of a source was read and is as it was written. */
+  verified(source: string, bytes: number, files: number): void {
+    this.#verifiedSources.set(source, { bytes, files });
+  }
+
+  hasFailed(source: string): boolean {
+    return this.#failedSources.has(source);
+  }
+
+  checks(): Readonly<Record<CheckName, CheckState>> {
+    const state = (check: CheckName): CheckState => this.#states.get(check) ?? "skipped";
+    return {
+      checksum_validation: state("checksum_validation"),
+      file_integrity: state("file_integrity"),
+      encryption_validation: state("encryption_validation"),
+      compression_validation: state("compression_validation"),
+      metadata_validation: state("metadata_validation"),
+      component_completeness: state("component_completeness"),
+      restore_comparison: state("restore_comparison"),
+    };
+  }
+
+  /** Of the sources that were looked at. */
+  components(metadata: BackupMetadata, looked: readonly string[]): BackupVerification["components"] {
+    const components: Record<string, { status: CheckState; sizeVerified: number; files: number }> = {};
+    for (const source of metadata.sources.filter(({ name }) => looked.includes(name))) {
+      const done = this.#verifiedSources.get(source.name);
+      const found = components[source.component] ?? { status: "skipped", sizeVerified: 0, files: 0 };
+      const failed = found.status === "failed" || this.#failedSources.has(source.name);
+      const otherwise = done === undefined ? found.status : "passed";
+      components[source.component] = {
+        status: failed ? "failed" : otherwise,
+        sizeVerified: found.sizeVerified + (done?.bytes ?? 0),
+        files: found.files + (done?.files ?? 0),
+      };
+    }
+    return components;
+  }
+
+  /** What to do now, most helpful first. */
+  recommendations(id: string, otherCopies: readonly string[]): readonly string[] {
+    if (!this.#isDamaged) return [...this.#help];
+    const failed = CHECKS.filter((check) => this.#states.get(check) === "failed");
+    const short = id.slice(0, 8);
+    return [
+      ...this.#help,
+      "Make a new full backup now: `backupctl create --mode full`.",
+      ...otherCopies.map(
+        (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,
+      ),
+      ...(failed.includes("metadata_validation")
+        ? ["Find out who can write to the storage: metadata that does not fit was changed after it was written."]
+        : [`Until then what is sound can be taken out: \`backupctl restore ${short} --skip-damaged --to DIR\`.`]),
+      "Check the storage's disk: one damaged object is seldom alone.",
+    ];
+  }
+}

@@ -1,0 +1,182 @@
+import { createHash } from "node:crypto";
+import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
+import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { isBackupctlError } from "../../errors.ts";
+import type { PackSource } from "../../format/block-reader.ts";
+import { parseSha256Sums } from "../../format/sha256sums.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { CheckName } from "../operations.ts";
+import { type Repository, readBackup } from "../repository/repository.ts";
+
+export interface Problem {
+  readonly check: CheckName;
+  readonly text: string;
+  readonly source?: string | undefined;
+}
+
+interface ExpectedPack {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly source: string;
+}
+
+/** What metadata says lies in the backup's own directory. */
+export function expectedPacks(metadata: BackupMetadata): readonly ExpectedPack[] {
+  return metadata.sources.flatMap(({ name: source, data, index, root }) =>
+    [data, index, root].flatMap((artifact) =>
+      artifact === undefined
+        ? []
+        : artifact.packs.map((sizeBytes, number) => ({ name: packName(artifact.name, number), sizeBytes, source })),
+    ),
+  );
+}
+
+/** Every object there with its size, and none that nobody wrote. Reads nothing. */
+export async function checkListing(storage: Storage, metadata: BackupMetadata): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  const missing = new Map(expectedPacks(metadata).map((pack) => [pack.name, pack]));
+  let sums = false;
+  for await (const { key, sizeBytes } of storage.list(metadata.storage_path)) {
+    const name = key.slice(metadata.storage_path.length + 1);
+    const pack = missing.get(name);
+    missing.delete(name);
+    if (name === SHA256SUMS_NAME) sums = true;
+    if (pack !== undefined && pack.sizeBytes !== sizeBytes) {
+      problems.push({
+        check: "component_completeness",
+        text: `${key} has ${sizeBytes} bytes instead of ${pack.sizeBytes}`,
+        source: pack.source,
+      });
+    }
+    const role = roleOf(name);
+    if (role === "unknown" || (role === "pack" && pack === undefined)) {
+      problems.push({ check: "component_completeness", text: `${key} is not part of the backup` });
+    }
+  }
+  for (const { name, source } of missing.values()) {
+    problems.push({ check: "component_completeness", text: `${metadata.storage_path}/${name} is missing`, source });
+  }
+  if (!sums)
+    problems.push({ check: "component_completeness", text: `${metadata.storage_path}/${SHA256SUMS_NAME} is missing` });
+  return problems;
+}
+
+/** SHA256SUMS as the authenticated metadata knows it, or what is wrong with it. */
+async function readSums(
+  storage: Storage,
+  metadata: BackupMetadata,
+): Promise<{ readonly sums: ReadonlyMap<string, string>; readonly problems: readonly Problem[] }> {
+  const where = `${metadata.storage_path}/${SHA256SUMS_NAME}`;
+  const bytes = await storage.get(where);
+  const failed = (text: string) => ({
+    sums: new Map<string, string>(),
+    problems: [{ check: "checksum_validation" as const, text }],
+  });
+  if (bytes === undefined) return failed(`${where} is missing`);
+  if (`sha256:${sha256Of(bytes)}` !== metadata.checksum)
+    return failed(`${where} does not match the checksum in metadata.json`);
+  try {
+    const sums = parseSha256Sums(bytes, metadata.storage_path);
+    const unlisted = expectedPacks(metadata).filter(({ name }) => !sums.has(name));
+    const problems = unlisted.map(({ name, source }) => ({
+      check: "checksum_validation" as const,
+      text: `${where} does not list ${name}`,
+      source,
+    }));
+    return { sums, problems };
+  } catch (error) {
+    if (!isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
+    return failed(error.message);
+  }
+}
+
+/** Reads each pack of a directory and compares it with SHA256SUMS; those in `hashed` were read already. */
+export async function checkSums(
+  storage: Storage,
+  metadata: BackupMetadata,
+  options: {
+    readonly sources?: readonly string[];
+    readonly hashed?: ReadonlyMap<string, string>;
+    readonly onBytes: (count: number) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly Problem[]> {
+  const { sums, problems } = await readSums(storage, metadata);
+  const found: Problem[] = [...problems];
+  for (const { name, source } of expectedPacks(metadata)) {
+    const wanted = sums.get(name);
+    if (wanted === undefined || options.sources?.includes(source) === false) continue;
+    options.signal.throwIfAborted();
+    let actual = options.hashed?.get(name);
+    if (actual === undefined) {
+      const bytes = await storage.get(`${metadata.storage_path}/${name}`);
+      // Told as missing by the listing.
+      if (bytes === undefined) continue;
+      options.onBytes(bytes.length);
+      actual = sha256Of(bytes);
+    }
+    if (actual !== wanted) {
+      found.push({
+        check: "checksum_validation",
+        text: `${metadata.storage_path}/${name} does not match SHA256SUMS`,
+        source,
+      });
+    }
+  }
+  return found;
+}
+
+/** Packs of one backup that are read whole on the way: their hashes come for nothing. */
+export function hashingSource(
+  inner: PackSource,
+  metadata: BackupMetadata,
+  onBytes: (count: number) => void,
+): { readonly packs: PackSource; readonly hashed: ReadonlyMap<string, string> } {
+  const sizes = new Map(expectedPacks(metadata).map(({ name, sizeBytes }) => [name, sizeBytes]));
+  const hashed = new Map<string, string>();
+  return {
+    hashed,
+    packs: {
+      dataKey: (origin) => inner.dataKey(origin),
+      async get(origin: BackupId, name, offset, length) {
+        const bytes = await inner.get(origin, name, offset, length);
+        if (bytes === undefined) return undefined;
+        onBytes(bytes.length);
+        const whole =
+          origin === metadata.id && offset === 0 && bytes.length === sizes.get(name) && length >= bytes.length;
+        if (whole && !hashed.has(name)) hashed.set(name, sha256Of(bytes));
+        return bytes;
+      },
+    },
+  };
+}
+
+/** An ancestor as the lineage of its descendant knows it. `undefined` where what is there is not it; the problem says why. */
+export async function readAncestor(
+  repository: Repository,
+  storage: Storage,
+  member: LineageMember,
+): Promise<{ readonly metadata: BackupMetadata | undefined; readonly problems: readonly Problem[] }> {
+  const failed = (text: string) => ({
+    metadata: undefined,
+    problems: [{ check: "metadata_validation" as const, text }],
+  });
+  try {
+    const { metadata, trusted, problem } = await readBackup(repository, storage, member.path);
+    if (!trusted) return failed(`ancestor ${member.id}: ${problem?.message ?? "it is not authentic"}`);
+    if (metadata.id !== member.id || metadata.checksum !== member.checksum) {
+      return failed(`ancestor ${member.id}: ${member.path} holds something else than this backup was built on`);
+    }
+    return { metadata, problems: [] };
+  } catch (error) {
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND"))
+      return failed(`ancestor ${member.id}: its metadata.json is missing in ${member.path}`);
+    if (isBackupctlError(error, "BACKUP_CORRUPTED") || isBackupctlError(error, "UNSUPPORTED_FORMAT"))
+      return failed(error.message);
+    throw error;
+  }
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,167 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { describe, expect, it, test } from "vitest";
+import { createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { damageData, difference, download, fillEveryKind, haveTreeTools, namesIn, www } from "../restore/tools.ts";
+
+const DATABASE = `  app: {engine: sqlite, path: "{dir}/app.db"}`;
+
+function fillDatabase(file: string): void {
+  const database = new Sqlite(file);
+  database.exec("create table t (a); insert into t values (1), (2)");
+  database.close();
+}
+
+describe("download", () => {
+  test.runIf(haveTreeTools)("writes a tar that GNU tar unpacks to the same tree", async () => {
+    const site = await openSite();
+    fillEveryKind(www(site));
+    mkdirSync(join(www(site), "x".repeat(120), "y".repeat(120)), { recursive: true });
+    writeFileSync(join(www(site), "x".repeat(120), "y".repeat(120), "ü".repeat(60)), "deep");
+    writeFileSync(join(www(site), "no-rights"), "secret", { mode: 0 });
+    await createOne(site);
+    const to = join(site.directory, "out");
+
+    const result = await download(site.operations, { to });
+
+    const tar = join(to, "www.tar");
+    expect(result.files).toEqual([{ source: "www", path: tar, sizeBytes: statSync(tar).size }]);
+    expect(statSync(tar).mode & 0o777).toBe(0o600);
+    expect(namesIn(to)).toEqual(["www.tar"]);
+    const unpacked = join(site.directory, "unpacked");
+    mkdirSync(unpacked);
+    execFileSync("tar", ["-xpf", tar, "-C", unpacked, "--xattrs", "--xattrs-include=*"]);
+    expect(difference(www(site), join(unpacked, www(site)))).toBe("");
+  });
+
+  it("takes the newest backup that holds the wanted source, as a restore does", async () => {
+    const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
+    fillDatabase(join(site.directory, "app.db"));
+    const whole = await createOne(site);
+    await createOne(site, { sources: ["app"] });
+
+    const result = await download(site.operations, { sources: ["www"], to: join(site.directory, "out") });
+
+    expect(result.backupId).toBe(whole.id);
+  });
+
+  it("narrows the tar to what is included", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "out");
+
+    await download(site.operations, { to, include: ["*.html"] });
+
+    const listed = execFileSync("tar", ["-tf", join(to, "www.tar")], { encoding: "utf8" });
+    expect(listed.trim().split("\n").at(-1)).toBe(join(www(site), "index.html").slice(1));
+    expect(listed).not.toContain("large.bin");
+  });
+
+  it("writes a database as the file that its engine names", async () => {
+    const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
+    fillDatabase(join(site.directory, "app.db"));
+    await createOne(site);
+    const to = join(site.directory, "out");
+
+    const result = await download(site.operations, { to });
+
+    expect(result.files.map(({ source, path }) => [source, path])).toEqual([
+      ["www", join(to, "www.tar")],
+      ["app", join(to, "app.db")],
+    ]);
+    const database = new Sqlite(join(to, "app.db"), { readonly: true });
+    expect(database.prepare("select sum(a) from t").pluck().get()).toBe(3);
+    database.close();
+  });
+
+  it("writes to a stream when there is exactly one file, and else names them", async () => {
+    const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
+    fillDatabase(join(site.directory, "app.db"));
+    await createOne(site);
+    const pieces: Uint8Array[] = [];
+    const write = async (bytes: Uint8Array): Promise<void> => void pieces.push(bytes.slice());
+
+    await expect(download(site.operations, { write })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringMatching(/www\.tar, app\.db/),
+    });
+    await download(site.operations, { write, sources: ["app"] });
+
+    expect(Buffer.concat(pieces).subarray(0, 15).toString()).toBe("SQLite format 3");
+  });
+
+  it("never replaces a file unless told to", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "out");
+    mkdirSync(to);
+    writeFileSync(join(to, "www.tar"), "mine");
+
+    const refused = download(site.operations, { to });
+
+    await expect(refused).rejects.toMatchObject({
+      code: "TARGET_NOT_EMPTY",
+      hint: expect.stringContaining("--overwrite"),
+    });
+    expect(readFileSync(join(to, "www.tar"), "utf8")).toBe("mine");
+    await download(site.operations, { to, overwrite: true });
+    expect(statSync(join(to, "www.tar")).size).toBeGreaterThan(3 * 1024 * 1024);
+  });
+
+  it("leaves no part of a file that is damaged", async () => {
+    const site = await openSite();
+    await createOne(site);
+    damageData(await site.backupDirectory(), "www");
+    const to = join(site.directory, "out");
+
+    const refused = download(site.operations, { to });
+
+    await expect(refused).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining('source "www"'),
+    });
+    expect(namesIn(to)).toEqual([]);
+  });
+
+  it.each([
+    ["ENOSPC", "INSUFFICIENT_STORAGE"],
+    ["EIO", "RESTORE_FAILED"],
+  ])("says what kept a tar from being written: %s", async (code, expected) => {
+    const site = await openSite();
+    await createOne(site);
+    const write = () => Promise.reject(Object.assign(new Error("write failed"), { code }));
+
+    await expect(download(site.operations, { write })).rejects.toMatchObject({
+      code: expected,
+      message: expect.stringContaining('source "www"'),
+    });
+  });
+
+  it.each(["file", "file/below"])("refuses %s as a folder", async (name) => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, name);
+    writeFileSync(join(site.directory, "file"), "mine");
+
+    await expect(download(site.operations, { to })).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringContaining(to),
+      hint: expect.stringContaining("--to"),
+    });
+  });
+
+  it("needs no config of the source", async () => {
+    const site = await openSite({ sources: DATABASE });
+    fillDatabase(join(site.directory, "app.db"));
+    await createOne(site);
+    const bare = await site.reopen({
+      loaded: { ...site.session.loaded, config: { ...site.session.loaded.config, sources: [] } },
+    });
+
+    await download(bare, { to: join(site.directory, "out") });
+
+    expect(existsSync(join(site.directory, "out/app.db"))).toBe(true);
+  });
+});

@@ -1,0 +1,72 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { selectedEntries, selectedParts } from "../../../src/operations/restore/selection.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const TREE = [
+  "srv/",
+  "srv/www/",
+  "srv/www/a [1].jpg",
+  "srv/www/b.jpg",
+  "srv/www/logs/",
+  "srv/www/logs/x.log",
+  "srv/www/z.txt",
+];
+
+function indexOf(names: readonly string[]): string {
+  const file = join(tempDir(), "index");
+  const lines = names.map((name) => {
+    const type = name.endsWith("/") ? "directory" : "file";
+    return JSON.stringify({
+      name: name.replace(/\/$/, ""),
+      type,
+      size: 0,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      mtime: "0",
+      ctime: "0",
+      inode: "1",
+    });
+  });
+  const end = JSON.stringify({ end: true, entries: names.length, bytes: 0 });
+  writeFileSync(file, `${[...lines, end].join("\n")}\n`);
+  return file;
+}
+
+function select(include: readonly string[], exclude: readonly string[] = []): readonly string[] {
+  const selected = [...selectedEntries(indexOf(TREE), { include, exclude })];
+  return selected.map(({ entry, onlyAsParent }) => `${onlyAsParent ? "(" : ""}${entry.name}`);
+}
+
+const CASES: readonly (readonly [string, readonly string[], readonly string[], readonly string[]])[] = [
+  ["a path means it and its parents", ["/srv/www/b.jpg"], [], ["(srv", "(srv/www", "srv/www/b.jpg"]],
+  ["a path may do without its first slash", ["srv/www/z.txt"], [], ["(srv", "(srv/www", "srv/www/z.txt"]],
+  ["a folder means all in it", ["/srv/www/logs/"], [], ["(srv", "(srv/www", "srv/www/logs", "srv/www/logs/x.log"]],
+  ["a pattern matches at any depth", ["*.log"], [], ["(srv", "(srv/www", "(srv/www/logs", "srv/www/logs/x.log"]],
+  ["a pattern with a slash matches at any depth", ["www/*.txt"], [], ["(srv", "(srv/www", "srv/www/z.txt"]],
+  ["brackets in a name need no escape", ["/srv/www/a [1].jpg"], [], ["(srv", "(srv/www", "srv/www/a [1].jpg"]],
+  [
+    "an excluded folder takes what is in it along",
+    ["/srv/www"],
+    ["logs", "*.jpg"],
+    ["(srv", "srv/www", "srv/www/z.txt"],
+  ],
+  ["nothing may be left", ["*.png"], [], []],
+];
+
+test.each(CASES)("%s", (_title, include, exclude, expected) => {
+  expect(select(include, exclude)).toEqual(expected);
+});
+
+test("a part of a stream means it and what is in it", () => {
+  const part = (name: string) => ({ name, type: "table", offset: 0, size: 1 });
+  const entries = ["app", "app/public.orders", "apple", "shop"].map(part);
+
+  const names = (include: readonly string[], exclude: readonly string[]) =>
+    selectedParts(entries, { include, exclude }).map(({ name }) => name);
+
+  expect(names(["app"], [])).toEqual(["app", "app/public.orders"]);
+  expect(names([], ["app"])).toEqual(["apple", "shop"]);
+});
