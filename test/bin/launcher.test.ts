@@ -10,6 +10,7 @@ const GLIBC_LOADERS: Readonly<Record<string, string>> = {
   arm64: "/lib/ld-linux-aarch64.so.1",
 };
 const usesBundledNode = process.platform === "linux" && existsSync(GLIBC_LOADERS[process.arch] ?? "");
+const LITTLE_MEMORY = "--max-semi-space-size=2";
 const bundledPackage = `node-linux-${process.arch}`;
 
 function writeProgram(path: string, says: string): void {
@@ -49,15 +50,17 @@ describe("the launcher", () => {
   test("starts the system's node with the program and the arguments as they were", () => {
     const { root, launcher, run } = install("backupctl");
 
-    expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${root}/dist/main.js a b`);
+    expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js a b`);
   });
 
   test("prefers BACKUPCTL_NODE, a path or a name", () => {
     const { root, launcher, run } = install("backupctl");
     writeProgram(join(root, "own/my-node"), "own");
 
-    expect(run(launcher, { BACKUPCTL_NODE: join(root, "own/my-node") }).output).toBe(`own ${root}/dist/main.js`);
-    expect(run(launcher, { BACKUPCTL_NODE: "node" }).output).toBe(`system ${root}/dist/main.js`);
+    expect(run(launcher, { BACKUPCTL_NODE: join(root, "own/my-node") }).output).toBe(
+      `own ${LITTLE_MEMORY} ${root}/dist/main.js`,
+    );
+    expect(run(launcher, { BACKUPCTL_NODE: "node" }).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
   });
 
   test("refuses a BACKUPCTL_NODE that is no program", () => {
@@ -75,8 +78,8 @@ describe("the launcher", () => {
     const beside = install("node_modules", "backupctl");
     writeProgram(join(beside.root, "..", bundledPackage, "bin/node"), "hoisted");
 
-    expect(own.run(own.launcher).output).toBe(`bundled ${own.root}/dist/main.js`);
-    expect(beside.run(beside.launcher).output).toBe(`hoisted ${beside.root}/dist/main.js`);
+    expect(own.run(own.launcher).output).toBe(`bundled ${LITTLE_MEMORY} ${own.root}/dist/main.js`);
+    expect(beside.run(beside.launcher).output).toBe(`hoisted ${LITTLE_MEMORY} ${beside.root}/dist/main.js`);
   });
 
   test("follows symbolic links, relative and absolute, one after another", () => {
@@ -85,8 +88,8 @@ describe("the launcher", () => {
     symlinkSync("../backupctl/bin/backupctl", join(root, "../.bin/backupctl"));
     symlinkSync(join(root, "../.bin/backupctl"), join(root, "../link"));
 
-    expect(run(join(root, "../link")).output).toBe(`system ${root}/dist/main.js`);
-    expect(run("/bin/sh", {}, [launcher]).output).toBe(`system ${root}/dist/main.js`);
+    expect(run(join(root, "../link")).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
+    expect(run("/bin/sh", {}, [launcher]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
   });
 
   test("says how to build a program that is not built", () => {
