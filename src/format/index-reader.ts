@@ -190,7 +190,9 @@ export function readStreamIndex(file: string): StreamIndex {
       if (fields.end === true) {
         const size = countOf(fields.bytes);
         const held = chunks.reduce((sum, { length }) => sum + length, 0);
-        requireEnd(lines, held === size && fields.chunks === chunks.length && fields.entries === entries.length);
+        const within = entries.every((entry) => entry.offset + entry.size <= size);
+        const counted = held === size && fields.chunks === chunks.length && fields.entries === entries.length;
+        requireEnd(lines, counted && within);
         return { chunks, entries, inventory, size };
       }
       if (fields.chunks !== undefined) chunks.push(...chunksOf(fields));

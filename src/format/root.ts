@@ -1,5 +1,5 @@
 import { type BackupId, type CompressionAlgorithm, isBackupId, type LineageMember } from "../domain/backup.ts";
-import { MAX_PACK_NUMBER } from "../domain/object-names.ts";
+import { MAX_PACK_NUMBER, parseArtifactName } from "../domain/object-names.ts";
 import { DamageError, MAX_BLOCK_RAW_BYTES, MAX_BLOCK_STORED_BYTES, MAX_PACK_BYTES } from "./block.ts";
 import { COMPRESSION_CODES } from "./compression.ts";
 import { CHUNKS_PER_LINE } from "./tree-line.ts";
@@ -122,7 +122,7 @@ function parseObjectEntry(value: unknown): ObjectEntry {
   return {
     n: countOf(n),
     origin: backupIdOf(origin),
-    name: textOf(name),
+    name: artifactNameOf(name),
     artifact_id: hexOf(artifact_id, 32),
     compression: algorithm,
     cipher,
@@ -169,6 +169,13 @@ export function textOf(value: unknown): string {
 function hexOf(value: unknown, digits: number): string {
   const text = textOf(value);
   if (text.length !== digits || !/^[0-9a-f]+$/.test(text)) throw new DamageError(`${digits} hex digits were expected`);
+  return text;
+}
+
+/** A part of a path: nothing else may lead to a file. */
+function artifactNameOf(value: unknown): string {
+  const text = textOf(value);
+  if (parseArtifactName(text) === undefined) throw new DamageError("an artifact's name was expected");
   return text;
 }
 

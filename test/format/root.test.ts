@@ -97,6 +97,7 @@ describe("a root", () => {
     ["a size that is no whole number", changed(-1, (last) => ({ ...last, index_size: 1.5 }))],
     ["a size beyond all numbers", changed(-1, (last) => ({ ...last, size: 2 ** 60 }))],
     ["another hash than SHA-256", changed(-1, (last) => ({ ...last, index_sha256: HASH.slice(2) }))],
+    ["an object outside of its directory", object({ name: "../app.pgdump.zst.enc" })],
     ["objects out of order", object({ n: 1 })],
     ["an unknown compression", object({ compression: "brotli" })],
     ["a cipher by name", object({ cipher: "1" })],

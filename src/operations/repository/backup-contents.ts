@@ -63,7 +63,6 @@ export async function openContents(
     }
     try {
       const { root } = await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool);
-      requireSameFacts(root, metadata, source);
       const cached = sourceCache(indexDirectory(repository, metadata.id), name).indexFile;
       const indexFile = path.join(temporary.path, `${name}.index`);
       // A create that ends meanwhile prunes the cache; a name of our own stays.
@@ -94,20 +93,6 @@ export async function openContents(
       await temporary.dispose();
     },
   };
-}
-
-/** The root is sealed for this backup, but which of its ancestors and artifacts it means must be what the metadata says. */
-function requireSameFacts(root: Root, metadata: BackupMetadata, source: SourceMetadata): void {
-  const sameLineage =
-    root.lineage.length === metadata.lineage.length &&
-    root.lineage.every((member, i) => {
-      const said = metadata.lineage[i];
-      return member.id === said?.id && member.path === said.path && member.checksum === said.checksum;
-    });
-  if (!sameLineage) throw new DamageError("its root tells of another lineage than its metadata");
-  const known = new Set([source.data, source.index].flatMap((artifact) => artifact?.artifact_id ?? []));
-  const strange = root.objects.find(({ origin, artifact_id }) => origin === metadata.id && !known.has(artifact_id));
-  if (strange !== undefined) throw new DamageError(`its root names ${strange.name}, which its metadata does not`);
 }
 
 /** Damage in stored bytes as an expected error that names backup, source and object; anything else stays as it is. */

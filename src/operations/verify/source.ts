@@ -4,6 +4,7 @@ import { readArtifact } from "../../format/artifact-reader.ts";
 import { DamageError } from "../../format/block.ts";
 import { BlockReader, type PackSource, StoredDamage } from "../../format/block-reader.ts";
 import { fetchIndex, readRoot, readStreamIndex, readTreeIndex } from "../../format/index-reader.ts";
+import { requireSameFacts } from "../../format/proven-root.ts";
 import type { Root } from "../../format/root.ts";
 import type { WorkerPool } from "../../format/workers/pool.ts";
 import { removeFileIfExists } from "../../platform/files.ts";
@@ -75,16 +76,7 @@ async function openAll(check: SourceCheck, artifact: StoredArtifact): Promise<vo
 async function openRoot(check: SourceCheck, artifact: StoredArtifact): Promise<Root> {
   const { source, metadata, packs, pool } = check;
   const { root } = await readRoot(metadata.id, { ...source, root: artifact }, metadata.encrypted, packs, pool);
-  const lineage = (members: Root["lineage"]): string =>
-    members.map(({ id, path: place, checksum }) => `${id} ${place} ${checksum ?? ""}`).join("\n");
-  if (lineage(root.lineage) !== lineage(metadata.lineage))
-    throw new DamageError("its root tells of another lineage than metadata.json");
-  if (root.size !== source.size)
-    throw new DamageError(`its root says ${root.size} bytes, metadata.json ${source.size}`);
-  const members = new Set<string>(metadata.lineage.map(({ id }) => id));
-  const strange = root.objects.find(({ origin }) => !members.has(origin));
-  if (strange !== undefined)
-    throw new DamageError(`its root refers to backup ${strange.origin}, which is not of its lineage`);
+  requireSameFacts(root, metadata, source);
   return root;
 }
 
