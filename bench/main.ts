@@ -135,7 +135,10 @@ async function main(): Promise<void> {
 
   const { reports, samples, startup } = await run(plan);
   const results = { ...resultsOf(samples), ...startup };
-  const about = surroundings(rounds, samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)));
+  const about = surroundings(
+    { rounds, quick: values.quick === true },
+    samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
+  );
   if (values.json !== undefined)
     writeFileSync(values.json, `${JSON.stringify({ ...about, ...results }, undefined, 2)}\n`);
   const page = benchmarksPage({ reports, results, about });

@@ -7,7 +7,10 @@ import type { Results } from "./results.ts";
 export type Surroundings = Readonly<Record<string, string | number>>;
 
 /** What a figure can't be compared without. */
-export function surroundings(rounds: number, otherCores: number): Surroundings {
+export function surroundings(
+  runs: { readonly rounds: number; readonly quick: boolean },
+  otherCores: number,
+): Surroundings {
   const versions = Object.entries(installedVersions()).map(([name, version]) => [`about.version.${name}`, version]);
   return {
     "about.date": new Date().toISOString().slice(0, 10),
@@ -18,7 +21,8 @@ export function surroundings(rounds: number, otherCores: number): Surroundings {
     "about.cores": availableParallelism(),
     "about.memory_bytes": totalmem(),
     "about.system": `Linux ${release()}`,
-    "about.rounds": rounds,
+    "about.rounds": runs.rounds,
+    "about.data": runs.quick ? "small (--quick): a look, not a measurement" : "full size",
     "about.other_cores": Math.round(otherCores * 100) / 100,
     ...Object.fromEntries(versions),
   };
