@@ -17,6 +17,8 @@ need_program setfacl acl
 need_program setfattr attr
 need_program zstd
 need_program python3
+/usr/bin/python3 -c 'import cryptography, zstandard' 2>/dev/null ||
+  packages+=(python3 python3-cryptography python3-zstandard)
 need_program sqlite3
 need_program strace
 need_program systemd-analyze systemd

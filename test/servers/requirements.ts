@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -36,6 +37,14 @@ export function installedPostgresMajors(): number[] {
     .sort((a, b) => a - b);
 }
 
+/** The system's own Python, which has Debian's packages; another one in PATH has not. */
+export const SYSTEM_PYTHON = "/usr/bin/python3";
+
+function pythonModules(modules: readonly string[], debian: string): Requirement {
+  const isThere = (): boolean => spawnSync(SYSTEM_PYTHON, ["-c", `import ${modules.join(", ")}`]).status === 0;
+  return { debian, isThere };
+}
+
 /** What tests need from the system. test/servers/install.sh installs the same packages. */
 const REQUIREMENTS = {
   postgres: { isThere: () => installedPostgresMajors().length > 0, debian: "postgresql" },
@@ -46,6 +55,7 @@ const REQUIREMENTS = {
   attr: program("setfattr", "attr"),
   zstd: program("zstd"),
   python3: program("python3"),
+  "python3-modules": pythonModules(["cryptography", "zstandard"], "python3-cryptography python3-zstandard"),
   sqlite3: program("sqlite3"),
   strace: program("strace"),
   "systemd-analyze": program("systemd-analyze", "systemd"),
