@@ -25,6 +25,11 @@ const keysSchema = z.strictObject({
 type KeysContent = z.infer<typeof keysSchema>;
 type KeyWrap = z.infer<typeof wrapSchema>;
 
+interface ReadableKeys {
+  readonly name: string;
+  readonly content: KeysContent;
+}
+
 /** What the format needs of a key provider (src/keys/key-provider.ts says what each member guarantees). */
 export interface WrappingKey {
   readonly provider: string;
@@ -81,7 +86,7 @@ export async function openKeysObjects(
   providers: readonly WrappingKey[],
 ): Promise<OpenedKey> {
   const problems: string[] = [];
-  const readable: { readonly name: string; readonly content: KeysContent }[] = [];
+  const readable: ReadableKeys[] = [];
   for (const object of highestFirst(objects)) {
     const content = readKeysObject(object, wanted);
     if (typeof content === "string") problems.push(content);
@@ -95,12 +100,7 @@ export async function openKeysObjects(
       if (opened !== undefined) return { ...opened, name, problems };
     }
   }
-  throw noKeyFits(
-    wanted.backupId,
-    readable.flatMap(({ content }) => content.wraps),
-    providers,
-    failures,
-  );
+  throw noKeyFits(wanted.backupId, readable, providers, failures);
 }
 
 function highestFirst(objects: readonly NamedBytes[]): readonly NamedBytes[] {
@@ -175,16 +175,18 @@ function noKeysObject(backupId: BackupId, problems: readonly string[]): Backupct
 
 function noKeyFits(
   backupId: BackupId,
-  wraps: readonly KeyWrap[],
+  readable: readonly ReadableKeys[],
   providers: readonly WrappingKey[],
   failures: readonly string[],
 ): BackupctlError {
   const listed = (keys: readonly { readonly provider: string; readonly name: string }[]): string =>
     [...new Set(keys.map((key) => `${key.name} (${key.provider})`))].join(", ") || "none";
+  const objects = readable.map(({ name }) => name).join(", ");
+  const wraps = readable.flatMap(({ content }) => content.wraps);
   const details = failures.length === 0 ? "" : `; ${[...new Set(failures)].join("; ")}`;
   return new BackupctlError(
     "ENCRYPTION_KEY_NOT_FOUND",
-    `no configured key opens backup ${backupId}: it was sealed for ${listed(wraps)}, configured: ${listed(providers)}${details}`,
+    `no configured key opens backup ${backupId}: ${objects} is sealed for ${listed(wraps)}, configured: ${listed(providers)}${details}`,
     {
       hint: "Configure one of the keys that it was sealed for under `encryption.keys`; the runbook in recovery/README.txt names them.",
     },

@@ -11,8 +11,17 @@ export function macOf(content: Readonly<Record<string, unknown>>, macKey: Buffer
   const { mac: _mac, signature: _signature, ...rest } = content;
   const text = canonicalJson(rest);
   return macKey === undefined
-    ? `sha256:${createHash("sha256").update(text).digest("hex")}`
-    : `hmac-sha256:${createHmac("sha256", macKey).update(text).digest("hex")}`;
+    ? `${kindOf(macKey)}${createHash("sha256").update(text).digest("hex")}`
+    : `${kindOf(macKey)}${createHmac("sha256", macKey).update(text).digest("hex")}`;
+}
+
+function kindOf(macKey: Buffer | undefined): string {
+  return macKey === undefined ? "sha256:" : "hmac-sha256:";
+}
+
+/** Whether the mac is one that somebody with this key, or without any, writes. */
+export function isMacOfKind(mac: string, macKey: Buffer | undefined): boolean {
+  return mac.startsWith(kindOf(macKey));
 }
 
 /** False also when the mac is of the other kind: a plain hash never passes where a key is at hand, nor an HMAC without one. */

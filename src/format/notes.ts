@@ -4,7 +4,7 @@ import type { BackupId, BackupNotes } from "../domain/backup.ts";
 import { backupIdSchema, describeIssues, notesSchema } from "../domain/metadata-schema.ts";
 import { numberedName, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError } from "../errors.ts";
-import { isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
+import { isMacOfKind, isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
 import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
 
 const envelopeSchema = z.object({
@@ -19,6 +19,8 @@ export interface DecodedNotes {
   readonly notes: BackupNotes;
   /** Whether the mac proves them. */
   readonly verified: boolean;
+  /** The mac is of the right kind and does not fit: these were not written by somebody without the key, but changed. */
+  readonly changed: boolean;
 }
 
 /** A notes object under a name of its own. It replaces all notes with a lower n: give all facts, not only the changed ones. */
@@ -57,7 +59,9 @@ export function decodeNotes(
   if (envelope.data.backup_id !== backupId || envelope.data.n !== parseNumberedName(object.name)?.n) {
     throw damaged(what, "it belongs to another place");
   }
-  return { n: envelope.data.n, notes: notes.data, verified: isMacValid(raw, envelope.data.mac, macKey) };
+  const verified = isMacValid(raw, envelope.data.mac, macKey);
+  const changed = !verified && isMacOfKind(envelope.data.mac, macKey);
+  return { n: envelope.data.n, notes: notes.data, verified, changed };
 }
 
 function damaged(what: string, why: string): BackupctlError {

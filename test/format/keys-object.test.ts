@@ -88,7 +88,7 @@ describe("without a fitting key", () => {
     await expect(openKeysObjects([object], wanted, [key("ci", 7)])).rejects.toMatchObject({
       code: "ENCRYPTION_KEY_NOT_FOUND",
       exitCode: 12,
-      message: `no configured key opens backup ${id}: it was sealed for laptop (local), safe (passphrase), configured: ci (local)`,
+      message: `no configured key opens backup ${id}: ${object.name} is sealed for laptop (local), safe (passphrase), configured: ci (local)`,
     });
     await expect(openKeysObjects([object], wanted, [])).rejects.toThrow("configured: none");
   });

@@ -22,7 +22,7 @@ describe("a notes object", () => {
     const object = encodeNotes({ backupId: id, n: 3, notes, macKey });
 
     expect(object.name).toMatch(/^notes-3-[0-9a-f]{8}\.json$/);
-    expect(decodeNotes(object, id, macKey)).toEqual({ n: 3, notes, verified: true });
+    expect(decodeNotes(object, id, macKey)).toEqual({ n: 3, notes, verified: true, changed: false });
   });
 
   it("has a name of its own even if two hosts write the same number", () => {
@@ -38,6 +38,16 @@ describe("a notes object", () => {
     expect(decodeNotes(object, id, Buffer.alloc(32)).verified).toBe(false);
     expect(decodeNotes(object, id, undefined).verified).toBe(false);
     expect(decodeNotes(changed, id, macKey)).toMatchObject({ verified: false, notes: { hold: { reason: "other" } } });
+  });
+
+  it("was changed if its mac is wrong, and not if somebody without the key wrote it", () => {
+    const object = encodeNotes({ backupId: id, n: 3, notes: everything, macKey });
+    const changed = { name: object.name, bytes: Buffer.from(object.bytes.toString().replace("audit", "other")) };
+    const keyless = encodeNotes({ backupId: id, n: 3, notes: everything, macKey: undefined });
+
+    expect(decodeNotes(changed, id, macKey).changed).toBe(true);
+    expect(decodeNotes(keyless, id, macKey).changed).toBe(false);
+    expect(decodeNotes(object, id, undefined).changed).toBe(false);
   });
 
   it.each([
@@ -69,7 +79,7 @@ describe("a notes object", () => {
 });
 
 describe("the notes in force", () => {
-  const of = (n: number, notes: BackupNotes, proven = true) => ({ n, notes, verified: proven });
+  const of = (n: number, notes: BackupNotes, proven = true) => ({ n, notes, verified: proven, changed: false });
 
   it.each<[string, Parameters<typeof mergeNotes>[0], BackupNotes]>([
     ["are none where there are none", [], {}],

@@ -3,9 +3,11 @@ import type { Catalog } from "../../catalog/catalog.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
 import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { type Repository, readBackup } from "./repository.ts";
+import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
 /**
  * Clears what runs of this host left that died: called with the lock held, so nothing of this host can be running. Only
@@ -17,12 +19,12 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
     const committed = await repository.primary.stat(`${run.storagePath}/${METADATA_NAME}`);
     if (committed !== undefined) {
       // Killed between the commit and the catalog: the storage is right, the next rebuild or this one says so.
-      await adopt(repository, catalog, run.storagePath);
+      await adopt(session, repository, catalog, run.storagePath);
       continue;
     }
-    const keys: string[] = [];
-    for await (const { key } of repository.primary.list(run.storagePath)) keys.push(key);
-    for (const key of keys) await repository.primary.remove(key);
+    // The primary decides: a replica may have had the metadata a moment before it.
+    await removeDirectory(repository.primary, run.storagePath);
+    await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
     await removeTree(indexDirectory(repository, run.id));
     catalog.fail(
       run.id,
@@ -36,19 +38,22 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
   }
 }
 
-async function adopt(repository: Repository, catalog: Catalog, directory: string): Promise<void> {
-  const stored = await readBackup(repository, repository.primary, directory);
-  catalog.restoreFromStorage({
-    metadata: stored.metadata,
-    trusted: stored.trusted,
-    notes: stored.notes,
-    copies: [
-      {
-        backupId: stored.metadata.id,
-        storage: repository.primary.name,
-        state: "complete",
-        at: stored.metadata.completed_at,
-      },
-    ],
-  });
+/** The metadata first: without them the rest is no backup. */
+async function removeDirectory(storage: Storage, directory: string): Promise<void> {
+  // Even where nothing lies there: it takes the folder along that was made for a first object which never came.
+  await storage.remove(`${directory}/${METADATA_NAME}`);
+  const keys: string[] = [];
+  for await (const { key } of storage.list(directory)) keys.push(key);
+  for (const key of keys) await storage.remove(key);
+}
+
+async function adopt(session: Session, repository: Repository, catalog: Catalog, directory: string): Promise<void> {
+  const { metadata, trusted, notes } = await readBackup(repository, repository.primary, directory);
+  const copies = (await storagesHolding(session, repository, directory)).map(({ name }) => ({
+    backupId: metadata.id,
+    storage: name,
+    state: "complete" as const,
+    at: metadata.completed_at,
+  }));
+  catalog.restoreFromStorage({ metadata, trusted, notes, copies });
 }

@@ -73,6 +73,8 @@ export interface StoredBackup {
   readonly trusted: boolean;
   /** Why not, when it was not. */
   readonly problem: BackupctlError | undefined;
+  /** Keys objects that were passed over, one line each. */
+  readonly keysProblems: readonly string[];
   readonly notes: BackupNotes;
 }
 
@@ -99,6 +101,7 @@ export async function readBackup(repository: Repository, storage: Storage, direc
     dataKey: opened.dataKey,
     trusted: proven,
     problem: proven ? undefined : (opened.problem ?? macProblem(directory)),
+    keysProblems: opened.keysProblems ?? [],
     notes: mergeNotes(decodeAll(numbered.notes, metadata.id, macKey), metadata.retention_until),
   };
 }
@@ -119,11 +122,15 @@ async function openDataKey(
   repository: Repository,
   metadata: BackupMetadata,
   objects: readonly NamedBytes[],
-): Promise<{ readonly dataKey: Buffer | undefined; readonly problem?: BackupctlError }> {
+): Promise<{
+  readonly dataKey: Buffer | undefined;
+  readonly problem?: BackupctlError;
+  readonly keysProblems?: readonly string[];
+}> {
   if (metadata.key_id === null) return { dataKey: undefined };
   try {
     const opened = await openKeysObjects(objects, { backupId: metadata.id, keyId: metadata.key_id }, repository.keys);
-    return { dataKey: opened.dataKey };
+    return { dataKey: opened.dataKey, keysProblems: opened.problems };
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
     return { dataKey: undefined, problem: error };

@@ -14,7 +14,7 @@ interface CollectedNotes {
   readonly notes: BackupNotes;
   /** Of all objects, readable or not; -1 without any. */
   readonly highest: number;
-  /** Objects that can't be read, one line each. */
+  /** Objects that can't be read or were changed, one line each. */
   readonly problems: readonly string[];
 }
 
@@ -31,12 +31,15 @@ export async function collectNotes(
     for await (const { key } of storage.list(metadata.storage_path)) {
       const name = key.slice(metadata.storage_path.length + 1);
       const parsed = parseNumberedName(name);
-      if (parsed?.family !== "notes" || decoded.has(name)) continue;
+      if (parsed?.family !== "notes" || decoded.get(name)?.verified === true) continue;
       highest = Math.max(highest, parsed.n);
       const bytes = await storage.get(key);
       if (bytes === undefined) continue;
       try {
-        decoded.set(name, decodeNotes({ name, bytes }, metadata.id, macKey));
+        const notes = decodeNotes({ name, bytes }, metadata.id, macKey);
+        decoded.set(name, notes);
+        if (notes.changed)
+          problems.push(`${name} of backup ${metadata.id} was changed: its mac is wrong (storage "${storage.name}")`);
       } catch (error) {
         if (!isBackupctlError(error)) throw error;
         problems.push(`${error.message} (storage "${storage.name}")`);
@@ -102,17 +105,28 @@ export async function storagesHolding(
   repository: Repository,
   directory: string,
 ): Promise<readonly Storage[]> {
-  const found: Storage[] = [];
+  const found = await inReachableStorages(session, repository, async (storage) =>
+    (await storage.stat(`${directory}/${METADATA_NAME}`)) === undefined ? [] : [storage],
+  );
+  return found.flat();
+}
+
+/** What `use` gives of each of the configured storages, the primary first. Those that can't be reached are warned about. */
+export async function inReachableStorages<T>(
+  session: Session,
+  repository: Repository,
+  use: (storage: Storage) => Promise<T>,
+): Promise<readonly T[]> {
+  const results: T[] = [];
   for (const { name } of session.loaded.config.storages) {
     try {
-      const storage = await repository.storage(name);
-      if ((await storage.stat(`${directory}/${METADATA_NAME}`)) !== undefined) found.push(storage);
+      results.push(await use(await repository.storage(name)));
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       session.logger.warn(`storage "${name}" is left out: ${error.message}`);
     }
   }
-  return found;
+  return results;
 }
 
 /** The storage is away, or was never initialised: not the end of what the others can do. */

@@ -164,7 +164,8 @@ class Preparing {
     const [damaged] = this.damaged;
     if (this.#candidates.length === 0 && damaged !== undefined) throw damaged.error;
     if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
-    const several = this.#candidates.length > 1;
+    // A damaged one counts: the others go where they would go without the damage.
+    const several = this.#candidates.length + this.damaged.length > 1;
     for (const candidate of this.#candidates) {
       try {
         await (candidate.shape === "tree"

@@ -111,7 +111,7 @@ async function openMetadata(
   findings.made("metadata_validation");
   const macKey = stored.dataKey === undefined ? undefined : metadataKey(stored.dataKey, backup.id);
   const notes = await collectNotes([storage], stored.metadata, macKey);
-  for (const problem of notes.problems) findings.fail("metadata_validation", problem);
+  for (const problem of [...stored.keysProblems, ...notes.problems]) findings.fail("metadata_validation", problem);
   return stored.metadata;
 }
 

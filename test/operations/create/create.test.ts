@@ -12,6 +12,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Catalog } from "../../../src/catalog/catalog.ts";
+import type { BackupId } from "../../../src/domain/backup.ts";
 import { planCreate } from "../../../src/operations/create/create.ts";
 import { readBackup } from "../../../src/operations/repository/repository.ts";
 import { makeSite, NO_CHOICES, type Site } from "../../helpers/site.ts";
@@ -263,32 +265,55 @@ describe("create", () => {
   });
 
   it("clears what a dead run of this host left, and marks it failed", async () => {
-    const site = await makeSite({ sources: FILES });
+    const site = await makeSite({ sources: FILES, replica: true });
     fill(site);
     const catalog = await site.context.catalog("write");
-    const id = "11111111-1111-4111-8111-111111111111" as never;
-    const storagePath = "full/monthly/2026-01-01/full-00-00-00-11111111";
-    catalog.begin({
-      id,
-      type: "full",
-      mode: "full",
-      category: "monthly",
-      timestamp: "2026-01-01T00:00:00.000Z",
-      host: "test-host",
-      createdBy: "tester",
-      storagePath,
-      parentId: undefined,
-      pid: 1,
-      tags: [],
-      description: undefined,
-    });
+    const { id, storagePath } = beginRun(catalog);
     const left = join(site.repositoryDirectory, storagePath, "www.tree.zst.enc.00000000");
     mkdirSync(join(site.repositoryDirectory, storagePath), { recursive: true });
     writeFileSync(left, "half");
+    // The replica had everything a moment before the primary.
+    const copy = join(site.directory, "replica", storagePath);
+    mkdirSync(copy, { recursive: true });
+    for (const name of ["metadata.json", "www.tree.zst.enc.00000000"]) writeFileSync(join(copy, name), "{}");
 
     await site.create();
 
     expect(catalog.get(id)).toMatchObject({ status: "failed", error: { code: "INTERRUPTED" } });
     expect(existsSync(left)).toBe(false);
+    expect(existsSync(copy)).toBe(false);
+  });
+
+  it("clears the empty folder of a run that died before its first object", async () => {
+    const site = await makeSite({ sources: FILES });
+    fill(site);
+    const catalog = await site.context.catalog("write");
+    const { storagePath } = beginRun(catalog);
+    mkdirSync(join(site.repositoryDirectory, storagePath), { recursive: true });
+
+    await site.create();
+
+    expect(existsSync(join(site.repositoryDirectory, "full/monthly/2026-01-01"))).toBe(false);
   });
 });
+
+/** The row of a run of this host that nobody runs any longer. */
+function beginRun(catalog: Catalog) {
+  const id = "11111111-1111-4111-8111-111111111111" as BackupId;
+  const storagePath = "full/monthly/2026-01-01/full-00-00-00-11111111";
+  catalog.begin({
+    id,
+    type: "full",
+    mode: "full",
+    category: "monthly",
+    timestamp: "2026-01-01T00:00:00.000Z",
+    host: "test-host",
+    createdBy: "tester",
+    storagePath,
+    parentId: undefined,
+    pid: 1,
+    tags: [],
+    description: undefined,
+  });
+  return { id, storagePath };
+}

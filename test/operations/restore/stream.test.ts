@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
@@ -140,6 +140,17 @@ describe("several sources at once", () => {
       { name: "app", status: "skipped", error: { code: "BACKUP_CORRUPTED" } },
     ]);
     expect(existsSync(join(to, "app"))).toBe(false);
+  });
+
+  it("go where they would go without the damage, wherever that lies", async () => {
+    const site = await siteWith([WWW, DATABASE].join("\n"));
+    await createOne(site);
+    rmSync(join(await site.backupDirectory(), "app.sqlite.root.zst.enc.00000000"));
+    const to = join(site.directory, "out");
+
+    await restore(site.operations, { latest: true, to, skipDamaged: true });
+
+    expect(readdirSync(to)).toEqual(["www"]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import type { VerifyRequest } from "../../../src/operations/operations.ts";
@@ -171,6 +171,35 @@ describe("verify", () => {
 
     expect(good.passed).toBe(true);
     expect(all.backups.map(({ passed }) => passed)).toEqual([true, false]);
+  });
+
+  it("finds notes that were changed, and a keys object that is damaged beside a sound one", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    await site.operations.hold(backup.id, "audit");
+    const directory = await site.backupDirectory();
+    const notes = find(directory, /^notes-0-/);
+    writeFileSync(notes, readFileSync(notes, "utf8").replace("audit", "party"));
+    writeFileSync(join(directory, "keys-2-00000000.json"), "{}");
+
+    const { backups } = await site.operations.verify({ ...NOTHING, reference: backup.id });
+
+    expect(backups[0]?.issues).toEqual([
+      expect.stringContaining("keys-2-00000000.json"),
+      expect.stringContaining(basename(notes)),
+    ]);
+  });
+
+  it("believes the sound one of two copies of a note", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    await site.operations.hold(backup.id, "audit");
+    const notes = find(await site.backupDirectory(), /^notes-0-/);
+    writeFileSync(notes, readFileSync(notes, "utf8").replace("audit", "party"));
+
+    await site.operations.rebuildCatalog();
+
+    expect((await site.operations.show(backup.id)).notes.hold?.reason).toBe("audit");
   });
 
   it("does not believe metadata that was changed", async () => {
