@@ -52,8 +52,10 @@ export async function parseArguments(
   if (unknown !== undefined) return { kind: "unknown", name: unknown };
 
   const groups = new Map<string, Parser>();
-  for (const command of commands) addCommand(command);
-  for (const name of Object.keys(LATER_COMMANDS)) addLater(name);
+  // A parser of all commands takes longer to make than to use.
+  const [named] = commandWords(argv);
+  for (const command of commands) if (command.name.split(" ")[0] === named) addCommand(command);
+  if (named !== undefined && Object.hasOwn(LATER_COMMANDS, named)) addLater(named);
 
   try {
     await program.parseAsync([...argv], { from: "user" });
