@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { CatalogBackup } from "../catalog/catalog.ts";
 import { type BackupId, isBackupId } from "../domain/backup.ts";
 import { BackupctlError } from "../errors.ts";
@@ -101,7 +102,6 @@ interface ProgressFile {
 async function readProgress(file: string, id: BackupId): Promise<ProgressFile | undefined> {
   const bytes = await readFileIfExists(file);
   if (bytes === undefined) return undefined;
-  const { z } = await import("zod");
   const number = z.number().optional();
   const schema = z.object({
     backup_id: z.string(),

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as os from "node:os";
+import { z } from "zod";
 import type { Clock } from "./clock.ts";
 import { readFileIfExists } from "./files.ts";
 import { currentUserName } from "./user-name.ts";
@@ -45,7 +46,6 @@ export async function writeHolder(lockFile: string, holder: Holder): Promise<voi
 export async function readHolderFile(lockFile: string): Promise<Holder | undefined> {
   const bytes = await readFileIfExists(holderFile(lockFile));
   if (bytes === undefined) return undefined;
-  const { z } = await import("zod");
   const schema = z.looseObject({
     operation: z.string(),
     backupId: z.string().optional(),

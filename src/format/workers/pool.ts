@@ -65,7 +65,7 @@ export class WorkerPool {
   }
 
   #start(): Member {
-    // The compiler rewrites imports, but not this: the built worker lies beside the built pool.
+    // The build rewrites imports, but not this: the built worker lies beside the built pool (scripts/build.ts).
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
     const member: Member = { worker, pending: new Map() };

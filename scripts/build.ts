@@ -1,0 +1,11 @@
+import { build } from "rolldown";
+
+// Each file that a start loads costs about half a millisecond, and zod alone has a hundred: docs/decisions/0010-bundled-program.md.
+await build({
+  // The pool starts its threads from a file that it expects beside itself.
+  input: { main: "src/main.ts", worker: "src/format/workers/worker.ts" },
+  platform: "node",
+  // They find their compiled parts in their own folders.
+  external: ["better-sqlite3", "fs-native-extensions"],
+  output: { dir: "dist", cleanDir: true },
+});

@@ -1,0 +1,30 @@
+import { spawnSync } from "node:child_process";
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const MAIN = join(import.meta.dirname, "../../dist/main.js");
+
+/** The files that the built program reads to run with these arguments. */
+function filesLoaded(args: readonly string[]): readonly string[] {
+  const hook = join(tempDir(), "hook.mjs");
+  writeFileSync(
+    hook,
+    `import { registerHooks } from "node:module"; import { writeSync } from "node:fs";
+registerHooks({ load(url, context, next) { writeSync(2, "LOADED " + url + "\\n"); return next(url, context); } });`,
+  );
+  const { stderr, status } = spawnSync(process.execPath, ["--import", hook, MAIN, ...args], { encoding: "utf8" });
+  expect(status).toBe(0);
+  return [...stderr.matchAll(/^LOADED (file:.*)$/gm)].map(([, url = ""]) => fileURLToPath(url));
+}
+
+test("the built program starts from few files, without the languages that zod speaks", () => {
+  const files = filesLoaded(["config", "schema"]);
+  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+
+  expect(files.filter((file) => file.includes("node_modules"))).toEqual([]);
+  expect(files.length).toBeLessThan(70);
+  expect(bytes).toBeLessThan(800_000);
+});
