@@ -15,8 +15,8 @@ const serverTests = "test/**/*.server.test.ts";
 export default defineConfig({
   test: {
     pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     reporters: ["default", "./test/reporters/skips.ts"],
     coverage: { provider: "v8", include: ["src/**/*.ts"] },
     projects: [
