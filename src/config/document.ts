@@ -59,6 +59,7 @@ export function parseYaml(text: string, env: Environment): ConfigDocument {
   } catch (error) {
     return unreadable({ path: [], message: messageOf(error) });
   }
+  if (holdsItself(values)) return unreadable({ path: [], message: "an alias stands inside what it repeats" });
   return {
     values,
     broken: false,
@@ -69,6 +70,12 @@ export function parseYaml(text: string, env: Environment): ConfigDocument {
     },
     isExpanded: (path) => expanded.has(follow(document, path).value),
   };
+}
+
+/** What is parsed by now has no end: whoever walks down it never comes back. */
+function holdsItself(value: unknown, above: readonly unknown[] = []): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return above.includes(value) || Object.values(value).some((member) => holdsItself(member, [...above, value]));
 }
 
 /** A configuration that has no lines: the environment. */

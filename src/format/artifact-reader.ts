@@ -40,7 +40,11 @@ export async function* readArtifact(
 
   async function* start(): AsyncGenerator<StartedBlock> {
     const buffers = new SharedBuffers(0, 2);
-    const largest = Math.min(MAX_PACK_BYTES, Math.max(...artifact.packs));
+    // Not Math.max(...): an artifact of two terabytes has more packs than a call may have arguments.
+    const largest = Math.min(
+      MAX_PACK_BYTES,
+      artifact.packs.reduce((most, size) => Math.max(most, size), 0),
+    );
     for (const [pack, size] of artifact.packs.entries()) {
       const name = packName(artifact.name, pack);
       const buffer = await buffers.acquire(largest);

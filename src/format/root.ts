@@ -70,7 +70,7 @@ export function parseRoot(bytes: Buffer): Root {
   if (lines.pop() !== "" || lines.length < 2) throw new DamageError("the root is cut");
   const first = parseObject(lines[0] ?? "");
   const last = parseObject(lines.at(-1) ?? "");
-  if (first.version !== 1) throw new DamageError(`the root has version ${String(first.version)}, not 1`);
+  if (first.version !== 1) throw new DamageError("the root is not of version 1");
   if (last.end !== true) throw new DamageError("the root is cut: its last line is missing");
   const chunks = lines.slice(1, -1).flatMap((line) => chunksOf(parseObject(line)));
   if (chunks.length !== last.chunks) throw new DamageError("the root does not list as many chunks as it says");

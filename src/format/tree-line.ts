@@ -99,12 +99,20 @@ export function nameOfLine(line: Buffer): Buffer | undefined {
   if (line.indexOf('{"name":"', 0, "latin1") === 0) {
     const end = endOfString(line, 9);
     const text = line.subarray(9, end);
-    return text.includes(0x5c) ? Buffer.from(JSON.parse(`"${text.toString("utf8")}"`) as string, "utf8") : text;
+    return text.includes(0x5c) ? Buffer.from(unescaped(text), "utf8") : text;
   }
   if (line.indexOf('{"name_b64":"', 0, "latin1") === 0) {
     return Buffer.from(line.toString("latin1", 13, endOfString(line, 13)), "base64");
   }
   return undefined;
+}
+
+function unescaped(text: Buffer): string {
+  try {
+    return String(JSON.parse(`"${text.toString("utf8")}"`));
+  } catch (error) {
+    throw new DamageError("a name in the index is not JSON", { cause: error });
+  }
 }
 
 function endOfString(line: Buffer, from: number): number {

@@ -121,6 +121,13 @@ describe.each([
     await expect(read(made, artifact)).rejects.toThrow(`${name} is truncated: its last block is missing`);
   });
 
+  it("may say that it has more packs than a call has arguments", async () => {
+    const { made, artifacts } = small;
+    const packs = [...artifacts.data.packs, ...new Array<number>(200_000).fill(100)];
+
+    await expect(read(made, { ...artifacts.data, packs })).rejects.toThrow(`${name}.00000001: is missing`);
+  });
+
   it("that goes on behind its last block is damaged", async () => {
     const { made, artifacts } = small;
     const pack = made.objects.get(`${name}.00000000`)!;

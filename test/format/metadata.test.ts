@@ -57,6 +57,14 @@ describe("the mac", () => {
     expect(verifyMac(decodeMetadata(encodeMetadata(metadata, macKey), WHERE), Buffer.alloc(32, 6))).toBe(false);
   });
 
+  it("fits nothing that has no canonical text", () => {
+    const halved = altered((content) => {
+      content.host = "\ud800";
+    });
+
+    expect(verifyMac(decodeMetadata(halved, WHERE), macKey)).toBe(false);
+  });
+
   it("does not cover a signature, and nothing else escapes it", () => {
     const signed = altered((content) => {
       content.signature = "ed25519:abc";

@@ -87,6 +87,7 @@ describe("a root", () => {
 
   it.each<[string, Buffer]>([
     ["another version", changed(0, (first) => ({ ...first, version: 2 }))],
+    ["a version that is no text either", changed(0, (first) => ({ ...first, version: { toString: 1 } }))],
     ["no end", changed(-1, (last) => ({ ...last, end: false }))],
     ["fewer chunks than it says", changed(-1, (last) => ({ ...last, chunks: 3 }))],
     ["an id that is none", changed(0, (first) => ({ ...first, backup_id: "../.." }))],

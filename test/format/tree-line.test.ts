@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import type { TreeNode } from "../../src/domain/artifact.ts";
+import { DamageError } from "../../src/format/block.ts";
 import {
   isRacy,
   isUnchanged,
@@ -116,6 +117,7 @@ describe("a line", () => {
       expect(nameOfLine(Buffer.from(line))).toBeUndefined();
     }
     expect(() => nameOfLine(Buffer.from('{"name":"cut\\"'))).toThrow("ends inside a name");
+    expect(() => nameOfLine(Buffer.from('{"name":"\\q"'))).toThrow(DamageError);
   });
 });
 
