@@ -39,12 +39,23 @@ class RecoveryError extends Error {
 }
 
 const damaged = (message) => new RecoveryError(DAMAGED, message);
-const say = (text) => process.stdout.write(`${text}\n`);
-const note = (text) => process.stderr.write(`${text}\n`);
+const say = (text) => process.stdout.write(`${shown(text)}\n`);
+const note = (text) => process.stderr.write(`${shown(text)}\n`);
 
-/** Names in backups are any bytes: control characters must not reach the terminal. */
+/** Names in backups are any bytes: what drives a terminal, or turns the direction of text, must not reach it. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
-const shown = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const shown = (text) => String(text).replace(UNPRINTABLE, "?");
+
+/** Only what decides is checked member by member: whatever else this program can't make sense of is damage too. */
+function reading(what, action) {
+  try {
+    return action();
+  } catch (error) {
+    if (![TypeError, RangeError, SyntaxError].some((kind) => error instanceof kind)) throw error;
+    throw damaged(`${what} is damaged: ${error.message}`);
+  }
+}
 
 // ---------------------------------------------------------------- 2. Objects: names and files of the repository
 
@@ -181,7 +192,7 @@ function findDataKey(repository, directory, id, wantedKeyId, secrets) {
     const { key_id: keyId, wraps } = readKeysObject(folder, name, id);
     if (wantedKeyId !== undefined && keyId !== wantedKeyId) continue;
     for (const wrap of wraps) {
-      sealedFor.add(shown(`${wrap.name} (${wrap.provider})`));
+      sealedFor.add(`${wrap.name} (${wrap.provider})`);
       const secret = secretFor(wrap, secrets);
       const dataKey = secret === undefined ? undefined : openWrap(wrap, secret, id, keyId);
       if (dataKey !== undefined) return dataKey;
@@ -242,14 +253,11 @@ function readMetadata(repository, directory) {
   const what = `${directory}/metadata.json`;
   const metadata = parseObject(bytes, what);
   if (metadata.version !== 1) {
-    throw new RecoveryError(
-      FAILED,
-      `${what} has format version ${shown(metadata.version)}; this program reads version 1`,
-    );
+    throw new RecoveryError(FAILED, `${what} has format version ${metadata.version}; this program reads version 1`);
   }
   if (!UUID.test(metadata.id) || typeof metadata.mac !== "string") throw damaged(`${what} is damaged: no id or no mac`);
   if (metadata.storage_path !== directory || placeOf(metadata) !== directory) {
-    throw damaged(`${what} belongs to another place: ${shown(metadata.storage_path)}`);
+    throw damaged(`${what} belongs to another place: ${metadata.storage_path}`);
   }
   if (!lineageFits(metadata)) throw damaged(`${what} is damaged: its lineage does not fit it`);
   const marker = readIfThere(path.join(repository, "backupctl.json"));
@@ -485,7 +493,7 @@ function readSums(repository, { storage_path: directory, checksum }) {
 function readRoot(repository, metadata, source, dataKey, secrets) {
   const { id, storage_path: directory, encrypted } = metadata;
   const { name, packs, artifact_id } = source.root;
-  if (!ARTIFACT.test(name)) throw damaged(`${shown(name)} is not an artifact's name`);
+  if (!ARTIFACT.test(name)) throw damaged(`${name} is not an artifact's name`);
   const compression = COMPRESSIONS[/\.(raw|gz|zst)(?:\.enc)?$/.exec(name)[1]];
   const own = { origin: id, directory, name, artifact_id, compression, cipher: encrypted ? 1 : 0 };
   const key = encrypted ? artifactKeyOf(dataKey, Buffer.from(artifact_id, "hex"), id) : undefined;
@@ -520,7 +528,7 @@ function requireSameFacts(first, last, chunkCount, metadata, source, what) {
     throw damaged(`${what} tells of another lineage than metadata.json`);
   const known = [source.data, source.index].map((artifact) => `${artifact?.name} ${artifact?.artifact_id}`);
   const strange = objects.find((own) => own?.origin === id && !known.includes(`${own.name} ${own.artifact_id}`));
-  if (strange !== undefined) throw damaged(`${what} names ${shown(strange.name)}, which metadata.json does not`);
+  if (strange !== undefined) throw damaged(`${what} names ${strange.name}, which metadata.json does not`);
 }
 
 /** Where an object lies, and its key: each backup of the lineage has a data key of its own. */
@@ -605,7 +613,7 @@ function restoreStream(root, reader, to, source, parts, wanted) {
     inNewFolder(to, (folder) => {
       for (const file of files) writeRange(root, reader, path.join(folder, file.file), file);
     });
-    say(`restored ${to}: ${files.map(({ file, size }) => shown(`${file} (${size} bytes)`)).join(", ")}`);
+    say(`restored ${to}: ${files.map(({ file, size }) => `${file} (${size} bytes)`).join(", ")}`);
     return;
   }
   const range = wanted === undefined ? whole : findPart(parts, wanted);
@@ -665,13 +673,11 @@ function findPart(parts, name) {
   const part = parts.find((entry) => entry.name === name);
   if (part !== undefined) return part;
   throw usage(
-    `the stream has no part "${shown(name)}"; it has ${
-      shown(
-        parts
-          .slice(0, 20)
-          .map((entry) => entry.name)
-          .join(", "),
-      ) || "none"
+    `the stream has no part "${name}"; it has ${
+      parts
+        .slice(0, 20)
+        .map((entry) => entry.name)
+        .join(", ") || "none"
     }`,
   );
 }
@@ -710,7 +716,7 @@ function membersOf(name) {
     from = end + 1;
   }
   const bad = (member) => member.length === 0 || member.includes(0) || [".", ".."].includes(member.toString("latin1"));
-  if (members.some(bad)) throw damaged(`the index has the unsafe name ${shown(name)}`);
+  if (members.some(bad)) throw damaged(`the index has the unsafe name ${name}`);
   return members;
 }
 
@@ -726,7 +732,7 @@ function* treeEntries(root, reader) {
     if (open !== undefined) yield open;
     if (line.end === true) return;
     const name = rawBytes(line.name, line.name_b64);
-    if (compareNames(last, name) >= 0) throw damaged(`the index is out of order at ${shown(name)}`);
+    if (compareNames(last, name) >= 0) throw damaged(`the index is out of order at ${name}`);
     last = name;
     open = { ...line, name, chunks: [...(line.chunks ?? [])] };
   }
@@ -754,7 +760,7 @@ class TreeTarget {
     if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
     if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
     else if (entry.type === "file") this.#makeFile(place, entry);
-    else throw damaged(`unknown type of entry: ${shown(entry.type)}`);
+    else throw damaged(`unknown type of entry: ${entry.type}`);
     return this.#setFacts(place, entry);
   }
 
@@ -778,9 +784,7 @@ class TreeTarget {
       fs.mkdirSync(place, 0o700);
     } catch (error) {
       // The folder was empty and all names differ: here lies an entry that is no directory, a planted symlink perhaps.
-      throw error.code === "EEXIST"
-        ? damaged(`the index has entries below ${shown(place)}, which is no directory`)
-        : error;
+      throw error.code === "EEXIST" ? damaged(`the index has entries below ${place}, which is no directory`) : error;
     }
     const { path: anchored, descriptor } = shortened(place);
     this.#open.push({ member, path: anchored, entry, descriptor });
@@ -818,14 +822,14 @@ class TreeTarget {
       while (bytes.length > 0) {
         skipHoles();
         const piece = bytes.subarray(0, holes.length === 0 ? bytes.length : holes[0][0] - position);
-        if (piece.length === 0) throw damaged(`the holes of ${shown(entry.name)} are out of order`);
+        if (piece.length === 0) throw damaged(`the holes of ${entry.name} are out of order`);
         position += writeAll(descriptor, piece, position);
         bytes = bytes.subarray(piece.length);
       }
     }
     skipHoles();
     if (position !== entry.size || holes.length > 0)
-      throw damaged(`the chunks of ${shown(entry.name)} do not make up its size`);
+      throw damaged(`the chunks of ${entry.name} do not make up its size`);
     fs.ftruncateSync(descriptor, entry.size);
   }
 
@@ -838,7 +842,7 @@ class TreeTarget {
       fs.chmodSync(place, entry.mode & 0o7777);
       fs.utimesSync(place, mtime, mtime);
     } catch (error) {
-      this.problems.push(`${shown(entry.name)}: ${error.message}`);
+      this.problems.push(`${entry.name}: ${error.message}`);
     }
     return undefined;
   }
@@ -887,7 +891,7 @@ function inNewFolder(to, fill) {
       if (existed) for (const name of fs.readdirSync(work, "buffer")) removeBelow(work, name);
       else fs.rmSync(work, { recursive: true, force: true });
     } catch (why) {
-      note(`note: remove what is left in ${work} (${shown(why.message)})`);
+      note(`note: remove what is left in ${work} (${why.message})`);
     }
     throw error;
   }
@@ -953,7 +957,7 @@ function parseArguments(args) {
       const value = inline ?? args[++i];
       if (value === undefined || value === "") throw usage(`${name} needs a value`);
       options[name] = value;
-    } else if (name.startsWith("-")) throw usage(`unknown option ${shown(name)}`);
+    } else if (name.startsWith("-")) throw usage(`unknown option ${name}`);
     else words.push(name);
   }
   return { options, words };
@@ -1004,37 +1008,38 @@ function stateOf(repository, metadata, secrets) {
   }
 }
 
+/** A backup in a line, and a line for each source. */
+function describe(repository, directory, secrets) {
+  const metadata = readMetadata(repository, directory);
+  if (metadata === undefined) return [`${directory}  unfinished or deleted: it has no metadata.json`];
+  const { id, timestamp, type, mode, status, sources } = metadata;
+  const state = stateOf(repository, metadata, secrets);
+  const failed = (root) => (root === undefined ? "  FAILED, not in this backup" : "");
+  return [
+    `${timestamp}  ${id}  ${type} ${mode}  ${status}  ${state}`,
+    ...sources.map(
+      ({ name, kind, engine, size, root }) => `    ${name}  ${engine} (${kind})  ${size} bytes${failed(root)}`,
+    ),
+  ];
+}
+
 function list(repository, secrets) {
   let count = 0;
   for (const directory of backupDirectories(repository)) {
-    let metadata;
     try {
-      metadata = readMetadata(repository, directory);
+      const lines = reading(`${directory}/metadata.json`, () => describe(repository, directory, secrets));
+      for (const line of lines) say(line);
+      if (lines.length > 1) count++;
     } catch (error) {
       if (!(error instanceof RecoveryError)) throw error;
       say(`${directory}  DAMAGED: ${error.message}`);
-      continue;
-    }
-    if (metadata === undefined) {
-      say(`${directory}  unfinished or deleted: it has no metadata.json`);
-      continue;
-    }
-    count++;
-    const { id, timestamp, type, mode, status } = metadata;
-    say(shown(`${timestamp}  ${id}  ${type} ${mode}  ${status}  ${stateOf(repository, metadata, secrets)}`));
-    for (const { name, kind, engine, size, root } of metadata.sources) {
-      say(
-        shown(
-          `    ${name}  ${engine} (${kind})  ${size} bytes${root === undefined ? "  FAILED, not in this backup" : ""}`,
-        ),
-      );
     }
   }
   say(count === 0 ? "no backups found" : `${count} backup${count === 1 ? "" : "s"}`);
 }
 
 function findBackup(repository, text, sourceName) {
-  if (text !== "latest" && !/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${shown(text)}" is not a backup id`);
+  if (text !== "latest" && !/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${text}" is not a backup id`);
   const fits = [];
   for (const directory of backupDirectories(repository)) {
     // The folder's name ends with the first 8 digits of the id: others need not be read.
@@ -1045,7 +1050,7 @@ function findBackup(repository, text, sourceName) {
   }
   const [first] = text === "latest" ? fits.slice(-1) : fits;
   if (first === undefined)
-    throw usage(`no backup ${text === "latest" ? `holds a source "${shown(sourceName)}"` : `has the id ${text}`}`);
+    throw usage(`no backup ${text === "latest" ? `holds a source "${sourceName}"` : `has the id ${text}`}`);
   if (text !== "latest" && fits.length > 1)
     throw usage(`${fits.length} backups begin with ${text}: write more of the id`);
   return first;
@@ -1084,11 +1089,9 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
   const source = metadata.sources.find(({ name }) => name === sourceName);
   if (source?.root === undefined) {
     const names = metadata.sources.filter(({ root }) => root !== undefined).map(({ name }) => name);
-    throw usage(
-      `backup ${metadata.id} has no source "${shown(sourceName)}"; it has ${shown(names.join(", ") || "none")}`,
-    );
+    throw usage(`backup ${metadata.id} has no source "${sourceName}"; it has ${names.join(", ") || "none"}`);
   }
-  note(shown(`restoring ${sourceName} of ${metadata.timestamp} (${metadata.id}, ${metadata.mode})`));
+  note(`restoring ${sourceName} of ${metadata.timestamp} (${metadata.id}, ${metadata.mode})`);
   const root = readRoot(repository, metadata, source, dataKey, secrets);
   const reader = new ChunkReader(repository, root.objects);
   const tree = source.kind === "tree";
@@ -1100,7 +1103,7 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
   if (found.xattrs > 0) note(`note: extended attributes and ACLs of ${found.xattrs} entries were not restored`);
   if (found.changed > 0) note(`note: ${found.changed} files changed while the backup read them`);
   if (source.status !== "completed")
-    note(`note: the backup of this source is ${shown(source.status)}, ${source.unreadable} entries could not be read`);
+    note(`note: the backup of this source is ${source.status}, ${source.unreadable} entries could not be read`);
 }
 
 function main(args) {
@@ -1110,11 +1113,11 @@ function main(args) {
     process.stdout.write(HELP);
     return options.help || command === "help" ? 0 : USAGE;
   }
-  if (command !== "list" && command !== "restore") throw usage(`unknown command ${shown(command)}`);
+  if (command !== "list" && command !== "restore") throw usage(`unknown command ${command}`);
   const repository = requireRepository(directory);
   const secrets = readSecrets(options);
   if (command === "list") list(repository, secrets);
-  else restore(repository, rest, options, secrets);
+  else reading(`backup ${rest[0]}`, () => restore(repository, rest, options, secrets));
   return 0;
 }
 
@@ -1122,6 +1125,6 @@ try {
   process.exitCode = main(process.argv.slice(2));
 } catch (error) {
   if (error instanceof RecoveryError) note(`error: ${error.message}`);
-  else note(`error: ${error.code === undefined ? error.stack : error.message}`);
+  else for (const line of (error.code === undefined ? error.stack : error.message).split("\n")) note(`error: ${line}`);
   process.exitCode = error instanceof RecoveryError ? error.code : FAILED;
 }

@@ -178,9 +178,9 @@ test("what metadata say of a source, with its root as it lies there", async () =
   const bytes = object("metadata.json");
   await fuzz(strangeObject(bytes), async (strange) => {
     const { metadata } = decodeMetadata(strange, DIRECTORY);
-    for (const { name, kind, root } of metadata.sources) {
+    for (const source of metadata.sources) {
       const packs = storageWith(path.join(OPEN, DIRECTORY), "", bytes);
-      if (root !== undefined) await readProvenRoot(metadata, { name, kind, root }, packs, pool);
+      if (source.root !== undefined) await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool);
     }
   });
 });

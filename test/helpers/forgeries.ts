@@ -34,7 +34,7 @@ function withTuple(what: string, place: number, value: unknown): NamedForgery {
 }
 
 /** The first entry of that type. */
-function entry(what: string, type: string, change: Change): NamedForgery {
+export function entry(what: string, type: string, change: Change): NamedForgery {
   const index = (lines: Lines): Lines =>
     changed(
       lines,
