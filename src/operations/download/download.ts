@@ -9,7 +9,7 @@ import { asCorrupted, type BackupContents, type OpenedSource, openContents } fro
 import { chooseBackup, chooseSources, findCopy } from "../restore/choice.ts";
 import { streamFacts, treeFacts } from "../restore/facts.ts";
 import { fromSystem } from "../restore/failure.ts";
-import { type Selection, selectedParts, selectionOf } from "../restore/selection.ts";
+import { type Selection, selectedEntries, selectedParts, selectionOf } from "../restore/selection.ts";
 import { streamBytes } from "../restore/stream.ts";
 import { openEngine, openEngineOf, type Session } from "../session.ts";
 import { writeTar } from "./tar.ts";
@@ -97,7 +97,7 @@ async function filesOf(
 }
 
 function tarOf(opened: OpenedSource, selection: Selection | undefined): readonly OrdinaryFile[] {
-  const { bytes, entries } = treeFacts(opened, selection, []);
+  const { bytes, entries } = treeFacts(selectedEntries(opened.indexFile, selection), []);
   if (entries === 0 && selection !== undefined) return [];
   return [{ opened, name: `${opened.source.name}.tar`, range: undefined, bytes }];
 }

@@ -5,7 +5,7 @@ import { ChunkReader, type Wanted } from "../../format/chunk-reader.ts";
 import { readStreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { HardLinkGroups } from "./facts.ts";
-import { type Selection, selectedEntries } from "./selection.ts";
+import type { SelectedEntry } from "./selection.ts";
 
 /** What is wrong with the stored bytes that a restore needs. */
 export interface FoundDamage {
@@ -19,22 +19,23 @@ type OnChecked = (bytes: number, files: number) => void;
 
 /**
  * Opens every block and hashes every chunk that the restore of a source needs, and writes nothing.
- * `undefined`: all is sound. Anything that is not damage (a storage that is away, a missing key) is thrown.
+ * @param chosen what is wanted of a tree
+ * @returns `undefined`: all is sound. Anything that is not damage (a storage that is away, a missing key) is thrown.
  */
 export async function checkSource(
   contents: BackupContents,
   opened: OpenedSource,
-  selection: Selection | undefined,
+  chosen: Iterable<SelectedEntry>,
   onChecked: OnChecked,
 ): Promise<FoundDamage | undefined> {
   try {
-    const wanted = opened.shape === "tree" ? treeChunks(opened, selection) : streamChunks(opened);
+    const wanted = opened.shape === "tree" ? treeChunks(chosen) : streamChunks(opened);
     for await (const { bytes, what } of readerOf(contents, opened).read(wanted)) onChecked(bytes.length, what.files);
     return undefined;
   } catch (error) {
     if (!isDamage(error)) throw error;
     const entries =
-      opened.shape === "tree" ? await damagedEntries(contents, opened, selection) : new Map<string, string>();
+      opened.shape === "tree" ? await damagedEntries(contents, opened, chosen) : new Map<string, string>();
     return { entries, message: messageOf(error), cause: error };
   }
 }
@@ -54,9 +55,9 @@ interface Counted {
 const INSIDE: Counted = { files: 0 };
 const LAST: Counted = { files: 1 };
 
-function* treeChunks(opened: OpenedSource, selection: Selection | undefined): Generator<Wanted<Counted>> {
+function* treeChunks(chosen: Iterable<SelectedEntry>): Generator<Wanted<Counted>> {
   const groups = new HardLinkGroups();
-  for (const { entry } of selectedEntries(opened.indexFile, selection)) {
+  for (const { entry } of chosen) {
     if (groups.firstOf(entry) === undefined) yield* chunksOf(entry);
   }
 }
@@ -73,11 +74,11 @@ function* streamChunks(opened: OpenedSource): Generator<Wanted<Counted>> {
 async function damagedEntries(
   contents: BackupContents,
   opened: OpenedSource,
-  selection: Selection | undefined,
+  chosen: Iterable<SelectedEntry>,
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const reader = readerOf(contents, opened);
-  for (const { entry } of selectedEntries(opened.indexFile, selection)) {
+  for (const { entry } of chosen) {
     try {
       for await (const _ of reader.read(chunksOf(entry)));
     } catch (error) {

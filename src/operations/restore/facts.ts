@@ -2,7 +2,7 @@ import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { ChunkRef } from "../../format/root.ts";
 import type { OpenedSource } from "../repository/backup-contents.ts";
-import { contains, type Selection, selectedEntries } from "./selection.ts";
+import { contains, type SelectedEntry } from "./selection.ts";
 
 /** What a restore of one source means, counted from its index before anything is fetched. */
 export interface SourceFacts {
@@ -20,14 +20,14 @@ export interface TreeFacts extends SourceFacts {
 }
 
 /** @param names e.g. the source's configured paths, relative to `/` */
-export function treeFacts(opened: OpenedSource, selection: Selection | undefined, names: readonly Buffer[]): TreeFacts {
+export function treeFacts(chosen: Iterable<SelectedEntry>, names: readonly Buffer[]): TreeFacts {
   const fetched = new BlockCount();
   const groups = new HardLinkGroups();
   const common = new CommonFolder();
   const present = new Set<Buffer>();
   let bytes = 0;
   let entries = 0;
-  for (const { entry } of selectedEntries(opened.indexFile, selection)) {
+  for (const { entry } of chosen) {
     entries++;
     common.add(entry);
     for (const name of names) if (name.length === 0 || name.equals(entry.name)) present.add(name);

@@ -21,11 +21,13 @@ import {
   type StreamPlace,
   type TreePlace,
 } from "./place.ts";
-import { contains, type Selection, selectedParts, selectionOf } from "./selection.ts";
+import { ChosenEntries, contains, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
 
 /** A source with all that its restore needs. */
 export interface PreparedSource {
   readonly opened: OpenedSource;
+  /** What is wanted of a tree. */
+  readonly chosen: ChosenEntries;
   readonly facts: SourceFacts;
   readonly place: TreePlace | StreamPlace;
   readonly plan: RestoreSourcePlan;
@@ -34,7 +36,6 @@ export interface PreparedSource {
 export interface PreparedRestore {
   readonly plan: RestorePlan;
   readonly contents: BackupContents;
-  readonly selection: Selection | undefined;
   readonly sources: readonly PreparedSource[];
   /** Left out because of damage, with `--skip-damaged`. */
   readonly damaged: readonly { readonly source: SourceMetadata; readonly error: BackupctlError }[];
@@ -82,7 +83,7 @@ export async function prepareRestore(context: OperationContext, request: Restore
       inPlace: request.to === undefined && request.target === undefined,
       warnings: [...copyWarnings, ...chosen.warnings, ...preparing.warnings],
     };
-    return { plan, contents, selection, sources, damaged, close: () => contents.close() };
+    return { plan, contents, sources, damaged, close: () => contents.close() };
   } catch (error) {
     await contents.close();
     throw error;
@@ -108,10 +109,16 @@ function estimateSeconds(catalog: Catalog, bytes: number): number | undefined {
 
 /** A source that is opened and counted; where it goes depends on how many there are. */
 type Candidate =
-  | { readonly shape: "tree"; readonly opened: OpenedSource; readonly facts: TreeFacts }
+  | {
+      readonly shape: "tree";
+      readonly opened: OpenedSource;
+      readonly chosen: ChosenEntries;
+      readonly facts: TreeFacts;
+    }
   | {
       readonly shape: "stream";
       readonly opened: OpenedSource;
+      readonly chosen: ChosenEntries;
       readonly facts: SourceFacts;
       readonly entries: readonly StreamEntry[];
     };
@@ -125,6 +132,7 @@ class Preparing {
   readonly #contents: BackupContents;
   readonly #request: RestoreRequest;
   readonly #selection: Selection | undefined;
+  readonly #budget = newEntriesBudget();
   readonly #candidates: Candidate[] = [];
 
   constructor(session: Session, contents: BackupContents, request: RestoreRequest, selection: Selection | undefined) {
@@ -149,14 +157,15 @@ class Preparing {
 
   async #candidate(opened: OpenedSource): Promise<Candidate | undefined> {
     const selected = this.#selection;
+    const chosen = new ChosenEntries(opened.indexFile, selected, this.#budget);
     if (opened.shape === "tree") {
-      const facts = treeFacts(opened, selected, await configuredPaths(this.#session, opened.source.name));
-      return facts.entries === 0 && selected !== undefined ? undefined : { shape: "tree", opened, facts };
+      const facts = treeFacts(chosen, await configuredPaths(this.#session, opened.source.name));
+      return facts.entries === 0 && selected !== undefined ? undefined : { shape: "tree", opened, chosen, facts };
     }
     const { index, ...facts } = streamFacts(opened);
     const entries = selectedParts(index.entries, selected);
     if (entries.length === 0 && selected !== undefined) return undefined;
-    return { shape: "stream", opened, facts: { ...facts, entries: entries.length }, entries };
+    return { shape: "stream", opened, chosen, facts: { ...facts, entries: entries.length }, entries };
   }
 
   /** Looks at the places. A plan to restore nothing would be carried out in silence, so it is none. */
@@ -178,7 +187,8 @@ class Preparing {
     }
   }
 
-  async #placeTree({ opened, facts }: Candidate & { shape: "tree" }, several: boolean): Promise<void> {
+  async #placeTree(candidate: Candidate & { shape: "tree" }, several: boolean): Promise<void> {
+    const { opened, facts } = candidate;
     const planned = await planTreePlace(
       this.#session,
       opened.source,
@@ -190,14 +200,14 @@ class Preparing {
     const deletable = this.#request.delete && planned.refusals.length === 0;
     const extras = deletable ? await findExtras(opened, planned.place) : [];
     this.#note(
-      opened,
-      facts,
+      candidate,
       planned,
       sum(extras, ({ files, directories }) => files + directories),
     );
   }
 
-  async #placeStream({ opened, facts, entries }: Candidate & { shape: "stream" }, several: boolean): Promise<void> {
+  async #placeStream(candidate: Candidate & { shape: "stream" }, several: boolean): Promise<void> {
+    const { opened, entries } = candidate;
     const planned = await planStreamPlace(
       this.#session,
       opened.source,
@@ -206,15 +216,10 @@ class Preparing {
       several,
       this.#context(opened),
     );
-    this.#note(opened, facts, planned, 0);
+    this.#note(candidate, planned, 0);
   }
 
-  #note(
-    opened: OpenedSource,
-    facts: SourceFacts,
-    planned: PlannedPlace<TreePlace | StreamPlace>,
-    deletes: number,
-  ): void {
+  #note({ opened, chosen, facts }: Candidate, planned: PlannedPlace<TreePlace | StreamPlace>, deletes: number): void {
     const { source } = opened;
     const { place, state } = planned;
     this.refusals.push(...planned.refusals);
@@ -234,7 +239,7 @@ class Preparing {
       deletes,
       downtime: state.downtime,
     };
-    this.sources.push({ opened, facts, place, plan });
+    this.sources.push({ opened, chosen, facts, place, plan });
   }
 
   #context({ source }: OpenedSource): EngineContext {

@@ -127,13 +127,13 @@ class RestoreRun {
 
   /** Everything needed is opened and hashed before the first target is touched. */
   async #verify(): Promise<ReadonlyMap<string, FoundDamage>> {
-    const { sources, contents, selection, plan } = this.#prepared;
+    const { sources, contents, plan } = this.#prepared;
     this.#meter.phase("verify", { bytes: plan.bytesToRestore });
     const found = new Map<string, FoundDamage>();
-    for (const { opened } of sources) {
+    for (const { opened, chosen } of sources) {
       const { name } = opened.source;
       this.#meter.activity(name);
-      const damage = await checkSource(contents, opened, selection, (bytes, files) => this.#meter.add(bytes, files));
+      const damage = await checkSource(contents, opened, chosen, (bytes, files) => this.#meter.add(bytes, files));
       if (damage === undefined) continue;
       if (!this.#request.skipDamaged) throw asCorrupted(damage.cause, plan.backup.id, name);
       found.set(name, damage);
@@ -179,8 +179,8 @@ class RestoreRun {
     };
   }
 
-  #outcome({ opened, place }: PreparedSource, damaged: ReadonlySet<string>): Promise<RestoreOutcome> {
-    const { contents, selection } = this.#prepared;
+  #outcome({ opened, chosen, place }: PreparedSource, damaged: ReadonlySet<string>): Promise<RestoreOutcome> {
+    const { contents } = this.#prepared;
     const { overwrite, dropExisting, delete: remove } = this.#request;
     const activity = (item: string): void => this.#meter.activity(item);
     if (place.shape === "stream") {
@@ -193,7 +193,7 @@ class RestoreRun {
     return restoreTree({
       contents,
       opened,
-      selection,
+      chosen,
       place,
       overwrite,
       delete: remove,

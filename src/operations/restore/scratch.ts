@@ -1,12 +1,13 @@
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
-import { readStreamIndex, readTreeIndex, type TreeEntry } from "../../format/index-reader.ts";
+import { readStreamIndex } from "../../format/index-reader.ts";
 import type { OperationContext } from "../context.ts";
 import { asCorrupted, type BackupContents, type OpenedSource } from "../repository/backup-contents.ts";
 import { openEngine, openEngineOf } from "../session.ts";
 import { type ComparedEntry, compareContents } from "./compare.ts";
 import { fromSystem } from "./failure.ts";
 import type { TreePlace } from "./place.ts";
+import { ChosenEntries, newEntriesBudget, type SelectedEntry } from "./selection.ts";
 import { streamBytes } from "./stream.ts";
 import { restoreTree } from "./tree.ts";
 
@@ -50,10 +51,11 @@ async function rehearseTree(
     leavesOut: undefined,
     staged: true,
   };
+  const chosen = new ChosenEntries(opened.indexFile, undefined, newEntriesBudget());
   const outcome = await restoreTree({
     contents,
     opened,
-    selection: undefined,
+    chosen,
     place,
     overwrite: false,
     delete: false,
@@ -62,16 +64,12 @@ async function rehearseTree(
     onWritten: onBytes,
     activity: () => undefined,
   });
-  const compared = await compareContents(allEntries(opened), destination, signal, () => undefined);
+  const compared = await compareContents(allEntries(chosen), destination, signal, () => undefined);
   return { ...outcome, checks: [...outcome.checks, compared] };
 }
 
-function* allEntries(opened: OpenedSource): Generator<ComparedEntry> {
-  for (const entry of readTreeIndex(opened.indexFile)) yield compared(entry);
-}
-
-function compared(entry: TreeEntry): ComparedEntry {
-  return { entry, name: entry.name, isParent: false };
+function* allEntries(chosen: Iterable<SelectedEntry>): Generator<ComparedEntry> {
+  for (const { entry } of chosen) yield { entry, name: entry.name, isParent: false };
 }
 
 async function rehearseStream(

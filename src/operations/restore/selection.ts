@@ -14,7 +14,7 @@ export function selectionOf(request: Selection): Selection | undefined {
   return include.length + exclude.length === 0 ? undefined : { include, exclude };
 }
 
-interface SelectedEntry {
+export interface SelectedEntry {
   readonly entry: TreeEntry;
   /** A directory that was not chosen itself: something in it was. */
   readonly onlyAsParent: boolean;
@@ -39,6 +39,46 @@ export function* selectedEntries(indexFile: string, selection: Selection | undef
       parents = [];
       yield { entry, onlyAsParent: false };
     } else if (entry.type === "directory") parents.push(entry);
+  }
+}
+
+/** How many entries and chunks may still be kept in memory; all sources of a restore share it. */
+export interface EntriesBudget {
+  parts: number;
+}
+
+/** Some 20 MB. */
+export function newEntriesBudget(): EntriesBudget {
+  return { parts: 50_000 };
+}
+
+/** What `selectedEntries` gives, for those who need it several times: read and parsed once where the budget allows, else each time. */
+export class ChosenEntries implements Iterable<SelectedEntry> {
+  readonly #indexFile: string;
+  readonly #selection: Selection | undefined;
+  readonly #budget: EntriesBudget;
+  #kept: readonly SelectedEntry[] | undefined;
+
+  constructor(indexFile: string, selection: Selection | undefined, budget: EntriesBudget) {
+    this.#budget = budget;
+    this.#indexFile = indexFile;
+    this.#selection = selection;
+  }
+
+  *[Symbol.iterator](): Generator<SelectedEntry> {
+    if (this.#kept !== undefined) return yield* this.#kept;
+    const kept: SelectedEntry[] = [];
+    let parts = 0;
+    for (const chosen of selectedEntries(this.#indexFile, this.#selection)) {
+      parts += 1 + chosen.entry.chunks.length;
+      if (parts <= this.#budget.parts) kept.push(chosen);
+      else kept.length = 0;
+      yield chosen;
+    }
+    // The index's end was seen, and is as it should be.
+    if (parts > this.#budget.parts) return;
+    this.#budget.parts -= parts;
+    this.#kept = kept;
   }
 }
 

@@ -13,12 +13,12 @@ import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
 import { findExtras } from "./plan.ts";
-import { contains, type Selection, selectedEntries } from "./selection.ts";
+import { contains, type SelectedEntry } from "./selection.ts";
 
 interface TreeRestore {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
-  readonly selection: Selection | undefined;
+  readonly chosen: Iterable<SelectedEntry>;
   readonly place: TreePlace;
   readonly overwrite: boolean;
   readonly delete: boolean;
@@ -137,8 +137,8 @@ class TreeRun {
   }
 
   *#placed(): Generator<PlacedEntry> {
-    const { opened, selection, place, damaged } = this.#job;
-    for (const { entry, onlyAsParent } of selectedEntries(opened.indexFile, selection)) {
+    const { chosen, place, damaged } = this.#job;
+    for (const { entry, onlyAsParent } of chosen) {
       const name = place.nameOf(entry.name);
       if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
       const holdsFolder = place.folders.some((folder) => contains(name, folder));

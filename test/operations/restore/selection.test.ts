@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { selectedEntries, selectedParts } from "../../../src/operations/restore/selection.ts";
+import { ChosenEntries, selectedEntries, selectedParts } from "../../../src/operations/restore/selection.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const TREE = [
@@ -69,4 +69,40 @@ test("a part of a stream means it and what is in it", () => {
 
   expect(names(["app"], [])).toEqual(["app", "app/public.orders"]);
   expect(names([], ["app"])).toEqual(["apple", "shop"]);
+});
+
+function entriesOf(chosen: ChosenEntries): readonly string[] {
+  return [...chosen].map(({ entry }) => String(entry.name));
+}
+
+test("chosen entries are read once, the second time from memory", () => {
+  const file = indexOf(TREE);
+  const budget = { parts: 10 };
+  const chosen = new ChosenEntries(file, { include: ["*.jpg"], exclude: [] }, budget);
+  const first = entriesOf(chosen);
+  rmSync(file);
+  expect(first).toEqual(["srv", "srv/www", "srv/www/a [1].jpg", "srv/www/b.jpg"]);
+  expect(entriesOf(chosen)).toEqual(first);
+  expect(budget.parts).toBe(6);
+});
+
+test("entries beyond the budget of a restore are read each time", () => {
+  const file = indexOf(TREE);
+  const budget = { parts: TREE.length + 3 };
+  const within = new ChosenEntries(file, undefined, budget);
+  const beyond = new ChosenEntries(file, undefined, budget);
+  const all = entriesOf(within);
+  expect(entriesOf(beyond)).toEqual(all);
+  expect(entriesOf(beyond)).toEqual(all);
+  rmSync(file);
+  expect(entriesOf(within)).toEqual(all);
+  expect(() => entriesOf(beyond)).toThrow("ENOENT");
+});
+
+test("an index that turns out damaged is not kept", () => {
+  const file = indexOf(TREE);
+  truncateSync(file, statSync(file).size - 10);
+  const chosen = new ChosenEntries(file, undefined, { parts: 100 });
+  expect(() => entriesOf(chosen)).toThrow("cut");
+  expect(() => entriesOf(chosen)).toThrow("cut");
 });
