@@ -3,7 +3,7 @@ import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backu
 import { DELETED_NAME, METADATA_NAME, packName, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { type Repository, readDataKey } from "./repository.ts";
+import { keylessProblem, type Repository, readDataKey } from "./repository.ts";
 
 /** A member of a lineage that nothing can be built on, and why. */
 export interface LineageDefect {
@@ -50,6 +50,7 @@ export async function objectDefect(storage: Storage, metadata: BackupMetadata): 
 }
 
 async function keyDefect(repository: Repository, metadata: BackupMetadata): Promise<string | undefined> {
+  if (keylessProblem(repository, metadata) !== undefined) return "no key proves it";
   try {
     await readDataKey(repository, repository.primary, metadata);
     return undefined;

@@ -95,12 +95,13 @@ export async function readBackup(repository: Repository, storage: Storage, direc
   const numbered = await readNumbered(storage, directory);
   const opened = await openDataKey(repository, metadata, numbered.keys);
   const macKey = opened.dataKey === undefined ? undefined : metadataKey(opened.dataKey, metadata.id);
-  const proven = opened.problem === undefined && verifyMac(decoded, macKey);
+  const problem =
+    opened.problem ?? (verifyMac(decoded, macKey) ? keylessProblem(repository, metadata) : macProblem(directory));
   return {
     metadata,
     dataKey: opened.dataKey,
-    trusted: proven,
-    problem: proven ? undefined : (opened.problem ?? macProblem(directory)),
+    trusted: problem === undefined,
+    problem,
     keysProblems: opened.keysProblems ?? [],
     notes: mergeNotes(decodeAll(numbered.notes, metadata.id, macKey), metadata.retention_until),
   };
@@ -159,6 +160,14 @@ function decodeAll(objects: readonly NamedBytes[], id: BackupId, macKey: Buffer 
       if (isBackupctlError(error, "BACKUP_CORRUPTED")) return [];
       throw error;
     }
+  });
+}
+
+/** A plain hash proves nothing to who holds a key: whoever can write to the storage can make one. */
+export function keylessProblem({ keys }: Repository, { id, key_id }: BackupMetadata): BackupctlError | undefined {
+  if (key_id !== null || keys.length === 0) return undefined;
+  return new BackupctlError("BACKUP_VERIFICATION_FAILED", `no key proves backup ${id}, and the config has keys`, {
+    hint: `If it was made before there was a key, name it: --allow-unencrypted ${id}.`,
   });
 }
 

@@ -1,4 +1,4 @@
-import { BackupctlError } from "../../errors.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Session } from "../session.ts";
 import type { StoredBackup } from "./repository.ts";
 
@@ -9,6 +9,8 @@ import type { StoredBackup } from "./repository.ts";
  */
 export function requireTrusted(session: Session, stored: StoredBackup, allowUnencrypted: string | undefined): void {
   const { metadata, trusted, problem } = stored;
+  const isKeyless = isBackupctlError(problem, "BACKUP_VERIFICATION_FAILED");
+  if (isKeyless && allowUnencrypted === metadata.id) return;
   if (!trusted) throw problem ?? new BackupctlError("BACKUP_CORRUPTED", `backup ${metadata.id} is not authentic`);
   const { enabled } = session.loaded.config.encryption;
   if (metadata.encrypted || !enabled || allowUnencrypted === metadata.id) return;
