@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
@@ -45,6 +45,18 @@ test("many tasks at once all get their own result", async () => {
   const results = await Promise.all(sizes.map((size) => pool.run(scanOf(size))));
 
   expect(results.map(({ consumed }) => consumed)).toEqual(sizes);
+});
+
+test("one task after another is done by one thread; more come when tasks wait", async () => {
+  const pool = new WorkerPool(4);
+  onTestFinished(async () => pool.close());
+  const threads = (): number => readdirSync("/proc/self/task").length;
+
+  for (let i = 0; i < 5; i++) await pool.run(scanOf(1000));
+  const few = threads();
+  await Promise.all(Array.from({ length: 20 }, () => pool.run(scanOf(1_000_000))));
+
+  expect(threads()).toBeGreaterThanOrEqual(few + 3);
 });
 
 test("damage that a worker finds is a DamageError here", async () => {

@@ -30,6 +30,7 @@ export class WorkerPool {
   readonly #members: Member[] = [];
   readonly #urgent: Waiting[] = [];
   readonly #normal: Waiting[] = [];
+  readonly #size: number;
   #nextId = 0;
   #failure: Error | undefined;
 
@@ -37,11 +38,12 @@ export class WorkerPool {
     // The heap of the main thread, which the limits above do not reach: it stays a third of what V8 would let it become.
     setFlagsFromString("--heap-growing-percent=30");
     setFlagsFromString("--semi-space-growth-factor=1");
-    for (let i = 0; i < size; i++) this.#members.push(this.#start());
+    this.#size = size;
+    this.#members.push(this.#start());
   }
 
   get size(): number {
-    return this.#members.length;
+    return this.#size;
   }
 
   /** @throws DamageError where stored bytes are not what they should be. */
@@ -77,6 +79,7 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
+    this.#grow();
     for (let depth = 0; depth < QUEUED_PER_WORKER; depth++) {
       for (const member of this.#members) {
         if (member.pending.size > depth) continue;
@@ -88,6 +91,13 @@ export class WorkerPool {
         member.worker.postMessage({ id, task: next.task } satisfies Request, next.transfer);
       }
     }
+  }
+
+  /** The first thread comes up while its first task is prepared; another one costs as much as small work takes. */
+  #grow(): void {
+    const waiting = this.#urgent.length + this.#normal.length;
+    const idle = this.#members.filter(({ pending }) => pending.size === 0).length;
+    if (waiting > idle && this.#members.length < this.#size) this.#members.push(this.#start());
   }
 
   #settle(member: Member, reply: Reply): void {
