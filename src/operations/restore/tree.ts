@@ -38,7 +38,7 @@ interface PlacedEntry {
 }
 
 /**
- * Restores a file tree. Order of effects: contents and links, each beside its place and renamed → what `--delete` removes →
+ * Restores a file tree. Order of effects: contents and links, outside of a staged place each beside its own and renamed → what `--delete` removes →
  * directories, deepest first → exact times → checks → with a staged place all of it comes to its place. Until then a staged
  * place is untouched, and an abort leaves nothing; elsewhere each file is the old one or the new one.
  */
@@ -46,7 +46,7 @@ export async function restoreTree(job: TreeRestore): Promise<RestoreOutcome> {
   const { place } = job;
   const staged = place.staged ? await stageTree(place.root) : undefined;
   try {
-    const policy = { overwrite: job.overwrite, removeDirectories: job.delete };
+    const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: place.staged };
     const tree = openTreeTarget(staged?.root ?? place.root, policy);
     let outcome: RestoreOutcome;
     try {
@@ -77,6 +77,7 @@ class TreeRun {
   /** Parents that this run made (latin1). */
   readonly #made = new Set<string>();
   #files = 0;
+  #hasLinks = false;
 
   constructor(job: TreeRestore, tree: TreeTarget) {
     this.#job = job;
@@ -90,7 +91,7 @@ class TreeRun {
       this.#job.signal.throwIfAborted();
       this.#write(what, bytes);
     }
-    await this.#linkAll();
+    if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
     await this.#finishDirectories();
     this.#tree.settle();
@@ -114,6 +115,7 @@ class TreeRun {
       if (entry.type === "directory") {
         this.#makeDirectory(placed);
       } else if (groups.firstOf(entry) !== undefined) {
+        this.#hasLinks = true;
       } else if (entry.type === "symlink") {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
         this.#job.onWritten(0, 1);

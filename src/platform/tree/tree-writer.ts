@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf } from "../files.ts";
@@ -13,22 +13,25 @@ export interface TreeTargetPolicy {
   readonly overwrite: boolean;
   /** Also remove a directory, with what is in it, where the backup has a file or symlink (`--delete`). */
   readonly removeDirectories?: boolean;
+  /** Nobody looks below the root before all of it is done, and nothing is there: files get their own names at once. */
+  readonly isPrivate?: boolean;
 }
 
-/** A file that is being written under a temporary name beside its place. */
+/** A file that is being written: under a temporary name beside its place, or under its own in a private tree. */
 export interface OpenTreeFile {
   readonly name: Buffer;
   readonly size: number;
   readonly fd: number;
-  readonly temporary: BytePath;
+  /** Undefined: it has its own name. */
+  readonly temporary: BytePath | undefined;
 }
 
 /**
  * Writes the entries of a tree below one root. All of it is synchronous and meant for worker threads; several targets may write below one root
  * at a time, as long as no two write the same name. Names are relative to the root and refused (`BACKUP_CORRUPTED`) if they could leave it.
  *
- * Order of effects: a file is written beside its place and takes it by rename, complete with owner, mode and
- * attributes; so every name is the old file or the new one at any time. Directories get their metadata last, by `finishDirectory`,
+ * Order of effects: unless the tree is private, a file is written beside its place and takes it by rename, complete with owner, mode
+ * and attributes; so every name is the old file or the new one at any time. Directories get their metadata last, by `finishDirectory`,
  * deepest first. Modification times are within 240 ns until `settle` makes them exact. Nothing is flushed to disk here.
  */
 export interface TreeTarget {
@@ -119,9 +122,8 @@ class WritableTree implements TreeTarget {
 
   beginFile(name: Buffer, size: number): OpenTreeFile {
     const place = this.#placeOf(name);
-    const temporary = temporaryName();
-    const access = Buffer.from(`${place.prefix}${temporary}`, "latin1");
-    const fd = fs.openSync(access, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const temporary = this.#policy.isPrivate ? undefined : temporaryName();
+    const fd = this.#create(place, temporary);
     const file: OpenTreeFile = { name, size, fd, temporary };
     this.#open.set(file, 0);
     return file;
@@ -139,9 +141,8 @@ class WritableTree implements TreeTarget {
     try {
       if (this.#open.get(file) !== file.size) fs.ftruncateSync(file.fd, file.size);
       this.#metadata.applyToOpen(file.fd, metadata);
-      const place = this.#placeOf(file.name);
-      this.#moveIntoPlace(file.temporary, place);
-      this.#noteTime(place, metadata);
+      if (file.temporary !== undefined) this.#moveIntoPlace(file.temporary, this.#placeOf(file.name));
+      this.#noteTime(checkedName(file.name), metadata);
       this.#open.delete(file);
       fs.closeSync(file.fd);
     } catch (error) {
@@ -153,7 +154,7 @@ class WritableTree implements TreeTarget {
   abandonFile(file: OpenTreeFile): void {
     if (!this.#open.delete(file)) return;
     fs.closeSync(file.fd);
-    fs.rmSync(Buffer.from(`${this.#placeOf(file.name).prefix}${file.temporary}`, "latin1"), { force: true });
+    fs.rmSync(accessOf(this.#placeOf(file.name), file.temporary), { force: true });
   }
 
   makeSymlink(name: Buffer, link: Buffer, metadata: EntryMetadata): void {
@@ -165,7 +166,7 @@ class WritableTree implements TreeTarget {
       fs.symlinkSync(link, access);
       this.#metadata.applyToSymlink(access, metadata);
     });
-    this.#noteTime(place, metadata);
+    this.#noteTime(place.path, metadata);
   }
 
   makeHardLink(name: Buffer, first: Buffer): void {
@@ -182,7 +183,7 @@ class WritableTree implements TreeTarget {
     } finally {
       fs.closeSync(fd);
     }
-    this.#noteTime(place, metadata);
+    this.#noteTime(place.path, metadata);
   }
 
   sweep(directory: Buffer): void {
@@ -237,10 +238,20 @@ class WritableTree implements TreeTarget {
     ];
   }
 
+  #create(place: Place, temporary: BytePath | undefined): number {
+    try {
+      return fs.openSync(accessOf(place, temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    } catch (error) {
+      // Two names of the backup may be one for this file system, or somebody is in a tree that is ours.
+      if (errnoOf(error) === "EEXIST") throw this.#isTaken(place);
+      throw error;
+    }
+  }
+
   /** Makes something under a temporary name, then moves it into place; leaves nothing if either fails. */
   #make(place: Place, make: (access: Buffer) => void): void {
     const temporary = temporaryName();
-    const access = Buffer.from(`${place.prefix}${temporary}`, "latin1");
+    const access = accessOf(place, temporary);
     try {
       make(access);
       this.#moveIntoPlace(temporary, place);
@@ -251,7 +262,7 @@ class WritableTree implements TreeTarget {
   }
 
   #moveIntoPlace(temporary: BytePath, place: Place): void {
-    const from = Buffer.from(`${place.prefix}${temporary}`, "latin1");
+    const from = accessOf(place, temporary);
     const there = fs.lstatSync(place.access, { throwIfNoEntry: false });
     if (there !== undefined) this.#requireReplaceable(place);
     if (there?.isDirectory()) this.#clearDirectory(place);
@@ -261,23 +272,24 @@ class WritableTree implements TreeTarget {
   }
 
   #requireReplaceable(place: Place): void {
-    const shown = showPath(place.path);
-    if (!this.#policy.overwrite) {
-      throw new BackupctlError("TARGET_NOT_EMPTY", `${shown} already exists in ${this.#root}`, {
-        hint: "Replace what is there with --overwrite, or restore elsewhere with --to PATH.",
-      });
-    }
+    if (!this.#policy.overwrite) throw this.#isTaken(place);
     // /lib, /bin and the like are the machine's own layout: replacing such a link would take the system's programs away.
     const isLayout = this.#root === "/" && place.parent === "" && fs.lstatSync(place.access).isSymbolicLink();
     if (isLayout) {
       throw new BackupctlError(
         "RESTORE_FAILED",
-        `/${shown} is a symlink on this machine and something else in the backup`,
+        `/${showPath(place.path)} is a symlink on this machine and something else in the backup`,
         {
           hint: "Restore elsewhere with --to PATH, and move the files where they belong here.",
         },
       );
     }
+  }
+
+  #isTaken(place: Place): BackupctlError {
+    return new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} already exists in ${this.#root}`, {
+      hint: "Replace what is there with --overwrite, or restore elsewhere with --to PATH.",
+    });
   }
 
   #clearDirectory(place: Place): void {
@@ -296,8 +308,8 @@ class WritableTree implements TreeTarget {
     }
   }
 
-  #noteTime(place: Place, metadata: EntryMetadata): void {
-    if (!isWholeSeconds(metadata.mtimeNs)) this.#times.push({ name: place.path, mtimeNs: metadata.mtimeNs });
+  #noteTime(name: BytePath, metadata: EntryMetadata): void {
+    if (!isWholeSeconds(metadata.mtimeNs)) this.#times.push({ name, mtimeNs: metadata.mtimeNs });
   }
 
   #placeOf(name: Buffer): Place {
@@ -311,8 +323,13 @@ class WritableTree implements TreeTarget {
 
 const TEMPORARY_NAME = /^\.backupctl-[0-9a-f]{16}$/;
 
+/** A UUID has more than enough that is random, and Node keeps them in stock. */
 function temporaryName(): BytePath {
-  return `.backupctl-${randomBytes(8).toString("hex")}`;
+  return `.backupctl-${randomUUID().replaceAll("-", "").slice(16)}`;
+}
+
+function accessOf(place: Place, temporary: BytePath | undefined): Buffer {
+  return temporary === undefined ? place.access : Buffer.from(`${place.prefix}${temporary}`, "latin1");
 }
 
 /** None where they may not be listed: that does not keep anything from being written. */

@@ -346,3 +346,41 @@ test("what a killed restore left in a directory is swept, and nothing that only 
   target.sweep(Buffer.alloc(0));
   expect(fs.readdirSync(root)).toEqual(["sub"]);
 });
+
+describe("a private tree", () => {
+  test("gives files their own names at once, and leaves nothing of one that is abandoned", () => {
+    const root = tempDir();
+    const target = openTreeTarget(root, { overwrite: false, isPrivate: true });
+
+    const done = target.beginFile(Buffer.from("a/done"), 3);
+    expect(fs.readdirSync(join(root, "a"))).toEqual(["done"]);
+    target.writeAt(done, 0, Buffer.from("all"));
+    target.finishFile(done, { ...metadata, mode: 0o640 });
+    const abandoned = target.beginFile(Buffer.from("a/abandoned"), 3);
+    target.abandonFile(abandoned);
+    target.beginFile(Buffer.from("a/unfinished"), 3);
+    target.settle();
+    target.close();
+
+    expect(fs.readdirSync(join(root, "a"))).toEqual(["done"]);
+    expect(fs.readFileSync(join(root, "a/done"), "utf8")).toBe("all");
+    expect(fs.statSync(join(root, "a/done")).mode & 0o7777).toBe(0o640);
+    expect(mtimeOf(join(root, "a/done"))).toBe(metadata.mtimeNs);
+  });
+
+  test.each([true, false])("replaces nothing that came to be there, overwriting or not (%s)", (overwrite) => {
+    const root = tempDir();
+    const outside = join(tempDir(), "outside");
+    fs.writeFileSync(outside, "theirs");
+    fs.symlinkSync(outside, join(root, "link"));
+    fs.writeFileSync(join(root, "file"), "theirs");
+    const target = opened(root, { overwrite, isPrivate: true });
+
+    for (const name of ["link", "file"])
+      expect(() => write(target, name, "ours")).toThrow(expect.objectContaining({ code: "TARGET_NOT_EMPTY" }));
+
+    expect(fs.readFileSync(outside, "utf8")).toBe("theirs");
+    expect(fs.readFileSync(join(root, "file"), "utf8")).toBe("theirs");
+    expect(fs.readdirSync(root).sort()).toEqual(["file", "link"]);
+  });
+});
