@@ -6,6 +6,7 @@ import { catalogAccess } from "./repository/catalog-access.ts";
 import type { Setup } from "./repository/init.ts";
 import { openRepository, type Repository } from "./repository/repository.ts";
 import type { Session } from "./session.ts";
+import { asStateFailure } from "./state-failure.ts";
 
 /**
  * The use cases over one session. Catalog and repository are opened by the first that needs them, and each use case is loaded
@@ -17,11 +18,18 @@ export async function openOperations(session: Session): Promise<Operations> {
   /** What can be repeated is done again where the catalog turns out damaged half way; restore and delete were planned before. */
   const mending = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      return await work();
+      return await once(work);
     } catch (error) {
       if (!(error instanceof DamagedCatalogError)) throw error;
       await replaceCatalog(error.message);
-      return work();
+      return once(work);
+    }
+  };
+  const once = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw asStateFailure(error, session.loaded.config.stateDir);
     }
   };
 
@@ -34,11 +42,13 @@ export async function openOperations(session: Session): Promise<Operations> {
     status: (reference) => mending(async () => (await import("./status.ts")).runStatus(context, reference)),
     verify: (request) => mending(async () => (await import("./verify/verify.ts")).verifyBackups(context, request)),
     planDelete: (request) => mending(async () => (await import("./delete/delete.ts")).planDelete(context, request)),
-    delete: async (request, plan) => (await import("./delete/delete.ts")).deleteBackups(context, request, plan),
+    delete: (request, plan) =>
+      once(async () => (await import("./delete/delete.ts")).deleteBackups(context, request, plan)),
     download: (request) =>
       mending(async () => (await import("./download/download.ts")).downloadBackup(context, request)),
     planRestore: (request) => mending(async () => (await import("./restore/plan.ts")).planRestore(context, request)),
-    restore: async (request, plan) => (await import("./restore/restore.ts")).restoreBackup(context, request, plan),
+    restore: (request, plan) =>
+      once(async () => (await import("./restore/restore.ts")).restoreBackup(context, request, plan)),
     hold: (reference, reason) =>
       mending(async () => (await import("./hold.ts")).holdBackup(context, reference, reason)),
     unhold: (reference) => mending(async () => (await import("./hold.ts")).unholdBackup(context, reference)),

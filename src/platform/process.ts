@@ -118,7 +118,8 @@ function options(run: ToolRun) {
     forceKillAfterDelay: KILL_AFTER_MS,
     ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
     ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
-    ...(run.timeoutMs === undefined ? {} : { timeout: run.timeoutMs }),
+    // A timer of more than 24 days would fire at once.
+    ...(run.timeoutMs === undefined ? {} : { timeout: Math.min(run.timeoutMs, 2 ** 31 - 1) }),
   };
 }
 
@@ -150,7 +151,8 @@ function throwIfFailed(run: ToolRun, result: Ended, stderr: string): void {
 function howItEnded(result: Ended): string {
   if (result.timedOut) return "was ended because it took too long";
   if (result.signal !== undefined) return `was ended by ${result.signal}`;
-  return `exited with code ${result.exitCode ?? "unknown"}`;
+  if (result.exitCode === undefined) return `could not be started (${result.code ?? "unknown"})`;
+  return `exited with code ${result.exitCode}`;
 }
 
 function lastLines(stderr: string): string {

@@ -36,6 +36,23 @@ describe("streamTool", () => {
     await expect(tool.finish()).rejects.toThrow("enough");
   }, 5_000);
 
+  it("says that a tool could not be started", async () => {
+    const start = async () => {
+      const tool = await streamTool({ command: "/dev/null", args: [] });
+      await read(tool.stdout).catch(() => undefined);
+      await tool.finish();
+    };
+
+    await expect(start()).rejects.toMatchObject({ message: "/dev/null could not be started (EACCES)" });
+  });
+
+  it("lets a tool run whose time is longer than a timer can be", async () => {
+    const tool = await streamTool({ command: "printf", args: ["done"], timeoutMs: 2 ** 31 });
+
+    expect(await read(tool.stdout)).toBe("done");
+    await tool.finish();
+  });
+
   it("says which tool is missing", async () => {
     const start = async () => {
       const tool = await streamTool({ command: "no-such-tool", args: [] });

@@ -21,6 +21,7 @@ import { indexDirectory, pruneIndexes } from "../repository/index-cache.ts";
 import { objectDefect } from "../repository/lineage-check.ts";
 import { refreshRecovery } from "../repository/recovery-files.ts";
 import type { Repository } from "../repository/repository.ts";
+import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
 import { type PreparedCreate, prepareCreate } from "./plan.ts";
@@ -119,7 +120,7 @@ class CreateRun {
       const metadata = await this.#commit(objects, outcomes, dataKey);
       return await this.#finish(objects, outcomes, metadata);
     } catch (error) {
-      const failure = asRunFailure(error, session.signal);
+      const failure = asRunFailure(asStateFailure(error, session.loaded.config.stateDir), session.signal);
       await this.#withdraw(objects, failure);
       throw failure;
     }
@@ -306,12 +307,13 @@ class CreateRun {
   }
 
   /** Nothing of a run that did not commit may stay; what can't be removed now is found by the next run. */
-  async #withdraw(objects: BackupObjects, failure: BackupctlError): Promise<void> {
+  async #withdraw(objects: BackupObjects, failure: unknown): Promise<void> {
     const { session } = this.#context;
     if (this.#catalog.get(this.#id)?.metadata !== undefined) return;
     try {
       await objects.discard();
-      this.#catalog.fail(this.#id, { code: failure.code, message: failure.message }, session.clock.now().toISOString());
+      const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
+      this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, session.clock.now().toISOString());
     } catch (error) {
       session.logger.warn(`objects of the failed run in ${this.#directory} could not be removed: ${messageOf(error)}`);
     }
@@ -347,7 +349,8 @@ function allFailed(outcomes: readonly SourceOutcome[]): BackupctlError {
   });
 }
 
-function asRunFailure(error: unknown, signal: AbortSignal): BackupctlError {
+/** A bug stays as it is. */
+function asRunFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted && isBackupctlError(signal.reason)) return signal.reason;
   if (isBackupctlError(error)) return error;
   if (error instanceof Error && error.name === "DamageError") {
@@ -360,5 +363,5 @@ function asRunFailure(error: unknown, signal: AbortSignal): BackupctlError {
       },
     );
   }
-  throw error;
+  return error;
 }

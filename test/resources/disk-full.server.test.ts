@@ -1,0 +1,104 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
+import { noise } from "../helpers/bytes.ts";
+import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { requireOrSkip } from "../servers/requirements.ts";
+
+const SOURCES = `  www: {engine: files, paths: ["{dir}/www"]}
+  export: {engine: command, command: [cat, "{dir}/www/large"]}`;
+const listed = z.object({ backups: z.array(z.object({ status: z.string() })) });
+
+/** A disk of its own at this place until the test ends. */
+function smallDisk(place: string, sizeKib: number): void {
+  fs.mkdirSync(place, { recursive: true });
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeKib}k`, "tmpfs", place]);
+  onTestFinished(() => {
+    execFileSync("umount", ["--lazy", place]);
+  });
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
+}
+
+describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
+  let site: CliSite;
+  let repository: string;
+  beforeEach(async () => {
+    site = await makeCliSite(SOURCES);
+    repository = join(site.directory, "repository");
+    const www = join(site.directory, "www");
+    fs.mkdirSync(www);
+    fs.writeFileSync(join(www, "large"), noise(8 * 1024 * 1024));
+    for (let i = 0; i < 2000; i++) fs.writeFileSync(join(www, `${i}`), `${i}`);
+  });
+
+  it("under the storage ends a backup, of which nothing is left, and the one before is still there", async () => {
+    smallDisk(repository, 26 * 1024);
+    expect((await site.run("init")).exitCode).toBe(0);
+    expect((await site.run("create")).exitCode).toBe(0);
+    const before = filesBelow(repository);
+    fs.writeFileSync(join(site.directory, "www/large"), noise(12 * 1024 * 1024));
+
+    const result = await site.run("create");
+
+    expect(result).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("error: INSUFFICIENT_STORAGE: ") });
+    expect(filesBelow(repository)).toEqual(before);
+    expect((await site.json(listed, ["list"])).backups.map(({ status }) => status)).toEqual(["failed", "completed"]);
+    expect((await site.run("verify", "latest")).exitCode).toBe(0);
+  });
+
+  it.each([40, 150, 400, 700])(
+    "with %i KiB under the state directory ends a backup, of which nothing is left",
+    async (size) => {
+      smallDisk(join(site.directory, "state"), size);
+
+      const { exitCode, stderr } = await site.run("create");
+
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(/error: (INSUFFICIENT_STORAGE|CATALOG_FAILED): /);
+      expect(filesBelow(repository).filter((name) => /\.\d{8}$|metadata/.test(name))).toEqual([]);
+    },
+  );
+
+  it("under the state directory does not hide the backups, and says what a restore needs", async () => {
+    await site.run("create");
+    smallDisk(join(site.directory, "state"), 60);
+    const list = await site.json(listed, ["list"]);
+    const to = join(site.directory, "to");
+
+    const restored = await site.run("restore", "latest", "--source", "www", "--to", to);
+
+    expect(list.backups).toMatchObject([{ status: "completed" }]);
+    expect(restored).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("BACKUPCTL_STATE_DIR") });
+    expect(fs.existsSync(to)).toBe(false);
+  });
+
+  it.each(["www", "export"])("under the target ends the restore of %s, and nothing is left there", async (source) => {
+    await site.run("create");
+    const disk = join(site.directory, "small");
+    smallDisk(disk, 4096);
+
+    const result = await site.run("restore", "latest", "--source", source, "--to", join(disk, "to"));
+
+    expect(result).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("error: INSUFFICIENT_STORAGE: ") });
+    expect(filesBelow(disk)).toEqual([]);
+  });
+
+  it("under a download ends it, and nothing is left there", async () => {
+    await site.run("create");
+    const disk = join(site.directory, "small");
+    smallDisk(disk, 4096);
+
+    const result = await site.run("download", "latest", "--to", join(disk, "to"));
+
+    expect(result).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("error: INSUFFICIENT_STORAGE: ") });
+    expect(filesBelow(disk)).toEqual([]);
+  });
+});
