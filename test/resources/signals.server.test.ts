@@ -1,0 +1,97 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { noise } from "../helpers/bytes.ts";
+import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { startCli } from "../helpers/run-cli.ts";
+import { suiteTempDir } from "../helpers/temp-dir.ts";
+
+/** More of them where nobody waits: each has another moment. */
+const ROUNDS = Number(process.env.BACKUPCTL_SIGNAL_ROUNDS ?? 3);
+const SIGNALS = [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const;
+const created = z.object({ backup_id: z.string() });
+const listed = z.object({ backups: z.array(z.object({ id: z.string(), status: z.string() })) });
+
+describe("a signal at any moment", () => {
+  const directory = suiteTempDir();
+  let site: CliSite;
+  beforeAll(async () => {
+    const www = join(directory, "www");
+    fs.mkdirSync(www);
+    fs.writeFileSync(join(www, "large"), noise(48 * 1024 * 1024));
+    for (let i = 0; i < 500; i++) fs.writeFileSync(join(www, `${i}`), `${i}`);
+    site = await makeCliSite(`  www: {engine: files, paths: ["{dir}/www"]}`, directory);
+    await site.json(created, ["create"]);
+  });
+
+  /** Runs until the moment, and tells how it ended and whether the signal came in time. */
+  async function interrupted(args: readonly string[], signal: NodeJS.Signals, afterMs: number) {
+    const run = startCli([...args, "--config", site.configFile], {
+      home: directory,
+      cwd: directory,
+      timeoutMs: 30_000,
+    });
+    await sleep(afterMs);
+    run.child.kill(signal);
+    const result = await run.result;
+    expect(result.stderr).not.toContain("bug:");
+    return result;
+  }
+
+  /** Spread over the time that the work takes, more or less: the first before the program is there to hear it. */
+  const moments = Array.from({ length: ROUNDS }, (_, i) => 150 + ((i + 1) * 900) / ROUNDS);
+  const rounds = SIGNALS.flatMap(([signal, status]) => moments.map((moment) => [signal, status, moment] as const));
+
+  it.each(rounds)(
+    "%s (%i) after %i ms of create leaves the backups that there were",
+    async (signal, status, moment) => {
+      const before = (await site.json(listed, ["list", "--status", "completed"])).backups;
+
+      const result = await interrupted(["create"], signal, moment);
+
+      const after = (await site.json(listed, ["list", "--status", "completed"])).backups;
+      expect([0, status]).toContain(result.exitCode);
+      expect(after.length).toBe(result.exitCode === 0 ? before.length + 1 : before.length);
+      const directories = fs.readdirSync(join(directory, "repository"), { recursive: true, encoding: "utf8" });
+      expect(directories.filter((name) => /(full|incremental)-[\d-]+-[0-9a-f]{8}$/.test(name))).toHaveLength(
+        after.length,
+      );
+    },
+  );
+
+  it.each(rounds)("%s (%i) after %i ms of restore leaves all or nothing", async (signal, status, moment) => {
+    const around = fs.mkdtempSync(join(directory, "around-"));
+
+    const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, moment);
+
+    expect([0, status]).toContain(result.exitCode);
+    expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
+  });
+
+  it.each(rounds)("%s (%i) after %i ms of verify says nothing wrong of the backup", async (signal, status, moment) => {
+    const result = await interrupted(["verify", "latest"], signal, moment);
+
+    expect([0, status], result.stderr).toContain(result.exitCode);
+  });
+
+  it.each(rounds)(
+    "%s (%i) after %i ms of delete leaves a backup that is whole, gone or to be deleted again",
+    async (signal, status, moment) => {
+      const { backup_id: id } = await site.json(created, ["create", "--mode", "full", "--manual"]);
+      const args = ["delete", id, "--force", "--reason", "test", "--yes"];
+
+      const result = await interrupted(args, signal, moment);
+
+      expect([0, status], result.stderr).toContain(result.exitCode);
+      const again = await site.run(...args);
+      expect([0, 10], again.stderr).toContain(again.exitCode);
+      const directories = fs.readdirSync(join(directory, "repository"), { recursive: true, encoding: "utf8" });
+      expect(directories.filter((name) => name.endsWith(id.slice(0, 8)))).toEqual([]);
+    },
+  );
+});
