@@ -356,7 +356,7 @@ describe("each expected failure has a code, an exit status, an object and a hint
 
   it("a second run at the same time → BACKUP_IN_PROGRESS (11), naming who holds the lock", async () => {
     const slow = await makeCliSite(
-      `  slow: {engine: command, command: ["sh", "-c", "echo begin; sleep 8; echo end"]}`,
+      `  slow: {engine: command, command: ["sh", "-c", "echo begin; for i in $(seq 600); do [ -e '{dir}/go' ] && break; sleep 0.1; done; echo end"]}`,
       join(directory, "slow"),
     );
     const first = startCli(["create", "--config", slow.configFile], { home: slow.directory, cwd: slow.directory });
@@ -381,6 +381,7 @@ describe("each expected failure has a code, an exit status, an object and a hint
     );
     const status = await slow.run("status", "--json");
     expect(status.json()).toMatchObject({ status: "running", current_phase: "slow_backup" });
+    writeFileSync(join(slow.directory, "go"), "");
     expect((await first.result).exitCode).toBe(0);
   });
 
