@@ -151,7 +151,7 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
     }
     await tool.finish();
     const archive = reader.end();
-    run.entries.push(...entriesOf(database.name, archive, run.offset));
+    for (const entry of entriesOf(database.name, archive, run.offset)) run.entries.push(entry);
     run.inventories.set(database.name, inventoryOf(archive, inventory));
     run.offset += archive.sizeBytes;
   } finally {
