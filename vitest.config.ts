@@ -15,6 +15,8 @@ const serverTests = "test/**/*.server.test.ts";
 export default defineConfig({
   test: {
     pool: "forks",
+    // One less is vitest's own choice, which on two cores is one file at a time; here most of the work is in other processes.
+    maxWorkers: "100%",
     testTimeout: 180_000,
     hookTimeout: 180_000,
     reporters: ["default", "./test/reporters/skips.ts"],
