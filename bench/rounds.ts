@@ -66,33 +66,34 @@ class Place {
   readonly #contender: Contender;
   readonly #state: string;
   readonly #repository: string;
-  readonly #out: string;
+  readonly #place: string;
 
   constructor(subject: Subject, contender: Contender, folder: string) {
     this.#subject = subject;
     this.#contender = contender;
     this.#state = join(folder, contender.key, "state");
     this.#repository = join(folder, contender.key, "repository");
-    this.#out = join(folder, contender.key, "out");
+    this.#place = join(folder, contender.key);
     mkdirSync(this.#state, { recursive: true });
     mkdirSync(this.#repository);
   }
 
   async prepare(): Promise<void> {
-    await this.#measure(this.#contender.prepare);
+    await this.#measure(this.#contender.prepare, this.#place);
   }
 
   async run(work: Work): Promise<Sample | undefined> {
     const script = this.#contender.scripts[work];
     if (script === undefined) return undefined;
-    mkdirSync(this.#out);
+    // It stays to the end of the round: ext4 makes files many times slower for minutes after others were removed.
+    const out = join(this.#place, work);
+    mkdirSync(out);
     const before = bytesBelow(this.#repository);
     // Nobody pays for what the one before left to be written.
     execFileSync("sync");
-    const measurement = await this.#measure(script);
+    const measurement = await this.#measure(script, out);
     const bytes = this.#bytesOf(work);
-    this.#checkOutput(work, script);
-    rmSync(this.#out, { recursive: true });
+    this.#checkOutput(work, script, out);
     const storedBytes = bytesBelow(this.#repository) - before;
     return { ...measurement, set: this.#subject.set, work, contender: this.#contender.key, storedBytes, bytes };
   }
@@ -102,9 +103,9 @@ class Place {
   }
 
   /** A restore that brings back less than all would be the fastest. */
-  #checkOutput(work: Work, script: string): void {
+  #checkOutput(work: Work, script: string, out: string): void {
     if (work !== "restore" && work !== "one") return;
-    const found = bytesBelow(this.#out);
+    const found = bytesBelow(out);
     const wanted = this.#bytesOf(work);
     // A dump of a database comes with some kilobytes of its own from each program, and the change moves its rows.
     const exact = "DATA" in this.#subject.variables;
@@ -113,13 +114,13 @@ class Place {
     }
   }
 
-  #measure(script: string): Promise<Measurement> {
+  #measure(script: string, out: string): Promise<Measurement> {
     return measure(`cd "$STATE"; ${script}`, {
       ...this.#subject.variables,
       ...this.#contender.variables,
       REPO: this.#repository,
       STATE: this.#state,
-      OUT: this.#out,
+      OUT: out,
     });
   }
 }
