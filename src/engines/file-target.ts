@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
-import { errnoOf, makeDirectory, syncDirectory } from "../platform/files.ts";
+import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "./engine.ts";
 
 /** Restoring a stream into one ordinary file: written beside it, checked, then moved into its place. */
@@ -48,6 +48,14 @@ export function refuseExisting(
   });
 }
 
+/** Removes what killed restores of this file left, with what SQLite had beside it. The caller's lock keeps others from being at it. */
+async function sweepBeside(folder: string, prefix: string): Promise<void> {
+  for (const name of await listDirectory(folder)) {
+    const isLeft = name.startsWith(prefix) && /^[0-9a-f]{12}(-wal|-shm|-journal)?$/.test(name.slice(prefix.length));
+    if (isLeft) await fs.rm(path.join(folder, name), { force: true });
+  }
+}
+
 /**
  * Writes all bytes into a new file (0600) in the same folder and flushes it. Whatever fails, no such file is left.
  * @returns the new file's path; the caller moves or removes it.
@@ -57,9 +65,12 @@ export async function writeBeside(
   stream: { readonly bytes: AsyncIterable<Uint8Array>; readonly sizeBytes: number },
   signal: AbortSignal,
 ): Promise<string> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.restore-${randomBytes(6).toString("hex")}`);
+  const folder = path.dirname(file);
+  const prefix = `.${path.basename(file)}.restore-`;
+  const temporary = path.join(folder, `${prefix}${randomBytes(6).toString("hex")}`);
   try {
-    await makeDirectory(path.dirname(file));
+    await makeDirectory(folder);
+    await sweepBeside(folder, prefix);
     const handle = await fs.open(temporary, "wx", 0o600);
     let written = 0;
     try {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
@@ -48,6 +48,20 @@ describe("a database stream", () => {
       ["integrity", true],
       ["rows", true],
     ]);
+  });
+
+  it("loses what killed restores of it left, and nothing else", async () => {
+    const site = await siteWith(DATABASE);
+    await createOne(site);
+    const out = join(site.directory, "out");
+    mkdirSync(out);
+    const left = [".app.db.restore-0123456789ab", ".app.db.restore-0123456789ab-journal"];
+    const others = [".app.db.restore-mine", ".b.db.restore-0123456789ab"];
+    for (const name of [...left, ...others]) writeFileSync(join(out, name), "left");
+
+    await restore(site.operations, { latest: true, to: join(out, "app.db") });
+
+    expect(readdirSync(out).sort()).toEqual([...others, "app.db"].sort());
   });
 
   it("is refused over an existing database, and replaces it with --overwrite", async () => {
