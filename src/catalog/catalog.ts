@@ -62,6 +62,8 @@ export interface Catalog {
   setIndexCache(record: IndexCacheRecord): void;
   indexCache(backupId: BackupId, source: string): IndexCacheRecord | undefined;
 
+  /** The writes of `work` are one transaction: a kill leaves all of them or none. */
+  together(work: () => void): void;
   close(): void;
 }
 

@@ -258,6 +258,10 @@ export class SqliteCatalog implements Catalog {
     return row === undefined ? undefined : indexCacheOf(row);
   }
 
+  together(work: () => void): void {
+    this.#write(work);
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -37,7 +37,15 @@ export async function fillCatalog(session: Session, repository: Repository, cata
   const known = catalog.list({}).backups;
   const underWay = new Set(known.filter(isRunning).map(({ storagePath }) => storagePath));
   const scan = await scanRepository(session, repository, underWay);
-  catalog.bindRepository(repository.id);
+  // At once: half a catalog would be taken for a whole one.
+  catalog.together(() => {
+    catalog.bindRepository(repository.id);
+    takeOver(session, catalog, known, scan);
+  });
+  return scan;
+}
+
+function takeOver(session: Session, catalog: Catalog, known: readonly CatalogBackup[], scan: RepositoryScan): void {
   for (const backup of scan.backups) {
     catalog.restoreFromStorage(backup);
     if (scan.deleting.has(backup.metadata.id)) catalog.setStatus(backup.metadata.id, "deleting");
@@ -52,7 +60,6 @@ export async function fillCatalog(session: Session, repository: Repository, cata
     if (!elsewhere && !unreadable) forget(session, catalog, backup);
     else markCopies(catalog, backup, seenWhole, unreadable ? "damaged" : "missing");
   }
-  return scan;
 }
 
 function markCopies(
