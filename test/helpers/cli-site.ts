@@ -15,7 +15,12 @@ export interface CliSite {
   json<T>(schema: z.ZodType<T>, args: readonly string[], exitCodes?: readonly number[]): Promise<T>;
 }
 
-export async function makeCliSite(sources: string, directory: string = tempDir()): Promise<CliSite> {
+export async function makeCliSite(
+  sources: string,
+  directory: string = tempDir(),
+  /** A second storage, in `{dir}/replica`. */
+  { replica = false }: { readonly replica?: boolean } = {},
+): Promise<CliSite> {
   const configFile = join(directory, "backup.config.yaml");
   const keyFile = join(directory, "main.key");
   mkdirSync(directory, { recursive: true });
@@ -27,6 +32,7 @@ name: main-job
 state_dir: ${directory}/state
 storages:
   local: {type: local, path: ${directory}/repository}
+${replica ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
 encryption:
   keys:
     main: {provider: local, key_file: ${keyFile}}

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -79,8 +79,26 @@ ${(options.more ?? "").replaceAll("{dir}", directory)}
     writeFileSync(join(storage, "backupctl.json"), encodeRepositoryMarker(marker));
   }
   const warnings: string[] = [];
-  const session: Session = {
-    loaded: await loadConfig({ path: config, env: {}, cwd: directory }),
+  const session = await openSession(config, options, warnings);
+  const context = await openContext(session);
+  return {
+    directory,
+    repositoryDirectory,
+    session,
+    context,
+    warnings,
+    create: (request) => createBackup(context, { ...NO_CHOICES, ...request }),
+  };
+}
+
+/** What `main.ts` joins, for a configuration file. What is warned of goes to `warnings`. */
+export async function openSession(
+  config: string,
+  options: Pick<SiteOptions, "clock" | "signal"> = {},
+  warnings: string[] = [],
+): Promise<Session> {
+  return {
+    loaded: await loadConfig({ path: config, env: {}, cwd: dirname(config) }),
     adapters: {
       storages: storageDefinitions,
       keys: keyProviderDefinitions,
@@ -99,15 +117,6 @@ ${(options.more ?? "").replaceAll("{dir}", directory)}
     host: "test-host",
     user: "tester",
     softwareVersion: "0.0.0",
-  };
-  const context = await openContext(session);
-  return {
-    directory,
-    repositoryDirectory,
-    session,
-    context,
-    warnings,
-    create: (request) => createBackup(context, { ...NO_CHOICES, ...request }),
   };
 }
 

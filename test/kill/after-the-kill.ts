@@ -1,0 +1,84 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { expect } from "vitest";
+import { openOperations } from "../../src/operations/open.ts";
+import type { BackupSummary, Operations } from "../../src/operations/operations.ts";
+import { NO_CHOICES, openSession } from "../helpers/site.ts";
+import type { KillSite } from "./killed-program.ts";
+
+/** The next run of the same host. */
+export async function nextRun<T>({ configFile }: KillSite, use: (operations: Operations) => Promise<T>): Promise<T> {
+  const session = await openSession(configFile);
+  const operations = await openOperations({ ...session, host: os.hostname() });
+  try {
+    return await use(operations);
+  } finally {
+    await operations.close();
+  }
+}
+
+const GOOD = ["completed", "completed_with_errors", "partial"];
+
+export async function goodBackups(operations: Operations): Promise<readonly BackupSummary[]> {
+  const { backups } = await operations.list({ limit: 1000, offset: 0 });
+  return backups.filter(({ status }) => GOOD.includes(status));
+}
+
+/** Whatever this or a rebuilt catalog calls a backup is whole, in each storage that is said to have it. */
+export async function expectWholeBackups(operations: Operations): Promise<void> {
+  for (const storage of ["local", "second"]) {
+    const all = { all: true, deep: false, quick: false, components: [], storage };
+    const verified = await operations.verify(all);
+    expect(verified.backups.flatMap(({ issues }) => issues)).toEqual([]);
+  }
+}
+
+/** Nothing that a killed run leaves is there any longer, once parts of objects have had their day. */
+export async function expectNoLeavings(site: KillSite): Promise<void> {
+  for (const storage of ["repository", "replica"]) {
+    for (const part of namesBelow(path.join(site.directory, storage)).filter(isPart))
+      fs.utimesSync(path.join(site.directory, storage, part), 0, 0);
+  }
+  const rebuilt = await nextRun(site, (operations) => operations.rebuildCatalog());
+  expect(rebuilt).toMatchObject({ unverified: 0, unfinished: 0, damaged: [] });
+  for (const storage of ["repository", "replica"]) {
+    const names = namesBelow(path.join(site.directory, storage));
+    const folders = new Set(names.filter((name) => name.split("/").length >= 5).map((name) => path.dirname(name)));
+    const whole = names.filter((name) => path.basename(name) === "metadata.json").map((name) => path.dirname(name));
+    expect([...folders].sort()).toEqual(whole.sort());
+    expect(names.filter(isPart)).toEqual([]);
+  }
+  const [state = ""] = fs.readdirSync(path.join(site.directory, "state"));
+  const below = (name: string): readonly string[] => {
+    const folder = path.join(site.directory, "state", state, name);
+    return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  };
+  const known = await nextRun(site, goodBackups);
+  expect(below("tmp")).toEqual([]);
+  expect(below("reading")).toEqual([]);
+  expect(known.map(({ id }) => id)).toEqual(expect.arrayContaining([...below("indexes")]));
+}
+
+function namesBelow(folder: string): readonly string[] {
+  return fs.readdirSync(folder, { recursive: true, encoding: "utf8" });
+}
+
+function isPart(name: string): boolean {
+  return path.basename(name).startsWith(".part-");
+}
+
+export async function createNext(operations: Operations, mode = "incremental"): Promise<BackupSummary> {
+  const { backup } = await operations.create({ ...NO_CHOICES, mode });
+  if (backup === undefined) throw new Error("no backup was made");
+  return backup;
+}
+
+/** What was done before is said beside what fails after it. */
+export async function said(what: string, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (cause) {
+    throw new Error(what, { cause });
+  }
+}

@@ -1,0 +1,47 @@
+import { writeFileSync } from "node:fs";
+import * as path from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { noise } from "../helpers/bytes.ts";
+import { suiteTempDir } from "../helpers/temp-dir.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun, said } from "./after-the-kill.ts";
+import { type KillSite, makeKillSite } from "./killed-program.ts";
+
+describe("a create that is killed", { timeout: 3_600_000 }, () => {
+  const directory = suiteTempDir();
+  const create = ["create", "--mode", "incremental"];
+  let site: KillSite;
+  beforeAll(async () => {
+    site = await makeKillSite(directory);
+    await site.run("create");
+    writeFileSync(path.join(directory, "www/new"), noise(300_000, 2));
+    site.keep();
+  });
+
+  it("before any of its effects leaves a whole backup or none, and the next run clears up", async () => {
+    for (const effect of await site.killPoints(create)) {
+      await site.runKilledBefore(effect, create);
+      await said(`killed before effect ${effect}`, expectSound);
+    }
+  });
+
+  it("at any moment leaves a whole backup or none, and the next run clears up", async () => {
+    for (const moment of await site.killMoments(create)) {
+      await site.runKilledAfter(moment, create);
+      await said(`killed after ${moment} ms`, expectSound);
+    }
+  });
+
+  async function expectSound(): Promise<void> {
+    await nextRun(site, async (operations) => {
+      await expectWholeBackups(operations);
+      const before = await goodBackups(operations);
+      await createNext(operations);
+      await expectWholeBackups(operations);
+      // The killed one may turn out to have been complete.
+      expect((await goodBackups(operations)).length - before.length).toBeLessThanOrEqual(2);
+      const { backups } = await operations.list({ limit: 1000, offset: 0 });
+      expect(["completed", "failed"]).toEqual(expect.arrayContaining(backups.map(({ status }) => status)));
+    });
+    await expectNoLeavings(site);
+  }
+});

@@ -1,0 +1,49 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { isBackupctlError } from "../../src/errors.ts";
+import { suiteTempDir } from "../helpers/temp-dir.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun, said } from "./after-the-kill.ts";
+import { type KillSite, makeKillSite } from "./killed-program.ts";
+
+describe("a delete that is killed", { timeout: 3_600_000 }, () => {
+  const directory = suiteTempDir();
+  let site: KillSite;
+  let full: string;
+  let command: readonly string[];
+  beforeAll(async () => {
+    site = await makeKillSite(directory);
+    full = await nextRun(site, async (operations) => {
+      const { id } = await createNext(operations, "full");
+      await createNext(operations);
+      await createNext(operations, "full");
+      return id;
+    });
+    command = ["delete", full, "--with-descendants", "--force", "--reason", "test", "--yes"];
+    site.keep();
+  });
+
+  it("before any of its effects leaves whole backups, and goes on when it is asked again", async () => {
+    for (const effect of await site.killPoints(command)) {
+      await site.runKilledBefore(effect, command);
+      await said(`killed before effect ${effect}`, expectGoesOn);
+    }
+  });
+
+  async function expectGoesOn(): Promise<void> {
+    await nextRun(site, async (operations) => {
+      await expectWholeBackups(operations);
+      const request = { reference: full, withDescendants: true, force: true, reason: "test", lockWaitMs: 0 };
+      try {
+        await operations.delete(request, await operations.planDelete(request));
+      } catch (error) {
+        if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+      }
+      const { backups } = await operations.list({ limit: 10, offset: 0 });
+      const good = await goodBackups(operations);
+      // Killed when the full one was gone already, nothing of it is left to be named.
+      expect(backups.map(({ status, mode }) => `${status} ${mode}`)).toEqual(["completed full"]);
+      expect(good).toHaveLength(1);
+      await expectWholeBackups(operations);
+    });
+    await expectNoLeavings(site);
+  }
+});

@@ -1,0 +1,81 @@
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { isMainThread } from "node:worker_threads";
+import Sqlite from "better-sqlite3";
+
+/**
+ * Loaded into the program by NODE_OPTIONS: counts what changes a file or a database, and kills the process in place of the effect number
+ * KILL_BEFORE, which is never made. At a regular end it writes the number of effects to the file COUNT_EFFECTS.
+ */
+
+const CALLS =
+  "appendFile chmod chown cp fchmod fchown fdatasync fsync ftruncate futimes lchmod lchown link lutimes mkdir mkdtemp";
+const MORE_CALLS = "rename rm rmdir symlink truncate unlink utimes write writeFile writev";
+const NAMES = `${CALLS} ${MORE_CALLS}`.split(" ");
+const HANDLE_NAMES = [
+  "appendFile",
+  "chmod",
+  "chown",
+  "datasync",
+  "sync",
+  "truncate",
+  "utimes",
+  "write",
+  "writeFile",
+  "writev",
+];
+const READING = new Set<unknown>([undefined, "r", "rs", "sr", 0]);
+
+const killBefore = Number(process.env.KILL_BEFORE ?? 0);
+const { writeFileSync } = fs;
+let effects = 0;
+
+function count(): void {
+  effects++;
+  if (effects === killBefore) process.kill(process.pid, "SIGKILL");
+}
+
+type Method = (this: unknown, ...given: unknown[]) => unknown;
+
+/** `isEffect` tells by the arguments; without it every call is one. */
+function watch(holder: object, name: string, isEffect: (given: unknown[]) => boolean = () => true): void {
+  const original: Method | undefined = Reflect.get(holder, name);
+  if (typeof original !== "function") return;
+  Reflect.set(holder, name, function watched(this: unknown, ...given: unknown[]): unknown {
+    if (isEffect(given)) count();
+    return original.apply(this, given);
+  });
+}
+
+function opensForWriting([, flags]: unknown[]): boolean {
+  return !READING.has(flags) && !(typeof flags === "number" && (flags & 3) === 0);
+}
+
+async function fileHandlePrototype(): Promise<object> {
+  const handle = await fs.promises.open(process.execPath, "r");
+  await handle.close();
+  return Object.getPrototypeOf(handle);
+}
+
+async function watchAll(): Promise<void> {
+  for (const name of NAMES) {
+    watch(fs, `${name}Sync`);
+    watch(fs.promises, name);
+  }
+  watch(fs, "openSync", opensForWriting);
+  watch(fs.promises, "open", opensForWriting);
+  const handles = await fileHandlePrototype();
+  for (const name of HANDLE_NAMES) watch(handles, name);
+  const database = new Sqlite(":memory:");
+  watch(Object.getPrototypeOf(database), "exec");
+  watch(Object.getPrototypeOf(database), "pragma");
+  watch(Object.getPrototypeOf(database.prepare("SELECT 1")), "run");
+  database.close();
+  syncBuiltinESMExports();
+}
+
+if (isMainThread) {
+  await watchAll();
+  const { COUNT_EFFECTS } = process.env;
+  if (COUNT_EFFECTS !== undefined) process.on("exit", () => writeFileSync(COUNT_EFFECTS, `${effects}`));
+}

@@ -1,0 +1,108 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import Sqlite from "better-sqlite3";
+import { noise } from "../helpers/bytes.ts";
+import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { startCli } from "../helpers/run-cli.ts";
+
+const HOOK = path.join(import.meta.dirname, "kill-at-effect.ts");
+
+/** How often each run is killed; `all`: before each of its effects, and at a hundred moments. */
+const KILLS = process.env.BACKUPCTL_KILLS ?? "5";
+
+/** A site whose state is put back before each run that is killed in the middle of it. */
+export interface KillSite extends CliSite {
+  /** What is now is what each killed run begins with: storages, state, targets. Sources stay as they are. */
+  keep(): void;
+  /** Numbers of the effects of a run, counted from 1, before which it shall be killed. */
+  killPoints(args: readonly string[]): Promise<readonly number[]>;
+  /** How many effects there are depends on the time a little: before the last ones the run may have ended. */
+  runKilledBefore(effect: number, args: readonly string[]): Promise<void>;
+  /** Milliseconds after which a run shall be killed, up to as long as it takes here. */
+  killMoments(args: readonly string[]): Promise<readonly number[]>;
+  /** Kills a run wherever it is then; it may have ended before. */
+  runKilledAfter(delayMs: number, args: readonly string[]): Promise<void>;
+}
+
+const KEPT = ["repository", "replica", "state", "target"];
+
+export async function makeKillSite(directory: string): Promise<KillSite> {
+  const www = path.join(directory, "www");
+  fs.mkdirSync(path.join(www, "uploads"), { recursive: true });
+  fs.mkdirSync(path.join(directory, "target"));
+  fs.writeFileSync(path.join(www, "index.html"), "<h1>hello</h1>");
+  fs.writeFileSync(path.join(www, "uploads/large"), noise(2 ** 21));
+  fs.symlinkSync("index.html", path.join(www, "link"));
+  writeDatabase(path.join(directory, "app.db"), "old");
+  const site = await makeCliSite(
+    `  www: {engine: files, paths: ["{dir}/www"]}
+  app: {engine: sqlite, path: "{dir}/app.db"}`,
+    directory,
+    { replica: true },
+  );
+  const kept = fs.mkdtempSync(path.join(directory, "kept-"));
+  const copy = (from: string, to: string): void => {
+    for (const name of KEPT) fs.rmSync(path.join(to, name), { recursive: true, force: true });
+    const there = KEPT.filter((name) => fs.existsSync(path.join(from, name)));
+    execFileSync("cp", ["-a", ...there.map((name) => path.join(from, name)), to]);
+  };
+  const start = (args: readonly string[], hook: Readonly<Record<string, string>> | undefined) => {
+    copy(kept, directory);
+    const env = hook === undefined ? {} : { NODE_OPTIONS: `--import ${HOOK}`, ...hook };
+    return startCli([...args, "--config", site.configFile], { home: directory, env });
+  };
+  const runToEnd = async (args: readonly string[], hook?: Readonly<Record<string, string>>): Promise<void> => {
+    const { exitCode, stderr } = await start(args, hook).result;
+    if (exitCode !== 0) throw new Error(`backupctl ${args.join(" ")} exited with ${exitCode}:\n${stderr}`);
+  };
+  return {
+    ...site,
+    keep: () => copy(directory, kept),
+    async killPoints(args) {
+      const file = path.join(directory, "effects");
+      await runToEnd(args, { COUNT_EFFECTS: file });
+      return spread(Number(fs.readFileSync(file, "utf8")), KILLS);
+    },
+    async runKilledBefore(effect, args) {
+      const { exitCode, signal, stderr } = await start(args, { KILL_BEFORE: `${effect}` }).result;
+      if (signal !== "SIGKILL" && exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stderr}`);
+    },
+    async killMoments(args) {
+      const started = performance.now();
+      await runToEnd(args);
+      return spread(Math.round(performance.now() - started), KILLS === "all" ? "100" : KILLS);
+    },
+    async runKilledAfter(delayMs, args) {
+      const { child, result } = start(args, undefined);
+      await setTimeout(delayMs);
+      child.kill("SIGKILL");
+      await result;
+    },
+  };
+}
+
+/** `count` numbers from 1 to `total`, evenly spread, `total` among them: where a run ends, it commits. */
+function spread(total: number, count: string): readonly number[] {
+  const length = count === "all" ? total : Math.min(total, Number(count));
+  return Array.from({ length }, (_, i) => Math.ceil(((i + 1) * total) / length));
+}
+
+export function writeDatabase(file: string, text: string): void {
+  const database = new Sqlite(file);
+  database.exec("CREATE TABLE IF NOT EXISTS notes (text)");
+  database.prepare("INSERT INTO notes VALUES (?)").run(text);
+  database.close();
+}
+
+/** Every entry below a folder with its content, modes and links; times left out. */
+export function filesBelow(folder: string): readonly string[] {
+  if (!fs.existsSync(folder)) return [];
+  const names = fs.readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return names.sort().map((name) => {
+    const stats = fs.lstatSync(path.join(folder, name));
+    if (stats.isSymbolicLink()) return `${name} -> ${fs.readlinkSync(path.join(folder, name))}`;
+    return `${name} ${stats.mode.toString(8)} ${stats.isFile() ? fs.readFileSync(path.join(folder, name)).toString("base64").slice(-64) : ""}`;
+  });
+}
