@@ -4,8 +4,7 @@ import type { BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
-import { makePrivateDirectory } from "../../platform/files.ts";
-import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
+import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
@@ -167,9 +166,7 @@ async function checkBytes(
   const progress = startMeter(verifying, metadata, unread);
   const onBytes = (count: number): void => progress.add(count, 0);
   // Not state.temporary: a create that begins meanwhile clears that.
-  const parent = path.join(repository.state.directory, "reading");
-  await makePrivateDirectory(parent);
-  const temporary = await createTemporaryDirectory(parent);
+  const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
   const pool = new WorkerPool(session.loaded.config.workers);
   try {
     const { packs, hashed } = hashingSource(
