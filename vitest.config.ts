@@ -10,6 +10,9 @@ if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NOD
   );
 }
 
+// Each of the many threads that tests start would strip the types of the same files again.
+process.env.NODE_COMPILE_CACHE ??= "node_modules/.cache/node";
+
 const serverTests = "test/**/*.server.test.ts";
 
 export default defineConfig({
