@@ -8,16 +8,18 @@ import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { asCorrupted } from "../repository/backup-contents.ts";
 import { checkSource, type FoundDamage } from "./check.ts";
 import { asRestoreFailure } from "./failure.ts";
+import type { StreamPlace, TreePlace } from "./place.ts";
 import { type PreparedRestore, type PreparedSource, prepareRestore } from "./plan.ts";
 import { openRestoreRecord } from "./record.ts";
 import { restoreStream } from "./stream.ts";
-import { restoreTree } from "./tree.ts";
+import { restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
 
 type SourceResult = RestoreResult["sources"][number];
 
 /**
  * Applies a plan. Order of effects: the plan is made again under the lock and must say the same → every needed block is opened and every
- * wanted chunk hashed, before any target is touched → source by source, each old or new at any moment → checks.
+ * wanted chunk hashed, before any target is touched; where a tree goes to a private folder first, while it is written there → source by
+ * source, each old or new at any moment.
  * Consent (a yes, a gap that is too big) is the caller's to ask for.
  * @throws the first refusal of the plan; `RESTORE_IN_PROGRESS`, `BACKUP_IN_PROGRESS`; `BACKUP_CORRUPTED` with nothing touched; the
  *   source's own error if it was the only one, `RESTORE_FAILED` if all failed
@@ -76,7 +78,13 @@ function requireSamePlan(agreed: RestorePlan, now: RestorePlan): void {
   });
 }
 
-const PHASES = ["verify", "restore"] as const;
+/** What a source still needs to be restored when all that is needed was found sound. */
+interface Begun {
+  readonly source: PreparedSource;
+  finish(): Promise<RestoreOutcome>;
+  /** Leaves nothing of it that is not at its place. */
+  discard(): Promise<void>;
+}
 
 class RestoreRun {
   readonly #context: OperationContext;
@@ -92,7 +100,7 @@ class RestoreRun {
     this.#prepared = prepared;
     this.#warnings = [...prepared.plan.warnings];
     this.#meter = startProgress({
-      phases: PHASES,
+      phases: this.#checkedFirst().length > 0 ? ["verify", "restore"] : ["restore"],
       backupId: prepared.plan.backup.id,
       operation: "restore",
       file: progressFile,
@@ -110,9 +118,7 @@ class RestoreRun {
       const damage = await this.#verify();
       const sources = await this.#restoreAll(damage);
       const done = sources.filter(({ status }) => status === "completed").map(({ name }) => name);
-      const bytes = plan.sources
-        .filter(({ name }) => done.includes(name))
-        .reduce((sum, source) => sum + source.bytes, 0);
+      const bytes = bytesOf(this.#prepared.sources.filter((source) => done.includes(source.plan.name)));
       const seconds = (session.clock.monotonicMs() - startedMs) / 1_000;
       record.end(done.length === sources.length ? "completed" : "failed", bytes, seconds);
       const { id: backupId } = plan.backup;
@@ -125,11 +131,17 @@ class RestoreRun {
     }
   }
 
-  /** Everything needed is opened and hashed before the first target is touched. */
+  /** Writing a private folder is a check as well; damaged entries must be known before it begins, so as to be left out. */
+  #checkedFirst(): readonly PreparedSource[] {
+    const { sources } = this.#prepared;
+    return this.#request.skipDamaged ? sources : sources.filter((source) => !isStaged(source));
+  }
+
   async #verify(): Promise<ReadonlyMap<string, FoundDamage>> {
-    const { sources, contents, plan } = this.#prepared;
-    this.#meter.phase("verify", { bytes: plan.bytesToRestore });
+    const { contents, plan } = this.#prepared;
     const found = new Map<string, FoundDamage>();
+    const sources = this.#checkedFirst();
+    if (sources.length > 0) this.#meter.phase("verify", { bytes: bytesOf(sources) });
     for (const { opened, chosen } of sources) {
       const { name } = opened.source;
       this.#meter.activity(name);
@@ -146,73 +158,100 @@ class RestoreRun {
     this.#meter.phase("restore", { bytes: plan.bytesToRestore });
     const results: SourceResult[] = damaged.map(({ source, error }) => skipped(source.name, error));
     const failures: unknown[] = [];
-    for (const source of sources) {
-      const found = damage.get(source.plan.name);
-      if (found !== undefined && source.place.shape === "stream") {
-        results.push(skipped(source.plan.name, asCorrupted(found.cause, plan.backup.id, source.plan.name)));
-        continue;
-      }
-      try {
-        results.push(await this.#restoreOne(source, new Set(found?.entries.keys())));
-      } catch (caught) {
-        this.#context.session.signal.throwIfAborted();
-        const error = asRestoreFailure(asCorrupted(caught, plan.backup.id, source.plan.name), source);
-        failures.push(error);
-        results.push(failed(source, error));
-      }
+    const begun: Begun[] = [];
+    try {
+      for (const source of sources) begun.push(await this.#begin(source, damage.get(source.plan.name)));
+      for (const next of begun) results.push(await this.#finish(next, damage.get(next.source.plan.name), failures));
+    } finally {
+      // The first may have made a folder that the others lie in.
+      for (const { discard } of begun.toReversed()) await discard();
     }
     if (!results.some(({ status }) => status === "completed")) throw nothingRestored(results, failures);
     return results;
   }
 
-  async #restoreOne(source: PreparedSource, damaged: ReadonlySet<string>): Promise<SourceResult> {
-    const outcome = await this.#outcome(source, damaged);
-    this.#warnings.push(...outcome.warnings);
-    if (damaged.size > 0)
-      this.#warnings.push(`${damaged.size} damaged entries of source "${source.plan.name}" were left out`);
-    return {
-      name: source.plan.name,
-      place: source.plan.place,
-      status: "completed",
-      checks: outcome.checks,
-      error: undefined,
-    };
+  /** Does what can be done without touching a target. @throws `BACKUP_CORRUPTED` for damage that nobody knew of: no target is touched */
+  async #begin(source: PreparedSource, damage: FoundDamage | undefined): Promise<Begun> {
+    const discard = (): Promise<void> => Promise.resolve();
+    const { place } = source;
+    if (place.shape === "stream") return { source, finish: () => this.#restoreStream(source, place), discard };
+    const job = this.#treeJob(source, place, new Set(damage?.entries.keys()));
+    if (!place.staged) return { source, finish: () => restoreTree(job), discard };
+    try {
+      const staged = await stageRestore(job);
+      return { source, finish: () => staged.commit().then(() => staged.outcome), discard: staged.discard };
+    } catch (caught) {
+      const error = asCorrupted(caught, this.#prepared.plan.backup.id, source.plan.name);
+      if (isBackupctlError(error, "BACKUP_CORRUPTED") && !this.#request.skipDamaged) throw error;
+      this.#context.session.signal.throwIfAborted();
+      return { source, finish: () => Promise.reject(error), discard };
+    }
   }
 
-  #outcome({ opened, chosen, place }: PreparedSource, damaged: ReadonlySet<string>): Promise<RestoreOutcome> {
-    const { contents } = this.#prepared;
-    const { overwrite, dropExisting, delete: remove } = this.#request;
-    const activity = (item: string): void => this.#meter.activity(item);
-    if (place.shape === "stream") {
-      const engineContext = this.#engineContext(opened.source.name, activity);
-      const onBytes = (bytes: number): void => this.#meter.add(bytes, 0);
-      return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
+  async #finish(
+    { source, finish }: Begun,
+    damage: FoundDamage | undefined,
+    failures: unknown[],
+  ): Promise<SourceResult> {
+    const { name, place } = source.plan;
+    const backupId = this.#prepared.plan.backup.id;
+    if (damage !== undefined && source.place.shape === "stream")
+      return skipped(name, asCorrupted(damage.cause, backupId, name));
+    try {
+      const outcome = await finish();
+      this.#warnings.push(...outcome.warnings);
+      const leftOut = damage?.entries.size ?? 0;
+      if (leftOut > 0) this.#warnings.push(`${leftOut} damaged entries of source "${name}" were left out`);
+      return { name, place, status: "completed", checks: outcome.checks, error: undefined };
+    } catch (caught) {
+      this.#context.session.signal.throwIfAborted();
+      const error = asRestoreFailure(asCorrupted(caught, backupId, name), source);
+      failures.push(error);
+      return failed(source, error);
     }
-    const onWritten = (bytes: number, files: number): void => this.#meter.add(bytes, files);
-    const { signal } = this.#context.session;
-    return restoreTree({
-      contents,
+  }
+
+  #restoreStream({ opened }: PreparedSource, place: StreamPlace): Promise<RestoreOutcome> {
+    const { contents } = this.#prepared;
+    const { overwrite, dropExisting } = this.#request;
+    const engineContext = this.#engineContext(opened.source.name);
+    const onBytes = (bytes: number): void => this.#meter.add(bytes, 0);
+    return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
+  }
+
+  #treeJob({ opened, chosen }: PreparedSource, place: TreePlace, damaged: ReadonlySet<string>): TreeRestore {
+    const { overwrite, delete: remove } = this.#request;
+    return {
+      contents: this.#prepared.contents,
       opened,
       chosen,
       place,
       overwrite,
       delete: remove,
       damaged,
-      signal,
-      onWritten,
-      activity,
-    });
+      signal: this.#context.session.signal,
+      onWritten: (bytes, files) => this.#meter.add(bytes, files),
+      activity: (item) => this.#meter.activity(item),
+    };
   }
 
-  #engineContext(sourceName: string, activity: (item: string) => void): EngineContext {
+  #engineContext(sourceName: string): EngineContext {
     return {
       sourceName,
       signal: this.#context.session.signal,
       warn: (message) => void this.#warnings.push(message),
-      activity,
+      activity: (item) => this.#meter.activity(item),
       temporaryDirectory: this.#prepared.contents.temporaryDirectory,
     };
   }
+}
+
+function isStaged({ place }: PreparedSource): boolean {
+  return place.shape === "tree" && place.staged;
+}
+
+function bytesOf(sources: readonly PreparedSource[]): number {
+  return sources.reduce((sum, { plan }) => sum + plan.bytes, 0);
 }
 
 function skipped(name: string, error: unknown): SourceResult {

@@ -9,7 +9,7 @@ import { fromSystem } from "./failure.ts";
 import type { TreePlace } from "./place.ts";
 import { ChosenEntries, newEntriesBudget, type SelectedEntry } from "./selection.ts";
 import { streamBytes } from "./stream.ts";
-import { restoreTree } from "./tree.ts";
+import { stageRestore } from "./tree.ts";
 
 /**
  * Restores one source to a scratch place and compares it with its index: every file is read back from the disk; a database is restored
@@ -52,7 +52,7 @@ async function rehearseTree(
     staged: true,
   };
   const chosen = new ChosenEntries(opened.indexFile, undefined, newEntriesBudget());
-  const outcome = await restoreTree({
+  const { outcome, commit } = await stageRestore({
     contents,
     opened,
     chosen,
@@ -64,6 +64,7 @@ async function rehearseTree(
     onWritten: onBytes,
     activity: () => undefined,
   });
+  await commit();
   const compared = await compareContents(allEntries(chosen), destination, signal, () => undefined);
   return { ...outcome, checks: [...outcome.checks, compared] };
 }

@@ -15,7 +15,7 @@ import type { TreePlace } from "./place.ts";
 import { findExtras } from "./plan.ts";
 import { contains, type SelectedEntry } from "./selection.ts";
 
-interface TreeRestore {
+export interface TreeRestore {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
   readonly chosen: Iterable<SelectedEntry>;
@@ -38,26 +38,36 @@ interface PlacedEntry {
 }
 
 /**
- * Restores a file tree. Order of effects: contents and links, outside of a staged place each beside its own and renamed → what `--delete` removes →
- * directories, deepest first → exact times → checks → with a staged place all of it comes to its place. Until then a staged
- * place is untouched, and an abort leaves nothing; elsewhere each file is the old one or the new one.
+ * Writes a file tree below `root`. Order of effects: contents and links, outside of a staged place each beside its own and renamed → what
+ * `--delete` removes → directories, deepest first → exact times → checks. Each file is the old one or the new one at any moment.
  */
-export async function restoreTree(job: TreeRestore): Promise<RestoreOutcome> {
-  const { place } = job;
-  const staged = place.staged ? await stageTree(place.root) : undefined;
+export async function restoreTree(job: TreeRestore, root: string = job.place.root): Promise<RestoreOutcome> {
+  const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
+  const tree = openTreeTarget(root, policy);
   try {
-    const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: place.staged };
-    const tree = openTreeTarget(staged?.root ?? place.root, policy);
-    let outcome: RestoreOutcome;
-    try {
-      outcome = await new TreeRun(job, tree).run();
-    } finally {
-      tree.close();
-    }
-    await staged?.commit();
-    return outcome;
+    return await new TreeRun(job, tree).run();
   } finally {
-    await staged?.discard();
+    tree.close();
+  }
+}
+
+/** A tree that is complete and checked, and not at its place yet. */
+interface StagedRestore {
+  readonly outcome: RestoreOutcome;
+  commit(): Promise<void>;
+  /** Leaves nothing; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/** Restores a file tree to a private folder, for a place that is missing or empty, and stays so until `commit`. Leaves nothing if it fails. */
+export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
+  const stage = await stageTree(job.place.root);
+  try {
+    const outcome = await restoreTree(job, stage.root);
+    return { outcome, commit: stage.commit, discard: stage.discard };
+  } catch (error) {
+    await stage.discard();
+    throw error;
   }
 }
 

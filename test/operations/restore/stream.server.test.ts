@@ -130,6 +130,24 @@ describe("several sources at once", () => {
     expect(namesIn(join(to, "www", www(site)))).toEqual(namesIn(www(site)));
   });
 
+  it("leave nothing of a sound one where another is damaged, whichever comes first", async () => {
+    const site = await siteWith([WWW, `  config: {engine: files, paths: ["{dir}/config"]}`, DATABASE].join("\n"));
+    mkdirSync(join(site.directory, "config"));
+    writeFileSync(join(site.directory, "config/site.conf"), "a");
+    await createOne(site);
+    const backup = await site.backupDirectory();
+
+    for (const damaged of ["config", "www", "app"]) {
+      damageData(backup, damaged);
+      const refused = restore(site.operations, { latest: true, to: join(site.directory, "out/all") });
+      await expect(refused).rejects.toMatchObject({
+        code: "BACKUP_CORRUPTED",
+        message: expect.stringContaining("is damaged"),
+      });
+      expect(namesIn(site.directory).filter((name) => /out/.test(name))).toEqual([]);
+    }
+  });
+
   it("are all refused together when one has nowhere to go", async () => {
     const site = await siteWith([WWW, COMMAND].join("\n"));
     await createOne(site);
@@ -188,6 +206,20 @@ describe("a restore", () => {
     ]);
     const { progress } = await statePaths(site.session);
     expect(existsSync(progress)).toBe(false);
+  });
+
+  it("of a tree to a new place is checked while it is written", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const phases = new Set<string>();
+
+    await restore(site.operations, {
+      latest: true,
+      to: join(site.directory, "out"),
+      onProgress: ({ phase, phasesRemaining }) => void phases.add([phase, ...phasesRemaining].join(" ")),
+    });
+
+    expect([...phases]).toEqual(["restore"]);
   });
 
   it("waits for no other: who holds the lock is said", async () => {
