@@ -103,6 +103,43 @@ export async function openKeysObjects(
   throw noKeyFits(wanted.backupId, readable, providers, failures);
 }
 
+/** A wrap that a key of the same kind and name does not open: it is damaged, or that key is another one now. */
+export interface LockedWrap {
+  readonly object: string;
+  readonly keyName: string;
+  readonly provider: string;
+}
+
+/** Tries each key on all that was sealed for it. What can't be read says nothing of the wrap, nor does a wrap whose key is not here. */
+export async function lockedWraps(
+  objects: readonly NamedBytes[],
+  wanted: { readonly backupId: BackupId; readonly keyId: string },
+  providers: readonly WrappingKey[],
+): Promise<readonly LockedWrap[]> {
+  const locked: LockedWrap[] = [];
+  for (const object of objects) {
+    const content = readKeysObject(object, wanted);
+    if (typeof content === "string") continue;
+    for (const wrap of content.wraps) {
+      const key = providers.find(({ provider, name }) => provider === wrap.provider && name === wrap.name);
+      if (key !== undefined && (await isLocked(wrap, content, key)))
+        locked.push({ object: object.name, keyName: key.name, provider: key.provider });
+    }
+  }
+  return locked;
+}
+
+async function isLocked(wrap: KeyWrap, content: KeysContent, key: WrappingKey): Promise<boolean> {
+  try {
+    const secret = await key.open(wrap.parameters);
+    return secret !== undefined && unwrap(wrap, content, secret) === undefined;
+  } catch (error) {
+    if (isBackupctlError(error, "BACKUP_CORRUPTED")) return true;
+    if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
 function highestFirst(objects: readonly NamedBytes[]): readonly NamedBytes[] {
   const numberOf = (object: NamedBytes): number => parseNumberedName(object.name)?.n ?? -1;
   return [...objects].sort((left, right) => numberOf(right) - numberOf(left) || (left.name < right.name ? -1 : 1));
@@ -140,19 +177,20 @@ async function openWrap(
   for (const key of candidates) {
     const secret = await secretOf(key, wrap, failures);
     if (secret === undefined) continue;
-    const dataKey = openDataKey({
-      secret,
-      backupId: content.backup_id,
-      provider: wrap.provider,
-      keyName: wrap.name,
-      keyId: content.key_id,
-      nonce: wrap.nonce,
-      ciphertext: wrap.ciphertext,
-    });
+    const dataKey = unwrap(wrap, content, secret);
     if (dataKey !== undefined) return { dataKey, keyName: key.name };
     failures.push(`key ${key.name} (${key.provider}) does not open the wrap of ${wrap.name}`);
   }
   return undefined;
+}
+
+function unwrap(
+  { provider, name, nonce, ciphertext }: KeyWrap,
+  content: KeysContent,
+  secret: Buffer,
+): Buffer | undefined {
+  const { backup_id: backupId, key_id: keyId } = content;
+  return openDataKey({ secret, backupId, provider, keyName: name, keyId, nonce, ciphertext });
 }
 
 /** One key that can't be read must not keep another from being tried: what went wrong is told if none opens. */

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
 import { keyId, makeDataKey } from "../../src/format/data-key.ts";
-import { buildKeysObject, openKeysObjects, type WrappingKey } from "../../src/format/keys-object.ts";
+import { buildKeysObject, lockedWraps, openKeysObjects, type WrappingKey } from "../../src/format/keys-object.ts";
 import { backupId } from "../domain/builders.ts";
 
 const id = backupId(1);
@@ -153,5 +153,34 @@ describe("damaged keys objects", () => {
     await expect(openKeysObjects([changed], wanted, [laptop])).rejects.toMatchObject({
       code: "ENCRYPTION_KEY_NOT_FOUND",
     });
+  });
+});
+
+describe("a wrap that its own key does not open", () => {
+  const other = { ...safe, open: async () => Buffer.alloc(32, 7) };
+  const unreadable = failing("laptop", new BackupctlError("ENCRYPTION_KEY_NOT_FOUND", "key file /k is missing"));
+  const malformed = failing("laptop", new BackupctlError("BACKUP_CORRUPTED", "scrypt parameter n is 3"));
+
+  it("is named with its object, whichever other key opens the backup", async () => {
+    const object = await sealedFor(laptop, safe);
+
+    expect(await lockedWraps([object], wanted, [laptop, safe])).toEqual([]);
+    expect(await lockedWraps([object], wanted, [laptop, other])).toEqual([
+      { object: object.name, keyName: "safe", provider: "passphrase" },
+    ]);
+    expect(await lockedWraps([object], wanted, [malformed])).toMatchObject([{ keyName: "laptop" }]);
+  });
+
+  it("is not looked for where that key is not configured or can't be read, or the object is damaged", async () => {
+    const object = await sealedFor(laptop, safe);
+
+    expect(await lockedWraps([object], wanted, [unreadable, key("safe", 9)])).toEqual([]);
+    expect(await lockedWraps([{ ...object, bytes: Buffer.from("{") }], wanted, [other])).toEqual([]);
+  });
+
+  it("is no matter of errors that nobody expects", async () => {
+    const object = await sealedFor(laptop);
+
+    await expect(lockedWraps([object], wanted, [failing("laptop", new Error("bug"))])).rejects.toThrow("bug");
   });
 });

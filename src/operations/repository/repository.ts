@@ -2,7 +2,7 @@ import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.
 import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
-import { type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
+import { type LockedWrap, lockedWraps, type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
 import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.ts";
 import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
@@ -117,6 +117,17 @@ export async function readDataKey(
   const { dataKey, problem } = await openDataKey(repository, metadata, numbered.keys);
   if (problem !== undefined) throw problem;
   return dataKey;
+}
+
+/** Wraps of a backup's data key that a configured key should open and does not. */
+export async function readLockedWraps(
+  repository: Repository,
+  storage: Storage,
+  { id, key_id, storage_path }: BackupMetadata,
+): Promise<readonly LockedWrap[]> {
+  if (key_id === null) return [];
+  const { keys } = await readNumbered(storage, storage_path);
+  return lockedWraps(keys, { backupId: id, keyId: key_id }, repository.keys);
 }
 
 async function openDataKey(

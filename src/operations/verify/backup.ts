@@ -10,7 +10,7 @@ import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
-import { type Repository, readBackup, type StoredBackup } from "../repository/repository.ts";
+import { type Repository, readBackup, readLockedWraps, type StoredBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { collectNotes } from "../repository/write-notes.ts";
 import { chooseSources } from "../restore/choice.ts";
@@ -48,7 +48,8 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   const depth = depthOf(request);
   const wanted = { components: request.components, sources: [] };
   const looked = metadata === undefined ? [] : chooseSources(metadata, wanted).sources.map(({ name }) => name);
-  const conclusive = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
+  const decided = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
+  const conclusive = metadata === undefined || ((await opensWithEachKey(verifying, metadata, findings)) && decided);
   const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
   return {
     trusted: metadata !== undefined,
@@ -112,6 +113,23 @@ async function openMetadata(
   const notes = await collectNotes([storage], stored.metadata, macKey);
   for (const problem of [...stored.keysProblems, ...notes.problems]) findings.fail("metadata_validation", problem);
   return stored.metadata;
+}
+
+/** A key that does not open what was sealed for it may be another one now: what another key opens is whole all the same. */
+async function opensWithEachKey(
+  { repository, storage }: Verifying,
+  metadata: BackupMetadata,
+  findings: Findings,
+): Promise<boolean> {
+  const isDamaged = !findings.passed;
+  const locked = await readLockedWraps(repository, storage, metadata);
+  for (const { object, keyName, provider } of locked) {
+    findings.cannotLook("encryption_validation", {
+      message: `${metadata.storage_path}/${object}: key ${keyName} (${provider}) does not open what was sealed for it`,
+      hint: `If key ${keyName} is still the same one, the object is damaged: make a new full backup while another key opens this one.`,
+    });
+  }
+  return isDamaged || locked.length === 0;
 }
 
 /** False if something else than the backup kept a check from being made. */

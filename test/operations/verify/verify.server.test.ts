@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { VerifyRequest } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { addFile, createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { NO_CHOICES, openSession } from "../../helpers/site.ts";
 
 const NOTHING: VerifyRequest = { all: false, deep: false, quick: false, components: [] };
 
@@ -188,6 +189,32 @@ describe("verify", () => {
       expect.stringContaining("keys-2-00000000.json"),
       expect.stringContaining(basename(notes)),
     ]);
+  });
+
+  it("finds what was sealed for another configured key and does not open, and holds it not against the backup", async () => {
+    const site = await openSite();
+    const config = join(site.directory, "backup.config.yaml");
+    const team = `    team: {provider: local, key: ${"cd".repeat(32)}}\n`;
+    writeFileSync(
+      config,
+      readFileSync(config, "utf8").replace("  keys:\n", (keys) => keys + team),
+    );
+    const operations = await site.reopen({ loaded: (await openSession(config)).loaded });
+    const { backup } = await operations.create(NO_CHOICES);
+    const keys = find(await site.backupDirectory(), /^keys-/);
+    const content = JSON.parse(readFileSync(keys, "utf8"));
+    const wrap = content.wraps.find(({ name }: { name: string }) => name === "team");
+    wrap.ciphertext = wrap.ciphertext.replace(/^./, (first: string) => (first === "A" ? "B" : "A"));
+    writeFileSync(keys, JSON.stringify(content));
+
+    const { backups } = await operations.verify({ ...NOTHING, all: true });
+
+    expect(backups[0]).toMatchObject({
+      passed: false,
+      issues: [expect.stringContaining(`${basename(keys)}: key team (local) does not open`)],
+      recommendations: [expect.stringContaining("key team")],
+    });
+    expect(await operations.show(backup?.id ?? "")).toMatchObject({ copies: [{ state: "complete" }] });
   });
 
   it("believes the sound one of two copies of a note", async () => {
