@@ -88,3 +88,22 @@ function damaged(
     }
   }
 }
+
+export function directoryOf({ key }: Damage): string {
+  return key.slice(0, key.lastIndexOf("/"));
+}
+
+/** What a finding calls the object: of a keys object that is gone nobody knows the name, and without metadata there is no backup in the directory. */
+export function nameOf({ key, bytes }: Damage): string {
+  const name = key.slice(key.lastIndexOf("/") + 1);
+  if (name === "metadata.json" && bytes === undefined) return key.slice(0, -name.length - 1);
+  return name.startsWith("keys-") && bytes === undefined ? "keys object" : name;
+}
+
+export function isPack(object: string): boolean {
+  return /\.\d{8}$/.test(object);
+}
+
+export function sourceOf(object: string): string {
+  return object.slice(0, object.indexOf("."));
+}

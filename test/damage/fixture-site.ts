@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type ExpectedBackup, listTree, manifestSchema } from "../../scripts/format-fixtures/manifest.ts";
 import { openOperations } from "../../src/operations/open.ts";
 import type { Operations } from "../../src/operations/operations.ts";
+import type { Session } from "../../src/operations/session.ts";
 import { openSession } from "../helpers/site.ts";
 import { NOTHING_ASKED } from "../operations/restore/tools.ts";
 
@@ -26,6 +27,8 @@ export interface FixtureBackup extends ExpectedBackup {
 
 /** A copy of a sealed repository, to be damaged and made whole again. */
 export interface FixtureSite {
+  readonly repository: string;
+  readonly session: Session;
   readonly backups: readonly FixtureBackup[];
   /** Key and bytes of every object that belongs to a backup, as they were sealed. */
   readonly objects: ReadonlyMap<string, Buffer>;
@@ -96,6 +99,8 @@ encryption: {${name === "proven-none" ? "enabled: false, " : ""}${encryption}}
     fs.cpSync(sound, state, { recursive: true });
   };
   return {
+    repository,
+    session,
     backups,
     objects,
     store,

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { isBackupctlError, messageOf } from "../../src/errors.ts";
 import type { Operations } from "../../src/operations/operations.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
-import { type Damage, randomDamage, randomNumbers } from "./damage.ts";
+import { type Damage, directoryOf, isPack, nameOf, randomDamage, randomNumbers, sourceOf } from "./damage.ts";
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES, type Restored } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);
@@ -79,25 +79,6 @@ async function issuesOf(operations: Operations, backup: FixtureBackup): Promise<
     if (!isBackupctlError(error) || !REFUSALS.includes(error.code)) throw error;
     return error.message;
   }
-}
-
-function directoryOf({ key }: Damage): string {
-  return key.slice(0, key.lastIndexOf("/"));
-}
-
-/** Of a keys object that is gone nobody knows the name, and without metadata there is no backup in the directory. */
-function nameOf({ key, bytes }: Damage): string {
-  const name = key.slice(key.lastIndexOf("/") + 1);
-  if (name === "metadata.json" && bytes === undefined) return key.slice(0, -name.length - 1);
-  return name.startsWith("keys-") && bytes === undefined ? "keys object" : name;
-}
-
-function isPack(object: string): boolean {
-  return /\.\d{8}$/.test(object);
-}
-
-function sourceOf(object: string): string {
-  return object.slice(0, object.indexOf("."));
 }
 
 /** Notes are facts about one backup, which no descendant needs. */

@@ -38,8 +38,10 @@ export async function openFixture(
     return member.path;
   };
   const packs: PackSource = {
-    get: async (origin, name, offset, length) =>
-      fs.readFileSync(path.join(repository, placeOf(origin), name)).subarray(offset, offset + length),
+    get: async (origin, name, offset, length) => {
+      const file = path.join(repository, placeOf(origin), name);
+      return fs.existsSync(file) ? fs.readFileSync(file).subarray(offset, offset + length) : undefined;
+    },
     dataKey: async (origin) => (await openMetadata(repository, placeOf(origin), keys)).dataKey,
   };
   return {

@@ -1,0 +1,52 @@
+import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
+import { isBackupctlError } from "../../src/errors.ts";
+import type { CheckState } from "../../src/operations/operations.ts";
+import { openRepository } from "../../src/operations/repository/repository.ts";
+import { statePaths } from "../../src/operations/session.ts";
+import { verifyBackup } from "../../src/operations/verify/backup.ts";
+import { memoryStorage } from "../helpers/memory-storage.ts";
+import type { Damage } from "./damage.ts";
+import type { FixtureBackup, FixtureSite } from "./fixture-site.ts";
+
+export interface Found {
+  readonly issues: readonly string[];
+  /** Of each component that was looked at. */
+  readonly states: readonly CheckState[];
+  readonly code: string | undefined;
+}
+
+/** Verifies backups of a site whose objects lie in memory, some of them damaged. What is found is recorded nowhere. */
+export async function memoryVerifier(
+  site: FixtureSite,
+): Promise<(damages: readonly Damage[], backup: FixtureBackup) => Promise<Found>> {
+  const { session } = site;
+  const catalog = openSqliteCatalog({ file: (await statePaths(session)).catalog, warn: () => undefined });
+  const known = new Map(catalog.list({}).backups.map((backup) => [backup.id as string, backup]));
+  catalog.close();
+  const repository = await openRepository(session);
+  await repository.close();
+  const modifiedAt = session.clock.now();
+  const request = { all: false, deep: false, quick: false, components: [] };
+
+  return async (damages, { id }) => {
+    const objects = new Map([...site.objects].map(([key, bytes]) => [key, { bytes, modifiedAt }]));
+    for (const { key, bytes } of damages) {
+      if (bytes === undefined) objects.delete(key);
+      else objects.set(key, { bytes, modifiedAt });
+    }
+    const storage = memoryStorage({ objects });
+    const damaged = { ...repository, primary: storage };
+    const context = { session, repository: async () => damaged, catalog: () => Promise.reject(new Error("unused")) };
+    const backup = known.get(id);
+    if (backup === undefined) throw new Error(`the catalog does not know ${id}`);
+    const verifying = { context, repository: damaged, storage, request, single: true, directories: new Map() };
+    try {
+      const { verification } = await verifyBackup(verifying, backup);
+      const states = Object.values(verification.components).map(({ status }) => status);
+      return { issues: verification.issues, states, code: undefined };
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      return { issues: [error.message], states: [], code: error.code };
+    }
+  };
+}
