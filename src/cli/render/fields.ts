@@ -5,7 +5,9 @@ export type Field = readonly [label: string, value: Piece | undefined];
 
 /** Labels and values in two columns; a field without a value is left out. */
 export function renderFields(look: Look, fields: readonly Field[], indent = "  "): string {
-  const shown = fields.flatMap(([label, value]) => (value === undefined || value === "" ? [] : [{ label, value }]));
+  const shown = fields.flatMap(([label, value]) =>
+    value === undefined || value === "" ? [] : [{ label: look.show(label), value }],
+  );
   const width = Math.max(0, ...shown.map(({ label }) => displayWidth(label)));
   return shown.map(({ label, value }) => `${indent}${label.padEnd(width)}  ${look.show(value)}`).join("\n");
 }
