@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
-/** What is measured, in this order: the three backups go into one repository, the two restores come from it. */
-export const WORKS = ["first", "unchanged", "changed", "restore", "one"] as const;
+/** What is measured, in this order: the three backups go into one repository, the rest reads it. */
+export const WORKS = ["first", "unchanged", "changed", "restore", "one", "verify"] as const;
 export type Work = (typeof WORKS)[number];
 
 /**
@@ -46,6 +46,7 @@ ${BACKUPCTL} init -q`,
       first: create,
       unchanged: `${create} --mode incremental`,
       changed: `${create} --mode incremental`,
+      verify: `${BACKUPCTL} verify latest -q`,
       ...restore,
     },
   };
@@ -73,7 +74,13 @@ function restic(backup: string, restore: Contender["scripts"]): Contender {
     needs: ["restic"],
     variables: { RESTIC_PASSWORD: "bench" },
     prepare: 'restic -r "$REPO" --cache-dir "$STATE" init',
-    scripts: { first: backup, unchanged: backup, changed: backup, ...restore },
+    scripts: {
+      first: backup,
+      unchanged: backup,
+      changed: backup,
+      verify: `${RESTIC} check --read-data`,
+      ...restore,
+    },
   };
 }
 
@@ -125,8 +132,12 @@ export function treeContenders(): readonly Contender[] {
   ];
 }
 
-/** The way back of a dump is a file, not a database: that would measure the server. */
-export function dumpContenders(source: string): readonly Contender[] {
+/**
+ * @param source as backupctl's configuration has it
+ * @param tool what prints the dump
+ */
+export function dumpContenders(source: string, tool: string): readonly Contender[] {
+  // The way back is a file, not a database: that would measure the server.
   const ours = backupctl(source, { restore: `${BACKUPCTL} download latest -q --to "$OUT"` });
   return [
     ours,
@@ -138,16 +149,16 @@ export function dumpContenders(source: string): readonly Contender[] {
       restore: `${BORG} extract --stdout "$REPO::changed" > "$OUT/dump"`,
     }),
     {
-      key: "pg_dump_zstd_age",
-      title: "pg_dump, zstd -3 -T0, age",
+      key: `${tool}_zstd_age`,
+      title: `${tool}, zstd -3 -T0, age`,
       needs: ["zstd", "age"],
       variables: {},
       prepare: MAKE_AGE_KEY,
       scripts: { first: `$DUMP | ${SEAL}`, restore: `${OPEN} > "$OUT/dump"` },
     },
     {
-      key: "pg_dump",
-      title: "pg_dump to nowhere",
+      key: tool,
+      title: `${tool} to nowhere`,
       needs: [],
       variables: {},
       prepare: "true",

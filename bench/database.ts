@@ -1,16 +1,19 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { type PostgresServer, startPostgres } from "../test/servers/postgres.ts";
-import type { Subject } from "./rounds.ts";
 
 const NAME = "bench";
 /** What a row takes in a dump. */
 const BYTES_PER_ORDER = 213;
 
 export interface Database {
-  readonly subject: Subject;
+  /** Of a dump. */
+  readonly bytes: number;
+  /** $DUMP prints one. */
+  readonly variables: { readonly DUMP: string };
   /** The source as backupctl's configuration has it. */
   readonly source: string;
+  change(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -22,16 +25,13 @@ export async function startDatabase(bytes: number): Promise<Database> {
   await server.sql(NAME, ordersSql(rows));
   const { binDir, host, port, user } = server;
   const dump = `${join(binDir, "pg_dump")} -h ${host} -p ${port} -U ${user} -Fc -Z0 ${NAME}`;
-  const subject: Subject = {
-    set: "postgres",
+  return {
     bytes: dumpBytes(dump),
     variables: { DUMP: dump },
+    source: `{engine: postgres, host: ${host}, port: ${port}, user: ${user}, database: ${NAME}}`,
     change: () => changeOnePercent(server, rows),
-    restoreChange: () => undefined,
-    one: undefined,
+    stop: () => server.stop(),
   };
-  const source = `{engine: postgres, host: ${host}, port: ${port}, user: ${user}, database: ${NAME}}`;
-  return { subject, source, stop: () => server.stop() };
 }
 
 function ordersSql(rows: number): string {

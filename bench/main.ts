@@ -2,16 +2,16 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Contender, dumpContenders, treeContenders, WORKS } from "./contenders.ts";
-import { startDatabase } from "./database.ts";
-import { filesBelow } from "./folders.ts";
-import { installContenders, isInstalled } from "./installed.ts";
+import { treeContenders, WORKS } from "./contenders.ts";
+import { installContenders } from "./installed.ts";
 import { benchmarksPage, surroundings } from "./page.ts";
-import { type SetReport, showBytes } from "./report.ts";
+import type { SetReport } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
-import { runRound, type Sample, type Subject, treeSubject } from "./rounds.ts";
+import { runRound, type Sample } from "./rounds.ts";
+import { openScratch, type Scratch } from "./scratch.ts";
+import { prepareSet, type SetName, SIZE_SETS, SPEED_SETS } from "./sets.ts";
 import { measureStartup } from "./startup.ts";
-import { changeOnePercent, FULL_SIZES, QUICK_SIZES, type Sizes, type TreeName, treeOf } from "./trees.ts";
+import { FULL_SIZES, QUICK_SIZES, type Sizes } from "./trees.ts";
 
 const USAGE = `npm run bench -- [OPTIONS]
 
@@ -19,21 +19,22 @@ Compares backupctl with the programs that are installed, on data that it makes i
 
   --install        install them first, with apt
   --quick          small data: a look, not a measurement
-  --only A,B       of mixed, small, large, postgres, startup
-  --rounds N       medians of so many rounds (default 3; 1 with --quick)
-  --cache DIR      where data and repositories lie (default ~/.cache/backupctl-bench)
+  --only A,B       of mixed, small, large, postgres, startup, million, sparse, dump; size is the last three
+  --rounds N       medians of so many rounds (default 3; 1 with --quick, and of million, sparse and dump)
+  --cache DIR      where data and repositories lie (default ~/.cache/backupctl-bench); all at full size needs 40 GB
   --json FILE      write the results, keys as in docs/benchmarks.md
   --write-docs     write docs/benchmarks.md`;
 
-const SETS = ["mixed", "small", "large", "postgres", "startup"] as const;
-type SetName = (typeof SETS)[number];
+const STARTUP_BACKUPS = 10_000;
 
-const STARTUP = { backups: 10_000, runs: 9 };
+const SETS: readonly Chosen[] = [...SPEED_SETS, "startup", ...SIZE_SETS];
+type Chosen = SetName | "startup";
 
 interface Plan {
-  readonly sets: readonly SetName[];
+  readonly sets: readonly Chosen[];
   readonly sizes: Sizes;
-  readonly rounds: number;
+  readonly rounds: (set: SetName) => number;
+  readonly startupRuns: number;
   readonly cache: string;
 }
 
@@ -43,64 +44,68 @@ interface Finished {
   readonly startup: Results;
 }
 
-async function run(plan: Plan): Promise<Finished> {
+async function run(plan: Plan, scratch: Scratch): Promise<Finished> {
   const samples: Sample[] = [];
   const reports: SetReport[] = [];
   let startup: Results = {};
   for (const set of plan.sets) {
     if (set === "startup") {
       const [ours] = treeContenders();
-      startup = startupResultsOf(await measureStartup(ours!, STARTUP, join(plan.cache, "startup")));
-      continue;
+      scratch.renew();
+      const startupPlan = { backups: STARTUP_BACKUPS, runs: plan.startupRuns };
+      startup = startupResultsOf(await measureStartup(ours!, startupPlan, scratch.folder));
+    } else {
+      reports.push(await runSet(set, plan, scratch, samples));
     }
-    const { subject, contenders, description, stop } = await prepareSet(set, plan);
-    console.log(`\n${set}: ${description}`);
-    try {
-      for (let round = 0; round < plan.rounds; round++) {
-        const order = [
-          ...contenders.slice(round % contenders.length),
-          ...contenders.slice(0, round % contenders.length),
-        ];
-        await runRound(subject, order, join(plan.cache, "round"), (sample) => {
-          samples.push(sample);
-          console.log(
-            `  ${round + 1}  ${sample.work.padEnd(9)}  ${sample.contender.padEnd(20)} ${sample.seconds.toFixed(2)} s`,
-          );
-        });
-      }
-    } finally {
-      await stop();
-    }
-    const works = WORKS.filter((work) => work !== "one" || subject.one !== undefined);
-    reports.push({ set, description, contenders, works });
   }
   return { reports, samples, startup };
 }
 
-interface PreparedSet {
-  readonly subject: Subject;
-  readonly contenders: readonly Contender[];
-  readonly description: string;
-  stop(): Promise<void>;
-}
-
-async function prepareSet(set: TreeName | "postgres", { sizes, cache }: Plan): Promise<PreparedSet> {
-  const taking = (contenders: readonly Contender[]) => contenders.filter(({ needs }) => needs.every(isInstalled));
-  if (set === "postgres") {
-    const { subject, source, stop } = await startDatabase(sizes.databaseBytes);
-    const description = `a PostgreSQL database, ${showBytes(subject.bytes)} as a dump`;
-    return { subject, contenders: taking(dumpContenders(source)), description, stop };
+async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sample[]): Promise<SetReport> {
+  const { subject, contenders, description, stop } = await prepareSet(set, plan.sizes, plan.cache);
+  console.log(`\n${set}: ${description}`);
+  const rounds = plan.rounds(set);
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const first = round % contenders.length;
+      scratch.renew();
+      await runRound(subject, [...contenders.slice(first), ...contenders.slice(0, first)], scratch.folder, (sample) => {
+        samples.push(sample);
+        const { work, contender, seconds } = sample;
+        console.log(`  ${round + 1}  ${work.padEnd(9)}  ${contender.padEnd(20)} ${seconds.toFixed(2)} s`);
+      });
+    }
+  } finally {
+    await stop();
   }
-  const tree = treeOf(set, sizes, cache);
-  const files = filesBelow(tree);
-  const one = files[Math.floor(files.length / 2)]!;
-  const subject = treeSubject(set, tree, one.path, () => changeOnePercent(tree));
-  const description = `${files.length} files, ${showBytes(subject.bytes)}`;
-  return { subject, contenders: taking(treeContenders()), description, stop: async () => undefined };
+  const works = WORKS.filter((work) => subject.works.includes(work));
+  return { set, description: rounds === 1 ? `${description}, one round` : description, contenders, works };
 }
 
-function isSet(text: string): text is SetName {
-  return (SETS as readonly string[]).includes(text);
+/** Interrupted or not, nothing stays behind but the data. */
+function removedAtTheEnd(scratch: Scratch): Scratch {
+  for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143 })) {
+    process.once(signal, () => {
+      scratch.remove();
+      process.exit(status);
+    });
+  }
+  return scratch;
+}
+
+/** @throws for a name that is none */
+function setsOf(only: string | undefined): readonly Chosen[] {
+  if (only === undefined) return SETS;
+  return only.split(",").flatMap((name): readonly Chosen[] => {
+    if (name === "size") return SIZE_SETS;
+    const set = SETS.find((it) => it === name);
+    if (set === undefined) throw new Error(`no set "${name}": there are ${SETS.join(", ")}, size`);
+    return [set];
+  });
+}
+
+function isSizeSet(set: SetName): boolean {
+  return SIZE_SETS.some((it) => it === set);
 }
 
 async function main(): Promise<void> {
@@ -121,22 +126,27 @@ async function main(): Promise<void> {
     return;
   }
   if (values.install === true) installContenders();
-  const sets = values.only?.split(",") ?? SETS;
-  const unknown = sets.find((set) => !isSet(set));
-  if (unknown !== undefined) throw new Error(`no set "${unknown}": there are ${SETS.join(", ")}`);
-  const rounds = Number(values.rounds ?? (values.quick === true ? 1 : 3));
-  const plan = {
-    sets: sets.filter(isSet),
-    sizes: values.quick === true ? QUICK_SIZES : FULL_SIZES,
-    rounds,
+  const quick = values.quick === true;
+  const plan: Plan = {
+    sets: setsOf(values.only),
+    sizes: quick ? QUICK_SIZES : FULL_SIZES,
+    rounds: (set) => Number(values.rounds ?? (quick || isSizeSet(set) ? 1 : 3)),
+    startupRuns: quick ? 3 : 9,
     cache: values.cache,
   };
   mkdirSync(plan.cache, { recursive: true });
 
-  const { reports, samples, startup } = await run(plan);
+  const scratch = removedAtTheEnd(openScratch(join(plan.cache, "round")));
+  let finished: Finished;
+  try {
+    finished = await run(plan, scratch);
+  } finally {
+    scratch.remove();
+  }
+  const { reports, samples, startup } = finished;
   const results = { ...resultsOf(samples), ...startup };
   const about = surroundings(
-    { rounds, quick: values.quick === true },
+    { rounds: plan.rounds("mixed"), quick, scratch: scratch.kind },
     samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
   );
   if (values.json !== undefined)

@@ -1,14 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
+import type { Work } from "./contenders.ts";
 import { installedVersions } from "./installed.ts";
-import { alignedTable, type SetReport, showBytes, tableOf } from "./report.ts";
+import { alignedTable, type SetReport, showBytes, startupTable, tableOf, WORK_TITLES } from "./report.ts";
 import type { Results } from "./results.ts";
+import type { Scratch } from "./scratch.ts";
 
 export type Surroundings = Readonly<Record<string, string | number>>;
 
 /** What a figure can't be compared without. */
 export function surroundings(
-  runs: { readonly rounds: number; readonly quick: boolean },
+  runs: { readonly rounds: number; readonly quick: boolean; readonly scratch: Scratch["kind"] },
   otherCores: number,
 ): Surroundings {
   const versions = Object.entries(installedVersions()).map(([name, version]) => [`about.version.${name}`, version]);
@@ -21,6 +23,7 @@ export function surroundings(
     "about.cores": availableParallelism(),
     "about.memory_bytes": totalmem(),
     "about.system": `Linux ${release()}`,
+    "about.repositories_in": runs.scratch,
     "about.rounds": runs.rounds,
     "about.data": runs.quick ? "small (--quick): a look, not a measurement" : "full size",
     "about.other_cores": Math.round(otherCores * 100) / 100,
@@ -34,6 +37,13 @@ interface Goal {
   readonly atLeast?: number;
   readonly atMost?: number;
 }
+
+const memoryGoals = (set: string, works: readonly Work[], atMost: number): readonly Goal[] =>
+  works.map((work) => ({
+    title: `MB of memory, ${set}, ${WORK_TITLES[work]}`,
+    key: `${set}.${work}.backupctl.peak_memory_bytes`,
+    atMost,
+  }));
 
 const GOALS: readonly Goal[] = [
   { title: "mixed files, first backup, speed against restic", key: "mixed.first.time_vs_restic", atLeast: 1.5 },
@@ -52,13 +62,10 @@ const GOALS: readonly Goal[] = [
     atLeast: 1,
   },
   { title: "dump, restic's stored bytes to ours, 1 % changed", key: "postgres.changed.stored_vs_restic", atLeast: 1 },
-  ...["mixed", "small", "large", "postgres"].flatMap((set) =>
-    ["first", "restore"].map((work) => ({
-      title: `MB of memory, ${set}, ${work === "first" ? "first backup" : work}`,
-      key: `${set}.${work}.backupctl.peak_memory_bytes`,
-      atMost: 256e6,
-    })),
+  ...["mixed", "small", "large", "postgres", "sparse", "dump"].flatMap((set) =>
+    memoryGoals(set, ["first", "restore"], 256e6),
   ),
+  ...memoryGoals("million", ["first", "unchanged", "restore", "one", "verify"], 400e6),
   { title: "seconds to `--help`", key: "startup.help.seconds", atMost: 0.1 },
   { title: "seconds to `list` with 10,000 backups", key: "startup.list.seconds", atMost: 0.2 },
 ];
@@ -76,19 +83,20 @@ function goalsTable(results: Results): string {
 
 const KEYS = `## Keys of \`--json\`
 
-One flat object. \`SET\` is \`mixed\`, \`small\`, \`large\` or \`postgres\`; \`WORK\` is \`first\`, \`unchanged\`, \`changed\`, \`restore\` or \`one\`; \`TOOL\` is
-\`backupctl\`, \`backupctl_no_verify\`, \`restic\`, \`borg\`, \`tar_zstd_age\`, \`pg_dump_zstd_age\` or \`pg_dump\`. A key is missing where a tool does not do the work.
+One flat object. \`SET\` is \`mixed\`, \`small\`, \`large\`, \`postgres\`, \`million\`, \`sparse\` or \`dump\`; \`WORK\` is \`first\`, \`unchanged\`, \`changed\`,
+\`restore\`, \`one\` or \`verify\`; \`TOOL\` is \`backupctl\`, \`backupctl_no_verify\`, \`restic\`, \`borg\`, \`tar_zstd_age\`, \`pg_dump_zstd_age\`, \`pg_dump\` or \`program_zstd_age\`.
+A key is missing where a tool does not do the work, and where a set was not run.
 
 | Key | Value |
 | --- | --- |
 | \`SET.WORK.TOOL.seconds\`, \`.cpu_seconds\` | medians of the rounds: time that passed; processor time of all processes |
 | \`SET.WORK.TOOL.bytes_per_second\` | bytes backed up or restored, before compression, by seconds |
-| \`SET.WORK.TOOL.stored_bytes\` | by how much the repository grew |
+| \`SET.WORK.TOOL.stored_bytes\` | by how much the repository grew; of a restore, what the files take on the disk |
 | \`SET.WORK.TOOL.peak_memory_bytes\` | the most that all processes had resident together, looked at fifty times a second |
 | \`SET.WORK.time_vs_TOOL\`, \`cpu_vs_TOOL\`, \`stored_vs_TOOL\`, \`memory_vs_TOOL\` | TOOL's figure divided by backupctl's: above 1 backupctl is faster, or needs less |
 | \`SET.WORK.no_verify.time_vs_TOOL\` and so on | the same for \`backupctl create --no-verify\` |
-| \`startup.help.seconds\`, \`startup.list.seconds\`, also \`cpu_seconds\` and \`peak_memory_bytes\` | \`backupctl --help\`; \`backupctl list\` with 10,000 backups in the catalog |
-| \`about.*\` | date, commit, machine and versions; \`about.other_cores\` is how many cores other programs kept busy |
+| \`startup.RUN.seconds\`, \`.cpu_seconds\`, \`.peak_memory_bytes\` | with 10,000 backups in the catalog: \`help\`, \`list\` (20 of them), \`list_json\` (all), \`delete\` (\`--dry-run\`, of the newest) |
+| \`about.*\` | date, commit, machine and versions; \`about.repositories_in\` is the kind of file system of repositories and restores, \`about.other_cores\` is how many cores other programs kept busy |
 `;
 
 const INTRODUCTION = `# Benchmarks
@@ -97,7 +105,9 @@ Written by \`npm run bench -- --write-docs\`, never by hand. \`npm run bench -- 
 compare with.
 
 Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
-data, one after 1 % of it changed, a restore of everything, and of one file. Before each step the disk's caches are flushed, so that nobody writes what another one left;
+data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
+nobody pays for files that others removed ("Where" says which). The sets million (a million small files and folders), sparse (a disk's image, nearly all holes) and
+dump (a large stream) show that memory is bounded, and skip the change; verify reads the whole repository. Before each step the disk's caches are flushed, so that nobody writes what another one left;
 what is read is in memory. All compress with zstd level 3 (restic with its default) and encrypt. backupctl, restic and borg flush what they store; the pipes do not.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less.
 `;
@@ -120,6 +130,7 @@ export function benchmarksPage({ reports, results, about }: Page): string {
     INTRODUCTION,
     `## Goals\n\n${goalsTable(results)}\n`,
     ...reports.map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`),
+    ...("startup.help.seconds" in results ? [`## startup\n\n${startupTable(results)}\n`] : []),
     `## Where\n\n${alignedTable([["", ""], ...machine])}\n`,
     KEYS,
   ].join("\n");

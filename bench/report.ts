@@ -1,5 +1,6 @@
 import type { Contender, Work } from "./contenders.ts";
 import type { Metric, Results } from "./results.ts";
+import type { StartupSamples } from "./startup.ts";
 
 /** What the tables of one set have in common. */
 export interface SetReport {
@@ -9,12 +10,13 @@ export interface SetReport {
   readonly contenders: readonly Contender[];
 }
 
-const WORK_TITLES: Readonly<Record<Work, string>> = {
+export const WORK_TITLES: Readonly<Record<Work, string>> = {
   first: "first backup",
   unchanged: "unchanged",
   changed: "1 % changed",
   restore: "restore",
   one: "one file out of all",
+  verify: "verify",
 };
 
 const ROWS: readonly { readonly metric: Metric; readonly title: string; readonly show: (value: number) => string }[] = [
@@ -34,7 +36,7 @@ export function tableOf(report: SetReport, results: Results): string {
   const rows = [["", ...report.contenders.map(({ title }) => title)]];
   for (const work of report.works) {
     for (const { metric, title, show } of ROWS) {
-      if (metric === "stored_bytes" && (work === "restore" || work === "one")) continue;
+      if (metric === "stored_bytes" && (work === "one" || work === "verify")) continue;
       if (metric === "bytes_per_second" && work === "one") continue;
       const ours = results[`${report.set}.${work}.backupctl.${metric}`];
       const cells = report.contenders.map(({ key }) => {
@@ -43,10 +45,27 @@ export function tableOf(report: SetReport, results: Results): string {
         if (key.startsWith("backupctl") || metric === "bytes_per_second" || ours === undefined) return show(value);
         return `${show(value)} (${ours > 0 ? (value / ours).toFixed(2) : "–"})`;
       });
-      rows.push([`${WORK_TITLES[work]}: ${title}`, ...cells]);
+      const shown = metric === "stored_bytes" && work === "restore" ? "on the disk" : title;
+      rows.push([`${WORK_TITLES[work]}: ${shown}`, ...cells]);
     }
   }
   return alignedTable(rows);
+}
+
+const STARTUP_TITLES: Readonly<Record<keyof StartupSamples, string>> = {
+  help: "--help",
+  list: "list",
+  list_json: "list --json, all of them",
+  delete: "delete --dry-run",
+};
+
+export function startupTable(results: Results): string {
+  const rows = Object.entries(STARTUP_TITLES).map(([run, title]) => {
+    const value = (metric: Metric) => results[`startup.${run}.${metric}`] ?? Number.NaN;
+    const seconds = (metric: Metric) => `${value(metric).toFixed(2)} s`;
+    return [title, seconds("seconds"), seconds("cpu_seconds"), showBytes(value("peak_memory_bytes"))];
+  });
+  return alignedTable([["with 10,000 backups in the catalog", "time", "processor", "memory"], ...rows]);
 }
 
 export function alignedTable(rows: readonly (readonly string[])[]): string {

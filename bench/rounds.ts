@@ -1,38 +1,40 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Contender, Work } from "./contenders.ts";
-import { bytesBelow } from "./folders.ts";
+import { bytesBelow, type FileSize, filesBelow, sumOf } from "./folders.ts";
 import { type Measurement, measure } from "./measure.ts";
 
 /** What all contenders back up. */
 export interface Subject {
   readonly set: string;
+  readonly works: readonly Work[];
   readonly bytes: number;
   /** $DATA, $ONE or $DUMP. */
   readonly variables: Readonly<Record<string, string>>;
   /** Called before and after the works that see changed data. */
-  readonly change: () => Promise<void> | void;
-  readonly restoreChange: () => Promise<void> | void;
-  readonly one: { readonly bytes: number } | undefined;
+  readonly change?: () => Promise<void> | void;
+  readonly restoreChange?: () => Promise<void> | void;
+  /** The size of $ONE. */
+  readonly oneBytes?: number;
 }
 
 export interface Sample extends Measurement {
   readonly set: string;
   readonly work: Work;
   readonly contender: string;
-  /** By how much the repository grew. */
+  /** By how much the repository grew; of a restore, what the files take on the disk. */
   readonly storedBytes: number;
-  /** What was backed up or restored. */
+  /** What was backed up, restored or verified. */
   readonly bytes: number;
 }
 
 const BEFORE_CHANGE: readonly Work[] = ["first", "unchanged"];
-const AFTER_CHANGE: readonly Work[] = ["changed", "restore", "one"];
+const AFTER_CHANGE: readonly Work[] = ["changed", "restore", "one", "verify"];
 
 /**
  * One round: every contender in turn makes its first backup and one of the same data, then the data change, and every contender
- * does the rest. The caller rotates the contenders, so that nobody always follows the same one.
+ * does the rest. The caller rotates the contenders, so that nobody always follows the same one, and removes the folder.
  */
 export async function runRound(
   subject: Subject,
@@ -40,11 +42,10 @@ export async function runRound(
   folder: string,
   tell: (sample: Sample) => void,
 ): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
   const places = contenders.map((contender) => new Place(subject, contender, folder));
   const all = async (works: readonly Work[]): Promise<void> => {
     for (const place of places) {
-      for (const work of works) {
+      for (const work of works.filter((it) => subject.works.includes(it))) {
         const sample = await place.run(work);
         if (sample !== undefined) tell(sample);
       }
@@ -52,12 +53,11 @@ export async function runRound(
   };
   for (const place of places) await place.prepare();
   await all(BEFORE_CHANGE);
-  await subject.change();
+  await subject.change?.();
   try {
     await all(AFTER_CHANGE);
   } finally {
-    await subject.restoreChange();
-    rmSync(folder, { recursive: true, force: true });
+    await subject.restoreChange?.();
   }
 }
 
@@ -93,19 +93,20 @@ class Place {
     execFileSync("sync");
     const measurement = await this.#measure(script, out);
     const bytes = this.#bytesOf(work);
-    this.#checkOutput(work, script, out);
-    const storedBytes = bytesBelow(this.#repository) - before;
+    const restored = filesBelow(out);
+    this.#checkOutput(work, script, restored);
+    const storedBytes = bytesBelow(this.#repository) - before + sumOf(restored, "allocatedBytes");
     return { ...measurement, set: this.#subject.set, work, contender: this.#contender.key, storedBytes, bytes };
   }
 
   #bytesOf(work: Work): number {
-    return work === "one" ? (this.#subject.one?.bytes ?? 0) : this.#subject.bytes;
+    return work === "one" ? (this.#subject.oneBytes ?? 0) : this.#subject.bytes;
   }
 
   /** A restore that brings back less than all would be the fastest. */
-  #checkOutput(work: Work, script: string, out: string): void {
+  #checkOutput(work: Work, script: string, restored: readonly FileSize[]): void {
     if (work !== "restore" && work !== "one") return;
-    const found = bytesBelow(out);
+    const found = sumOf(restored, "bytes");
     const wanted = this.#bytesOf(work);
     // A dump of a database comes with some kilobytes of its own from each program, and the change moves its rows.
     const exact = "DATA" in this.#subject.variables;
@@ -125,13 +126,24 @@ class Place {
   }
 }
 
-export function treeSubject(set: string, tree: string, oneFile: string, change: () => void): Subject {
+export interface Tree {
+  readonly set: string;
+  readonly works: readonly Work[];
+  readonly folder: string;
+  readonly files: readonly FileSize[];
+  /** A second call restores what was there. */
+  readonly change?: (() => void) | undefined;
+}
+
+export function treeSubject({ set, works, folder, files, change }: Tree): Subject {
+  const one = files.find(({ bytes }, number) => number >= Math.floor(files.length / 2) && bytes > 0);
+  if (one === undefined) throw new Error(`no file with content in the second half of ${folder}`);
   return {
     set,
-    bytes: bytesBelow(tree),
-    variables: { DATA: tree, ONE: oneFile },
-    change,
-    restoreChange: change,
-    one: { bytes: statSync(oneFile).size },
+    works,
+    bytes: sumOf(files, "bytes"),
+    variables: { DATA: folder, ONE: one.path },
+    ...(change === undefined ? {} : { change, restoreChange: change }),
+    oneBytes: one.bytes,
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSqliteCatalog } from "../src/catalog/sqlite/open.ts";
 import { isBackupId } from "../src/domain/backup.ts";
@@ -8,20 +8,19 @@ import { BACKUPCTL, type Contender } from "./contenders.ts";
 import { filesBelow } from "./folders.ts";
 import { type Measurement, measure } from "./measure.ts";
 
-export type StartupSamples = Readonly<Record<"help" | "list", readonly Measurement[]>>;
+export type StartupSamples = Readonly<Record<"help" | "list" | "list_json" | "delete", readonly Measurement[]>>;
 
 export interface StartupPlan {
   readonly backups: number;
   readonly runs: number;
 }
 
-/** `--help`, and `list` with so many backups in the catalog. */
+/** `--help`; and with so many backups in the catalog `list`, all of them as JSON, and what a `delete` of the newest would remove. */
 export async function measureStartup(
   contender: Contender,
   { backups, runs }: StartupPlan,
   folder: string,
 ): Promise<StartupSamples> {
-  rmSync(folder, { recursive: true, force: true });
   const [data, state, repository] = ["data", "state", "repository"].map((name) => join(folder, name));
   for (const directory of [data!, state!, repository!]) mkdirSync(directory, { recursive: true });
   writeFileSync(join(data!, "file"), "content");
@@ -33,8 +32,9 @@ export async function measureStartup(
   const samples = {
     help: await repeat(runs, () => run(`${BACKUPCTL} --help > /dev/null`)),
     list: await repeat(runs, () => run(`${BACKUPCTL} list > /dev/null`)),
+    list_json: await repeat(runs, () => run(`${BACKUPCTL} list --json --limit ${backups} > list.json`)),
+    delete: await repeat(runs, () => run(`${BACKUPCTL} delete latest --force --reason bench --dry-run > /dev/null`)),
   };
-  rmSync(folder, { recursive: true });
   return samples;
 }
 

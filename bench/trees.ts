@@ -4,6 +4,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readSync,
@@ -26,6 +27,9 @@ export interface Sizes {
   readonly largeFiles: number;
   readonly largeFileBytes: number;
   readonly databaseBytes: number;
+  readonly manyEntries: number;
+  readonly sparseBytes: number;
+  readonly dumpBytes: number;
 }
 
 export const FULL_SIZES: Sizes = {
@@ -34,17 +38,23 @@ export const FULL_SIZES: Sizes = {
   largeFiles: 4,
   largeFileBytes: 512 * MIB,
   databaseBytes: 840 * MIB,
+  manyEntries: 1_000_000,
+  sparseBytes: 20_480 * MIB,
+  dumpBytes: 4096 * MIB,
 };
 
 export const QUICK_SIZES: Sizes = {
-  mixedBytes: 200 * MIB,
+  mixedBytes: 100 * MIB,
   smallFiles: 5_000,
   largeFiles: 2,
   largeFileBytes: 64 * MIB,
   databaseBytes: 60 * MIB,
+  manyEntries: 20_000,
+  sparseBytes: 512 * MIB,
+  dumpBytes: 64 * MIB,
 };
 
-export type TreeName = "mixed" | "small" | "large";
+export type TreeName = "mixed" | "small" | "large" | "million" | "sparse" | "dump";
 
 /** A tree to back up: the same in every run, made once and kept. */
 export function treeOf(name: TreeName, sizes: Sizes, cache: string): string {
@@ -52,15 +62,24 @@ export function treeOf(name: TreeName, sizes: Sizes, cache: string): string {
     mixed: sizes.mixedBytes / MIB,
     small: sizes.smallFiles,
     large: (sizes.largeFiles * sizes.largeFileBytes) / MIB,
+    million: sizes.manyEntries,
+    sparse: sizes.sparseBytes / MIB,
+    dump: sizes.dumpBytes / MIB,
   };
   const folder = join(cache, `${name}-${Math.round(size[name])}`);
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
-  if (name === "mixed") copyMixedFiles(unfinished, sizes.mixedBytes);
-  else if (name === "small") writeSmallFiles(unfinished, sizes.smallFiles);
-  else writeLargeFiles(unfinished, sizes.largeFiles, sizes.largeFileBytes);
+  const write = {
+    mixed: () => copyMixedFiles(unfinished, sizes.mixedBytes),
+    small: () => writeSmallFiles(unfinished, sizes.smallFiles),
+    large: () => writeLargeFiles(unfinished, sizes.largeFiles, sizes.largeFileBytes),
+    million: () => writeManyEntries(unfinished, sizes.manyEntries),
+    sparse: () => writeSparseFile(join(unfinished, "disk.img"), sizes.sparseBytes),
+    dump: () => writeDump(join(unfinished, DUMP_NAME), sizes.dumpBytes),
+  };
+  write[name]();
   renameSync(unfinished, folder);
   return folder;
 }
@@ -104,6 +123,53 @@ function writeLargeFiles(folder: string, count: number, bytes: number): void {
   }
 }
 
+const ENTRIES_PER_FOLDER = 1000;
+
+/** So many folders and files together: every other file is empty, the others hold their number. */
+function writeManyEntries(folder: string, count: number): void {
+  let parent = folder;
+  for (let number = 0; number < count; number++) {
+    if (number % ENTRIES_PER_FOLDER === 0) {
+      parent = join(folder, String(number));
+      mkdirSync(parent);
+    } else writeFileSync(join(parent, String(number)), number % 2 === 0 ? "" : `${number}\n`);
+  }
+}
+
+const PIECES_OF_DATA = 20;
+const PIECE_BYTES = 256 * 1024;
+
+/** One file, such as a virtual machine's disk: some pieces of data, and holes around them. */
+function writeSparseFile(path: string, bytes: number): void {
+  const file = openSync(path, "w");
+  const distance = Math.floor(bytes / PIECES_OF_DATA);
+  for (let piece = 0; piece < PIECES_OF_DATA; piece++) {
+    writeSync(file, randomText(piece, PIECE_BYTES), 0, PIECE_BYTES, piece * distance + MIB);
+  }
+  ftruncateSync(file, bytes);
+  closeSync(file);
+}
+
+export const DUMP_NAME = "dump.sql";
+const ROWS = 8192;
+const CHARACTERS = 96;
+
+/** Rows, which compress to less than half. */
+function writeDump(path: string, bytes: number): void {
+  const file = openSync(path, "w");
+  let left = bytes;
+  for (let seed = 0; left > 0; seed++) {
+    const random = randomNumbers(seed, (ROWS * CHARACTERS * 3) / 4).toString("base64");
+    let rows = "";
+    for (let row = 0; row < ROWS; row++) {
+      const reference = random.slice(row * CHARACTERS, (row + 1) * CHARACTERS);
+      rows += `insert into orders values (${seed * ROWS + row}, 'customer${row}@example.com', 'front door', '${reference}');\n`;
+    }
+    left -= writeSync(file, Buffer.from(rows, "latin1"), 0, Math.min(rows.length, left));
+  }
+  closeSync(file);
+}
+
 const LARGE_BYTES = 64 * MIB;
 const CHANGED_BYTES = 64 * 1024;
 
@@ -119,7 +185,7 @@ export function changeOnePercent(tree: string): void {
   }
 }
 
-function flip({ path, bytes }: FileSize, at: number, length: number): void {
+function flip({ path, bytes }: Pick<FileSize, "path" | "bytes">, at: number, length: number): void {
   const piece = Buffer.alloc(Math.min(length, bytes - at));
   const file = openSync(path, "r+");
   readSync(file, piece, 0, piece.length, at);

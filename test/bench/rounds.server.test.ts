@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { treeContenders } from "../../bench/contenders.ts";
@@ -6,27 +6,33 @@ import { filesBelow } from "../../bench/folders.ts";
 import { benchmarksPage } from "../../bench/page.ts";
 import { resultsOf } from "../../bench/results.ts";
 import { runRound, type Sample, treeSubject } from "../../bench/rounds.ts";
+import { openScratch } from "../../bench/scratch.ts";
+import { prepareSet, SIZE_SETS } from "../../bench/sets.ts";
 import { measureStartup } from "../../bench/startup.ts";
-import { changeOnePercent, type Sizes, treeOf } from "../../bench/trees.ts";
+import { type Sizes, treeOf } from "../../bench/trees.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
-const TINY: Sizes = { mixedBytes: 0, smallFiles: 120, largeFiles: 2, largeFileBytes: 1024 * 1024, databaseBytes: 0 };
+const TINY: Sizes = {
+  mixedBytes: 0,
+  smallFiles: 120,
+  largeFiles: 2,
+  largeFileBytes: 1024 * 1024,
+  databaseBytes: 0,
+  manyEntries: 40,
+  sparseBytes: 64 * 1024 * 1024,
+  dumpBytes: 100_000,
+};
 const OURS = treeContenders().filter(({ needs }) => needs.length === 0);
 
 describe("the bench", () => {
   it("takes backups and restores of a tree through all works, and leaves the tree as it was", async () => {
     const directory = tempDir();
     const tree = treeOf("small", TINY, directory);
-    const [, one] = filesBelow(tree);
+    const { subject } = await prepareSet("small", TINY, directory);
     const before = filesBelow(tree).map(({ path }) => readFileSync(path, "hex"));
     const samples: Sample[] = [];
 
-    await runRound(
-      treeSubject("small", tree, one?.path ?? "", () => changeOnePercent(tree)),
-      OURS,
-      join(directory, "round"),
-      (sample) => samples.push(sample),
-    );
+    await runRound(subject, OURS, join(directory, "round"), (sample) => samples.push(sample));
 
     const done = samples.filter(({ contender }) => contender === "backupctl").map(({ work }) => work);
     expect(done).toEqual(["first", "unchanged", "changed", "restore", "one"]);
@@ -41,22 +47,52 @@ describe("the bench", () => {
   it("fails when a contender fails, or restores less than all", async () => {
     const directory = tempDir();
     const tree = treeOf("small", TINY, directory);
-    const subject = treeSubject("small", tree, filesBelow(tree)[0]?.path ?? "", () => undefined);
-    const lazy = { key: "lazy", title: "lazy", needs: [], variables: {}, prepare: "true" };
-    const run = (scripts: Readonly<Record<string, string>>) =>
-      runRound(subject, [{ ...lazy, scripts }], join(directory, "round"), () => undefined);
+    const subject = treeSubject({
+      set: "small",
+      works: ["first", "restore"],
+      folder: tree,
+      files: filesBelow(tree),
+    });
+    const lazy = { title: "lazy", needs: [], variables: {}, prepare: "true" };
+    const run = (key: string, scripts: Readonly<Record<string, string>>) =>
+      runRound(subject, [{ ...lazy, key, scripts }], join(directory, "round"), () => undefined);
 
-    await expect(run({ first: "true | false | true" })).rejects.toThrow("exit status 1");
-    await expect(run({ restore: "true" })).rejects.toThrow("0 bytes instead of 491520");
+    await expect(run("failing", { first: "true | false | true" })).rejects.toThrow("exit status 1");
+    await expect(run("lazy", { restore: "true" })).rejects.toThrow("0 bytes instead of 491520");
+  });
+
+  it.each(SIZE_SETS)("takes a backup of the set %s and back, with its holes", async (set) => {
+    const directory = tempDir();
+    const { subject, contenders } = await prepareSet(set, TINY, directory);
+    const samples: Sample[] = [];
+
+    await runRound(subject, contenders, join(directory, "round"), (sample) => samples.push(sample));
+
+    const done = samples.filter(({ contender }) => contender === "backupctl");
+    expect(done.map(({ work }) => work)).toEqual(subject.works);
+    expect(resultsOf(samples)[`${set}.restore.backupctl.stored_bytes`]).toBeLessThan(6e6);
+  });
+
+  it("gives each round an empty folder, and leaves nothing of it", () => {
+    const folder = join(tempDir(), "round");
+    const scratch = openScratch(folder);
+    scratch.renew();
+    writeFileSync(join(folder, "left"), "");
+
+    scratch.renew();
+
+    expect(filesBelow(folder)).toEqual([]);
+    scratch.remove();
+    expect(existsSync(folder)).toBe(false);
   });
 
   it("measures the start with a filled catalog", async () => {
     const folder = join(tempDir(), "startup");
     mkdirSync(folder);
 
-    const { help, list } = await measureStartup(OURS[0]!, { backups: 30, runs: 2 }, folder);
+    const samples = await measureStartup(OURS[0]!, { backups: 30, runs: 2 }, folder);
 
-    expect([help.length, list.length]).toEqual([2, 2]);
+    expect(Object.values(samples).map(({ length }) => length)).toEqual([2, 2, 2, 2]);
   });
 });
 
