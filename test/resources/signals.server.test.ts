@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -40,7 +41,9 @@ describe("a signal at any moment", () => {
     run.child.kill(signal);
     const result = await run.result;
     expect(result.stderr).not.toContain("bug:");
-    return result;
+    // Before it is there to hear the signal it dies of it, which a shell tells by the same status.
+    const exitCode = result.exitCode ?? 128 + (result.signal === null ? 0 : constants.signals[result.signal]);
+    return { exitCode, stderr: result.stderr };
   }
 
   /** Spread over the time that the work takes, more or less: the first before the program is there to hear it. */
@@ -70,6 +73,15 @@ describe("a signal at any moment", () => {
     const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, moment);
 
     expect([0, status]).toContain(result.exitCode);
+    expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
+  });
+
+  it.each(rounds)("%s (%i) after %i ms of download leaves all or nothing", async (signal, status, moment) => {
+    const around = fs.mkdtempSync(join(directory, "around-"));
+
+    const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, moment);
+
+    expect([0, status], result.stderr).toContain(result.exitCode);
     expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
   });
 
