@@ -57,7 +57,8 @@ const metadataSchema = z.looseObject({
   lineage: z.array(z.looseObject({ path: z.string() })),
 });
 
-export async function openFixtureSite(name: RepositoryName, directory: string): Promise<FixtureSite> {
+/** `more` are further sections of the configuration. */
+export async function openFixtureSite(name: RepositoryName, directory: string, more = ""): Promise<FixtureSite> {
   const repository = path.join(directory, "repository");
   const state = path.join(directory, "state");
   const sound = path.join(directory, "sound-state");
@@ -71,7 +72,7 @@ export async function openFixtureSite(name: RepositoryName, directory: string): 
 state_dir: ${state}
 workers: 1
 encryption: {${name === "proven-none" ? "enabled: false, " : ""}${encryption}}
-`,
+${more}`,
   );
   const session = await openSession(config);
   const operations = await openOperations(session);
