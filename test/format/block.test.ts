@@ -1,3 +1,4 @@
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import {
@@ -141,6 +142,20 @@ test("a block that is sound but does not decompress is damage", () => {
   const end = sealBlock(SEALED, pack, PACK_HEADER_BYTES, payload, header);
 
   const open = () => openBlock(SEALED, "zstd", PACK_HEADER_BYTES, pack.subarray(PACK_HEADER_BYTES, end));
+
+  expect(open).toThrow(new DamageError("block does not decompress"));
+});
+
+test.each([
+  ["zstd", zstdCompressSync],
+  ["gzip", gzipSync],
+] as const)("a sound %s block that would unpack to far more than it says is damage", (compression, pack) => {
+  const payload = pack(Buffer.alloc(256 * MIB));
+  const stored = Buffer.alloc(PACK_HEADER_BYTES + BLOCK_HEADER_BYTES + payload.length + TAG_BYTES);
+  const header = { storedLength: payload.length + TAG_BYTES, rawLength: payload.length, flags: 0 };
+  const end = sealBlock(SEALED, stored, PACK_HEADER_BYTES, payload, header);
+
+  const open = () => openBlock(SEALED, compression, PACK_HEADER_BYTES, stored.subarray(PACK_HEADER_BYTES, end));
 
   expect(open).toThrow(new DamageError("block does not decompress"));
 });

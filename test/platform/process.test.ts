@@ -46,6 +46,16 @@ describe("streamTool", () => {
     await expect(start()).rejects.toMatchObject({ message: "/dev/null could not be started (EACCES)" });
   });
 
+  it("keeps the end of what a tool says, however much it says", async () => {
+    const noise = "head -c 64M /dev/zero | tr '\\0' x >&2; echo the end >&2; echo done; exit 1";
+    const tool = await streamTool({ command: "sh", args: ["-c", noise] });
+
+    expect(await read(tool.stdout)).toBe("done\n");
+    const failure = await tool.finish().catch((error: Error) => error);
+    expect(String(failure)).toContain("the end");
+    expect(String(failure).length).toBeLessThan(100_000);
+  });
+
   it("lets a tool run whose time is longer than a timer can be", async () => {
     const tool = await streamTool({ command: "printf", args: ["done"], timeoutMs: 2 ** 31 });
 

@@ -130,6 +130,17 @@ describe("a dump reports", () => {
     expect(counts.special).toBe(2);
   });
 
+  test.runIf(isRoot)("a device, and skips it", async () => {
+    const folder = tempDir();
+    execFileSync("mknod", [join(folder, "zero"), "c", "1", "5"]);
+
+    const { nodes, warnings, counts } = await dumpTree({ paths: [folder] });
+
+    expect(namesBelow(folder, nodes)).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining("zero is a device")]);
+    expect(counts.special).toBe(1);
+  });
+
   test("a root that is missing beside one that is not", async () => {
     const folder = tempDir();
 

@@ -208,6 +208,18 @@ describe("with overwrite, a tree target", () => {
     expect(fs.readFileSync(join(root, "dir"), "utf8")).toBe("now a file");
   });
 
+  test.runIf(process.geteuid?.() === 0)("replaces a device by the file, and writes nothing to the device", () => {
+    const root = tempDir();
+    // Whatever is written to this one fails.
+    execFileSync("mknod", [join(root, "full"), "c", "1", "7"]);
+    const target = opened(root, { overwrite: true });
+
+    write(target, "full", "a file now");
+
+    expect(fs.lstatSync(join(root, "full")).isFile()).toBe(true);
+    expect(fs.readFileSync(join(root, "full"), "utf8")).toBe("a file now");
+  });
+
   test("keeps a directory with files in it where the backup has a file, unless told to remove it", () => {
     const root = tempDir();
     const outside = tempDir();
