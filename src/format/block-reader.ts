@@ -1,5 +1,7 @@
 import type { BackupId, CompressionAlgorithm } from "../domain/backup.ts";
 import { packName } from "../domain/object-names.ts";
+import type { Shortfalls } from "../platform/tree/entry-metadata.ts";
+import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
 import { giveBack } from "./own-memory.ts";
@@ -7,6 +9,7 @@ import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import { HASH_BYTES } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
+import type { BlockContents, StoredBlock } from "./workers/tasks.ts";
 
 /** Where stored bytes come from: one good copy, or several tried in turn. */
 export interface PackSource {
@@ -33,6 +36,10 @@ export interface WantedBlock {
   /** Behind the header, tag included. */
   readonly stored: number;
   readonly chunks: ChunkRef[];
+}
+
+interface BlockToWrite extends Pick<BlockContents, "files" | "parts"> {
+  readonly wanted: WantedBlock;
 }
 
 /** Damaged or missing stored bytes, with the object that they should be in. */
@@ -69,12 +76,28 @@ export class BlockReader {
 
   /** Raw bytes of each block, in the order asked for. Neighbours in a pack are fetched in one range. */
   read(blocks: readonly WantedBlock[]): readonly Promise<Uint8Array>[] {
-    const results: Promise<Uint8Array>[] = new Array(blocks.length);
+    return this.#each(blocks, async (stored) => (await this.#pool.run({ kind: "open-block", ...stored })).raw);
+  }
+
+  /** Has what files have of each block written to them, by the thread that opens it. */
+  write(blocks: readonly BlockToWrite[], tree: SharedTree): readonly Promise<Shortfalls>[] {
+    const wanted = blocks.map((block) => block.wanted);
+    return this.#each(wanted, (stored, index) => {
+      const { files, parts } = blocks[index] ?? { files: [], parts: [] };
+      return this.#pool.run({ kind: "write-block", ...stored, contents: { tree, files, parts } });
+    });
+  }
+
+  #each<T>(
+    blocks: readonly WantedBlock[],
+    use: (stored: StoredBlock, index: number) => Promise<T>,
+  ): readonly Promise<T>[] {
+    const results: Promise<T>[] = new Array(blocks.length);
     for (const group of neighbours(blocks)) {
       const fetched = this.#fetch(group.map(({ block }) => block));
-      const opening: Promise<Uint8Array>[] = [];
+      const opening: Promise<T>[] = [];
       for (const { block, index } of group) {
-        const opened = fetched.then((range) => this.#open(block, range));
+        const opened = fetched.then((range) => this.#open(block, range, (stored) => use(stored, index)));
         opening.push(opened);
         results[index] = opened;
       }
@@ -106,7 +129,7 @@ export class BlockReader {
     }
   }
 
-  async #open(block: WantedBlock, range: FetchedRange): Promise<Uint8Array> {
+  async #open<T>(block: WantedBlock, range: FetchedRange, use: (stored: StoredBlock) => Promise<T>): Promise<T> {
     const { object, pack, offset, stored, chunks } = block;
     const name = packName(object.name, pack);
     const from = offset - range.start;
@@ -123,17 +146,7 @@ export class BlockReader {
     }
     const seal = await this.#seal(object, pack);
     try {
-      const compression = object.compression;
-      const opened = await this.#pool.run({
-        kind: "open-block",
-        block: bytes,
-        offset,
-        seal,
-        compression,
-        spans,
-        hashes,
-      });
-      return opened.raw;
+      return await use({ block: bytes, offset, seal, compression: object.compression, spans, hashes });
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       throw new StoredDamage(object.origin, name, `${name}, block at ${offset}: ${error.message}`, error);

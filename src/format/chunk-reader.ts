@@ -56,11 +56,11 @@ export class ChunkReader {
     const blocks = new Map<string, KeptBlock>();
     const missing = new Map<string, WantedBlock>();
     for (const { chunk } of wanted) {
-      const key = keyOf(chunk);
+      const key = blockKeyOf(chunk);
       const kept = this.#kept.get(key);
       if (kept !== undefined) blocks.set(key, kept);
       else if (missing.has(key)) missing.get(key)?.chunks.push(chunk);
-      else missing.set(key, this.#wantedBlock(chunk));
+      else missing.set(key, { ...wantedBlock(this.#objects, chunk), chunks: [chunk] });
     }
     const opened = this.#blocks.read([...missing.values()]);
     for (const [i, [key, block]] of [...missing].entries()) {
@@ -74,7 +74,7 @@ export class ChunkReader {
 
   async *#deliver<T>({ wanted, blocks }: Group<T>): AsyncGenerator<ReadChunk<T>> {
     for (const { chunk, what } of wanted) {
-      const block = blocks.get(keyOf(chunk));
+      const block = blocks.get(blockKeyOf(chunk));
       if (block === undefined) throw new Error("a block was not asked for");
       const raw = await block.raw;
       const bytes = raw.subarray(chunk.offsetInBlock, chunk.offsetInBlock + chunk.length);
@@ -88,22 +88,11 @@ export class ChunkReader {
     }
   }
 
-  #objectOf(chunk: ChunkRef): ObjectEntry {
-    const object = this.#objects[chunk.object];
-    if (object === undefined) throw new DamageError(`chunk names object ${chunk.object}, which the root does not list`);
-    return object;
-  }
-
   #mismatch(chunk: ChunkRef): StoredDamage {
-    const { origin, name } = this.#objectOf(chunk);
+    const { origin, name } = objectOf(this.#objects, chunk);
     const pack = packName(name, chunk.pack);
     const what = `chunk at ${chunk.offsetInBlock} of the block does not match its SHA-256`;
     return new StoredDamage(origin, pack, `${pack}, block at ${chunk.blockOffset}: ${what}`);
-  }
-
-  #wantedBlock(chunk: ChunkRef): WantedBlock {
-    const object = this.#objectOf(chunk);
-    return { object, pack: chunk.pack, offset: chunk.blockOffset, stored: chunk.blockStored, chunks: [chunk] };
   }
 
   #keep(blocks: ReadonlyMap<string, KeptBlock>): void {
@@ -123,7 +112,19 @@ interface Group<T> {
   readonly blocks: ReadonlyMap<string, KeptBlock>;
 }
 
-function keyOf(chunk: ChunkRef): string {
+/** The block that a chunk lies in, with no chunk wanted of it yet. @throws DamageError for an object that the root does not list */
+export function wantedBlock(objects: readonly ObjectEntry[], chunk: ChunkRef): WantedBlock {
+  const object = objectOf(objects, chunk);
+  return { object, pack: chunk.pack, offset: chunk.blockOffset, stored: chunk.blockStored, chunks: [] };
+}
+
+function objectOf(objects: readonly ObjectEntry[], chunk: ChunkRef): ObjectEntry {
+  const object = objects[chunk.object];
+  if (object === undefined) throw new DamageError(`chunk names object ${chunk.object}, which the root does not list`);
+  return object;
+}
+
+export function blockKeyOf(chunk: ChunkRef): string {
   return `${chunk.object}/${chunk.pack}/${chunk.blockOffset}`;
 }
 
@@ -134,7 +135,7 @@ function* grouped<T>(wanted: Iterable<Wanted<T>>): Generator<readonly Wanted<T>[
   for (const next of wanted) {
     group.push(next);
     bytes += next.chunk.length;
-    blocks.add(keyOf(next.chunk));
+    blocks.add(blockKeyOf(next.chunk));
     if (bytes < GROUP_BYTES && group.length < GROUP_CHUNKS && blocks.size < GROUP_BLOCKS) continue;
     yield group;
     group = [];

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { DamageError } from "../../src/format/block.ts";
+import { BLOCK_HEADER_BYTES, DamageError, sealBlock, TAG_BYTES } from "../../src/format/block.ts";
+import { HASH_BYTES, sha256 } from "../../src/format/workers/hashing.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
-import type { OpenBlocksTask, ScanTask } from "../../src/format/workers/tasks.ts";
+import type { OpenBlocksTask, ScanTask, WriteBlockTask } from "../../src/format/workers/tasks.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const POOL = pathToFileURL(join(import.meta.dirname, "../../src/format/workers/pool.ts")).href;
@@ -38,6 +39,27 @@ const damaged: OpenBlocksTask = {
   hashes: new Uint8Array(),
 };
 
+/** Writes the two halves of the bytes to a file, the second first. */
+function writeTask(root: string, bytes: Buffer): WriteBlockTask {
+  const { seal } = damaged;
+  const stored = Buffer.alloc(BLOCK_HEADER_BYTES + bytes.length + TAG_BYTES);
+  sealBlock(seal, stored, 0, bytes, { storedLength: bytes.length + TAG_BYTES, rawLength: bytes.length, flags: 0 });
+  const spans = Uint32Array.of(0, bytes.length);
+  const metadata = { mode: 0o640, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mtimeNs: 0n };
+  const file = {
+    name: Buffer.from("d/file"),
+    size: bytes.length,
+    metadata,
+    spans: [
+      [3, 3],
+      [0, 3],
+    ] as const,
+  };
+  const tree = { root, access: `${root}/`, policy: { overwrite: false, isPrivate: true } };
+  const contents = { tree, files: [file], parts: [] };
+  return { ...damaged, kind: "write-block", block: stored, offset: 0, spans, hashes: sha256(bytes), contents };
+}
+
 test("many tasks at once all get their own result", async () => {
   const pool = openPool();
   const sizes = Array.from({ length: 50 }, (_, i) => 1000 * i);
@@ -61,6 +83,34 @@ test("one task after another is done by one thread; more come when tasks wait", 
 
 test("damage that a worker finds is a DamageError here", async () => {
   await expect(openPool().run(damaged)).rejects.toThrow(DamageError);
+});
+
+test("a block is written to files by the worker that opens it, none of it where a chunk is wrong", async () => {
+  const root = tempDir();
+  const task = writeTask(root, Buffer.from("onetwo"));
+  const wrong = { ...task, hashes: new Uint8Array(HASH_BYTES) };
+
+  await expect(openPool().run(wrong)).rejects.toThrow(DamageError);
+  expect(readdirSync(root)).toEqual([]);
+  await expect(openPool().run(task)).resolves.toMatchObject({ owners: 0, attributes: 0 });
+
+  expect(readFileSync(join(root, "d/file"), "utf8")).toBe("twoone");
+  expect(statSync(join(root, "d/file")).mode & 0o7777).toBe(0o640);
+});
+
+test("what a worker can't write is refused here as it was there", async () => {
+  const root = tempDir();
+  const task = writeTask(root, Buffer.from("onetwo"));
+  const pool = openPool();
+  await pool.run(task);
+
+  await expect(pool.run(task)).rejects.toMatchObject({
+    code: "TARGET_NOT_EMPTY",
+    hint: expect.stringContaining("--to"),
+  });
+  await expect(pool.run(writeTask(join(root, "missing"), Buffer.from("onetwo")))).rejects.toMatchObject({
+    code: "ENOENT",
+  });
 });
 
 test("a task that fails with a bug rejects and leaves the worker at work", async () => {

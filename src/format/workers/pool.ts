@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
+import { BackupctlError } from "../../errors.ts";
 import { DamageError } from "../block.ts";
 import type { Reply, Request, Task, TaskResults } from "./tasks.ts";
 
@@ -108,7 +109,7 @@ export class WorkerPool {
     this.#dispatch();
     if ("result" in reply) waiting.resolve(reply.result as never);
     else if ("damage" in reply) waiting.reject(new DamageError(reply.damage, { cause: reply.cause }));
-    else waiting.reject(new Error(`a worker thread failed: ${reply.error}`));
+    else waiting.reject(failureOf(reply));
   }
 
   #fail(error: Error): void {
@@ -118,6 +119,16 @@ export class WorkerPool {
     const waiting = [...this.#urgent.splice(0), ...this.#normal.splice(0), ...this.#members.flatMap(takePending)];
     for (const { reject } of waiting) reject(this.#failure);
   }
+}
+
+/** What the system refused a worker, or what it says in words, is as if it had happened here. */
+function failureOf(reply: Exclude<Reply, { result: unknown } | { damage: string }>): Error {
+  if ("expected" in reply) {
+    const { code, message, hint } = reply.expected;
+    return new BackupctlError(code, message, hint === undefined ? {} : { hint });
+  }
+  if (reply.errno !== undefined) return Object.assign(new Error(reply.error), { code: reply.errno });
+  return new Error(`a worker thread failed: ${reply.error}`);
 }
 
 function takePending(member: Member): Waiting[] {

@@ -1,9 +1,19 @@
 import type { CompressionAlgorithm } from "../../domain/backup.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { EntryMetadata, Shortfalls } from "../../platform/tree/entry-metadata.ts";
+import type { SharedTree } from "../../platform/tree/tree-writer.ts";
 import type { BlockHeader, PackSeal } from "../block.ts";
 import type { Compression } from "../compression.ts";
 
 /** Messages between the pool and its worker threads. Big bytes travel in shared memory, never by copy. */
-export type Task = ScanTask | ReadFilesTask | ReadPartTask | CompressTask | SealBlockTask | OpenBlocksTask;
+export type Task =
+  | ScanTask
+  | ReadFilesTask
+  | ReadPartTask
+  | CompressTask
+  | SealBlockTask
+  | OpenBlocksTask
+  | WriteBlockTask;
 
 /** Consecutive chunks of a range of shared memory. */
 export interface ChunkList {
@@ -129,9 +139,8 @@ export interface SealBlockTask extends ChunkList {
   readonly check: boolean;
 }
 
-/** Opens blocks that were read from storage and gives their raw bytes, the wanted chunks checked. */
-export interface OpenBlocksTask {
-  readonly kind: "open-block";
+/** A block as it was read from storage. */
+export interface StoredBlock {
   readonly block: Uint8Array;
   readonly offset: number;
   readonly seal: PackSeal;
@@ -139,6 +148,41 @@ export interface OpenBlocksTask {
   /** Chunks inside the block to check: pairs of offset and length, with 32 bytes of hash each. */
   readonly spans: Uint32Array;
   readonly hashes: Uint8Array;
+}
+
+/** Opens a block and gives its raw bytes, the wanted chunks checked. */
+export interface OpenBlocksTask extends StoredBlock {
+  readonly kind: "open-block";
+}
+
+/** Opens a block and, when the wanted chunks were checked, writes what files have of it. */
+export interface WriteBlockTask extends StoredBlock {
+  readonly kind: "write-block";
+  readonly contents: BlockContents;
+}
+
+export interface BlockContents {
+  readonly tree: SharedTree;
+  readonly files: readonly WholeFile[];
+  readonly parts: readonly FilePart[];
+}
+
+/** A file that lies in one block. */
+export interface WholeFile {
+  /** Relative to the tree's root. */
+  readonly name: Uint8Array;
+  readonly size: number;
+  readonly metadata: EntryMetadata;
+  /** Offset in the block and length, in the file's order. */
+  readonly spans: readonly (readonly [number, number])[];
+}
+
+/** A range of a file that the main thread has open, and keeps open until it is written. */
+export interface FilePart {
+  readonly descriptor: number;
+  readonly offsetInBlock: number;
+  readonly length: number;
+  readonly position: number;
 }
 
 export interface OpenBlockResult {
@@ -154,6 +198,7 @@ export interface TaskResults {
   readonly compress: CompressResult;
   readonly "seal-block": undefined;
   readonly "open-block": OpenBlockResult;
+  readonly "write-block": Shortfalls;
 }
 
 export interface Request {
@@ -164,4 +209,5 @@ export interface Request {
 export type Reply =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly damage: string; readonly cause?: string }
-  | { readonly id: number; readonly error: string };
+  | { readonly id: number; readonly expected: { code: ErrorCode; message: string; hint: string | undefined } }
+  | { readonly id: number; readonly error: string; readonly errno?: string };

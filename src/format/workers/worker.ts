@@ -1,5 +1,7 @@
 import { parentPort } from "node:worker_threads";
-import { DamageError, openBlock, sealBlock } from "../block.ts";
+import { isBackupctlError, messageOf } from "../../errors.ts";
+import { errnoOf } from "../../platform/files.ts";
+import { DamageError, type OpenedBlock, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
 import { giveBack } from "../own-memory.ts";
 import { findMismatch } from "./hashing.ts";
@@ -13,10 +15,13 @@ import type {
   Reply,
   Request,
   SealBlockTask,
+  StoredBlock,
   Task,
+  WriteBlockTask,
 } from "./tasks.ts";
+import { writeContents } from "./writing.ts";
 
-/** A worker thread: reads, cuts, hashes, compresses, opens. It holds no state between tasks. */
+/** A worker thread: reads, cuts, hashes, compresses, opens, writes. It holds no state between tasks. */
 const port = parentPort;
 if (port === null) throw new Error("this module is started as a worker thread");
 
@@ -47,7 +52,9 @@ function perform(task: Task): Performed {
     case "seal-block":
       return { result: sealAndCheck(task), transfer: [] };
     case "open-block":
-      return openAndCheck(task);
+      return openForReader(task);
+    case "write-block":
+      return openAndWrite(task);
   }
 }
 
@@ -92,10 +99,22 @@ function sealAndCheck(task: SealBlockTask): undefined {
   giveBack(raw);
 }
 
-function openAndCheck({ block, offset, seal, compression, spans, hashes }: OpenBlocksTask): Performed {
-  const { raw, last } = openBlock(seal, compression, offset, block);
-  const mismatch = findMismatch(raw, spans, hashes);
+function openAndCheck({ block, offset, seal, compression, spans, hashes }: StoredBlock): OpenedBlock {
+  const opened = openBlock(seal, compression, offset, block);
+  const mismatch = findMismatch(opened.raw, spans, hashes);
   if (mismatch !== undefined) throw new DamageError(`chunk at ${mismatch} of the block does not match its SHA-256`);
+  return opened;
+}
+
+function openAndWrite(task: WriteBlockTask): Performed {
+  const { raw } = openAndCheck(task);
+  const result = writeContents(raw, task.contents);
+  giveBack(raw);
+  return { result, transfer: [] };
+}
+
+function openForReader(task: OpenBlocksTask): Performed {
+  const { raw, last } = openAndCheck(task);
   // A block that is neither sealed nor compressed opens to where it lies: in memory that whoever read it uses again.
   const own = owned(raw).length > 0 ? raw : Uint8Array.prototype.slice.call(raw);
   const result: OpenBlockResult = { raw: own, last };
@@ -114,5 +133,12 @@ function failureReply(id: number, error: unknown): Reply {
       ? { id, damage: error.message, cause: error.cause.message }
       : { id, damage: error.message };
   }
+  if (isBackupctlError(error)) {
+    const { code, message, hint } = error;
+    return { id, expected: { code, message, hint } };
+  }
+  const errno = errnoOf(error);
+  // Node's own refusals have codes, too; those are bugs.
+  if (errno !== undefined && !errno.startsWith("ERR_")) return { id, error: messageOf(error), errno };
   return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

@@ -1,13 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
-import type { Wanted } from "../../format/chunk-reader.ts";
+import { ContentWriter, type FileContents } from "../../format/content-writer.ts";
 import type { TreeEntry } from "../../format/index-reader.ts";
+import { type EntryMetadata, ownerOnThisSystem } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { stageTree } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
-import { readerOf } from "./check.ts";
 import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
 import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
@@ -75,10 +75,32 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
 const FILES_BETWEEN_SETTLEMENTS = 20_000;
 const ENTRIES_BETWEEN_TURNS = 1_000;
 
-interface FileInProgress extends PlacedEntry {
-  open: OpenTreeFile | undefined;
-  readonly layout: DataLayout;
-  chunksLeft: number;
+class FileInProgress implements FileContents {
+  readonly name: Buffer;
+  readonly size: number;
+  readonly metadata: EntryMetadata;
+  readonly chunks: TreeEntry["chunks"];
+  readonly hasHoles: boolean;
+  readonly take: FileContents["take"];
+  /** `undefined` as long as it is not this thread that makes it. */
+  opened: OpenTreeFile | undefined;
+  readonly #begin: () => OpenTreeFile;
+
+  constructor(name: Buffer, entry: TreeEntry, metadata: EntryMetadata, begin: () => OpenTreeFile) {
+    const layout = new DataLayout(entry.holes);
+    this.name = name;
+    this.size = entry.size;
+    this.metadata = metadata;
+    this.chunks = entry.chunks;
+    this.hasHoles = entry.holes.length > 0;
+    this.take = (length) => layout.take(length);
+    this.#begin = begin;
+  }
+
+  open(): number {
+    this.opened ??= this.#begin();
+    return this.opened.fd;
+  }
 }
 
 class TreeRun {
@@ -86,6 +108,7 @@ class TreeRun {
   readonly #tree: TreeTarget;
   /** Parents that this run made (latin1). */
   readonly #made = new Set<string>();
+  readonly #ownerOf = ownerOnThisSystem();
   #files = 0;
   #hasLinks = false;
 
@@ -97,9 +120,11 @@ class TreeRun {
   async run(): Promise<RestoreOutcome> {
     const { contents, opened, place } = this.#job;
     if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
-    for await (const { what, bytes } of readerOf(contents, opened).read(this.#contents())) {
+    const writer = new ContentWriter(contents.packs, contents.pool, opened.root.objects, this.#tree.share());
+    for await (const { file, bytes, isLast } of writer.write(this.#contents())) {
       this.#job.signal.throwIfAborted();
-      this.#write(what, bytes);
+      if (isLast) this.#finish(file);
+      this.#job.onWritten(bytes, isLast ? 1 : 0);
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
@@ -112,12 +137,12 @@ class TreeRun {
     return {
       place: this.#job.place.root,
       checks: [...checks, ...this.#damageCheck()],
-      warnings: [...this.#tree.warnings(), ...removals],
+      warnings: [...this.#tree.warnings(writer.shortfalls), ...removals],
     };
   }
 
   /** Makes what has no content as it comes by, and asks for the content of files. */
-  *#contents(): Generator<Wanted<FileInProgress>> {
+  *#contents(): Generator<FileInProgress> {
     const groups = new HardLinkGroups();
     for (const placed of this.#placed()) {
       const { entry, name } = placed;
@@ -130,14 +155,9 @@ class TreeRun {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
         this.#job.onWritten(0, 1);
       } else {
-        const file = {
-          ...placed,
-          open: undefined,
-          layout: new DataLayout(entry.holes),
-          chunksLeft: entry.chunks.length,
-        };
-        if (entry.chunks.length === 0) this.#finish(file);
-        for (const chunk of entry.chunks) yield { chunk, what: file };
+        const file = new FileInProgress(name, entry, this.#metadataOf(entry), () => this.#begin(name, entry));
+        if (entry.chunks.length > 0) yield file;
+        else this.#finish(file);
       }
     }
   }
@@ -158,22 +178,23 @@ class TreeRun {
     }
   }
 
-  #write(file: FileInProgress, bytes: Uint8Array): void {
-    const { entry } = file;
-    if (file.open === undefined) this.#job.activity(entry.name.toString("utf8"));
-    file.open ??= this.#tree.beginFile(file.name, entry.size);
-    let done = 0;
-    for (const [offset, length] of file.layout.take(bytes.length)) {
-      this.#tree.writeAt(file.open, offset, bytes.subarray(done, done + length));
-      done += length;
-    }
-    const isLast = --file.chunksLeft === 0;
-    if (isLast) this.#finish(file);
-    this.#job.onWritten(bytes.length, isLast ? 1 : 0);
+  #begin(name: Buffer, entry: TreeEntry): OpenTreeFile {
+    this.#job.activity(entry.name.toString("utf8"));
+    return this.#tree.beginFile(name, entry.size);
+  }
+
+  #metadataOf(entry: TreeEntry): EntryMetadata {
+    const { mode, mtimeNs, attributes } = entry;
+    return { mode, mtimeNs, attributes, ...this.#ownerOf(entry) };
   }
 
   #finish(file: FileInProgress): void {
-    this.#tree.finishFile(file.open ?? this.#tree.beginFile(file.name, file.entry.size), file.entry);
+    if (file.chunks.length === 0) file.open();
+    if (file.opened !== undefined) this.#tree.finishFile(file.opened, file.metadata);
+    else {
+      this.#tree.adopt(file.name, file.metadata);
+      this.#job.activity(file.name.toString("utf8"));
+    }
     if (++this.#files % FILES_BETWEEN_SETTLEMENTS === 0) this.#tree.settle();
   }
 

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { type Attributes, writeAttributes } from "../extended-attributes.ts";
 import { errnoOf } from "../files.ts";
-import { localGroups, localUsers } from "../names-of-owners.ts";
+import { localGroups, localUsers, type Owners } from "../names-of-owners.ts";
 
 /** What a file, directory or symlink has besides its content. */
 export interface EntryMetadata {
@@ -64,13 +64,17 @@ export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
   };
 }
 
-function ownerOnThisSystem(): (metadata: EntryMetadata) => { uid: number; gid: number } {
-  const users = localUsers();
-  const groups = localGroups();
-  return ({ user, group, uid, gid }) => ({
-    uid: (user === undefined ? undefined : users.idOf(user)) ?? uid,
-    gid: (group === undefined ? undefined : groups.idOf(group)) ?? gid,
-  });
+/** Each name is looked up once, whoever is asked for it. */
+export function ownerOnThisSystem(): (metadata: EntryMetadata) => { uid: number; gid: number } {
+  let known: { readonly users: Owners; readonly groups: Owners } | undefined;
+  return ({ user, group, uid, gid }) => {
+    if (user === undefined && group === undefined) return { uid, gid };
+    known ??= { users: localUsers(), groups: localGroups() };
+    return {
+      uid: (user === undefined ? undefined : known.users.idOf(user)) ?? uid,
+      gid: (group === undefined ? undefined : known.groups.idOf(group)) ?? gid,
+    };
+  };
 }
 
 /** As text: a negative number, a time before 1970, would be taken for "now". */

@@ -57,8 +57,20 @@ export interface TreeTarget {
   settle(): void;
   /** Abandons unfinished files, settles nothing. */
   close(): void;
-  /** What could not be given to the tree so far, one line each. */
-  warnings(): readonly string[];
+  /** What another thread opens with `openSharedTree`, as long as this one is open. */
+  share(): SharedTree;
+  /** Another target below the same root has finished this file. */
+  adopt(name: Buffer, metadata: EntryMetadata): void;
+  shortfalls(): Shortfalls;
+  /** What could not be given to the tree so far, by other targets too, one line each. */
+  warnings(others?: Shortfalls): readonly string[];
+}
+
+/** A target's root as it was opened, for other threads that write below it: it stays the same whatever is renamed. */
+export interface SharedTree {
+  readonly root: string;
+  readonly access: string;
+  readonly policy: TreeTargetPolicy;
 }
 
 export interface TreeSight {
@@ -78,6 +90,10 @@ export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarg
       cause: error,
     });
   }
+}
+
+export function openSharedTree({ root, access, policy }: SharedTree): TreeTarget {
+  return new WritableTree(root, policy, holdDirectories(access));
 }
 
 const TIMES_AT_ONCE = 50_000;
@@ -224,13 +240,27 @@ class WritableTree implements TreeTarget {
     this.#times = [];
   }
 
+  share(): SharedTree {
+    return { root: this.#root, access: this.#held.prefixOf(""), policy: this.#policy };
+  }
+
+  adopt(name: Buffer, metadata: EntryMetadata): void {
+    this.#noteTime(name.toString("latin1"), metadata);
+  }
+
   close(): void {
     for (const file of [...this.#open.keys()]) this.abandonFile(file);
     this.#held.close();
   }
 
-  warnings(): readonly string[] {
-    const { owners, attributes, times } = this.#shortfalls;
+  shortfalls(): Shortfalls {
+    return this.#shortfalls;
+  }
+
+  warnings(others: Shortfalls = { owners: 0, attributes: 0, times: 0 }): readonly string[] {
+    const owners = this.#shortfalls.owners + others.owners;
+    const attributes = this.#shortfalls.attributes + others.attributes;
+    const { times } = this.#shortfalls;
     return [
       ...(owners > 0 ? [`${owners} entries belong to the user who restored them: run as root to give them back`] : []),
       ...(attributes > 0 ? [`${attributes} extended attributes or ACLs could not be set`] : []),
