@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { treeContenders, WORKS } from "./contenders.ts";
 import { installContenders } from "./installed.ts";
 import { benchmarksPage, surroundings } from "./page.ts";
-import type { SetReport } from "./report.ts";
+import { type SetReport, showBytes } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
 import { runRound, type Sample } from "./rounds.ts";
 import { openScratch, type Scratch } from "./scratch.ts";
@@ -71,8 +71,9 @@ async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sampl
       scratch.renew();
       await runRound(subject, [...contenders.slice(first), ...contenders.slice(0, first)], scratch.folder, (sample) => {
         samples.push(sample);
-        const { work, contender, seconds } = sample;
-        console.log(`  ${round + 1}  ${work.padEnd(9)}  ${contender.padEnd(20)} ${seconds.toFixed(2)} s`);
+        const { work, contender, seconds, peakMemoryBytes } = sample;
+        const figures = `${seconds.toFixed(2)} s, ${showBytes(peakMemoryBytes)}`;
+        console.log(`  ${round + 1}  ${work.padEnd(9)}  ${contender.padEnd(20)} ${figures}`);
       });
     }
   } finally {

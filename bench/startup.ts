@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { openSqliteCatalog } from "../src/catalog/sqlite/open.ts";
 import { isBackupId } from "../src/domain/backup.ts";
 import { backupDirectory } from "../src/domain/object-names.ts";
@@ -28,7 +29,7 @@ export async function measureStartup(
   const run = (script: string) => measure(`cd "$STATE"; ${script}`, variables);
   await run(contender.prepare);
   await run(contender.scripts.first!);
-  fillCatalog(filesBelow(state!).find(({ path }) => path.endsWith("/catalog.db"))!.path, backups);
+  await fillCatalog(filesBelow(state!).find(({ path }) => path.endsWith("/catalog.db"))!.path, backups);
   const samples = {
     help: await repeat(runs, () => run(`${BACKUPCTL} --help > /dev/null`)),
     list: await repeat(runs, () => run(`${BACKUPCTL} list > /dev/null`)),
@@ -46,11 +47,13 @@ async function repeat(runs: number, run: () => Promise<Measurement>): Promise<Me
 }
 
 /** Copies of the one backup that is there, an hour apart. */
-function fillCatalog(file: string, backups: number): void {
+async function fillCatalog(file: string, backups: number): Promise<void> {
   const catalog = openSqliteCatalog({ file, warn: console.error });
   const metadata = catalog.list({ limit: 1 }).backups[0]?.metadata;
   if (metadata === undefined) throw new Error(`no backup in ${file}`);
   for (let number = 1; number < backups; number++) {
+    // A turn for Ctrl-C.
+    if (number % 100 === 0) await turn();
     const id = randomUUID();
     if (!isBackupId(id)) throw new Error(`${id} is not a backup's id`);
     const timestamp = new Date(Date.parse(metadata.timestamp) - number * 3_600_000).toISOString();
