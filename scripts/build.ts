@@ -7,5 +7,12 @@ await build({
   platform: "node",
   // They find their compiled parts in their own folders.
   external: ["better-sqlite3", "fs-native-extensions"],
-  output: { dir: "dist", cleanDir: true },
+  // Node loads these faster than ES modules, which read every member of each of its own modules that they import.
+  output: {
+    dir: "dist",
+    cleanDir: true,
+    format: "cjs",
+    entryFileNames: "[name].cjs",
+    chunkFileNames: "[name]-[hash].cjs",
+  },
 });

@@ -1,4 +1,5 @@
 import * as modules from "node:module";
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import type { OpenRequest, Stream, Surroundings } from "./cli/program.ts";
 import type { LoadedConfig } from "./config/config.ts";
@@ -18,7 +19,12 @@ const EXIT_OF_BROKEN_PIPE = 141;
 if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
 // Beside the program, not in a home: whoever can write there can change the program itself. Without leave to write there is no cache.
 modules.enableCompileCache(fileURLToPath(new URL("../dist/.compile-cache", import.meta.url)));
-process.exit(await main());
+// Node would end with success.
+process.once("beforeExit", () => {
+  process.stderr.write("error: the command is not done, but there is nothing left to wait for; please report this\n");
+  process.exit(1);
+});
+void main().then((status) => process.exit(status));
 
 function onOlderNode(): number {
   const status = runOnBundledNode(import.meta.url, process.argv.slice(2));
@@ -65,7 +71,8 @@ async function main(): Promise<number> {
   const world: Surroundings = {
     stdout: streamOf(process.stdout),
     stderr,
-    stdinIsTerminal: process.stdin.isTTY === true,
+    // Asking `process.stdin` would open it.
+    stdinIsTerminal: isatty(0),
     env: process.env,
     cwd: process.cwd(),
     signal,

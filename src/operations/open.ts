@@ -4,7 +4,7 @@ import type { OperationContext } from "./context.ts";
 import type { Operations } from "./operations.ts";
 import { catalogAccess } from "./repository/catalog-access.ts";
 import type { Setup } from "./repository/init.ts";
-import { openRepository, type Repository } from "./repository/repository.ts";
+import type { Repository } from "./repository/repository.ts";
 import type { Session } from "./session.ts";
 import { asStateFailure } from "./state-failure.ts";
 
@@ -96,7 +96,7 @@ function makeContext(session: Session): {
   let repository: Promise<Repository> | undefined;
   const lazy = {
     open: (): Promise<Repository> => {
-      repository ??= openRepository(session);
+      repository ??= import("./repository/repository.ts").then(({ openRepository }) => openRepository(session));
       return repository;
     },
     get opened() {

@@ -33,7 +33,7 @@ function install(...folders: string[]): Installed {
   mkdirSync(join(root, "bin"), { recursive: true });
   mkdirSync(join(root, "dist"));
   copyFileSync(LAUNCHER, launcher);
-  writeFileSync(join(root, "dist/main.js"), "");
+  writeFileSync(join(root, "dist/main.cjs"), "");
   writeProgram(join(dir, "system/node"), "system");
   return {
     root,
@@ -50,7 +50,7 @@ describe("the launcher", () => {
   test("starts the system's node with the program and the arguments as they were", () => {
     const { root, launcher, run } = install("backupctl");
 
-    expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js a b`);
+    expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs a b`);
   });
 
   test("prefers BACKUPCTL_NODE, a path or a name", () => {
@@ -58,9 +58,9 @@ describe("the launcher", () => {
     writeProgram(join(root, "own/my-node"), "own");
 
     expect(run(launcher, { BACKUPCTL_NODE: join(root, "own/my-node") }).output).toBe(
-      `own ${LITTLE_MEMORY} ${root}/dist/main.js`,
+      `own ${LITTLE_MEMORY} ${root}/dist/main.cjs`,
     );
-    expect(run(launcher, { BACKUPCTL_NODE: "node" }).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
+    expect(run(launcher, { BACKUPCTL_NODE: "node" }).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs`);
   });
 
   test("refuses a BACKUPCTL_NODE that is no program", () => {
@@ -78,8 +78,8 @@ describe("the launcher", () => {
     const beside = install("node_modules", "backupctl");
     writeProgram(join(beside.root, "..", bundledPackage, "bin/node"), "hoisted");
 
-    expect(own.run(own.launcher).output).toBe(`bundled ${LITTLE_MEMORY} ${own.root}/dist/main.js`);
-    expect(beside.run(beside.launcher).output).toBe(`hoisted ${LITTLE_MEMORY} ${beside.root}/dist/main.js`);
+    expect(own.run(own.launcher).output).toBe(`bundled ${LITTLE_MEMORY} ${own.root}/dist/main.cjs`);
+    expect(beside.run(beside.launcher).output).toBe(`hoisted ${LITTLE_MEMORY} ${beside.root}/dist/main.cjs`);
   });
 
   test("follows symbolic links, relative and absolute, one after another", () => {
@@ -88,18 +88,18 @@ describe("the launcher", () => {
     symlinkSync("../backupctl/bin/backupctl", join(root, "../.bin/backupctl"));
     symlinkSync(join(root, "../.bin/backupctl"), join(root, "../link"));
 
-    expect(run(join(root, "../link")).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
-    expect(run("/bin/sh", {}, [launcher]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.js`);
+    expect(run(join(root, "../link")).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs`);
+    expect(run("/bin/sh", {}, [launcher]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs`);
   });
 
   test("says how to build a program that is not built", () => {
     const { root, launcher, run } = install("backupctl");
-    rmSync(join(root, "dist/main.js"));
+    rmSync(join(root, "dist/main.cjs"));
 
     const { status, output } = run(launcher);
 
     expect(status).toBe(1);
-    expect(output).toMatch(/not built: .*\/dist\/main\.js is missing[\s\S]*npm ci.*npm run build/);
+    expect(output).toMatch(/not built: .*\/dist\/main\.cjs is missing[\s\S]*npm ci.*npm run build/);
   });
 
   test("says that no Node was found", () => {

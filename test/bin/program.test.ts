@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
 
-const MAIN = join(import.meta.dirname, "../../dist/main.js");
+const MAIN = join(import.meta.dirname, "../../dist/main.cjs");
 
 /** The files that the built program reads to run with these arguments. */
 function filesLoaded(args: readonly string[]): readonly string[] {
@@ -27,4 +27,13 @@ test("the built program starts from few files, without the languages that zod sp
   expect(files.filter((file) => file.includes("node_modules"))).toEqual([]);
   expect(files.length).toBeLessThan(70);
   expect(bytes).toBeLessThan(800_000);
+});
+
+test("a run that waits for what never comes has failed", () => {
+  const hook = join(tempDir(), "hook.cjs");
+  writeFileSync(hook, `require("node:fs").promises.readFile = () => new Promise(() => {});`);
+  const options = { encoding: "utf8", cwd: tempDir() } as const;
+  const { stderr, status } = spawnSync(process.execPath, ["--require", hook, MAIN, "list", "-c", "any.yaml"], options);
+
+  expect({ stderr, status }).toEqual({ stderr: expect.stringContaining("nothing left to wait for"), status: 1 });
 });

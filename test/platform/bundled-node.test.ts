@@ -25,7 +25,7 @@ describe("the program on a Node that is too old", () => {
     mkdirSync(join(root, "dist"), { recursive: true });
     mkdirSync(node, { recursive: true });
     writeFileSync(join(node, "node"), `#!/bin/sh\nprintf '%s\\n' "$@" > '${root}/called'\nexit 7\n`, { mode: 0o755 });
-    return { main: pathToFileURL(join(root, "dist/main.js")).href, called: join(root, "called"), root };
+    return { main: pathToFileURL(join(root, "dist/main.cjs")).href, called: join(root, "called"), root };
   }
 
   test.each(["node_modules", ".."])(
@@ -34,11 +34,11 @@ describe("the program on a Node that is too old", () => {
       const { main, called, root } = install(packages);
 
       expect(runOnBundledNode(main, ["list", "--tag", "a b"])).toBe(7);
-      expect(readFileSync(called, "utf8")).toBe(`${join(root, "dist/main.js")}\nlist\n--tag\na b\n`);
+      expect(readFileSync(called, "utf8")).toBe(`${join(root, "dist/main.cjs")}\nlist\n--tag\na b\n`);
     },
   );
 
   test("says so where there is none", () => {
-    expect(runOnBundledNode(pathToFileURL(join(tempDir(), "dist/main.js")).href, [])).toBeUndefined();
+    expect(runOnBundledNode(pathToFileURL(join(tempDir(), "dist/main.cjs")).href, [])).toBeUndefined();
   });
 });

@@ -69,7 +69,7 @@ export class WorkerPool {
 
   #start(): Member {
     // The build rewrites imports, but not this: the built worker lies beside the built pool (scripts/build.ts).
-    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
+    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.cjs";
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
     const member: Member = { worker, pending: new Map() };
     worker.on("message", (reply: Reply) => this.#settle(member, reply));

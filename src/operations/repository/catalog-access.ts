@@ -5,7 +5,6 @@ import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
 import { type Session, statePaths } from "../session.ts";
-import { fillCatalog } from "./rebuild-catalog.ts";
 import type { Repository } from "./repository.ts";
 
 /** The repository, opened at the first use, and whether that has happened. */
@@ -147,6 +146,7 @@ async function openFile(
 }
 
 async function rebuild(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  const { fillCatalog } = await import("./rebuild-catalog.ts");
   const scan = await fillCatalog(session, repository, catalog);
   session.logger.warn(
     `the catalog knew nothing of this repository and was made anew: ${scan.backups.length} backups found in storage`,
@@ -168,6 +168,7 @@ async function openTemporary(session: Session, repository: Repository, reason: B
     session.logger.warn(`${reason.message}; the storages are read instead, and nothing is recorded`);
     const warn = (message: string): void => session.logger.warn(message);
     const catalog = await session.adapters.openCatalog({ file: `${directory.path}/catalog.db`, readOnly: false, warn });
+    const { fillCatalog } = await import("./rebuild-catalog.ts");
     await fillCatalog(session, repository, catalog);
     return {
       catalog,
