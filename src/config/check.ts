@@ -8,6 +8,9 @@ import type { ConfigSchema, Frame, Variant } from "./schema.ts";
 import { isRecord, memberOf, settle } from "./schema-walk.ts";
 import { secretNames, withSecretForms } from "./secret-options.ts";
 
+/** Compiling a schema, as zod does, takes longer than using it a few times. */
+const ONCE = { jitless: true };
+
 /** The outcome of checking a document: `frame` and `values` only where nothing (that matters) is wrong. */
 export interface Checked {
   readonly problems: readonly Problem[];
@@ -33,7 +36,7 @@ export function checkDocument(
   }
   absolutePaths(schema.full, values, base);
   const structure = checkStructure(document, schema.full, values);
-  const frame = structure.length === 0 ? schema.frame.parse(values) : undefined;
+  const frame = structure.length === 0 ? schema.frame.parse(values, ONCE) : undefined;
   const further =
     frame === undefined
       ? []
@@ -46,8 +49,8 @@ function checkStructure(
   schema: z.ZodType,
   values: Record<string, unknown>,
 ): readonly Problem[] {
-  let result = schema.safeParse(values);
-  if (!result.success && coerceExpanded(result.error.issues, values, document)) result = schema.safeParse(values);
+  let result = schema.safeParse(values, ONCE);
+  if (!result.success && coerceExpanded(result.error.issues, values, document)) result = schema.safeParse(values, ONCE);
   return result.success ? [] : problemsOf(result.error.issues, { schema, values, document });
 }
 
@@ -96,7 +99,7 @@ function ownProblems(
   const pending = secretNames(variant.shape).some(
     (name) => given[`${name}_file`] !== undefined || given[`${name}_command`] !== undefined,
   );
-  const result = variant.options.safeParse(options);
+  const result = variant.options.safeParse(options, ONCE);
   if (pending || result.success) return [];
   return problemsOf(result.error.issues, { schema: variant.options, values: options, document, under: path });
 }
@@ -111,10 +114,10 @@ function overrideProblems(
   const schema = overrideSchema(variant);
   const { document } = context;
   absolutePaths(schema, overrides, context.base);
-  let result = schema.safeParse(overrides);
+  let result = schema.safeParse(overrides, ONCE);
   if (!result.success) {
     const shifted: ConfigDocument = { ...document, isExpanded: (inner) => document.isExpanded([...path, ...inner]) };
-    if (coerceExpanded(result.error.issues, overrides, shifted)) result = schema.safeParse(overrides);
+    if (coerceExpanded(result.error.issues, overrides, shifted)) result = schema.safeParse(overrides, ONCE);
   }
   return result.success ? [] : problemsOf(result.error.issues, { schema, values: overrides, document, under: path });
 }

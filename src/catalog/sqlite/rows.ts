@@ -129,7 +129,8 @@ export function indexCacheOf(row: unknown): IndexCacheRecord {
 
 /** @throws `DamagedCatalogError` if a row of that table is not what this program writes. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown, table: string): T {
-  const parsed = schema.safeParse(value);
+  // zod would compile the schema, which takes as long as parsing some hundred rows.
+  const parsed = schema.safeParse(value, { jitless: true });
   if (parsed.success) return parsed.data;
   throw new DamagedCatalogError(`the catalog has a malformed row in ${table}: ${describeIssues(parsed.error)}`);
 }
