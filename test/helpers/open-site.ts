@@ -5,6 +5,8 @@ import { onTestFinished } from "vitest";
 import { openOperations } from "../../src/operations/open.ts";
 import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
 import type { Session } from "../../src/operations/session.ts";
+import type { StorageDefinition } from "../../src/storage/storage.ts";
+import { type FaultyStorage, faultyStorage } from "./faulty-storage.ts";
 import { makeSite, type Site, type SiteOptions } from "./site.ts";
 
 export interface OpenSite extends Site {
@@ -35,6 +37,22 @@ export async function openSite(options: Partial<SiteOptions> = {}): Promise<Open
       return join(site.repositoryDirectory, catalog.list({ limit: 1 }).backups[0]?.storagePath ?? "");
     },
   };
+}
+
+/** Operations over the same site whose storages break as `plan` says. */
+export async function withFaults(site: OpenSite, plan: (storage: FaultyStorage) => void): Promise<Operations> {
+  const { adapters } = site.session;
+  const local = adapters.storages.local;
+  if (local === undefined) throw new Error("no local storage");
+  const faulty: StorageDefinition = {
+    ...local,
+    open: async (options, context) => {
+      const storage = faultyStorage(await local.open(options, context));
+      plan(storage);
+      return storage;
+    },
+  };
+  return site.reopen({ adapters: { ...adapters, storages: { ...adapters.storages, local: faulty } } });
 }
 
 function fillWww(site: Site): void {

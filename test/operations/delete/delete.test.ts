@@ -5,9 +5,7 @@ import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
 import { DELETED_NAME } from "../../../src/domain/object-names.ts";
 import type { DeleteRequest, DeleteResult, Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
-import type { StorageDefinition } from "../../../src/storage/storage.ts";
-import { type FaultyStorage, faultyStorage } from "../../helpers/faulty-storage.ts";
-import { addFile, createOne, type OpenSite, objectsIn, openSite } from "../../helpers/open-site.ts";
+import { addFile, createOne, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
 
 function request(reference: string, changes: Partial<DeleteRequest> = {}): DeleteRequest {
   return { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0, ...changes };
@@ -16,22 +14,6 @@ function request(reference: string, changes: Partial<DeleteRequest> = {}): Delet
 /** Plans and deletes, as the command does after a yes. */
 async function remove(operations: Operations, asked: DeleteRequest): Promise<DeleteResult> {
   return operations.delete(asked, await operations.planDelete(asked));
-}
-
-/** Operations over the same site whose storage breaks as `plan` says. */
-async function withFaults(site: OpenSite, plan: (storage: FaultyStorage) => void) {
-  const { adapters } = site.session;
-  const local = adapters.storages.local;
-  if (local === undefined) throw new Error("no local storage");
-  const faulty: StorageDefinition = {
-    ...local,
-    open: async (options, context) => {
-      const storage = faultyStorage(await local.open(options, context));
-      plan(storage);
-      return storage;
-    },
-  };
-  return site.reopen({ adapters: { ...adapters, storages: { ...adapters.storages, local: faulty } } });
 }
 
 describe("delete", () => {

@@ -1,0 +1,187 @@
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
+import { flipped } from "../../helpers/bytes.ts";
+import type { FaultyStorage } from "../../helpers/faulty-storage.ts";
+import { addFile, createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
+
+const away = new BackupctlError("STORAGE_FAILED", "the disk is gone");
+
+const WITHOUT_REPLICA = [
+  { storage: "local", state: "complete" },
+  { storage: "second", state: "pending" },
+];
+
+function only(name: string, plan: (storage: FaultyStorage) => void) {
+  return (storage: FaultyStorage): void => {
+    if (storage.name === name) plan(storage);
+  };
+}
+
+/** Folders of backups in a storage of the site. */
+function backupsIn(site: OpenSite, storage: string): readonly string[] {
+  const names = readdirSync(join(site.directory, storage), { recursive: true, encoding: "utf8" });
+  return names.filter((name) => name.endsWith("/metadata.json"));
+}
+
+describe("a backup with a replica", () => {
+  const faults: readonly [string, (storage: FaultyStorage) => void][] = [
+    ["can't be written to", (storage) => void storage.onKey("put", /root/).fail(away)],
+    [
+      "keeps less than it was given",
+      (storage) => void storage.onKey("put", /root/).corrupt((bytes) => bytes.subarray(1)),
+    ],
+    ["does not list what it was given", (storage) => void storage.onKey("list", /-[0-9a-f]{8}$/).fail(away)],
+  ];
+
+  it.each(faults)("that %s is made without it, and says so", async (_, plan) => {
+    const site = await openSite({ replica: true });
+    const operations = await withFaults(site, only("second", plan));
+
+    const { warnings } = await operations.create(NO_CHOICES);
+
+    expect((await operations.show("latest")).copies).toMatchObject(WITHOUT_REPLICA);
+    expect([...warnings, ...site.warnings].join("\n")).toContain("second");
+    expect(backupsIn(site, "replica")).toEqual([]);
+  });
+
+  it("that lacks the full one leaves it out of an incremental", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    rmSync(join(site.directory, "replica", "full"), { recursive: true });
+    addFile(site);
+
+    const { warnings } = await site.create({ mode: "incremental" });
+
+    expect((await site.operations.show("latest")).copies).toMatchObject(WITHOUT_REPLICA);
+    expect([...warnings, ...site.warnings].join("\n")).toContain("lacks the backup");
+  });
+});
+
+describe("no backup is made, and nothing of it left, where the storage", () => {
+  it("keeps less than it was given", async () => {
+    const site = await openSite();
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("put", /SHA256SUMS/).corrupt((bytes) => bytes.subarray(1)),
+    );
+
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringMatching(/SHA256SUMS in storage "local" has \d+ bytes after its put/),
+    });
+    expect(objectsIn(site)).toEqual([]);
+  });
+
+  it("gets an object from somebody else meanwhile, which stays", async () => {
+    const site = await openSite();
+    let directory = "";
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("put", /keys-/).meanwhile(() => {
+        const { key = "" } = storage.calls.find(({ key: called }) => called.endsWith("SHA256SUMS")) ?? {};
+        directory = join(site.repositoryDirectory, key, "..");
+        writeFileSync(join(directory, "strange.tree.zst.00000000"), "");
+      }),
+    );
+
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({
+      message: expect.stringContaining("was not written by this run"),
+    });
+    expect(readdirSync(directory)).toEqual(["strange.tree.zst.00000000"]);
+  });
+
+  it.each([
+    ["loses an object", /www\.tree\.root/, "is missing in storage"],
+    ["loses the sums", /SHA256SUMS/, "SHA256SUMS is missing"],
+  ])("%s meanwhile", async (_, lost, message) => {
+    const site = await openSite();
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("put", /keys-/).meanwhile(() => {
+        const { key = "" } = storage.calls.find(({ key: called }) => lost.test(called)) ?? {};
+        rmSync(join(site.repositoryDirectory, key));
+      }),
+    );
+
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({ message: expect.stringContaining(message) });
+    expect(objectsIn(site)).toEqual([]);
+  });
+
+  it("loses the backup that it builds on meanwhile", async () => {
+    const site = await openSite();
+    await createOne(site);
+    addFile(site);
+    const directory = await site.backupDirectory();
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("put", /metadata\.json/).meanwhile(() => rmSync(join(directory, "metadata.json"))),
+    );
+
+    await expect(operations.create({ ...NO_CHOICES, mode: "incremental" })).rejects.toMatchObject({
+      message: expect.stringContaining("was deleted meanwhile"),
+    });
+    expect(backupsIn(site, "repository")).toEqual([]);
+  });
+});
+
+it("a backup that does not read back is said to be damaged where it is read back", async () => {
+  const site = await openSite();
+  const operations = await withFaults(site, (storage) =>
+    storage.onKey("get", /www\.tree\.zst/).corrupt((bytes) => flipped(bytes, bytes.length * 8 - 100)),
+  );
+
+  await expect(operations.create({ ...NO_CHOICES, verify: "full" })).rejects.toMatchObject({
+    code: "BACKUP_VERIFICATION_FAILED",
+    message: expect.stringContaining("does not read back"),
+  });
+});
+
+it("a backup of several sources that all fail names each", async () => {
+  const sources = `  a: {engine: command, command: ["false"]}\n  b: {engine: command, command: ["false"]}`;
+  const site = await openSite({ sources });
+
+  await expect(site.create()).rejects.toMatchObject({
+    code: "BACKUP_FAILED",
+    message: expect.stringMatching(/all 2 sources failed: .*"a".*"b"/s),
+  });
+});
+
+describe("a note", () => {
+  it("is written where it can be, and the storage that refuses it is named", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    const operations = await withFaults(
+      site,
+      only("second", (storage) => void storage.onKey("put", /notes-/).fail(away)),
+    );
+
+    expect((await operations.hold(backup.id, "audit")).hold).toBe("audit");
+    expect(site.warnings.join("\n")).toContain('could not be written to storage "second"');
+  });
+
+  it("that no storage takes is not written", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const operations = await withFaults(site, (storage) => storage.onKey("put", /notes-/).fail(away));
+
+    await expect(operations.hold(backup.id, "audit")).rejects.toThrow("the disk is gone");
+    expect((await site.operations.show(backup.id)).hold).toBeUndefined();
+  });
+
+  it("goes to the storages that can be reached", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    rmSync(join(site.directory, "replica"), { recursive: true });
+
+    await site.operations.hold(backup.id, "audit");
+
+    expect(site.warnings.join("\n")).toContain('storage "second" is left out');
+  });
+
+  it("of a backup that no storage has any longer is refused", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    rmSync(await site.backupDirectory(), { recursive: true });
+
+    await expect(site.operations.hold(backup.id, "audit")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  });
+});
