@@ -158,6 +158,13 @@ const stream = (what: string, at: number, change: Change): NamedForgery => ({
   index: (lines) => changed(lines, at, change),
 });
 
+/** The first chunk with one of its numbers made larger. */
+function withBlock(chunks: unknown, place: number, by: number): Json {
+  const [first = {}, ...others] = listOf(chunks);
+  const tuple = Object.values(first);
+  return { chunks: [tuple.with(place, Number(tuple[place]) + by), ...others] };
+}
+
 const STREAMS: readonly NamedForgery[] = [
   stream("a wrong count of bytes", -1, (line) => ({ ...line, bytes: Number(line.bytes) - 1 })),
   stream("a wrong count of entries", -1, (line) => ({ ...line, entries: Number(line.entries) + 1 })),
@@ -211,3 +218,10 @@ export const FORGED_AS_IT_WAS: readonly NamedForgery[] = [
 ];
 
 export const FORGERIES: readonly NamedForgery[] = [...METADATA, ...ROOTS, ...TREES, ...STREAMS];
+
+/** Who reads the index alone can't tell; who reads what it refers to must. */
+export const BLOCK_FORGERIES: readonly NamedForgery[] = [
+  stream("a chunk of a block that is not there", 0, ({ chunks }) => withBlock(chunks, 4, 1)),
+  stream("a chunk of a block of another length", 0, ({ chunks }) => withBlock(chunks, 5, 1)),
+  stream("a chunk of an object that the root does not list", 0, ({ chunks }) => withBlock(chunks, 2, 90)),
+];

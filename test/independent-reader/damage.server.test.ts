@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { forge } from "../helpers/forge.ts";
-import { FORGED_AS_IT_WAS, FORGERIES } from "../helpers/forgeries.ts";
+import { BLOCK_FORGERIES, FORGED_AS_IT_WAS, FORGERIES } from "../helpers/forgeries.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
 import { copyOfFixture, manifest, type ReadResult, readAll } from "./reader.ts";
@@ -255,7 +255,7 @@ describe.runIf(there)("a reader written from docs/format.md", () => {
       expect(await readForged(forgery)).toEqual({ notes: "restored", app: "restored" });
     });
 
-    test.each(FORGERIES)("refuses $what", async (forgery) => {
+    test.each([...FORGERIES, ...BLOCK_FORGERIES])("refuses $what", async (forgery) => {
       const refused = expect.not.stringMatching(/^restored$/);
       const sources = await readForged(forgery);
 

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { forge } from "../helpers/forge.ts";
-import { FORGED_AS_IT_WAS, FORGERIES, type NamedForgery } from "../helpers/forgeries.ts";
+import { BLOCK_FORGERIES, FORGED_AS_IT_WAS, FORGERIES, type NamedForgery } from "../helpers/forgeries.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const FIXTURE = path.join(import.meta.dirname, "../fixtures/format-v1/open-zstd");
@@ -37,7 +37,7 @@ test.each(FORGED_AS_IT_WAS)("recover.mjs restores what says nothing wrong: $what
   expect(written).toEqual(["restored"]);
 });
 
-test.each(FORGERIES)("recover.mjs refuses $what", async (forgery) => {
+test.each([...FORGERIES, ...BLOCK_FORGERIES])("recover.mjs refuses $what", async (forgery) => {
   const { status, stderr, written } = await restoreForged(forgery);
 
   expect({ status, written }).toEqual({ status: 4, written: [] });
