@@ -12,6 +12,8 @@ export interface OperationContext {
    * warning. `read` opens nothing but the file as long as that is sound; `write` binds a new one to the repository.
    */
   catalog(mode: CatalogMode): Promise<Catalog>;
+  /** Has something closed by `Operations.close`. It may have been closed before. */
+  closeLater(close: () => Promise<void>): void;
 }
 
 export type CatalogMode = "read" | "write";

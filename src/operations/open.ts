@@ -104,10 +104,17 @@ function makeContext(session: Session): {
     },
   };
   const access = catalogAccess(session, lazy);
+  const others: (() => Promise<void>)[] = [];
   return {
-    context: { session, repository: lazy.open, catalog: access.catalog },
+    context: {
+      session,
+      repository: lazy.open,
+      catalog: access.catalog,
+      closeLater: (other) => void others.push(other),
+    },
     replaceCatalog: access.replace,
     async close() {
+      for (const other of others.splice(0)) await other();
       await access.close();
       const opened = repository;
       repository = undefined;

@@ -36,7 +36,8 @@ export async function memoryVerifier(
     }
     const storage = memoryStorage({ objects });
     const damaged = { ...repository, primary: storage };
-    const context = { session, repository: async () => damaged, catalog: () => Promise.reject(new Error("unused")) };
+    const unused = () => Promise.reject(new Error("unused"));
+    const context = { session, repository: async () => damaged, catalog: unused, closeLater: () => undefined };
     const backup = known.get(id);
     if (backup === undefined) throw new Error(`the catalog does not know ${id}`);
     const verifying = { context, repository: damaged, storage, request, single: true, directories: new Map() };

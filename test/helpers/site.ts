@@ -128,5 +128,5 @@ async function openContext(session: Session): Promise<OperationContext> {
     catalog.close();
     await repository.close();
   });
-  return { session, repository: async () => repository, catalog: async () => catalog };
+  return { session, repository: async () => repository, catalog: async () => catalog, closeLater: onTestFinished };
 }

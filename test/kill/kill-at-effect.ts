@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import { isMainThread } from "node:worker_threads";
+import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
 import Sqlite from "better-sqlite3";
 
 /**
@@ -28,11 +28,18 @@ const READING = new Set<unknown>([undefined, "r", "rs", "sr", 0]);
 
 const killBefore = Number(process.env.KILL_BEFORE ?? 0);
 const { writeFileSync } = fs;
-let effects = 0;
+/** One count for all threads: the workers write files, too. */
+const effects = isMainThread ? new Int32Array(new SharedArrayBuffer(4)) : sharedCount();
+if (isMainThread) setEnvironmentData("effects", effects);
+
+function sharedCount(): Int32Array {
+  const shared = getEnvironmentData("effects");
+  if (!(shared instanceof Int32Array)) throw new Error("the main thread did not begin to count");
+  return shared;
+}
 
 function count(): void {
-  effects++;
-  if (effects === killBefore) process.kill(process.pid, "SIGKILL");
+  if (Atomics.add(effects, 0, 1) + 1 === killBefore) process.kill(process.pid, "SIGKILL");
 }
 
 type Method = (this: unknown, ...given: unknown[]) => unknown;
@@ -57,7 +64,7 @@ async function fileHandlePrototype(): Promise<object> {
   return Object.getPrototypeOf(handle);
 }
 
-async function watchAll(): Promise<void> {
+async function watchFiles(): Promise<void> {
   for (const name of NAMES) {
     watch(fs, `${name}Sync`);
     watch(fs.promises, name);
@@ -66,16 +73,20 @@ async function watchAll(): Promise<void> {
   watch(fs.promises, "open", opensForWriting);
   const handles = await fileHandlePrototype();
   for (const name of HANDLE_NAMES) watch(handles, name);
+  syncBuiltinESMExports();
+}
+
+function watchDatabases(): void {
   const database = new Sqlite(":memory:");
   watch(Object.getPrototypeOf(database), "exec");
   watch(Object.getPrototypeOf(database), "pragma");
   watch(Object.getPrototypeOf(database.prepare("SELECT 1")), "run");
   database.close();
-  syncBuiltinESMExports();
 }
 
+await watchFiles();
 if (isMainThread) {
-  await watchAll();
+  watchDatabases();
   const { COUNT_EFFECTS } = process.env;
-  if (COUNT_EFFECTS !== undefined) process.on("exit", () => writeFileSync(COUNT_EFFECTS, `${effects}`));
+  if (COUNT_EFFECTS !== undefined) process.on("exit", () => writeFileSync(COUNT_EFFECTS, `${effects[0]}`));
 }

@@ -39,18 +39,42 @@ export interface PreparedRestore {
   readonly sources: readonly PreparedSource[];
   /** Left out because of damage, with `--skip-damaged`. */
   readonly damaged: readonly { readonly source: SourceMetadata; readonly error: BackupctlError }[];
+  /** The plan as it is by now: of the same backup, which must still be there, with another look at the targets. */
+  again(): Promise<PreparedRestore>;
   close(): Promise<void>;
 }
+
+/** What plans were made from, so that a restore need not open and read all of it once more. */
+const preparedFor = new WeakMap<RestorePlan, PreparedRestore>();
 
 /** What a restore would do; touches nothing. @throws `BACKUP_NOT_FOUND`, `BACKUP_CORRUPTED`, `USAGE`, … */
 export async function planRestore(context: OperationContext, request: RestoreRequest): Promise<RestorePlan> {
   const prepared = await prepareRestore(context, request);
-  await prepared.close();
+  context.closeLater(prepared.close);
+  preparedFor.set(prepared.plan, prepared);
   return prepared.plan;
 }
 
+/** An agreed plan made again, under the lock. The caller closes it. */
+export function prepareAgain(
+  context: OperationContext,
+  request: RestoreRequest,
+  plan: RestorePlan,
+): Promise<PreparedRestore> {
+  const prepared = preparedFor.get(plan);
+  preparedFor.delete(plan);
+  return prepared?.again() ?? prepareRestore(context, sameBackup(request, plan));
+}
+
+/** The request that names the backup which the plan chose: a newer one may have come since. */
+function sameBackup(request: RestoreRequest, plan: RestorePlan): RestoreRequest {
+  const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
+  const components = [...byType, ...request.components];
+  return { ...request, reference: plan.backup.id, latest: false, type: undefined, timestamp: undefined, components };
+}
+
 /** The plan with everything opened that it was made from. The caller closes it. */
-export async function prepareRestore(context: OperationContext, request: RestoreRequest): Promise<PreparedRestore> {
+async function prepareRestore(context: OperationContext, request: RestoreRequest): Promise<PreparedRestore> {
   const { session } = context;
   const catalog = await context.catalog("read");
   const { backup, gap } = await chooseBackup(context, catalog, request);
@@ -65,25 +89,31 @@ export async function prepareRestore(context: OperationContext, request: Restore
     const selection = selectionOf(request);
     const preparing = new Preparing(session, contents, request, selection);
     for (const source of chosen.sources) await preparing.count(source);
-    await preparing.place();
-    const { sources, damaged } = preparing;
-    const bytes = sum(sources, ({ plan }) => plan.bytes);
-    const plan: RestorePlan = {
-      backup: summaryOf(backup),
-      gap,
-      lineage: metadata.lineage.map(({ id }) => id),
-      storage: storage.name,
-      sources: sources.map(({ plan: source }) => source),
-      bytesToRestore: bytes,
-      bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
-      packs: sum(sources, (source) => source.plan.packs),
-      estimatedSeconds: estimateSeconds(catalog, bytes),
-      downtime: sources.some((source) => source.plan.downtime),
-      refusals: preparing.refusals,
-      inPlace: request.to === undefined && request.target === undefined,
-      warnings: [...copyWarnings, ...chosen.warnings, ...preparing.warnings],
+    const place = async (): Promise<PreparedRestore> => {
+      const { sources, refusals, warnings } = await preparing.place();
+      const bytes = sum(sources, ({ plan }) => plan.bytes);
+      const plan: RestorePlan = {
+        backup: summaryOf(backup),
+        gap,
+        lineage: metadata.lineage.map(({ id }) => id),
+        storage: storage.name,
+        sources: sources.map(({ plan: source }) => source),
+        bytesToRestore: bytes,
+        bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
+        packs: sum(sources, (source) => source.plan.packs),
+        estimatedSeconds: estimateSeconds(catalog, bytes),
+        downtime: sources.some((source) => source.plan.downtime),
+        refusals,
+        inPlace: request.to === undefined && request.target === undefined,
+        warnings: [...copyWarnings, ...chosen.warnings, ...warnings],
+      };
+      return { plan, contents, sources, damaged: preparing.damaged, again, close: () => contents.close() };
     };
-    return { plan, contents, sources, damaged, close: () => contents.close() };
+    const again = async (): Promise<PreparedRestore> => {
+      await findCopy(context, backup, request.allowUnencrypted);
+      return place();
+    };
+    return await place();
   } catch (error) {
     await contents.close();
     throw error;
@@ -123,11 +153,15 @@ type Candidate =
       readonly entries: readonly StreamEntry[];
     };
 
+interface Placed {
+  readonly sources: PreparedSource[];
+  readonly refusals: RestorePlan["refusals"][number][];
+  readonly warnings: string[];
+}
+
 class Preparing {
-  readonly sources: PreparedSource[] = [];
   readonly damaged: { readonly source: SourceMetadata; readonly error: BackupctlError }[] = [];
-  readonly warnings: string[] = [];
-  readonly refusals: RestorePlan["refusals"][number][] = [];
+  readonly #warnings: string[] = [];
   readonly #session: Session;
   readonly #contents: BackupContents;
   readonly #request: RestoreRequest;
@@ -151,7 +185,7 @@ class Preparing {
       const error = asCorrupted(caught, this.#contents.metadata.id, source.name);
       if (!this.#request.skipDamaged || !isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
       this.damaged.push({ source, error });
-      this.warnings.push(`source "${source.name}" is left out: ${error.message}`);
+      this.#warnings.push(`source "${source.name}" is left out: ${error.message}`);
     }
   }
 
@@ -168,8 +202,9 @@ class Preparing {
     return { shape: "stream", opened, chosen, facts: { ...facts, entries: entries.length }, entries };
   }
 
-  /** Looks at the places. A plan to restore nothing would be carried out in silence, so it is none. */
-  async place(): Promise<void> {
+  /** Looks at the places, as they are now. A plan to restore nothing would be carried out in silence, so it is none. */
+  async place(): Promise<Placed> {
+    const placed: Placed = { sources: [], refusals: [], warnings: [...this.#warnings] };
     const [damaged] = this.damaged;
     if (this.#candidates.length === 0 && damaged !== undefined) throw damaged.error;
     if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
@@ -178,16 +213,17 @@ class Preparing {
     for (const candidate of this.#candidates) {
       try {
         await (candidate.shape === "tree"
-          ? this.#placeTree(candidate, several)
-          : this.#placeStream(candidate, several));
+          ? this.#placeTree(candidate, several, placed)
+          : this.#placeStream(candidate, several, placed));
       } catch (error) {
         const place = this.#request.to ?? "its place";
         throw fromSystem(error, { name: candidate.opened.source.name, place }) ?? error;
       }
     }
+    return placed;
   }
 
-  async #placeTree(candidate: Candidate & { shape: "tree" }, several: boolean): Promise<void> {
+  async #placeTree(candidate: Candidate & { shape: "tree" }, several: boolean, placed: Placed): Promise<void> {
     const { opened, facts } = candidate;
     const planned = await planTreePlace(
       this.#session,
@@ -195,18 +231,15 @@ class Preparing {
       facts,
       this.#request,
       several,
-      this.#context(opened),
+      this.#context(opened, placed),
     );
     const deletable = this.#request.delete && planned.refusals.length === 0;
     const extras = deletable ? await findExtras(opened, planned.place) : [];
-    this.#note(
-      candidate,
-      planned,
-      sum(extras, ({ files, directories }) => files + directories),
-    );
+    const deletes = sum(extras, ({ files, directories }) => files + directories);
+    this.#note(candidate, planned, deletes, placed);
   }
 
-  async #placeStream(candidate: Candidate & { shape: "stream" }, several: boolean): Promise<void> {
+  async #placeStream(candidate: Candidate & { shape: "stream" }, several: boolean, placed: Placed): Promise<void> {
     const { opened, entries } = candidate;
     const planned = await planStreamPlace(
       this.#session,
@@ -214,16 +247,21 @@ class Preparing {
       entries,
       this.#request,
       several,
-      this.#context(opened),
+      this.#context(opened, placed),
     );
-    this.#note(candidate, planned, 0);
+    this.#note(candidate, planned, 0, placed);
   }
 
-  #note({ opened, chosen, facts }: Candidate, planned: PlannedPlace<TreePlace | StreamPlace>, deletes: number): void {
+  #note(
+    { opened, chosen, facts }: Candidate,
+    planned: PlannedPlace<TreePlace | StreamPlace>,
+    deletes: number,
+    placed: Placed,
+  ): void {
     const { source } = opened;
     const { place, state } = planned;
-    this.refusals.push(...planned.refusals);
-    this.warnings.push(...planned.warnings);
+    placed.refusals.push(...planned.refusals);
+    placed.warnings.push(...planned.warnings);
     const plan: RestoreSourcePlan = {
       name: source.name,
       engine: source.engine,
@@ -239,14 +277,14 @@ class Preparing {
       deletes,
       downtime: state.downtime,
     };
-    this.sources.push({ opened, chosen, facts, place, plan });
+    placed.sources.push({ opened, chosen, facts, place, plan });
   }
 
-  #context({ source }: OpenedSource): EngineContext {
+  #context({ source }: OpenedSource, placed: Placed): EngineContext {
     return {
       sourceName: source.name,
       signal: this.#session.signal,
-      warn: (message) => void this.warnings.push(message),
+      warn: (message) => void placed.warnings.push(message),
       activity: () => undefined,
       temporaryDirectory: this.#contents.temporaryDirectory,
     };

@@ -9,7 +9,7 @@ import { asCorrupted } from "../repository/backup-contents.ts";
 import { checkSource, type FoundDamage } from "./check.ts";
 import { asRestoreFailure } from "./failure.ts";
 import type { StreamPlace, TreePlace } from "./place.ts";
-import { type PreparedRestore, type PreparedSource, prepareRestore } from "./plan.ts";
+import { type PreparedRestore, type PreparedSource, prepareAgain } from "./plan.ts";
 import { openRestoreRecord } from "./record.ts";
 import { restoreStream } from "./stream.ts";
 import { restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
@@ -36,7 +36,7 @@ export async function restoreBackup(
   const { signal, clock } = session;
   const lock = await acquireLock(state.lock, facts, { waitMs: request.lockWaitMs, signal, clock });
   try {
-    const prepared = await prepareRestore(context, sameBackup(request, plan));
+    const prepared = await prepareAgain(context, request, plan);
     try {
       requireNoRefusal(prepared.plan);
       requireSamePlan(plan, prepared.plan);
@@ -47,13 +47,6 @@ export async function restoreBackup(
   } finally {
     await lock.release();
   }
-}
-
-/** The request that names the backup which the plan chose: a newer one may have come since. */
-function sameBackup(request: RestoreRequest, plan: RestorePlan): RestoreRequest {
-  const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
-  const components = [...byType, ...request.components];
-  return { ...request, reference: plan.backup.id, latest: false, type: undefined, timestamp: undefined, components };
 }
 
 function requireNoRefusal({ refusals }: RestorePlan): void {

@@ -128,9 +128,8 @@ class TreeRun {
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
-    await this.#finishDirectories();
+    const checks = await compareTree(this.#finishing(), this.#tree, this.#made, this.#job.signal);
     this.#tree.settle();
-    const checks = await compareTree(this.#placed(), this.#tree, this.#made, this.#job.signal);
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
     const removals = removed === 0 ? [] : [`${removed} entries that the backup does not have were removed`];
@@ -215,19 +214,24 @@ class TreeRun {
     return removed;
   }
 
-  /** A directory's own entry comes before what is in it, so it is finished when the index leaves it. */
-  async #finishDirectories(): Promise<void> {
+  /** The entries once more, each when it is finished: a directory comes before what is in it, and is finished when the index leaves it. */
+  *#finishing(): Generator<PlacedEntry> {
     const open: PlacedEntry[] = [];
-    const finish = (placed: PlacedEntry | undefined): void => {
-      if (placed === undefined) return;
-      const isOthers = placed.isParent && !this.#made.has(placed.name.toString("latin1"));
-      if (!isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
-    };
-    for await (const placed of this.#paced()) {
-      while (open.length > 0 && !contains(open.at(-1)?.name ?? placed.name, placed.name)) finish(open.pop());
+    for (const placed of this.#placed()) {
+      for (let last = open.at(-1); last !== undefined && !contains(last.name, placed.name); last = open.at(-1)) {
+        open.pop();
+        yield this.#finishDirectory(last);
+      }
       if (placed.entry.type === "directory") open.push(placed);
+      else yield placed;
     }
-    while (open.length > 0) finish(open.pop());
+    for (const placed of open.toReversed()) yield this.#finishDirectory(placed);
+  }
+
+  #finishDirectory(placed: PlacedEntry): PlacedEntry {
+    const isOthers = placed.isParent && !this.#made.has(placed.name.toString("latin1"));
+    if (!isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
+    return placed;
   }
 
   /** The entries again, with a turn for signals now and then. */

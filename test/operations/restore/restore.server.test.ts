@@ -221,6 +221,20 @@ describe("a target that is not empty", () => {
   });
 });
 
+it("a backup that was deleted after the plan is said to be gone", async () => {
+  const site = await openSite();
+  await createOne(site);
+  const to = join(site.directory, "out");
+  const request = { ...NOTHING_ASKED, latest: true, to };
+  const plan = await site.operations.planRestore(request);
+  rmSync(await site.backupDirectory(), { recursive: true });
+
+  const refused = site.operations.restore(request, plan);
+
+  await expect(refused).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  expect(namesIn(site.directory)).not.toContain("out");
+});
+
 describe("damage", () => {
   it("is found before anything is written", async () => {
     const site = await openSite();
