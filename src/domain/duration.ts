@@ -24,6 +24,10 @@ const UNITS: Readonly<Record<DurationUnit, { readonly word: string; readonly nom
 /** More would leave the range of `Date`. */
 const MAX_AMOUNT = 100_000;
 
+/** What `parseFiniteDuration` reads, in units of which a timer can be set, and more than nothing. */
+export const TIMEOUT_PATTERN = /^(?!0+[smh]$)(?:\d{1,5}|100000)[smh]$/;
+export const TIMEOUT_RULE = `must be a duration such as 90s, 10m or 2h, at most ${MAX_AMOUNT} of a unit`;
+
 export const DURATION_HINT = "Write a number and a unit: 30s, 15m, 24h, 7d, 12w, 12mo or 7y.";
 
 /** @throws `USAGE` if the text is not a duration. */

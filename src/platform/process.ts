@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
 
@@ -29,8 +29,9 @@ const STDERR_TAIL_BYTES = 16 * 1024;
 const KILL_AFTER_MS = 5_000;
 
 /** Runs a tool to its end. @throws `TOOL_MISSING` if there is no such program, `TOOL_FAILED` if it exits non-zero. */
-export async function runTool(run: ToolRun & { readonly input?: AsyncIterable<Uint8Array> }): Promise<ToolResult> {
+export async function runTool(given: ToolRun & { readonly input?: AsyncIterable<Uint8Array> }): Promise<ToolResult> {
   const { execa } = await import("execa");
+  const run = withDeadline(given);
   const tail = stderrTail();
   const child = execa(run.command, [...run.args], {
     ...options(run),
@@ -42,14 +43,15 @@ export async function runTool(run: ToolRun & { readonly input?: AsyncIterable<Ui
       : { input: Readable.from(run.input, { objectMode: false }) }),
     maxBuffer: 64 * 1024 * 1024,
   });
-  const result = await child;
+  const result = await Promise.race([child, endByAbort(child, run.signal)]);
   throwIfFailed(run, result, tail.text());
   return { stdout: Buffer.from(result.stdout ?? new Uint8Array()), stderr: tail.text() };
 }
 
 /** Starts a tool whose output is too large to hold. The caller reads `stdout` to its end, then calls `finish`. */
-export async function streamTool(run: ToolRun): Promise<ToolStream> {
+export async function streamTool(given: ToolRun): Promise<ToolStream> {
   const { execa } = await import("execa");
+  const run = withDeadline(given);
   const tail = stderrTail();
   const child = execa(run.command, [...run.args], {
     ...options(run),
@@ -61,29 +63,44 @@ export async function streamTool(run: ToolRun): Promise<ToolStream> {
   });
   // Until somebody listens, execa throws the output away: what a quick tool prints must wait for its reader.
   child.stdout.on("readable", () => undefined);
-  // A child of the tool may outlive it and keep the pipes open: an abort waits for the tool alone.
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined);
-  const stop = (): void => {
-    aborted.reject(run.signal?.reason);
-    child.stdout.destroy(asError(run.signal?.reason));
-  };
-  run.signal?.addEventListener("abort", () => {
-    const { nodeChildProcess: process } = child;
-    if (process.exitCode === null && process.signalCode === null) process.once("exit", stop);
-    else stop();
-  });
+  const aborted = endByAbort(child, run.signal);
+  aborted.catch((reason: unknown) => child.stdout.destroy(asError(reason)));
   const ended = child.then((result) => result);
   ended.catch(() => undefined);
   return {
     stdout: child.stdout,
     async finish() {
-      const result = await Promise.race([ended, aborted.promise]);
+      const result = await Promise.race([ended, aborted]);
       throwIfFailed(run, result, tail.text());
       return { stderr: tail.text() };
     },
     kill: () => child.kill(),
   };
+}
+
+/** With a signal that also aborts when the tool's time is over. */
+function withDeadline<R extends ToolRun>(run: R): R {
+  if (run.timeoutMs === undefined) return run;
+  const late = new AbortController();
+  const reason = new BackupctlError("TOOL_FAILED", `${run.command} was ended because it took too long`, {
+    hint: "See what it waits for; if it only needs more time, set a longer `timeout` for this source in the config.",
+  });
+  // A timer of more than 24 days would fire at once.
+  setTimeout(() => late.abort(reason), Math.min(run.timeoutMs, 2 ** 31 - 1)).unref();
+  return { ...run, signal: run.signal === undefined ? late.signal : AbortSignal.any([run.signal, late.signal]) };
+}
+
+/** Rejects when an abort has ended the tool. A child of the tool may outlive it and keep the pipes open: nobody waits for that. */
+function endByAbort(child: { readonly nodeChildProcess: ChildProcess }, signal?: AbortSignal): Promise<never> {
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => undefined);
+  const { nodeChildProcess: process } = child;
+  const stop = (): void => ended.reject(signal?.reason);
+  signal?.addEventListener("abort", () => {
+    if (process.exitCode === null && process.signalCode === null) process.once("exit", stop);
+    else stop();
+  });
+  return ended.promise;
 }
 
 function asError(reason: unknown): Error {
@@ -118,8 +135,6 @@ function options(run: ToolRun) {
     forceKillAfterDelay: KILL_AFTER_MS,
     ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
     ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
-    // A timer of more than 24 days would fire at once.
-    ...(run.timeoutMs === undefined ? {} : { timeout: Math.min(run.timeoutMs, 2 ** 31 - 1) }),
   };
 }
 
@@ -127,7 +142,6 @@ interface Ended {
   readonly failed: boolean;
   readonly exitCode?: number | undefined;
   readonly signal?: string | undefined;
-  readonly timedOut?: boolean;
   readonly isCanceled?: boolean;
   readonly code?: string | undefined;
   readonly cause?: unknown;
@@ -149,7 +163,6 @@ function throwIfFailed(run: ToolRun, result: Ended, stderr: string): void {
 }
 
 function howItEnded(result: Ended): string {
-  if (result.timedOut) return "was ended because it took too long";
   if (result.signal !== undefined) return `was ended by ${result.signal}`;
   if (result.exitCode === undefined) return `could not be started (${result.code ?? "unknown"})`;
   return `exited with code ${result.exitCode}`;

@@ -5,6 +5,7 @@ import {
   durationMs,
   parseDuration,
   parseFiniteDuration,
+  TIMEOUT_PATTERN,
 } from "../../src/domain/duration.ts";
 
 const at = (text: string) => new Date(text);
@@ -52,4 +53,13 @@ describe("durations", () => {
     expect(addDuration(at("2026-01-01T00:00:00Z"), "forever")).toBeUndefined();
     expect(durationMs("forever")).toBe(Number.POSITIVE_INFINITY);
   });
+});
+
+it("a timeout that the configuration takes can be read, and is more than nothing", () => {
+  const given = ["1s", "99999m", "100000h", "0s", "000s", "100001s", "999999h", "1d", "s"];
+
+  const taken = given.filter((text) => TIMEOUT_PATTERN.test(text));
+
+  expect(taken).toEqual(["1s", "99999m", "100000h"]);
+  for (const text of taken) expect(durationMs(parseFiniteDuration(text))).toBeGreaterThan(0);
 });

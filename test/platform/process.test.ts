@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { streamTool } from "../../src/platform/process.ts";
+import { runTool, streamTool } from "../../src/platform/process.ts";
 
 async function read(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const pieces: Uint8Array[] = [];
@@ -25,6 +25,16 @@ describe("streamTool", () => {
       code: "TOOL_FAILED",
       message: "sh exited with code 3: broken",
     });
+  });
+
+  it("ends when its time is over, though a child of the tool keeps the pipe open", async () => {
+    const run = { command: "sh", args: ["-c", "sleep 600; true"], timeoutMs: 200 };
+    const late = { code: "TOOL_FAILED", message: "sh was ended because it took too long" };
+    const tool = await streamTool(run);
+
+    await expect(read(tool.stdout)).rejects.toMatchObject(late);
+    await expect(tool.finish()).rejects.toMatchObject(late);
+    await expect(runTool(run)).rejects.toMatchObject(late);
   });
 
   it("ends at once when aborted, though a child of the tool keeps the pipe open", async () => {

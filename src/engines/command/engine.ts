@@ -43,6 +43,8 @@ async function dumpOutput(options: CommandOptions, tools: EngineTools, context: 
         yield piece;
       }
       readAll = true;
+    } catch (error) {
+      throw failureOf(error, context);
     } finally {
       // A program that has closed its output may still be about to end well.
       if (!readAll) tool.kill();
@@ -53,7 +55,9 @@ async function dumpOutput(options: CommandOptions, tools: EngineTools, context: 
     kind: "output",
     bytes: pieces(),
     async finish() {
-      await ended(tool, context);
+      await tool.finish().catch((error: unknown) => {
+        throw failureOf(error, context);
+      });
       if (size === 0 && !options.allow_empty) {
         throw new BackupctlError("SOURCE_FAILED", `source "${context.sourceName}": ${run.command} printed nothing`, {
           hint: "Run the command by hand. If no output is right, set allow_empty: true.",
@@ -70,17 +74,13 @@ async function dumpOutput(options: CommandOptions, tools: EngineTools, context: 
   };
 }
 
-async function ended(tool: Awaited<ReturnType<typeof streamTool>>, context: DumpContext): Promise<void> {
-  try {
-    await tool.finish();
-  } catch (error) {
-    context.signal.throwIfAborted();
-    if (!isBackupctlError(error)) throw error;
-    throw new BackupctlError("SOURCE_FAILED", `source "${context.sourceName}": ${error.message}`, {
-      hint: error.hint ?? "Run the command by hand as the same user; a failing command is never a backup.",
-      cause: error,
-    });
-  }
+function failureOf(error: unknown, { signal, sourceName }: DumpContext): unknown {
+  if (signal.aborted) return signal.reason;
+  if (!isBackupctlError(error)) return error;
+  return new BackupctlError("SOURCE_FAILED", `source "${sourceName}": ${error.message}`, {
+    hint: error.hint ?? "Run the command by hand as the same user; a failing command is never a backup.",
+    cause: error,
+  });
 }
 
 async function inspectTarget(request: TargetRequest, options: CommandOptions) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TIMEOUT_PATTERN, TIMEOUT_RULE } from "../../domain/duration.ts";
 
 const program = z.union([z.string().min(1), z.array(z.string()).min(1)]);
 
@@ -25,7 +26,7 @@ export const options = z.object({
     .meta({ path: true, example: "/srv/app" }),
   timeout: z
     .string()
-    .regex(/^\d{1,6}(s|m|h)$/, "must be a duration such as 90s, 10m or 2h")
+    .regex(TIMEOUT_PATTERN, TIMEOUT_RULE)
     .default("1h")
     .describe("A program that runs longer is ended, and the source has failed."),
 });

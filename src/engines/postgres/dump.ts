@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { durationMs, parseFiniteDuration } from "../../domain/duration.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { runTool, streamTool } from "../../platform/process.ts";
 import type { DumpContext, StreamDump, StreamEntry, StreamSummary } from "../engine.ts";
@@ -107,7 +108,7 @@ async function* dumpGlobals(
     command: tool.command,
     args: [...args, `--database=${firstDatabase(run.source.options)}`],
     env: environment.env,
-    signal: context.signal,
+    ...limitsOf(run),
   });
   const stdout = withStableRestrictKey(dumped.stdout);
   if (!stdout.includes(GLOBALS_END)) throw new Error("pg_dumpall ended without its completion mark");
@@ -127,7 +128,7 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
       command: plan.pgDump.command,
       args: dumpArguments(run, database, snapshot),
       env: run.environment.env,
-      signal: context.signal,
+      ...limitsOf(run),
     });
     const reader = createArchiveReader();
     let readAll = false;
@@ -157,6 +158,11 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
   } finally {
     await session.close();
   }
+}
+
+/** On a connection that died without a word a tool would wait for ever. */
+function limitsOf({ source, context }: Run): { readonly signal: AbortSignal; readonly timeoutMs: number } {
+  return { signal: context.signal, timeoutMs: durationMs(parseFiniteDuration(source.options.timeout)) };
 }
 
 /** Opens the transaction whose snapshot inventory and dump share. It stays open until the session closes, after the dump. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { TIMEOUT_PATTERN, TIMEOUT_RULE } from "../../domain/duration.ts";
 
 const names = z.array(z.string().min(1)).min(1);
 
@@ -71,6 +72,11 @@ export const options = z
       .optional()
       .describe("Give up when a table stays locked for so long. Default: wait.")
       .meta({ example: "30s" }),
+    timeout: z
+      .string()
+      .regex(TIMEOUT_PATTERN, TIMEOUT_RULE)
+      .default("24h")
+      .describe("A pg_dump or pg_dumpall that runs longer is ended, and the source has failed."),
     bin_directory: z
       .string()
       .min(1)

@@ -236,6 +236,19 @@ describe.runIf(requireOrSkip("postgres"))("a dump of PostgreSQL", () => {
     });
   });
 
+  it("ends a pg_dump that hangs, and names the option", async () => {
+    process.env.FAKE_PID_FILE = join(tempDir(), "pid");
+    const failing = dumped(engine({ database: "one", timeout: "1s" }, { pg_dump: fakeTool("pg-dump-hangs.sh") }));
+
+    await expect(failing).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      message: expect.stringContaining("took too long"),
+      hint: expect.stringContaining("`timeout`"),
+    });
+    const pid = Number(readFileSync(process.env.FAKE_PID_FILE, "utf8"));
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  });
+
   it("refuses a pg_dump older than the server before it reads anything", async () => {
     const failing = engine({ database: "one" }, { pg_dump: fakeTool("pg-dump-is-old.sh") }).dump(
       await engineContext(tempDir()),
