@@ -20,7 +20,7 @@ import { resolveRoots } from "./roots.ts";
 import { select } from "./selection.ts";
 import { startTreeDump } from "./tree-dump.ts";
 
-const ESTIMATE_MS = 1_000;
+const ESTIMATE_MS = 250;
 const ENTRIES_BETWEEN_LOOKS = 1_000;
 
 export function openEngine(options: FilesOptions, _tools: EngineTools): Engine {
@@ -32,7 +32,7 @@ export function openEngine(options: FilesOptions, _tools: EngineTools): Engine {
   };
 }
 
-/** Counts for a second at most; what a larger tree holds beyond that is left open. */
+/** Counts for a quarter of a second at most, as nothing is read meanwhile; what a larger tree holds beyond that is left open. */
 async function estimate(options: FilesOptions, context: EngineContext): Promise<Estimate> {
   const until = systemClock.monotonicMs() + ESTIMATE_MS;
   const ignored = { unreadable: () => undefined, special: () => undefined };
