@@ -54,6 +54,7 @@ export interface StreamDump {
   readonly shape: "stream";
   /** The artifact's kind in object names: `pgdump`, `sqlite`, `output`, `env`. */
   readonly kind: string;
+  /** Pieces of any size, each handed over: whoever made it does not look at it again once the next one is asked for. */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Called after the last byte: throws if the tool failed or did not end with its completion mark. */
   finish(): Promise<StreamSummary>;

@@ -3,9 +3,14 @@
  * a full collection for every few blocks, which costs a sixth of a run: docs/decisions/0009-speed.md.
  */
 
-/** Small ones may lie in Node's pool, together with what others still use. */
+/** A part of something small may lie in Node's pool, together with what others still use. */
 function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
-  return bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength > Buffer.poolSize;
+  return bytes.buffer instanceof ArrayBuffer && (isWhole(bytes) || bytes.buffer.byteLength > Buffer.poolSize);
+}
+
+/** The bytes have their memory to themselves. */
+export function isWhole(bytes: Uint8Array): boolean {
+  return bytes.byteLength === bytes.buffer.byteLength;
 }
 
 /** The caller made these bytes, or was handed them, and nobody looks at them again. Shared memory stays as it is. */

@@ -1,6 +1,7 @@
 import type { ArtifactWriter } from "./artifact-writer.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { dataChunksAt, INDEX_CHUNKS } from "./chunker.ts";
+import { giveBack, isWhole } from "./own-memory.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { ScanResult } from "./workers/tasks.ts";
@@ -27,7 +28,10 @@ interface Part {
   readonly scanned: Promise<ScanResult>;
 }
 
-/** Sends a stream of bytes through chunker and writer, and closes it however that ends. Gives the number of bytes. */
+/**
+ * Sends a stream of bytes through chunker and writer, and closes it however that ends. Gives the number of bytes. A piece that has its
+ * memory to itself is handed over: it is empty afterwards.
+ */
 export async function writeStream(bytes: AsyncIterable<Uint8Array>, options: StreamWriterOptions): Promise<number> {
   const source = new ByteSource(bytes);
   try {
@@ -98,6 +102,7 @@ async function take(part: Part, { writer, onChunks }: StreamWriterOptions): Prom
 class ByteSource {
   readonly #iterator: AsyncIterator<Uint8Array>;
   #piece: Uint8Array = new Uint8Array();
+  #used = 0;
   #ended = false;
 
   constructor(bytes: AsyncIterable<Uint8Array>) {
@@ -108,18 +113,25 @@ class ByteSource {
   async fill(target: Uint8Array): Promise<number> {
     let at = 0;
     while (at < target.length && !this.#ended) {
-      if (this.#piece.length === 0) {
-        const next = await this.#iterator.next();
-        if (next.done === true) this.#ended = true;
-        else this.#piece = next.value;
+      if (this.#used === this.#piece.length) {
+        await this.#next();
         continue;
       }
-      const part = this.#piece.subarray(0, target.length - at);
+      const part = this.#piece.subarray(this.#used, this.#used + target.length - at);
       target.set(part, at);
       at += part.length;
-      this.#piece = this.#piece.subarray(part.length);
+      this.#used += part.length;
     }
     return at;
+  }
+
+  /** A pipe's pieces of 64 KiB, left to the collector, bring about one collection after another. */
+  async #next(): Promise<void> {
+    if (isWhole(this.#piece)) giveBack(this.#piece);
+    const next = await this.#iterator.next();
+    this.#ended = next.done === true;
+    this.#piece = next.done === true ? new Uint8Array() : next.value;
+    this.#used = 0;
   }
 
   /** Who makes the bytes may hold a process or a file for them. */

@@ -12,6 +12,7 @@ import type {
   TargetRequest,
 } from "../../src/engines/engine.ts";
 import { isBackupctlError } from "../../src/errors.ts";
+import { giveBack, isWhole } from "../../src/format/own-memory.ts";
 import { removeTree } from "../../src/platform/tree/removal.ts";
 
 /** One stream engine with a filled source, and what the suite needs to look at it from outside. */
@@ -207,7 +208,10 @@ export async function collectDump(engine: Engine, context: DumpContext): Promise
   const dump = await engine.dump(context);
   if (dump.shape !== "stream") throw new Error(`expected a stream, not a ${dump.shape}`);
   const pieces: Uint8Array[] = [];
-  for await (const piece of dump.bytes) pieces.push(Buffer.from(piece));
+  for await (const piece of dump.bytes) {
+    pieces.push(Buffer.from(piece));
+    if (isWhole(piece)) giveBack(piece);
+  }
   const summary = await dump.finish();
   return { dump, bytes: Buffer.concat(pieces), summary };
 }

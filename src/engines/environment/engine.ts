@@ -42,6 +42,7 @@ async function dumpVariables(options: EnvironmentOptions, env: Environment, cont
     );
   }
   const bytes = Buffer.from(formatDotenv(variables));
+  const size = bytes.length;
   return {
     shape: "stream",
     kind: "env",
@@ -49,7 +50,7 @@ async function dumpVariables(options: EnvironmentOptions, env: Environment, cont
       yield bytes;
     })(),
     finish: async () => ({
-      entries: [{ name: FILE_NAME, type: "environment", offset: 0, size: bytes.length }],
+      entries: [{ name: FILE_NAME, type: "environment", offset: 0, size }],
       counts: { variables: count },
       versions: { method: "dotenv" },
       unreadable: [],

@@ -56,6 +56,15 @@ describe("the environment engine", () => {
     expect(backwards.bytes).toEqual(forwards.bytes);
   });
 
+  it("knows the size of what it has handed over", async () => {
+    const { bytes, summary } = await collectDump(
+      engineWith({ variables: ["LONG"] }, { LONG: "x".repeat(200_000) }),
+      await engineContext(tempDir()),
+    );
+
+    expect(summary.entries).toMatchObject([{ offset: 0, size: bytes.length }]);
+  });
+
   it("takes only what its names and patterns choose, and warns of those that choose nothing", async () => {
     const env = { APP_A: "1", APP_B1: "2", APPS: "3", DATABASE_URL: "4", HOME: "5" };
 
