@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { treeContenders, WORKS } from "./contenders.ts";
 import { installContenders } from "./installed.ts";
+import { interruption } from "./measure.ts";
 import { benchmarksPage, surroundings } from "./page.ts";
 import { type SetReport, showBytes } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
@@ -83,17 +84,6 @@ async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sampl
   return { set, description: rounds === 1 ? `${description}, one round` : description, contenders, works };
 }
 
-/** Interrupted or not, nothing stays behind but the data. */
-function removedAtTheEnd(scratch: Scratch): Scratch {
-  for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143 })) {
-    process.once(signal, () => {
-      scratch.remove();
-      process.exit(status);
-    });
-  }
-  return scratch;
-}
-
 /** @throws for a name that is none */
 function setsOf(only: string | undefined): readonly Chosen[] {
   if (only === undefined) return SETS;
@@ -137,7 +127,7 @@ async function main(): Promise<void> {
   };
   mkdirSync(plan.cache, { recursive: true });
 
-  const scratch = removedAtTheEnd(openScratch(join(plan.cache, "round")));
+  const scratch = openScratch(join(plan.cache, "round"));
   let finished: Finished;
   try {
     finished = await run(plan, scratch);
@@ -157,4 +147,12 @@ async function main(): Promise<void> {
   console.log(page);
 }
 
-await main();
+// Interrupted or not, servers are stopped, the data are as they were, and nothing stays behind but them.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interruption.abort(new Error(signal)));
+try {
+  await main();
+} catch (error) {
+  if (!interruption.signal.aborted) throw error;
+  console.error("interrupted");
+  process.exitCode = 130;
+}

@@ -16,8 +16,12 @@ const SAMPLE_MS = 20;
 const PAGE_BYTES = 4096;
 const TICKS_PER_SECOND = 100;
 
+/** Once aborted, what is being measured ends with all that it started, and nothing more is measured. */
+export const interruption = new AbortController();
+
 /** Runs a bash script with these variables alone added to the environment; it fails where any part of a pipe fails. */
 export async function measure(script: string, variables: Readonly<Record<string, string>>): Promise<Measurement> {
+  interruption.signal.throwIfAborted();
   const busyBefore = busySeconds();
   const started = performance.now();
   // `times` of the outer shell is what all processes below it used, also of those that ended long ago.
@@ -25,7 +29,13 @@ export async function measure(script: string, variables: Readonly<Record<string,
   const child = spawn("bash", ["-c", outer, "bash", script], {
     env: { ...process.env, ...variables },
     stdio: ["ignore", "ignore", "pipe", "pipe"],
+    // A process group of its own, to be ended as a whole.
+    detached: true,
   });
+  const end = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+  };
+  interruption.signal.addEventListener("abort", end);
   let peakMemoryBytes = 0;
   const sampler = setInterval(() => {
     peakMemoryBytes = Math.max(peakMemoryBytes, memoryBelow(child.pid));
@@ -40,6 +50,7 @@ export async function measure(script: string, variables: Readonly<Record<string,
     text(child.stdio[3] as NodeJS.ReadableStream),
   ]);
   clearInterval(sampler);
+  interruption.signal.removeEventListener("abort", end);
   const seconds = (performance.now() - started) / 1000;
   if (status !== 0) throw new Error(`exit status ${status} of: ${script}\n${stderr}`);
   const cpuSeconds = childrenTime(times);

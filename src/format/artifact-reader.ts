@@ -18,6 +18,7 @@ import type { OpenBlockResult } from "./workers/tasks.ts";
 export interface WholeBlock {
   readonly pack: number;
   readonly offset: number;
+  /** The caller's, who gives it back. */
   readonly raw: Uint8Array;
 }
 

@@ -2,6 +2,7 @@ import type { BackupMetadata } from "../../domain/backup.ts";
 import { BackupctlError } from "../../errors.ts";
 import { readArtifact } from "../../format/artifact-reader.ts";
 import { StoredDamage } from "../../format/block-reader.ts";
+import { giveBack } from "../../format/own-memory.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
 import type { OperationContext } from "../context.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
@@ -16,7 +17,10 @@ export async function readBack(context: OperationContext, metadata: BackupMetada
       for (const artifact of [source.data, source.index, source.root]) {
         if (artifact === undefined) continue;
         const blocks = readArtifact(metadata.id, artifact, metadata.encrypted, packs, pool);
-        for await (const _ of blocks) context.session.signal.throwIfAborted();
+        for await (const { raw } of blocks) {
+          giveBack(raw);
+          context.session.signal.throwIfAborted();
+        }
       }
     }
   } catch (error) {

@@ -3,6 +3,7 @@ import { packName } from "../../domain/object-names.ts";
 import type { WholeBlock } from "../../format/artifact-reader.ts";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { type BlockReader, StoredDamage, type WantedBlock } from "../../format/block-reader.ts";
+import { giveBack } from "../../format/own-memory.ts";
 import type { ChunkRef, Root } from "../../format/root.ts";
 import { sha256 } from "../../format/workers/hashing.ts";
 
@@ -127,7 +128,10 @@ export async function compareWithBlocks(
       throw damage(next.value.pack, next.value.blockOffset, "the index refers to a block that is not there");
   };
   for await (const block of blocks) {
-    if (last !== undefined) compare(last, last.pack === block.pack ? block.offset : (artifact.packs[last.pack] ?? 0));
+    if (last !== undefined) {
+      compare(last, last.pack === block.pack ? block.offset : (artifact.packs[last.pack] ?? 0));
+      giveBack(last.raw);
+    }
     last = block;
   }
   if (last !== undefined) compare(last, artifact.packs[last.pack] ?? 0);
@@ -156,9 +160,9 @@ async function reportDamage(
   report: (damage: StoredDamage) => void,
 ): Promise<void> {
   for (const result of await Promise.allSettled(opening)) {
-    if (result.status === "fulfilled") continue;
-    if (!(result.reason instanceof StoredDamage)) throw result.reason;
-    report(result.reason);
+    if (result.status === "fulfilled") giveBack(result.value);
+    else if (result.reason instanceof StoredDamage) report(result.reason);
+    else throw result.reason;
   }
 }
 

@@ -4,6 +4,7 @@ import { readArtifact } from "../../format/artifact-reader.ts";
 import { DamageError } from "../../format/block.ts";
 import { BlockReader, type PackSource, StoredDamage } from "../../format/block-reader.ts";
 import { fetchIndex, readRoot, readStreamIndex, readTreeIndex } from "../../format/index-reader.ts";
+import { giveBack } from "../../format/own-memory.ts";
 import { requireSameFacts } from "../../format/proven-root.ts";
 import type { Root } from "../../format/root.ts";
 import type { WorkerPool } from "../../format/workers/pool.ts";
@@ -69,7 +70,7 @@ function blocksOf({ metadata, packs, pool }: SourceCheck, artifact: StoredArtifa
 }
 
 async function openAll(check: SourceCheck, artifact: StoredArtifact): Promise<void> {
-  for await (const _ of blocksOf(check, artifact));
+  for await (const { raw } of blocksOf(check, artifact)) giveBack(raw);
 }
 
 /** The root must tell of the same backup, lineage and artifact as the metadata. */
