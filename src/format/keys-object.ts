@@ -30,6 +30,12 @@ interface ReadableKeys {
   readonly content: KeysContent;
 }
 
+/**
+ * Keys objects are not authenticated, and each try may be a derivation of seconds: whoever can write to the storage must not keep
+ * a reader busy for hours. A backup has a wrap for each key; keys of one kind are few.
+ */
+const MOST_FAILED_TRIES = 24;
+
 /** What the format needs of a key provider (src/keys/key-provider.ts says what each member guarantees). */
 export interface WrappingKey {
   readonly provider: string;
@@ -78,7 +84,7 @@ export interface OpenedKey {
  * The data key of a backup: the keys objects are tried from the highest n down, in each every wrap that a configured provider
  * can open, and the first key that has the wanted key id is taken.
  * @throws `ENCRYPTION_KEY_NOT_FOUND` naming the keys that the backup wants and those configured; `BACKUP_CORRUPTED` if there
- * is no keys object, or none that is well-formed and of this backup.
+ * is no keys object, or none that is well-formed and of this backup, or too many wraps that a configured key should open and does not.
  */
 export async function openKeysObjects(
   objects: readonly NamedBytes[],
@@ -94,9 +100,10 @@ export async function openKeysObjects(
   }
   if (readable.length === 0) throw noKeysObject(wanted.backupId, problems);
   const failures: string[] = [];
+  const tries = { failed: 0 };
   for (const { name, content } of readable) {
     for (const wrap of content.wraps) {
-      const opened = await openWrap(wrap, content, providers, failures);
+      const opened = await openWrap(wrap, content, providers, { failures, tries });
       if (opened !== undefined) return { ...opened, name, problems };
     }
   }
@@ -124,6 +131,7 @@ export async function lockedWraps(
       const key = providers.find(({ provider, name }) => provider === wrap.provider && name === wrap.name);
       if (key !== undefined && (await isLocked(wrap, content, key)))
         locked.push({ object: object.name, keyName: key.name, provider: key.provider });
+      if (locked.length === MOST_FAILED_TRIES) return locked;
     }
   }
   return locked;
@@ -168,7 +176,7 @@ async function openWrap(
   wrap: KeyWrap,
   content: KeysContent,
   providers: readonly WrappingKey[],
-  failures: string[],
+  { failures, tries }: { readonly failures: string[]; readonly tries: { failed: number } },
 ): Promise<{ readonly dataKey: Buffer; readonly keyName: string } | undefined> {
   // A key may have been renamed in the config, so every one of the same kind is tried; the one of the same name first.
   const candidates = providers
@@ -180,6 +188,8 @@ async function openWrap(
     const dataKey = unwrap(wrap, content, secret);
     if (dataKey !== undefined) return { dataKey, keyName: key.name };
     failures.push(`key ${key.name} (${key.provider}) does not open the wrap of ${wrap.name}`);
+    tries.failed += 1;
+    if (tries.failed === MOST_FAILED_TRIES) throw tooManyWraps(content.backup_id);
   }
   return undefined;
 }
@@ -202,6 +212,13 @@ async function secretOf(key: WrappingKey, wrap: KeyWrap, failures: string[]): Pr
     failures.push(`key ${key.name} (${key.provider}): ${messageOf(error)}`);
     return undefined;
   }
+}
+
+function tooManyWraps(backupId: BackupId): BackupctlError {
+  const what = `${MOST_FAILED_TRIES} times a configured key did not open what its keys objects say is sealed for it`;
+  return new BackupctlError("BACKUP_CORRUPTED", `backup ${backupId} can't be opened: ${what}`, {
+    hint: "They are damaged or were tampered with. Read it from another storage with --storage NAME, if it has a copy there.",
+  });
 }
 
 function noKeysObject(backupId: BackupId, problems: readonly string[]): BackupctlError {

@@ -106,6 +106,30 @@ describe("without a fitting key", () => {
     );
   });
 
+  it("is not looked for without end where the wraps that should open do not", async () => {
+    const { name, bytes } = await sealedFor(laptop);
+    const content = JSON.parse(bytes.toString("utf8"));
+    const [wrap] = content.wraps;
+    content.wraps = Array.from({ length: 256 }, (_, number) => ({ ...wrap, parameters: { number } }));
+    let derived = 0;
+    const derive = async (): Promise<Buffer> => {
+      derived += 1;
+      return Buffer.alloc(32, 100 + derived);
+    };
+    const costly: WrappingKey = { ...laptop, open: derive };
+    const objects = [1, 2, 3].map((n) => ({
+      name: `keys-${n}-00000000.json`,
+      bytes: Buffer.from(JSON.stringify(content)),
+    }));
+
+    await expect(openKeysObjects([...objects, { name, bytes }], wanted, [costly])).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining("24 times"),
+    });
+    expect(await lockedWraps(objects, wanted, [costly])).toHaveLength(24);
+    expect(derived).toBe(48);
+  });
+
   it("a bug in a provider is not taken for a missing key", async () => {
     const object = await sealedFor(laptop);
 
