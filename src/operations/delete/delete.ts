@@ -5,6 +5,7 @@ import { acquireLock, readHolder } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import type { DeletePlan, DeleteRequest, DeleteResult } from "../operations.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
+import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import { resolveReference } from "../repository/references.ts";
 import { type Session, statePaths } from "../session.ts";
 import { removeBackups } from "./objects.ts";
@@ -44,6 +45,8 @@ export async function deleteBackups(
   );
   try {
     const catalog = await context.catalog("write");
+    // Else a whole backup, whose run was killed at its very end, would pass for one that failed and that nothing protects.
+    await adoptFinishedRuns(session, repository, catalog);
     // With the lock held nothing else runs on this host.
     const plan = decide(session, catalog, sameBackup(request, agreed), undefined);
     const refusal = refusalOf(plan, request);

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
 import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
@@ -14,14 +14,8 @@ import { inReachableStorages, storagesHolding } from "./write-notes.ts";
  * directories that this catalog knows as this host's own are touched, and only those without metadata.json.
  */
 export async function clearDeadRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
-  const running = catalog.list({ status: ["running", "pending"] }).backups.filter(({ host }) => host === session.host);
-  for (const run of running) {
-    const committed = await repository.primary.stat(`${run.storagePath}/${METADATA_NAME}`);
-    if (committed !== undefined) {
-      // Killed between the commit and the catalog: the storage is right, the next rebuild or this one says so.
-      await adopt(session, repository, catalog, run.storagePath);
-      continue;
-    }
+  await adoptFinishedRuns(session, repository, catalog);
+  for (const run of runsUnderWay(session, catalog)) {
     // The primary decides: a replica may have had the metadata a moment before it.
     await removeDirectory(repository.primary, run.storagePath);
     await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
@@ -36,6 +30,21 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
   for (const name of await listDirectory(repository.state.temporary)) {
     await removeTree(path.join(repository.state.temporary, name));
   }
+}
+
+/**
+ * Runs of this host that were killed between the commit and the catalog: the storage is right, they are whole backups. Called with the
+ * lock held.
+ */
+export async function adoptFinishedRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  for (const { storagePath } of runsUnderWay(session, catalog)) {
+    const committed = await repository.primary.stat(`${storagePath}/${METADATA_NAME}`);
+    if (committed !== undefined) await adopt(session, repository, catalog, storagePath);
+  }
+}
+
+function runsUnderWay(session: Session, catalog: Catalog): readonly CatalogBackup[] {
+  return catalog.list({ status: ["running", "pending"] }).backups.filter(({ host }) => host === session.host);
 }
 
 /** The metadata first: without them the rest is no backup. */

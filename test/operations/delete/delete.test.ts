@@ -208,6 +208,28 @@ describe("delete", () => {
     await expect(site.operations.show(id)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
 
+  it("does not take a whole backup, whose run was killed before the catalog knew, for a failed one", async () => {
+    const site = await openSite();
+    const { id } = await createOne(site);
+    const { metadata } = await site.operations.show(id);
+    if (metadata === undefined) throw new Error("it has no metadata");
+    const { type, mode, category, timestamp, host, created_by, storage_path } = metadata;
+    const catalog = await site.context.catalog("write");
+    catalog.remove(metadata.id);
+    catalog.begin({
+      ...{ id: metadata.id, type, mode, category, timestamp, host, createdBy: created_by, storagePath: storage_path },
+      ...{ parentId: undefined, pid: 1, tags: [], description: undefined },
+    });
+    const before = objectsIn(site);
+
+    await expect(remove(site.operations, request(id, { force: false }))).rejects.toMatchObject({
+      code: "RETENTION_POLICY_VIOLATION",
+    });
+
+    expect(objectsIn(site)).toEqual(before);
+    expect((await site.operations.show(id)).status).toBe("completed");
+  });
+
   it("changes nothing when planned", async () => {
     const site = await openSite();
     const backup = await createOne(site);
