@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
-import { errnoOf, makeDirectory, syncDirectory } from "./files.ts";
+import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "./files.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
 interface BesideFile {
@@ -16,11 +16,19 @@ interface BesideFile {
 
 const WRITE_BYTES = 256 * 1024;
 
-/** Makes the folders above it where they are missing. */
+/**
+ * Makes the folders above it where they are missing, and removes what a killed run left of the same file. Of two that write one file at
+ * the same time the second wins: the first can't give its file the name any more.
+ */
 export async function openBesideFile(file: string, overwrite: boolean): Promise<BesideFile> {
   const folder = path.dirname(file);
-  const temporary = path.join(folder, `.${path.basename(file)}.backupctl-${randomBytes(4).toString("hex")}`);
+  const prefix = `.${path.basename(file)}.backupctl-`;
+  const temporary = path.join(folder, `${prefix}${randomBytes(4).toString("hex")}`);
   await makeDirectory(folder);
+  for (const name of await listDirectory(folder)) {
+    const isLeft = name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length));
+    if (isLeft) await fs.rm(path.join(folder, name), { force: true });
+  }
   const handle = await fs.open(temporary, "wx", 0o600);
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;

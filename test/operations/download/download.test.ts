@@ -47,6 +47,19 @@ describe("download", () => {
     expect(result.backupId).toBe(whole.id);
   });
 
+  it("removes what a killed one left at the same place, and nothing else", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "out");
+    mkdirSync(to);
+    for (const name of [".www.tar.backupctl-0123abcd", ".www.tar.backupctl-mine", ".db.backupctl-0123abcd"])
+      writeFileSync(join(to, name), "half");
+
+    await download(site.operations, { to });
+
+    expect(namesIn(to).toSorted()).toEqual([".db.backupctl-0123abcd", ".www.tar.backupctl-mine", "www.tar"]);
+  });
+
   it("narrows the tar to what is included", async () => {
     const site = await openSite();
     await createOne(site);
