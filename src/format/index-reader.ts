@@ -19,7 +19,7 @@ import {
   recordOf,
   textOf,
 } from "./root.ts";
-import { isNodeType } from "./tree-line.ts";
+import { isNodeType, nameOfLine } from "./tree-line.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** Reads and checks a source's root. @throws StoredDamage */
@@ -90,14 +90,27 @@ export interface StreamIndex {
   readonly size: number;
 }
 
-/** Entries of a tree's index file, in order. @throws DamageError for anything that no writer writes, at the latest at its end. */
-export function* readTreeIndex(file: string): Generator<TreeEntry> {
+/**
+ * Entries of a tree's index file, in order. @throws DamageError for anything that no writer writes, at the latest at its end.
+ * @param wanted where given, files that it does not want are passed over by the beginning of their line
+ */
+export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean): Generator<TreeEntry> {
   const lines = new LineReader(file);
   try {
     let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
+    let last: Pick<TreeEntry, "name" | "type"> | undefined;
     let entries = 0;
     let bytes = 0;
     for (let line = lines.next(); line !== undefined; line = lines.next()) {
+      const unwanted = wanted === undefined ? undefined : unwantedFile(line, wanted);
+      if (unwanted !== undefined) {
+        if (open !== undefined) yield finished(open);
+        if (last !== undefined) requireOrder(last, unwanted);
+        last = unwanted;
+        open = undefined;
+        continue;
+      }
+      if (wanted !== undefined && open === undefined && isContinuation(line)) continue;
       const fields = parseObject(line.toString("utf8"));
       if (fields.more !== undefined) {
         if (open === undefined) throw new DamageError("the index goes on with an entry that it never began");
@@ -105,9 +118,11 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
         continue;
       }
       if (open !== undefined) yield finished(open);
-      if (fields.end === true) return requireEnd(lines, fields.entries === entries && fields.bytes === bytes);
+      if (fields.end === true)
+        return requireEnd(lines, wanted !== undefined || (fields.entries === entries && fields.bytes === bytes));
       const entry = parseTreeEntry(fields);
-      if (open !== undefined) requireOrder(open.entry, entry);
+      if (last !== undefined) requireOrder(last, entry);
+      last = entry;
       entries++;
       bytes += entry.size;
       open = { entry, chunks: [...entry.chunks] };
@@ -118,7 +133,18 @@ export function* readTreeIndex(file: string): Generator<TreeEntry> {
   }
 }
 
-function requireOrder(last: TreeEntry, next: TreeEntry): void {
+function unwantedFile(line: Buffer, wanted: (name: Buffer) => boolean): Pick<TreeEntry, "name" | "type"> | undefined {
+  // Inside of a name or the text of a link the quotes would be escaped.
+  if (!line.includes('"type":"file"')) return undefined;
+  const name = nameOfLine(line);
+  return name === undefined || wanted(name) ? undefined : { name, type: "file" };
+}
+
+function isContinuation(line: Buffer): boolean {
+  return line.indexOf('{"more":', 0, "latin1") === 0;
+}
+
+function requireOrder(last: Pick<TreeEntry, "name" | "type">, next: Pick<TreeEntry, "name">): void {
   if (compareNames(last.name, next.name) >= 0) throw new DamageError("the index is out of order");
   if (last.type === "directory") return;
   // What is below an entry follows it directly. Below a symlink it would be restored somewhere else.

@@ -32,7 +32,7 @@ export function* selectedEntries(indexFile: string, selection: Selection | undef
   }
   const chosen = treeFilter(selection);
   let parents: TreeEntry[] = [];
-  for (const entry of readTreeIndex(indexFile)) {
+  for (const entry of readTreeIndex(indexFile, (name) => chosen(name, false))) {
     parents = parents.filter((parent) => contains(parent.name, entry.name));
     if (chosen(entry.name, entry.type === "directory")) {
       for (const parent of parents) yield { entry: parent, onlyAsParent: true };

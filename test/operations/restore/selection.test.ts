@@ -60,6 +60,29 @@ test.each(CASES)("%s", (_title, include, exclude, expected) => {
   expect(select(include, exclude)).toEqual(expected);
 });
 
+test("files that are not chosen are passed over with all their lines, whatever their names are made of", () => {
+  const facts = { type: "file", size: 0, mode: 0o644, uid: 0, gid: 0, mtime: "0" };
+  const folder = JSON.stringify({ name: 'd","type":"file"', ...facts, type: "directory" });
+  const lines = [
+    folder,
+    JSON.stringify({ name: 'd","type":"file"/a\n', ...facts }),
+    '{"more":1,"chunks":"of no use"}',
+    JSON.stringify({ name: 'd","type":"file"/b\u00e9', ...facts }),
+    JSON.stringify({ name_b64: Buffer.from([0xff]).toString("base64"), ...facts }),
+  ];
+  const file = join(tempDir(), "index");
+  writeFileSync(file, `${[...lines, JSON.stringify({ end: true, entries: 4, bytes: 0 })].join("\n")}\n`);
+  const chosenBy = (include: string) =>
+    [...selectedEntries(file, { include: [include], exclude: [] })].map(({ entry }) => entry.name.toString("latin1"));
+
+  expect(chosenBy("b\u00e9")).toEqual(['d","type":"file"', Buffer.from('d","type":"file"/b\u00e9').toString("latin1")]);
+  expect(chosenBy("\ufffd")).toEqual(["\xff"]);
+});
+
+test("a file below one that is not chosen is refused all the same", () => {
+  expect(() => [...selectedEntries(indexOf(["a", "a/b"]), { include: ["a/b"], exclude: ["a"] })]).toThrow("below one");
+});
+
 test("a part of a stream means it and what is in it", () => {
   const part = (name: string) => ({ name, type: "table", offset: 0, size: 1 });
   const entries = ["app", "app/public.orders", "apple", "shop"].map(part);
