@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { BackupctlError } from "../../errors.ts";
 import { type Attributes, writeAttributes } from "../extended-attributes.ts";
 import { errnoOf } from "../files.ts";
 import { localGroups, localUsers, type Owners } from "../names-of-owners.ts";
@@ -42,7 +43,10 @@ export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
       change(uid, gid);
     } catch (error) {
       const code = errnoOf(error);
-      if (isRoot || (code !== "EPERM" && code !== "EINVAL")) throw error;
+      // Numbers beyond all systems Node refuses before the system can.
+      const isImpossible = code === "ERR_OUT_OF_RANGE";
+      if (isRoot && isImpossible) throw impossibleOwner(uid, gid, error);
+      if (isRoot || (code !== "EPERM" && code !== "EINVAL" && !isImpossible)) throw error;
       shortfalls.owners++;
     }
   }
@@ -62,6 +66,13 @@ export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
       shortfalls.attributes += Object.keys(metadata.attributes ?? {}).length;
     },
   };
+}
+
+function impossibleOwner(uid: number, gid: number, cause: unknown): BackupctlError {
+  return new BackupctlError("RESTORE_FAILED", `the backup has an owner that no system can have: ${uid}:${gid}`, {
+    hint: "Restore the other entries with --exclude, or run it as another user than root, which keeps no owners.",
+    cause,
+  });
 }
 
 /** Each name is looked up once, whoever is asked for it. */
