@@ -102,6 +102,11 @@ describe("damaged metadata is refused, naming what is wrong", () => {
     ["another parent", set("parent_id", backupId(9)), "parent_id: is not the last ancestor"],
     ["no lineage", set("lineage", []), "lineage: "],
     ["a lineage of others", set("lineage", full.lineage), "lineage: does not end with this backup"],
+    [
+      "a lineage with a backup twice",
+      set("lineage", metadata.lineage.toSpliced(0, 0, ...metadata.lineage)),
+      "lineage: ",
+    ],
     ["a source twice", set("sources", [sourceOf("app"), sourceOf("app")]), "sources: names a source twice"],
     ["a source name with a slash", set("sources", [sourceOf("a/b")]), "sources.0.name: not a name"],
     ["encryption without a key", set("key_id", null), "encrypted: is encrypted but names no key"],

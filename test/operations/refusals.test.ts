@@ -1,0 +1,112 @@
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../src/errors.ts";
+import { addFile, createOne, openSite, WWW, withFaults } from "../helpers/open-site.ts";
+import { NO_CHOICES } from "../helpers/site.ts";
+import { download, NOTHING_ASKED, restore } from "./restore/tools.ts";
+
+/** What no other test asks for, because nobody should. */
+describe("it is refused in words", () => {
+  const FAILING = `${WWW}\n  bad: {engine: command, component: more, command: ["false"]}`;
+
+  it("to back up to a storage that is not there, or with and without compression at once", async () => {
+    const { operations } = await openSite();
+
+    await expect(operations.planCreate({ ...NO_CHOICES, storages: ["moon"] })).rejects.toMatchObject({
+      code: "STORAGE_NOT_FOUND",
+      hint: "Use one of local.",
+    });
+    const contradiction = { ...NO_CHOICES, compress: false, compressionLevel: 3 };
+    await expect(operations.planCreate(contradiction)).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  it("to restore a source that failed when the backup was made, and said where it is left out", async () => {
+    const site = await openSite({ sources: FAILING });
+    const { id: reference } = await createOne(site);
+    const to = join(site.directory, "to");
+
+    await expect(restore(site.operations, { reference, sources: ["bad"], to })).rejects.toMatchObject({
+      code: "SOURCE_NOT_FOUND",
+      message: expect.stringContaining('source "bad" failed when backup'),
+    });
+    const plan = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true, to });
+    expect(plan.warnings.join("\n")).toContain('source "bad" failed when this backup was made');
+  });
+
+  it("to restore to a target that has no place for the source", async () => {
+    const more = `targets:\n  staging: {sources: {other: {paths: ["{dir}/staging"]}}}`;
+    const site = await openSite({ sources: `${WWW}\n  other: {engine: files, paths: ["{dir}/www/uploads"]}`, more });
+    await createOne(site);
+
+    await expect(restore(site.operations, { latest: true, sources: ["www"], target: "staging" })).rejects.toMatchObject(
+      {
+        code: "TARGET_NOT_FOUND",
+        message: expect.stringContaining('no place for source "www"'),
+      },
+    );
+  });
+
+  it("to download what nothing is left of", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "to");
+
+    await expect(download(site.operations, { to, exclude: ["**"] })).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining("is left by --include and --exclude"),
+    });
+  });
+
+  it("to hold what is being deleted, or was never completed", async () => {
+    const site = await openSite({ sources: FAILING });
+    const backup = await createOne(site);
+    writeFileSync(join(await site.backupDirectory(), "deleted.json"), "{}");
+    await site.create({ sources: ["bad"] }).catch(() => undefined);
+    const { backups } = await site.operations.list({ limit: 2, offset: 0 });
+    const failed = backups.find(({ status }) => status === "failed");
+
+    await expect(site.operations.hold(backup.id, "audit")).rejects.toThrow("is being deleted");
+    await expect(site.operations.hold(failed?.id ?? "", "audit")).rejects.toThrow("was never completed (failed)");
+  });
+});
+
+describe("it is warned of", () => {
+  it("a replica that is away, or another repository's", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const replica = join(site.directory, "replica");
+    rmSync(replica, { recursive: true });
+    await (await site.reopen()).rebuildCatalog();
+    expect(site.warnings.join("\n")).toContain('storage "second" is left out');
+
+    const other = await openSite();
+    mkdirSync(replica);
+    cpSync(join(other.repositoryDirectory, "backupctl.json"), join(replica, "backupctl.json"));
+    addFile(site);
+    const { warnings } = await (await site.reopen()).create(NO_CHOICES);
+    expect([...warnings, ...site.warnings].join("\n")).toContain('storage "second" belongs to repository');
+  });
+
+  it("a recovery program that can't be written", async () => {
+    const site = await openSite();
+    const failure = new BackupctlError("STORAGE_FAILED", "no such luck");
+    const operations = await withFaults(site, (storage) => storage.onKey("put", /^recovery\//).fail(failure));
+
+    const { warnings } = await operations.create(NO_CHOICES);
+
+    expect([...warnings, ...site.warnings].join("\n")).toContain("recovery/recover.mjs in storage");
+  });
+
+  it("a backup that lies in two places", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const directory = await site.backupDirectory();
+    const twin = join(dirname(dirname(directory)), "2026-01-01", "full-00-00-00-11111111");
+    cpSync(directory, twin, { recursive: true });
+
+    const { damaged } = await site.operations.rebuildCatalog();
+
+    expect(damaged.join("\n")).toContain("2026-01-01");
+  });
+});
