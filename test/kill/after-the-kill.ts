@@ -28,9 +28,15 @@ export async function goodBackups(operations: Operations): Promise<readonly Back
 /** Whatever this or a rebuilt catalog calls a backup is whole, in each storage that is said to have it. */
 export async function expectWholeBackups(operations: Operations): Promise<void> {
   for (const storage of ["local", "second"]) {
-    const all = { all: true, deep: false, quick: false, components: [], storage };
-    const verified = await operations.verify(all);
-    expect(verified.backups.flatMap(({ issues }) => issues)).toEqual([]);
+    for (const { id } of await goodBackups(operations)) {
+      const { copies } = await operations.show(id);
+      const isThere = copies.some((copy) => copy.storage === storage && copy.state === "complete");
+      // A run that was killed between its storages is adopted without its copy, and what builds on it has none either.
+      if (!isThere && storage !== "local") continue;
+      const one = { reference: id, all: false, deep: false, quick: false, components: [], storage };
+      const verified = await operations.verify(one);
+      expect(verified.backups.flatMap(({ issues }) => issues)).toEqual([]);
+    }
   }
 }
 
