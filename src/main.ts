@@ -46,6 +46,13 @@ async function main(): Promise<number> {
   let secrets: ReadonlySet<string> = new Set();
   let redacted = 0;
   const stderr = streamOf(process.stderr);
+  const cwd = currentDirectory();
+  if (cwd === undefined) {
+    stderr.write(
+      "error: USAGE: the current directory was removed\nhint: Go to one that exists, for example with cd /.\n",
+    );
+    return 2;
+  }
   const signal = onSignals((name) => {
     if (!process.argv.includes("--json")) stderr.write(`${name}: cleaning up (once more to quit at once)\n`);
     return new BackupctlError("INTERRUPTED", `interrupted by ${name}`, { exitCode: EXIT_OF_SIGNAL[name] });
@@ -74,7 +81,7 @@ async function main(): Promise<number> {
     // Asking `process.stdin` would open it.
     stdinIsTerminal: isatty(0),
     env: process.env,
-    cwd: process.cwd(),
+    cwd,
     signal,
     clock: systemClock,
     version: readVersion,
@@ -152,6 +159,15 @@ function readVersion(): string {
   const manifest: unknown = modules.createRequire(import.meta.url)("../package.json");
   const isManifest = typeof manifest === "object" && manifest !== null && "version" in manifest;
   return isManifest && typeof manifest.version === "string" ? manifest.version : "unknown";
+}
+
+/** `undefined` where it was removed meanwhile. */
+function currentDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The first signal aborts, so that everything cleans up; the second ends the program where it stands. */

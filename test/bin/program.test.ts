@@ -37,3 +37,14 @@ test("a run that waits for what never comes has failed", () => {
 
   expect({ stderr, status }).toEqual({ stderr: expect.stringContaining("nothing left to wait for"), status: 1 });
 });
+
+test("a current directory that was removed is an error in words", () => {
+  const script = 'cd "$1" && rmdir "$1" && exec "$2" "$3" list';
+  const args = ["-c", script, "sh", tempDir(), process.execPath, MAIN];
+  const { stderr, status } = spawnSync("sh", args, { encoding: "utf8" });
+
+  expect({ stderr, status }).toEqual({
+    stderr: expect.stringMatching(/^error: USAGE: .* removed\nhint: .*\n$/),
+    status: 2,
+  });
+});
