@@ -118,7 +118,7 @@ export function sealBlock(
     const cipher = createCipheriv("aes-256-gcm", seal.key, nonceOf(seal.packNumber, offset));
     cipher.setAAD(Buffer.concat([seal.header, seal.backupId, headerBytes]));
     const sealed = cipher.update(payload);
-    pack.set(sealed, body);
+    sealed.copy(pack, body);
     giveBack(sealed);
     cipher.final();
     pack.set(cipher.getAuthTag(), body + payload.length);

@@ -74,7 +74,8 @@ function gather(ranges: CompressTask["ranges"]): Uint8Array {
   const whole = new Uint8Array(ranges.reduce((sum, range) => sum + range.length, 0));
   let at = 0;
   for (const range of ranges) {
-    whole.set(new Uint8Array(range.buffer, range.offset, range.length), at);
+    // Not set(): between shared memory and one's own it copies word by word.
+    Buffer.from(range.buffer, range.offset, range.length).copy(whole, at);
     at += range.length;
   }
   return whole;
