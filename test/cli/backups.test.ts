@@ -234,6 +234,15 @@ describe("status", () => {
     expect(stdout).toMatch(/to come +verification/);
   });
 
+  test("of a run that came to its end is 100 percent, of one that failed unknown", async () => {
+    const percentOf = async (ended: "partial" | "failed") => {
+      const status = async () => ({ ...runStatus, status: ended, progress: undefined, holder: undefined });
+      return JSON.parse((await run("status --json", { operations: { status } })).stdout).progress_percent;
+    };
+
+    expect([await percentOf("partial"), await percentOf("failed")]).toEqual([100, null]);
+  });
+
   test("says that a dead holder is dead", async () => {
     const status = async () => ({
       ...runStatus,

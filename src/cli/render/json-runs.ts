@@ -14,7 +14,7 @@ export function statusJson(run: RunStatus, now: Date): Json {
     backup_id: run.backupId,
     operation: run.operation,
     status: run.status,
-    progress_percent: progress?.percent ?? null,
+    progress_percent: progress?.percent ?? (isFinished(run) ? 100 : null),
     current_phase: progress?.phase ?? null,
     phases_completed: progress?.phasesCompleted ?? [],
     phases_remaining: progress?.phasesRemaining ?? [],
@@ -31,6 +31,11 @@ export function statusJson(run: RunStatus, now: Date): Json {
     holder: run.holder ?? null,
     error: run.error ?? null,
   };
+}
+
+/** It came to its end, whatever it lacks. */
+function isFinished({ status }: RunStatus): boolean {
+  return status === "completed" || status === "completed_with_errors" || status === "partial";
 }
 
 export function elapsedSeconds({ startedAt, endedAt, progress }: RunStatus, now: Date): number {
