@@ -96,21 +96,12 @@ export interface StreamIndex {
  */
 export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean): Generator<TreeEntry> {
   const lines = new LineReader(file);
+  const order = new EntryOrder();
   try {
     let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
-    let last: Pick<TreeEntry, "name" | "type"> | undefined;
     let entries = 0;
     let bytes = 0;
-    for (let line = lines.next(); line !== undefined; line = lines.next()) {
-      const unwanted = wanted === undefined ? undefined : unwantedFile(line, wanted);
-      if (unwanted !== undefined) {
-        if (open !== undefined) yield finished(open);
-        if (last !== undefined) requireOrder(last, unwanted);
-        last = unwanted;
-        open = undefined;
-        continue;
-      }
-      if (wanted !== undefined && open === undefined && isContinuation(line)) continue;
+    for (const line of wantedLines(lines, order, wanted)) {
       const fields = parseObject(line.toString("utf8"));
       if (fields.more !== undefined) {
         if (open === undefined) throw new DamageError("the index goes on with an entry that it never began");
@@ -118,11 +109,12 @@ export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean)
         continue;
       }
       if (open !== undefined) yield finished(open);
-      if (fields.end === true)
-        return requireEnd(lines, wanted !== undefined || (fields.entries === entries && fields.bytes === bytes));
+      if (fields.end === true) {
+        const isWhole = fields.entries === entries && fields.bytes === bytes;
+        return requireEnd(lines, isWhole || wanted !== undefined);
+      }
       const entry = parseTreeEntry(fields);
-      if (last !== undefined) requireOrder(last, entry);
-      last = entry;
+      order.follow(entry);
       entries++;
       bytes += entry.size;
       open = { entry, chunks: [...entry.chunks] };
@@ -133,7 +125,25 @@ export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean)
   }
 }
 
-function unwantedFile(line: Buffer, wanted: (name: Buffer) => boolean): Pick<TreeEntry, "name" | "type"> | undefined {
+/** All lines but those of files that are not wanted. */
+function* wantedLines(
+  lines: LineReader,
+  order: EntryOrder,
+  wanted: ((name: Buffer) => boolean) | undefined,
+): Generator<Buffer> {
+  let passing = false;
+  for (let line = lines.next(); line !== undefined; line = lines.next()) {
+    if (passing && isContinuation(line)) continue;
+    const unwanted = wanted === undefined ? undefined : unwantedFile(line, wanted);
+    passing = unwanted !== undefined;
+    if (unwanted === undefined) yield line;
+    else order.follow(unwanted);
+  }
+}
+
+type Placed = Pick<TreeEntry, "name" | "type">;
+
+function unwantedFile(line: Buffer, wanted: (name: Buffer) => boolean): Placed | undefined {
   // Inside of a name or the text of a link the quotes would be escaped.
   if (!line.includes('"type":"file"')) return undefined;
   const name = nameOfLine(line);
@@ -144,13 +154,21 @@ function isContinuation(line: Buffer): boolean {
   return line.indexOf('{"more":', 0, "latin1") === 0;
 }
 
-function requireOrder(last: Pick<TreeEntry, "name" | "type">, next: Pick<TreeEntry, "name">): void {
-  if (compareNames(last.name, next.name) >= 0) throw new DamageError("the index is out of order");
-  if (last.type === "directory") return;
-  // What is below an entry follows it directly. Below a symlink it would be restored somewhere else.
-  const below = Buffer.concat([last.name, Buffer.from(last.name.length === 0 ? "" : "/")]);
-  if (next.name.subarray(0, below.length).equals(below))
-    throw new DamageError("an entry lies below one that is no directory");
+/** Every entry follows the one before, and lies below none but a directory. */
+class EntryOrder {
+  #last: Placed | undefined;
+
+  follow(next: Placed): void {
+    const last = this.#last;
+    this.#last = next;
+    if (last === undefined) return;
+    if (compareNames(last.name, next.name) >= 0) throw new DamageError("the index is out of order");
+    if (last.type === "directory") return;
+    // What is below an entry follows it directly. Below a symlink it would be restored somewhere else.
+    const below = Buffer.concat([last.name, Buffer.from(last.name.length === 0 ? "" : "/")]);
+    if (next.name.subarray(0, below.length).equals(below))
+      throw new DamageError("an entry lies below one that is no directory");
+  }
 }
 
 function requireEnd(lines: LineReader, isAsItSays: boolean): void {

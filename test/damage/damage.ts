@@ -37,7 +37,8 @@ export function randomDamage(objects: FixtureSite["objects"], random: (limit: nu
 function opensAllTheSame({ key, bytes }: Damage, objects: FixtureSite["objects"]): boolean {
   const sound = objects.get(key);
   const end = sound?.indexOf('"provider": "passphrase"') ?? -1;
-  return sound !== undefined && bytes !== undefined && end > 0 && sound.compare(bytes, 0, end, 0, end) === 0;
+  if (sound === undefined || bytes === undefined || end < 1 || bytes.length < end) return false;
+  return sound.compare(bytes, 0, end, 0, end) === 0;
 }
 
 function anyDamage(objects: FixtureSite["objects"], random: (limit: number) => number): Damage {

@@ -40,9 +40,9 @@ export function openPackSource(
       if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
       throw new BackupctlError(
         "BACKUP_CORRUPTED",
-        `backup ${metadata.id} needs its ancestor ${origin}, which is gone`,
+        `backup ${metadata.id} needs its ancestor ${origin}, which is gone: ${directoryOf(origin)}/metadata.json is missing`,
         {
-          hint: `Its metadata.json is missing in storage "${storage.name}"; restore another backup: \`backupctl list\`.`,
+          hint: `It is not in storage "${storage.name}"; restore another backup: \`backupctl list\`.`,
           cause: error,
         },
       );
