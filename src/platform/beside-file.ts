@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
-import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "./files.ts";
+import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "./files.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
 interface BesideFile {
@@ -10,7 +10,7 @@ interface BesideFile {
   write(bytes: Uint8Array): Promise<void>;
   /** Flushes the file and gives it its name. @throws `TARGET_NOT_EMPTY` where one is there that may not be replaced */
   commit(): Promise<void>;
-  /** Leaves nothing; does nothing after `commit`. */
+  /** Leaves nothing, folders that were made included; does nothing after `commit`. */
   discard(): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ export async function openBesideFile(file: string, overwrite: boolean): Promise<
   const folder = path.dirname(file);
   const prefix = `.${path.basename(file)}.backupctl-`;
   const temporary = path.join(folder, `${prefix}${randomBytes(4).toString("hex")}`);
-  await makeDirectory(folder);
+  const topmost = await makeDirectory(folder);
   for (const name of await listDirectory(folder)) {
     const isLeft = name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length));
     if (isLeft) await fs.rm(path.join(folder, name), { force: true });
@@ -65,7 +65,9 @@ export async function openBesideFile(file: string, overwrite: boolean): Promise<
     },
     async discard() {
       await close();
-      if (!done) await fs.rm(temporary, { force: true });
+      if (done) return;
+      await fs.rm(temporary, { force: true });
+      await unmakeDirectory(folder, topmost);
     },
   };
 }

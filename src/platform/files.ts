@@ -90,6 +90,19 @@ export async function makeDirectory(directory: string, mode = 0o777): Promise<st
   }
 }
 
+/** Takes back what `makeDirectory(directory)` made, unless something came to be in it. `topmost` is what that returned. */
+export async function unmakeDirectory(directory: string, topmost: string | undefined): Promise<void> {
+  if (topmost === undefined) return;
+  for (let made = directory; made.length >= topmost.length; made = path.dirname(made)) {
+    try {
+      await fs.rmdir(made);
+    } catch (error) {
+      if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST") return;
+      throw error;
+    }
+  }
+}
+
 /** Names in a directory; none if it does not exist. */
 export async function listDirectory(directory: string): Promise<readonly string[]> {
   try {

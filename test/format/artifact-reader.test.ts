@@ -21,7 +21,7 @@ async function backUp(
   const made = formatRun(pool, { kind: "dump", encrypted, directory });
   const dump = {
     bytes: (async function* () {
-      yield bytes;
+      yield Buffer.from(bytes);
     })(),
     finish: async () => ({ entries: [] }),
   };

@@ -34,7 +34,7 @@ describe.each([
       made = formatRun(pool, { kind: "dump", encrypted, settings, directory: directories[i]!, ...parent });
       const dump = {
         bytes: (async function* () {
-          yield state;
+          yield Buffer.from(state);
         })(),
         finish: async () => ({ entries: [] }),
       };

@@ -277,7 +277,7 @@ export function readRange(file: string, offset: number, length: number): Buffer 
 }
 
 export async function* piecesOf(...pieces: readonly (Uint8Array | string)[]): AsyncGenerator<Uint8Array> {
-  for (const piece of pieces) yield typeof piece === "string" ? Buffer.from(piece) : piece;
+  for (const piece of pieces) yield typeof piece === "string" ? Buffer.from(piece) : Uint8Array.from(piece);
 }
 
 /** Bytes that look random and are the same in every run: SHA-256 of a seed and a counter. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
-import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "../files.ts";
+import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "../files.ts";
 import { removeMembers } from "./removal.ts";
 
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
@@ -69,7 +69,7 @@ async function stageBeside(place: string): Promise<StagedTree> {
     async discard() {
       if (committed) return;
       await removeStaging(root);
-      await removeEmptyParents(parent, made);
+      await unmakeDirectory(parent, made);
     },
   };
 }
@@ -115,18 +115,6 @@ async function removeStaging(root: string): Promise<void> {
   if (!(await exists(root))) return;
   removeMembers(`${Buffer.from(root, "utf8").toString("latin1")}/`);
   await fs.rmdir(root);
-}
-
-async function removeEmptyParents(parent: string, firstMade: string | undefined): Promise<void> {
-  if (firstMade === undefined) return;
-  for (let directory = parent; directory.length >= firstMade.length; directory = path.dirname(directory)) {
-    try {
-      await fs.rmdir(directory);
-    } catch (error) {
-      if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST") return;
-      throw error;
-    }
-  }
 }
 
 function exists(place: string): Promise<boolean> {

@@ -135,7 +135,7 @@ describe("download", () => {
       code: "BACKUP_CORRUPTED",
       message: expect.stringContaining('source "www"'),
     });
-    expect(namesIn(to)).toEqual([]);
+    expect(existsSync(to)).toBe(false);
   });
 
   it.each([
