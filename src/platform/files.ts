@@ -98,7 +98,8 @@ export async function unmakeDirectory(directory: string, topmost: string | undef
       await fs.rmdir(made);
     } catch (error) {
       if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST") return;
-      throw error;
+      // Somebody else took it back: what is above it is still ours.
+      if (errnoOf(error) !== "ENOENT") throw error;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
-import { expect, test } from "vitest";
-import { makeDirectory } from "../../src/platform/files.ts";
+import { describe, expect, test } from "vitest";
+import { makeDirectory, unmakeDirectory } from "../../src/platform/files.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 test("a directory is made with those above it that are missing, and the topmost of them is given", async () => {
@@ -35,3 +35,26 @@ test.runIf(process.platform === "linux")(
     await expect(makeDirectory("/proc/nothing/below")).rejects.toMatchObject({ code: "ENOENT" });
   },
 );
+
+describe("taking back what was made", () => {
+  test("leaves what was there before, also where somebody else took a part of it back", async () => {
+    const before = tempDir();
+    const deepest = path.join(before, "a", "b", "c");
+    const topmost = await makeDirectory(deepest);
+    await fs.rmdir(deepest);
+
+    await unmakeDirectory(deepest, topmost);
+
+    expect(await fs.readdir(before)).toEqual([]);
+  });
+
+  test("stops at a folder that something came to be in", async () => {
+    const before = tempDir();
+    const topmost = await makeDirectory(path.join(before, "a", "b"));
+    await fs.writeFile(path.join(before, "a", "file"), "");
+
+    await unmakeDirectory(path.join(before, "a", "b"), topmost);
+
+    expect(await fs.readdir(path.join(before, "a"))).toEqual(["file"]);
+  });
+});

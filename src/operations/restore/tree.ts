@@ -39,7 +39,7 @@ interface PlacedEntry {
 
 /**
  * Writes a file tree below `root`. Order of effects: contents and links, outside of a staged place each beside its own and renamed → what
- * `--delete` removes → directories, deepest first → exact times → checks. Each file is the old one or the new one at any moment.
+ * `--delete` removes → directories, deepest first, and checks of every entry → exact times. Each file is the old one or the new one at any moment.
  */
 export async function restoreTree(job: TreeRestore, root: string = job.place.root): Promise<RestoreOutcome> {
   const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
