@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import type { BackupId, BackupNotes } from "../domain/backup.ts";
+import type { BackupId, BackupMetadata, BackupNotes } from "../domain/backup.ts";
 import { backupIdSchema, describeIssues, notesSchema } from "../domain/metadata-schema.ts";
 import { numberedName, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError } from "../errors.ts";
 import { isMacOfKind, isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
-import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+import { isOtherVersion, parseJsonObject } from "./parse-json.ts";
 
 const envelopeSchema = z.object({
   version: z.literal(1),
@@ -21,6 +21,8 @@ export interface DecodedNotes {
   readonly verified: boolean;
   /** The mac is of the right kind and does not fit: these were not written by somebody without the key, but changed. */
   readonly changed: boolean;
+  /** Of another version of the format: what it says is not known, so it holds the backup. In words. */
+  readonly unknown?: string;
 }
 
 /** A notes object under a name of its own. It replaces all notes with a lower n: give all facts, not only the changed ones. */
@@ -41,27 +43,41 @@ export function encodeNotes(request: {
 
 /**
  * Reads a notes object. One whose mac does not fit is returned as not verified, not refused: it may still keep a backup.
- * @throws `BACKUP_CORRUPTED` if it can't be read at all or belongs to another backup or number; `UNSUPPORTED_FORMAT`.
+ * So may one of another version of the format, which counts as a hold.
+ * @throws `BACKUP_CORRUPTED` if it can't be read at all or belongs to another backup or number.
  */
 export function decodeNotes(
   object: { readonly name: string; readonly bytes: Uint8Array },
-  backupId: BackupId,
+  backup: Pick<BackupMetadata, "id" | "timestamp">,
   macKey: Buffer | undefined,
 ): DecodedNotes {
-  const what = `${object.name} of backup ${backupId}`;
+  const what = `${object.name} of backup ${backup.id}`;
   const raw = parseJsonObject(object.bytes, what);
-  refuseOtherVersions(raw, what);
+  const named = parseNumberedName(object.name)?.n;
+  if (isOtherVersion(raw) && named !== undefined)
+    return ofOtherVersion(named, `${what} has format version ${raw.version}`, backup);
   const { version, backup_id, n, mac, ...rest } = raw;
   const envelope = envelopeSchema.safeParse({ version, backup_id, n, mac });
   if (!envelope.success) throw damaged(what, describeIssues(envelope.error));
   const notes = notesSchema.safeParse(rest);
   if (!notes.success) throw damaged(what, describeIssues(notes.error));
-  if (envelope.data.backup_id !== backupId || envelope.data.n !== parseNumberedName(object.name)?.n) {
+  if (envelope.data.backup_id !== backup.id || envelope.data.n !== named) {
     throw damaged(what, "it belongs to another place");
   }
   const verified = isMacValid(raw, envelope.data.mac, macKey);
   const changed = !verified && isMacOfKind(envelope.data.mac, macKey);
   return { n: envelope.data.n, notes: notes.data, verified, changed };
+}
+
+function ofOtherVersion(n: number, what: string, { timestamp }: Pick<BackupMetadata, "timestamp">): DecodedNotes {
+  const unknown = `unknown: ${what}, this program reads version 1`;
+  return {
+    n,
+    notes: { hold: { reason: unknown, at: timestamp, by: "unknown" } },
+    verified: false,
+    changed: false,
+    unknown,
+  };
 }
 
 function damaged(what: string, why: string): BackupctlError {
@@ -74,15 +90,22 @@ function damaged(what: string, why: string): BackupctlError {
  * count, unless a verified one with a higher n replaced them. `retentionUntil` is what metadata says (`null`: for ever).
  */
 export function mergeNotes(all: readonly DecodedNotes[], retentionUntil: string | null): BackupNotes {
-  const verified = all.filter((candidate) => candidate.verified);
-  const highest = Math.max(-1, ...verified.map((candidate) => candidate.n));
-  const inForce = verified
-    .filter((candidate) => candidate.n === highest)
+  const highest = highestProven(all);
+  const inForce = all
+    .filter((candidate) => candidate.verified && candidate.n === highest)
     .map((candidate) => candidate.notes)
     .reduce<BackupNotes>(unionOf, {});
-  return all
-    .filter((candidate) => !candidate.verified && candidate.n >= highest)
-    .reduce((notes, candidate) => keptBy(notes, candidate.notes, retentionUntil), inForce);
+  return unprovenInForce(all).reduce((notes, candidate) => keptBy(notes, candidate.notes, retentionUntil), inForce);
+}
+
+/** Those that no key proves, and that no proven one with a higher n has replaced. */
+export function unprovenInForce(all: readonly DecodedNotes[]): readonly DecodedNotes[] {
+  const highest = highestProven(all);
+  return all.filter((candidate) => !candidate.verified && candidate.n >= highest);
+}
+
+function highestProven(all: readonly DecodedNotes[]): number {
+  return Math.max(-1, ...all.filter((candidate) => candidate.verified).map((candidate) => candidate.n));
 }
 
 /** The order of the two must not matter: every host has to come to the same notes. */

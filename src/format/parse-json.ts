@@ -18,13 +18,17 @@ function parseText(bytes: Uint8Array, what: string): unknown {
   }
 }
 
-/** @throws `UNSUPPORTED_FORMAT` for a version other than 1; something that has no version is for the schema to refuse. */
+/** Something that has no version is not of another one: that is for the schema to refuse. */
+export function isOtherVersion({ version }: Readonly<Record<string, unknown>>): boolean {
+  return typeof version === "number" && version !== 1;
+}
+
+/** @throws `UNSUPPORTED_FORMAT` for a version other than 1. */
 export function refuseOtherVersions(content: Readonly<Record<string, unknown>>, what: string): void {
-  const { version } = content;
-  if (typeof version !== "number" || version === 1) return;
+  if (!isOtherVersion(content)) return;
   throw new BackupctlError(
     "UNSUPPORTED_FORMAT",
-    `${what} has format version ${version}, this program reads version 1`,
+    `${what} has format version ${content.version}, this program reads version 1`,
     {
       hint: "Use the release of backupctl that wrote it, or a newer one.",
     },

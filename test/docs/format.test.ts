@@ -230,7 +230,9 @@ test("every member of the metadata is described", () => {
 test("the example of notes is proven by its mac", () => {
   const object = { name: "notes-0-0011aabb.json", bytes: Buffer.from(only("Notes", "json")) };
 
-  expect(decodeNotes(object, backupId, metadataKey(dataKey, backupId))).toMatchObject({ n: 0, verified: true });
+  expect(
+    decodeNotes(object, { id: backupId, timestamp: "2026-01-11T02:00:00.000Z" }, metadataKey(dataKey, backupId)),
+  ).toMatchObject({ n: 0, verified: true });
 });
 
 test("the example of a root is read, and written to the same bytes", () => {

@@ -93,7 +93,7 @@ test("notes", async () => {
     verified: { ...now, depth: "deep", passed: true, host: "h" },
   };
   await fuzz(fc.array(strangeObject(Buffer.from(jsonText(full))), { maxLength: 3 }), (all) => {
-    const decoded = all.map((bytes) => decodeNotes({ name, bytes }, metadata.id, undefined));
+    const decoded = all.map((bytes) => decodeNotes({ name, bytes }, metadata, undefined));
     mergeNotes(decoded, metadata.retention_until);
     mergeNotes(
       decoded.map((notes) => ({ ...notes, verified: true })),

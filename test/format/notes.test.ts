@@ -4,6 +4,7 @@ import { decodeNotes, encodeNotes, mergeNotes } from "../../src/format/notes.ts"
 import { backupId } from "../domain/builders.ts";
 
 const id = backupId(1);
+const backup = { id, timestamp: "2026-01-11T02:00:00.000Z" };
 const macKey = Buffer.alloc(32, 5);
 const hold = { reason: "audit", at: "2026-01-12T00:00:00.000Z", by: "root" };
 const verified = { at: "2026-01-12T00:00:00.000Z", depth: "full", passed: true, host: "web-1" } as const;
@@ -22,7 +23,7 @@ describe("a notes object", () => {
     const object = encodeNotes({ backupId: id, n: 3, notes, macKey });
 
     expect(object.name).toMatch(/^notes-3-[0-9a-f]{8}\.json$/);
-    expect(decodeNotes(object, id, macKey)).toEqual({ n: 3, notes, verified: true, changed: false });
+    expect(decodeNotes(object, backup, macKey)).toEqual({ n: 3, notes, verified: true, changed: false });
   });
 
   it("has a name of its own even if two hosts write the same number", () => {
@@ -35,9 +36,12 @@ describe("a notes object", () => {
     const object = encodeNotes({ backupId: id, n: 3, notes: everything, macKey });
     const changed = { name: object.name, bytes: Buffer.from(object.bytes.toString().replace("audit", "other")) };
 
-    expect(decodeNotes(object, id, Buffer.alloc(32)).verified).toBe(false);
-    expect(decodeNotes(object, id, undefined).verified).toBe(false);
-    expect(decodeNotes(changed, id, macKey)).toMatchObject({ verified: false, notes: { hold: { reason: "other" } } });
+    expect(decodeNotes(object, backup, Buffer.alloc(32)).verified).toBe(false);
+    expect(decodeNotes(object, backup, undefined).verified).toBe(false);
+    expect(decodeNotes(changed, backup, macKey)).toMatchObject({
+      verified: false,
+      notes: { hold: { reason: "other" } },
+    });
   });
 
   it("was changed if its mac is wrong, and not if somebody without the key wrote it", () => {
@@ -45,9 +49,9 @@ describe("a notes object", () => {
     const changed = { name: object.name, bytes: Buffer.from(object.bytes.toString().replace("audit", "other")) };
     const keyless = encodeNotes({ backupId: id, n: 3, notes: everything, macKey: undefined });
 
-    expect(decodeNotes(changed, id, macKey).changed).toBe(true);
-    expect(decodeNotes(keyless, id, macKey).changed).toBe(false);
-    expect(decodeNotes(object, id, undefined).changed).toBe(false);
+    expect(decodeNotes(changed, backup, macKey).changed).toBe(true);
+    expect(decodeNotes(keyless, backup, macKey).changed).toBe(false);
+    expect(decodeNotes(object, backup, undefined).changed).toBe(false);
   });
 
   it.each([
@@ -57,24 +61,33 @@ describe("a notes object", () => {
   ])("that belongs to %s is damaged", (_what, rename, expected) => {
     const object = encodeNotes({ backupId: id, n: 3, notes: {}, macKey });
 
-    expect(() => decodeNotes({ ...object, name: rename(object.name) }, expected, macKey)).toThrow(
+    expect(() => decodeNotes({ ...object, name: rename(object.name) }, { ...backup, id: expected }, macKey)).toThrow(
       expect.objectContaining({ code: "BACKUP_CORRUPTED" }),
     );
   });
 
   it.each([
-    ["nothing", "", "BACKUP_CORRUPTED"],
-    ["no mac", `{"version":1,"backup_id":"${id}","n":3}`, "BACKUP_CORRUPTED"],
-    [
-      "an unknown fact",
-      `{"version":1,"backup_id":"${id}","n":3,"mac":"sha256:${"0".repeat(64)}","x":1}`,
-      "BACKUP_CORRUPTED",
-    ],
-    ["a later version", '{"version":2}', "UNSUPPORTED_FORMAT"],
-  ])("of %s is refused", (_what, text, code) => {
-    expect(() => decodeNotes({ name: "notes-3-00000000.json", bytes: Buffer.from(text) }, id, macKey)).toThrow(
-      expect.objectContaining({ code }),
+    ["nothing", ""],
+    ["no mac", `{"version":1,"backup_id":"${id}","n":3}`],
+    ["an unknown fact", `{"version":1,"backup_id":"${id}","n":3,"mac":"sha256:${"0".repeat(64)}","x":1}`],
+  ])("of %s is refused", (_what, text) => {
+    expect(() => decodeNotes({ name: "notes-3-00000000.json", bytes: Buffer.from(text) }, backup, macKey)).toThrow(
+      expect.objectContaining({ code: "BACKUP_CORRUPTED" }),
     );
+  });
+
+  it("of a later version is a hold that nobody proves", () => {
+    const object = { name: "notes-3-00000000.json", bytes: Buffer.from('{"version":2,"released":true}') };
+
+    const decoded = decodeNotes(object, backup, macKey);
+
+    expect(decoded).toMatchObject({
+      n: 3,
+      verified: false,
+      changed: false,
+      unknown: expect.stringContaining("version 2"),
+    });
+    expect(mergeNotes([decoded], null)).toMatchObject({ hold: { reason: decoded.unknown, at: backup.timestamp } });
   });
 });
 

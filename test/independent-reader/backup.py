@@ -199,6 +199,10 @@ class Backup:
         for n, file in numbered(self.directory, "notes"):
             try:
                 notes = parse_json(file.read_bytes(), file.name)
+                if notes.get("version", 1) != 1:
+                    hold = {"reason": "unknown", "at": self.metadata["timestamp"], "by": "unknown"}
+                    others.append({"n": n, "hold": hold})
+                    continue
                 check(notes, NOTES, file.name)
             except Refused:
                 continue

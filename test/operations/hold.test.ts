@@ -51,6 +51,36 @@ describe("hold", () => {
     expect((await site.operations.show(backup.id)).hold).toBe("evidence");
   });
 
+  it("is what notes of a later version are: the backup is seen, restored, verified and kept", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    writeFileSync(join(await site.backupDirectory(), "notes-0-00000000.json"), '{"version":2,"hold":null}');
+
+    const rebuilt = await site.operations.rebuildCatalog();
+    const verified = await site.operations.verify({
+      reference: backup.id,
+      all: false,
+      deep: false,
+      quick: false,
+      components: [],
+    });
+    const plan = await site.operations.planDelete({
+      reference: backup.id,
+      withDescendants: false,
+      force: false,
+      lockWaitMs: 0,
+    });
+
+    expect(rebuilt).toMatchObject({ damaged: [] });
+    expect((await site.operations.show("latest")).hold).toMatch(/^unknown: notes-0-00000000.json .* version 2/);
+    expect(verified.passed).toBe(true);
+    expect(site.warnings.join()).toContain(`backup ${backup.id} counts as on hold: unknown: notes-0-00000000.json`);
+    expect(plan.protections.map(({ kind }) => kind)).toContain("hold");
+    for (const attempt of [site.operations.hold(backup.id, "audit"), site.operations.unhold(backup.id)]) {
+      await expect(attempt).rejects.toMatchObject({ code: "UNSUPPORTED_FORMAT" });
+    }
+  });
+
   it.each([
     ["without a reason", "hold", " ", "USAGE"],
     ["of one that is not held", "unhold", "", "USAGE"],

@@ -1,4 +1,4 @@
-import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.ts";
+import type { BackupMetadata, BackupNotes } from "../../domain/backup.ts";
 import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
@@ -103,7 +103,7 @@ export async function readBackup(repository: Repository, storage: Storage, direc
     trusted: problem === undefined,
     problem,
     keysProblems: opened.keysProblems ?? [],
-    notes: mergeNotes(decodeAll(numbered.notes, metadata.id, macKey), metadata.retention_until),
+    notes: mergeNotes(decodeAll(numbered.notes, metadata, macKey), metadata.retention_until),
   };
 }
 
@@ -162,10 +162,14 @@ async function readNumbered(storage: Storage, directory: string): Promise<{ keys
   return found;
 }
 
-function decodeAll(objects: readonly NamedBytes[], id: BackupId, macKey: Buffer | undefined): readonly DecodedNotes[] {
+function decodeAll(
+  objects: readonly NamedBytes[],
+  metadata: BackupMetadata,
+  macKey: Buffer | undefined,
+): readonly DecodedNotes[] {
   return objects.flatMap((object) => {
     try {
-      return [decodeNotes(object, id, macKey)];
+      return [decodeNotes(object, metadata, macKey)];
     } catch (error) {
       // A note that can't be read can't let anything go either; verify reports it.
       if (isBackupctlError(error, "BACKUP_CORRUPTED")) return [];

@@ -3,7 +3,7 @@ import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.
 import { METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
-import { type DecodedNotes, decodeNotes, encodeNotes, mergeNotes } from "../../format/notes.ts";
+import { type DecodedNotes, decodeNotes, encodeNotes, mergeNotes, unprovenInForce } from "../../format/notes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { Session } from "../session.ts";
@@ -16,12 +16,14 @@ interface CollectedNotes {
   readonly highest: number;
   /** Objects that can't be read or were changed, one line each. */
   readonly problems: readonly string[];
+  /** One in force is of another version of the format: what it says can only be kept, not changed. In words. */
+  readonly unknown: string | undefined;
 }
 
 /** A storage that was away when notes were written has fewer of them: what is in force is only seen over all. */
 export async function collectNotes(
   storages: readonly Storage[],
-  metadata: Pick<BackupMetadata, "id" | "storage_path" | "retention_until">,
+  metadata: Pick<BackupMetadata, "id" | "timestamp" | "storage_path" | "retention_until">,
   macKey: Buffer | undefined,
 ): Promise<CollectedNotes> {
   const decoded = new Map<string, DecodedNotes>();
@@ -36,7 +38,7 @@ export async function collectNotes(
       const bytes = await storage.get(key);
       if (bytes === undefined) continue;
       try {
-        const notes = decodeNotes({ name, bytes }, metadata.id, macKey);
+        const notes = decodeNotes({ name, bytes }, metadata, macKey);
         decoded.set(name, notes);
         if (notes.changed)
           problems.push(`${name} of backup ${metadata.id} was changed: its mac is wrong (storage "${storage.name}")`);
@@ -46,7 +48,9 @@ export async function collectNotes(
       }
     }
   }
-  return { notes: mergeNotes([...decoded.values()], metadata.retention_until), highest, problems };
+  const all = [...decoded.values()];
+  const unknown = unprovenInForce(all).find((notes) => notes.unknown !== undefined)?.unknown;
+  return { notes: mergeNotes(all, metadata.retention_until), highest, problems, unknown };
 }
 
 interface NotesChange {
@@ -58,7 +62,8 @@ interface NotesChange {
 /**
  * Changes a backup's notes: the same new object into every storage that can be reached and has the backup, then the catalog.
  * Storages that can't be reached are warned about: the notes in force are those of all.
- * @throws `BACKUP_NOT_FOUND` if no storage at hand has it; what keeps its key from being opened.
+ * @throws `BACKUP_NOT_FOUND` if no storage at hand has it; what keeps its key from being opened; `UNSUPPORTED_FORMAT` where
+ * the notes of another version would be lost by it.
  */
 export async function writeNotes(
   context: OperationContext,
@@ -79,6 +84,12 @@ export async function writeNotes(
   if (!stored.trusted && wanted.needsKey && stored.problem !== undefined) throw stored.problem;
   const macKey = stored.trusted && stored.dataKey !== undefined ? metadataKey(stored.dataKey, id) : undefined;
   const collected = await collectNotes(storages, stored.metadata, macKey);
+  if (collected.unknown !== undefined) {
+    await remember(context, id, collected.notes);
+    throw new BackupctlError("UNSUPPORTED_FORMAT", `the notes of backup ${id} can't be changed: ${collected.unknown}`, {
+      hint: "It counts as on hold. Use the release of backupctl that wrote the object, or a newer one.",
+    });
+  }
   const notes = wanted.change(collected.notes);
   const object = encodeNotes({ backupId: id, n: collected.highest + 1, notes, macKey });
   let written = 0;
@@ -94,9 +105,13 @@ export async function writeNotes(
     }
   }
   if (written === 0) throw failure;
+  await remember(context, id, notes);
+  return notes;
+}
+
+async function remember(context: OperationContext, id: BackupId, notes: BackupNotes): Promise<void> {
   const catalog = await context.catalog("write");
   if (catalog.get(id) !== undefined) catalog.setNotes(id, notes);
-  return notes;
 }
 
 /** Those of the configured storages that can be reached and have the backup's metadata, the primary first. */

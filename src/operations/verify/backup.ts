@@ -111,6 +111,8 @@ async function openMetadata(
   findings.made("metadata_validation");
   const macKey = stored.dataKey === undefined ? undefined : metadataKey(stored.dataKey, backup.id);
   const notes = await collectNotes([storage], stored.metadata, macKey);
+  if (notes.unknown !== undefined)
+    context.session.logger.warn(`backup ${backup.id} counts as on hold: ${notes.unknown}`);
   for (const problem of [...stored.keysProblems, ...notes.problems]) findings.fail("metadata_validation", problem);
   return stored.metadata;
 }
