@@ -58,7 +58,7 @@ async function comparedWithSums(
   }
   const sums = parseSha256Sums(text, storage_path);
   return {
-    dataKey: (origin) => packs.dataKey(origin),
+    ...packs,
     async get(origin, name, offset, length) {
       const bytes = await packs.get(origin, name, offset, length);
       if (bytes !== undefined && sha256Hex(bytes) !== sums.get(name)) {

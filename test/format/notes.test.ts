@@ -113,6 +113,22 @@ describe("the notes in force", () => {
       { verified: { ...verified, at: "2026-01-13T00:00:00Z", passed: false } },
     ],
     [
+      "are the earlier hold and quarantine of equals",
+      [
+        of(1, { hold, quarantine }),
+        of(1, {
+          hold: { ...hold, at: "2026-01-13T00:00:00Z" },
+          quarantine: { ...quarantine, reason: "twice the size" },
+        }),
+      ],
+      { hold, quarantine },
+    ],
+    [
+      "are of equals the description that all hosts would choose",
+      [of(1, { description: "a" }), of(1, { description: "b" })],
+      { description: "b" },
+    ],
+    [
       "shorten the retention if they are proven",
       [of(1, { retention_until: "2026-01-15T00:00:00Z" })],
       { retention_until: "2026-01-15T00:00:00Z" },

@@ -43,10 +43,6 @@ export class WorkerPool {
     this.#members.push(this.#start());
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   /** @throws DamageError where stored bytes are not what they should be. */
   run<T extends Task>(task: T, transfer: ArrayBuffer[] = []): Promise<TaskResults[T["kind"]]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);

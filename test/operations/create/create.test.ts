@@ -16,6 +16,7 @@ import type { Catalog } from "../../../src/catalog/catalog.ts";
 import type { BackupId } from "../../../src/domain/backup.ts";
 import { planCreate } from "../../../src/operations/create/create.ts";
 import { readBackup } from "../../../src/operations/repository/repository.ts";
+import { flipped } from "../../helpers/bytes.ts";
 import { makeSite, NO_CHOICES, type Site } from "../../helpers/site.ts";
 
 const FILES = `  www: {engine: files, paths: ["{dir}/www"]}`;
@@ -88,6 +89,36 @@ describe("create", () => {
     const size = sources[0]?.sizeBytes;
     expect(first).toMatchObject({ estimatedBytes: size, uncertain: false });
     expect(second).toMatchObject({ estimatedBytes: size, uncertain: true });
+  });
+
+  it("plans nothing for a source that can't be looked at, which fails when it is read", async () => {
+    const site = await makeSite({
+      sources: `${FILES}\n  shop: {engine: postgres, url: "postgres://u@127.0.0.1:1/shop"}`,
+    });
+    fill(site);
+
+    const { sources, uncertain } = await planCreate(site.context, NO_CHOICES);
+    const result = await site.create();
+
+    expect(sources).toMatchObject([{ name: "www" }, { name: "shop", estimatedBytes: 0 }]);
+    expect(uncertain).toBe(true);
+    expect(result.sources).toMatchObject([{ status: "completed" }, { status: "failed" }]);
+  });
+
+  it("stores everything anew where the parent's index can't be had, and says so", async () => {
+    const site = await makeSite({ sources: FILES });
+    fill(site);
+    const full = await site.create();
+    const { state } = await site.context.repository();
+    rmSync(state.indexes, { recursive: true });
+    mkdirSync(state.indexes);
+    const root = join(site.repositoryDirectory, await newestPath(site), "www.tree.root.zst.enc.00000000");
+    writeFileSync(root, flipped(readFileSync(root), 400));
+
+    const next = await site.create({ mode: "incremental" });
+
+    expect(next.sources[0]?.newBytes).toBe(full.sources[0]?.newBytes);
+    expect(next.warnings.join("\n")).toMatch(/the index of source "www" in backup .* can't be read/);
   });
 
   it("makes a differential against the full backup, whatever came between", async () => {
@@ -212,6 +243,19 @@ describe("create", () => {
     Object.assign(loaded.config.encryption, { required: true });
 
     await expect(site.create({ encrypt: false })).rejects.toMatchObject({ code: "USAGE", exitCode: 2 });
+  });
+
+  it("refuses to encrypt where the config has no key", async () => {
+    const site = await makeSite({ sources: FILES });
+    Object.assign(site.session.loaded.config.encryption, { keys: [] });
+
+    await expect(site.create()).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+  });
+
+  it("refuses --table where no source has tables", async () => {
+    const site = await makeSite({ sources: FILES });
+
+    await expect(site.create({ tables: ["orders"] })).rejects.toThrow("--table fits no selected");
   });
 
   it("compares with the last backup also where the next would begin another chain", async () => {

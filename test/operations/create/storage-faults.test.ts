@@ -2,6 +2,7 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
+import { type Clock, systemClock } from "../../../src/platform/clock.ts";
 import { flipped } from "../../helpers/bytes.ts";
 import type { FaultyStorage } from "../../helpers/faulty-storage.ts";
 import { addFile, createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
@@ -45,6 +46,16 @@ describe("a backup with a replica", () => {
     expect((await operations.show("latest")).copies).toMatchObject(WITHOUT_REPLICA);
     expect([...warnings, ...site.warnings].join("\n")).toContain("second");
     expect(backupsIn(site, "replica")).toEqual([]);
+  });
+
+  it("that is not asked for is left out", async () => {
+    const site = await openSite({ replica: true });
+
+    const only = await site.create({ storages: ["local"] });
+    const both = await site.create({ storages: ["second"] });
+
+    expect(only.storages).toEqual([{ name: "local", state: "complete" }]);
+    expect(both.storages.map(({ name }) => name)).toEqual(["local", "second"]);
   });
 
   it("that lacks the full one leaves it out of an incremental", async () => {
@@ -107,6 +118,33 @@ describe("no backup is made, and nothing of it left, where the storage", () => {
     expect(objectsIn(site)).toEqual([]);
   });
 
+  it("loses the sums at the last moment", async () => {
+    const site = await openSite();
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("stat", /SHA256SUMS/).meanwhile(() => {
+        const { key = "" } = storage.calls.find(({ key: called }) => called.endsWith("SHA256SUMS")) ?? {};
+        rmSync(join(site.repositoryDirectory, key));
+      }),
+    );
+
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("SHA256SUMS is missing after its put"),
+    });
+    expect(objectsIn(site)).toEqual([]);
+  });
+
+  it("has a clock that is behind this host's", async () => {
+    const ahead: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 10 * 60_000) };
+    const site = await openSite({ clock: ahead });
+
+    await expect(site.create()).rejects.toMatchObject({
+      code: "CLOCK_SKEWED",
+      message: expect.stringContaining('is ahead of storage "local"'),
+    });
+    expect(objectsIn(site)).toEqual([]);
+  });
+
   it("loses the backup that it builds on meanwhile", async () => {
     const site = await openSite();
     await createOne(site);
@@ -121,6 +159,22 @@ describe("no backup is made, and nothing of it left, where the storage", () => {
     });
     expect(backupsIn(site, "repository")).toEqual([]);
   });
+});
+
+it("what a failed run could not remove is said, and removed by the next run", async () => {
+  const site = await openSite();
+  const operations = await withFaults(site, (storage) => {
+    storage.onKey("put", /metadata\.json/).fail(away);
+    storage.onCall("remove", "every").fail(away);
+  });
+
+  await expect(operations.create(NO_CHOICES)).rejects.toThrow("the disk is gone");
+  const left = objectsIn(site);
+  const { id } = await createOne(site);
+
+  expect(left).not.toEqual([]);
+  expect(site.warnings.join("\n")).toMatch(/objects of the failed run in .* could not be removed: the disk is gone/);
+  expect(objectsIn(site).filter((key) => !key.includes(id.slice(0, 8)))).toEqual([]);
 });
 
 it("a backup that does not read back is said to be damaged where it is read back", async () => {

@@ -1,0 +1,35 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ParentEntries } from "../../src/format/parent-index.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const LINES = [
+  '{"name":"a","type":"file"}',
+  '{"more":"a"}',
+  '{"name":"b","type":"file"}',
+  '{"name":"c","type":"file"}',
+  '{"end":true}',
+];
+
+function open(lines: readonly string[]): ParentEntries {
+  const file = join(tempDir(), "index");
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
+  return new ParentEntries(file);
+}
+
+function found(parent: ParentEntries, name: string): readonly string[] | undefined {
+  return parent.find(Buffer.from(name))?.map(String);
+}
+
+test("the parent's entries are found in order, with all of their lines, and those that nobody asked for are counted", () => {
+  const parent = open(LINES);
+
+  expect(found(parent, "Z")).toBeUndefined();
+  expect(found(parent, "a")).toEqual(LINES.slice(0, 2));
+  expect(found(parent, "c")).toEqual(LINES.slice(3, 4));
+  expect(found(parent, "d")).toBeUndefined();
+  expect(found(parent, "e")).toBeUndefined();
+  expect(parent.countUnmatched()).toBe(1);
+  parent.close();
+});
