@@ -25,6 +25,7 @@ need_program systemd-analyze systemd
 need_program crontab cron
 need_program zsh
 need_program fish
+[ ! -c /dev/fuse ] || need_program lowntfs-3g ntfs-3g
 
 if [ ${#packages[@]} -eq 0 ]; then
   exit 0

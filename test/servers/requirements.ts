@@ -61,6 +61,10 @@ const REQUIREMENTS = {
   "systemd-analyze": program("systemd-analyze", "systemd"),
   fish: program("fish"),
   crontab: program("crontab", "cron"),
+  "ntfs-3g": {
+    isThere: () => existsSync("/dev/fuse") && program("lowntfs-3g").isThere(),
+    debian: "ntfs-3g, where the kernel has /dev/fuse",
+  },
 } satisfies Record<string, Requirement>;
 
 export type RequirementName = keyof typeof REQUIREMENTS;

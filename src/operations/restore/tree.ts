@@ -5,8 +5,10 @@ import { ContentWriter, type FileContents } from "../../format/content-writer.ts
 import type { TreeEntry } from "../../format/index-reader.ts";
 import { type EntryMetadata, ownerOnThisSystem } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
+import { ignoresCase } from "../../platform/tree/ignored-case.ts";
 import { stageTree } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
+import { showPath } from "../../platform/walk.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
 import { HardLinkGroups } from "./facts.ts";
@@ -45,7 +47,10 @@ export async function restoreTree(job: TreeRestore, root: string = job.place.roo
   const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
   const tree = openTreeTarget(root, policy);
   try {
-    return await new TreeRun(job, tree).run();
+    const run = new TreeRun(job, tree);
+    // What goes to its own place came from there: only elsewhere may its names not be told apart.
+    if (root !== "/" && ignoresCase(root)) await run.requireDistinctNames();
+    return await run.run();
   } finally {
     tree.close();
   }
@@ -115,6 +120,17 @@ class TreeRun {
   constructor(job: TreeRestore, tree: TreeTarget) {
     this.#job = job;
     this.#tree = tree;
+  }
+
+  /** Two entries that differ in case alone would become one, whichever is written last. */
+  async requireDistinctNames(): Promise<void> {
+    const seen = new Map<string, Buffer>();
+    for await (const { name } of this.#paced()) {
+      const folded = name.toString("utf8").toLowerCase();
+      const other = seen.get(folded);
+      if (other !== undefined) throw this.#areOne(other, name);
+      seen.set(folded, name);
+    }
   }
 
   async run(): Promise<RestoreOutcome> {
@@ -242,6 +258,17 @@ class TreeRun {
       this.#job.signal.throwIfAborted();
       yield placed;
     }
+  }
+
+  #areOne(...names: readonly Buffer[]): BackupctlError {
+    const shown = names.map((name) => showPath(name.toString("latin1"))).join(" and ");
+    return new BackupctlError(
+      "RESTORE_FAILED",
+      `${shown} are one name in ${this.#job.place.root}, which ignores case`,
+      {
+        hint: "Restore to another file system with --to PATH, or leave one of them out with --exclude.",
+      },
+    );
   }
 
   #notAsWritten(detail: string): BackupctlError {

@@ -272,7 +272,7 @@ class WritableTree implements TreeTarget {
     try {
       return fs.openSync(accessOf(place, temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     } catch (error) {
-      // Two names of the backup may be one for this file system, or somebody is in a tree that is ours.
+      // Somebody is in a tree that is ours.
       if (errnoOf(error) === "EEXIST") throw this.#isTaken(place);
       throw error;
     }
@@ -353,8 +353,8 @@ class WritableTree implements TreeTarget {
 
 const TEMPORARY_NAME = /^\.backupctl-[0-9a-f]{16}$/;
 
-/** A UUID has more than enough that is random, and Node keeps them in stock. */
-function temporaryName(): BytePath {
+/** `sweep` knows it. A UUID has more than enough that is random, and Node keeps them in stock. */
+export function temporaryName(): BytePath {
   return `.backupctl-${randomUUID().replaceAll("-", "").slice(16)}`;
 }
 
