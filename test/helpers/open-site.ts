@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import type { Engine, EngineDefinition } from "../../src/engines/engine.ts";
 import { openOperations } from "../../src/operations/open.ts";
 import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
 import type { Session } from "../../src/operations/session.ts";
@@ -53,6 +54,23 @@ export async function withFaults(site: OpenSite, plan: (storage: FaultyStorage) 
     },
   };
   return site.reopen({ adapters: { ...adapters, storages: { ...adapters.storages, local: faulty } } });
+}
+
+/** Operations over the same site, of which one engine is changed. */
+export function withEngine(
+  { session, reopen }: OpenSite,
+  name: string,
+  change: { readonly definition?: Partial<EngineDefinition>; readonly engine?: (engine: Engine) => Partial<Engine> },
+): Promise<Operations> {
+  const { adapters } = session;
+  const definition = adapters.engines[name];
+  if (definition === undefined) throw new Error(`no engine ${name}`);
+  const open: EngineDefinition["open"] = async (options, tools) => {
+    const engine = await definition.open(options, tools);
+    return { ...engine, ...change.engine?.(engine) };
+  };
+  const changed = { ...definition, ...change.definition, open };
+  return reopen({ adapters: { ...adapters, engines: { ...adapters.engines, [name]: changed } } });
 }
 
 function fillWww(site: Site): void {

@@ -36,11 +36,11 @@ export async function initialiseAnew(setup: Setup, request: InitRequest): Promis
   const directory = path.dirname(configPath);
   const keyPath = path.join(directory, KEY_NAME);
   const storagePath = path.resolve(setup.cwd, request.storagePath ?? path.join(directory, "backups"));
-  if (await fileExists(configPath)) throw exists(configPath);
+  if (await inWords(configPath, fileExists(configPath))) throw exists(configPath);
   const keyWritten = !(await fileExists(keyPath));
   if (keyWritten) await setup.writeKeyFile(keyPath);
   const text = setup.configTemplate({ name: setup.host, storagePath, keyFile: keyPath });
-  if (!(await writeConfig(configPath, text))) throw exists(configPath);
+  if (!(await inWords(configPath, writeNewFile(configPath, text, 0o600)))) throw exists(configPath);
   const session = { ...setup, loaded: await setup.loadConfig(configPath) };
   const initialised = await initialiseStorages(session);
   const known = initialised.storages.filter(({ created }) => !created).map(({ name }) => `"${name}"`);
@@ -58,9 +58,10 @@ function exists(file: string): BackupctlError {
   });
 }
 
-async function writeConfig(file: string, text: string): Promise<boolean> {
+/** What the system refuses to the configuration's file. */
+async function inWords(file: string, work: Promise<boolean>): Promise<boolean> {
   try {
-    return await writeNewFile(file, text, 0o600);
+    return await work;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     throw new BackupctlError("USAGE", `the configuration ${file} can't be written: ${messageOf(error)}`, {

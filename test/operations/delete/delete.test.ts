@@ -179,6 +179,24 @@ describe("delete", () => {
     expect(objectsIn(site).some((key) => key.endsWith(DELETED_NAME))).toBe(false);
   });
 
+  it("keeps nothing for what is damaged beside it, and removes what is damaged itself", async () => {
+    const site = await openSite();
+    const first = await createOne(site);
+    const damaged = await site.backupDirectory();
+    await createOne(site);
+    const strange = join(damaged, "../full-00-00-00-11111111");
+    mkdirSync(strange);
+    for (const directory of [damaged, strange]) writeFileSync(join(directory, "metadata.json"), "{");
+    const catalog = await site.context.catalog("write");
+    catalog.setNotes(first.id, { retention_until: "2020-01-01T00:00:00.000Z" });
+
+    await remove(site.operations, request(first.id, { force: false, reason: undefined }));
+
+    expect(existsSync(damaged)).toBe(false);
+    expect(existsSync(strange)).toBe(true);
+    expect(site.warnings.join("\n")).toContain("it restores nothing, so it keeps nothing");
+  });
+
   it("removes a run that died, with what it left", async () => {
     const site = await openSite();
     await createOne(site);

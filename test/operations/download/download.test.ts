@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it, test } from "vitest";
-import { createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { createOne, openSite, WWW, withEngine } from "../../helpers/open-site.ts";
 import { damageData, difference, download, fillEveryKind, haveTreeTools, namesIn, www } from "../restore/tools.ts";
 
 const DATABASE = `  app: {engine: sqlite, path: "{dir}/app.db"}`;
@@ -134,6 +134,32 @@ describe("download", () => {
     await expect(refused).rejects.toMatchObject({
       code: "BACKUP_CORRUPTED",
       message: expect.stringContaining('source "www"'),
+    });
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it("names the source whose list of parts is damaged", async () => {
+    const site = await openSite();
+    await createOne(site);
+    rmSync(join(await site.backupDirectory(), "www.tree.root.zst.enc.00000000"));
+
+    await expect(download(site.operations, { to: join(site.directory, "out") })).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining('source "www"'),
+    });
+  });
+
+  it.each(["../app.db", "..", "", "a\0b"])("refuses a part that is named %j", async (name) => {
+    const site = await openSite({ sources: DATABASE });
+    fillDatabase(join(site.directory, "app.db"));
+    await createOne(site);
+    const files = (_: unknown, size: number) => [{ name, offset: 0, size }];
+    const operations = await withEngine(site, "sqlite", { engine: () => ({ download: { files } }) });
+    const to = join(site.directory, "out");
+
+    await expect(download(operations, { to })).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining("an impossible name"),
     });
     expect(existsSync(to)).toBe(false);
   });

@@ -8,7 +8,7 @@ import { generateKeyFile } from "../../../src/keys/local/generate.ts";
 import { openOperations, openSetup } from "../../../src/operations/open.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import type { Setup } from "../../../src/operations/repository/init.ts";
-import { createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -98,6 +98,16 @@ describe("init without a configuration", () => {
       code: "CONFIG_NOT_FOUND",
       hint: expect.stringContaining("backupctl init"),
     });
+    await operations.close();
+  });
+
+  it("is refused in words where its file can't be written", async () => {
+    const cwd = tempDir();
+    writeFileSync(join(cwd, "backupctl.key"), `${"ab".repeat(32)}\n`, { mode: 0o600 });
+
+    await expect(
+      openSetup(await setup(cwd)).init({ ...ANEW, configPath: `${"x".repeat(300)}.yaml` }),
+    ).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining("--config") });
   });
 });
 
@@ -161,6 +171,40 @@ describe("init with a configuration", () => {
     expect(existsSync(join(third, "backupctl.json"))).toBe(false);
   });
 
+  it("says that a storage path is for a new configuration", async () => {
+    const site = await openSite();
+    const elsewhere = join(site.directory, "elsewhere");
+
+    await site.operations.init({ configPath: undefined, storagePath: elsewhere });
+
+    expect(existsSync(elsewhere)).toBe(false);
+    expect(site.warnings.join("\n")).toContain("--storage-path is for a new configuration");
+  });
+
+  it.each([
+    ["is well with another host that gave it the same id", true],
+    ["refuses a storage that another host gave another id", false],
+  ])("%s meanwhile", async (_, isSame) => {
+    const site = await openSite({ replica: true });
+    const other = await openSite();
+    const file = join(site.directory, "replica/backupctl.json");
+    rmSync(file);
+    const marker = readFileSync(join((isSame ? site : other).repositoryDirectory, "backupctl.json"), "utf8");
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name === "second")
+        storage.onKey("put", /backupctl\.json/).meanwhile(() => writeFileSync(file, `${marker}\n`));
+    });
+
+    const done = operations.init(ANEW);
+
+    if (isSame) expect((await done).repositoryId).toBe(JSON.parse(marker).repository_id);
+    else
+      await expect(done).rejects.toMatchObject({
+        code: "REPOSITORY_MISMATCH",
+        message: expect.stringContaining("meanwhile"),
+      });
+  });
+
   it("fails early when the key can't be had", async () => {
     const site = await openSite();
     rmSync(join(site.directory, "main.key"));
@@ -216,6 +260,16 @@ describe("config validate", () => {
     await expect(site.operations.validateConfig()).rejects.toMatchObject({
       code: "CONFIG_INVALID",
       message: "no source is configured",
+    });
+  });
+
+  it("refuses a target whose secret can't be read", async () => {
+    const shop = `  shop: {engine: postgres, url: "postgres://u@h/x"}`;
+    const more = `targets: {staging: {sources: {shop: {password_file: "{dir}/nowhere"}}}}`;
+    const site = await openSite({ sources: shop, more });
+
+    await expect(site.operations.validateConfig()).rejects.toMatchObject({
+      message: expect.stringContaining("targets.staging.sources.shop.password_file"),
     });
   });
 
