@@ -1,4 +1,4 @@
-import { flipped, noise } from "../helpers/bytes.ts";
+import { flipped } from "../helpers/bytes.ts";
 import type { FixtureSite } from "./fixture-site.ts";
 
 /** One object of a stored backup that is not what it was. */
@@ -6,16 +6,6 @@ export interface Damage {
   readonly what: string;
   readonly key: string;
   readonly bytes: Buffer | undefined;
-}
-
-/** Numbers from 0 to below a limit, the same for the same seed. */
-export function randomNumbers(seed: number): (limit: number) => number {
-  const bytes = noise(4 * 65_536, seed);
-  let at = 0;
-  return (limit) => {
-    at = (at + 4) % bytes.length;
-    return bytes.readUInt32LE(at) % limit;
-  };
 }
 
 const KINDS = ["flipped", "flipped", "flipped", "flipped", "cut", "emptied", "longer", "removed", "swapped", "older"];

@@ -7,8 +7,9 @@ import type { ChunkRef } from "../../src/format/root.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { openRepository } from "../../src/operations/repository/repository.ts";
 import { type FixtureSource, openFixture } from "../format/fixture-reader.ts";
+import { randomNumbers } from "../helpers/random-numbers.ts";
 import { suiteTempDir, withTempDir } from "../helpers/temp-dir.ts";
-import { type Damage, directoryOf, isPack, nameOf, randomDamage, randomNumbers, sourceOf } from "./damage.ts";
+import { type Damage, directoryOf, isPack, nameOf, randomDamage, sourceOf } from "./damage.ts";
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES } from "./fixture-site.ts";
 import { type Found, memoryVerifier } from "./memory-verifier.ts";
 

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { isBackupctlError, messageOf } from "../../src/errors.ts";
 import type { Operations } from "../../src/operations/operations.ts";
+import { randomNumbers } from "../helpers/random-numbers.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
-import { type Damage, directoryOf, isPack, nameOf, randomDamage, randomNumbers, sourceOf } from "./damage.ts";
+import { type Damage, directoryOf, isPack, nameOf, randomDamage, sourceOf } from "./damage.ts";
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES, type Restored } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);

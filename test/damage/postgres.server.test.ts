@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isBackupctlError } from "../../src/errors.ts";
 import type { Operations } from "../../src/operations/operations.ts";
 import { databasesOf, rowsOf } from "../engines/postgres/subject.ts";
+import { randomNumbers } from "../helpers/random-numbers.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { restore } from "../operations/restore/tools.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
-import { type Damage, directoryOf, randomDamage, randomNumbers } from "./damage.ts";
+import { type Damage, directoryOf, randomDamage } from "./damage.ts";
 import { type FixtureSite, openFixtureSite } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);

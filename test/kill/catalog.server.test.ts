@@ -16,9 +16,9 @@ it("a catalog that was killed while it was made anew is whole for the next run",
   site.keep();
   const rebuild = ["catalog", "rebuild"];
 
-  for (const effect of await site.killPoints(rebuild)) {
-    await site.runKilledBefore(effect, rebuild);
-    await said(`killed before effect ${effect}`, async () => {
+  for (const kill of await site.kills(rebuild)) {
+    await kill.run();
+    await said(kill.what, async () => {
       await nextRun(site, async (operations) => {
         const known = await goodBackups(operations);
         expect(known.map(({ id }) => id).sort()).toEqual(made.map(({ id }) => id).sort());

@@ -17,17 +17,10 @@ describe("a create that is killed", { timeout: 3_600_000 }, () => {
     site.keep();
   });
 
-  it("before any of its effects leaves a whole backup or none, and the next run clears up", async () => {
-    for (const effect of await site.killPoints(create)) {
-      await site.runKilledBefore(effect, create);
-      await said(`killed before effect ${effect}`, expectSound);
-    }
-  });
-
-  it("at any moment leaves a whole backup or none, and the next run clears up", async () => {
-    for (const moment of await site.killMoments(create)) {
-      await site.runKilledAfter(moment, create);
-      await said(`killed after ${moment} ms`, expectSound);
+  it("before any of its effects, or at any moment, leaves a whole backup or none, and the next run clears up", async () => {
+    for (const kill of await site.kills(create)) {
+      await kill.run();
+      await said(kill.what, expectSound);
     }
   });
 

@@ -5,25 +5,27 @@ import { setTimeout } from "node:timers/promises";
 import Sqlite from "better-sqlite3";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { randomNumbers } from "../helpers/random-numbers.ts";
 import { startCli } from "../helpers/run-cli.ts";
 
 const HOOK = path.join(import.meta.dirname, "kill-at-effect.ts");
 
-/** How often each run is killed; `all`: before each of its effects, and at a hundred moments. */
+/** Before how many of its effects each run is killed, and at half as many moments; `all`: before each of them, and at a hundred moments. */
 const KILLS = process.env.BACKUPCTL_KILLS ?? "5";
+const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
 
 /** A site whose state is put back before each run that is killed in the middle of it. */
 export interface KillSite extends CliSite {
   /** What is now is what each killed run begins with: storages, state, targets. Sources stay as they are. */
   keep(): void;
-  /** Numbers of the effects of a run, counted from 1, before which it shall be killed. */
-  killPoints(args: readonly string[]): Promise<readonly number[]>;
-  /** How many effects there are depends on the time a little: before the last ones the run may have ended. */
-  runKilledBefore(effect: number, args: readonly string[]): Promise<void>;
-  /** Milliseconds after which a run shall be killed, up to as long as it takes here. */
-  killMoments(args: readonly string[]): Promise<readonly number[]>;
-  /** Kills a run wherever it is then; it may have ended before. */
-  runKilledAfter(delayMs: number, args: readonly string[]): Promise<void>;
+  /** Runs it to its end, and gives the ways to kill it: before some of its effects, evenly spread, and at random moments. */
+  kills(args: readonly string[]): Promise<readonly Kill[]>;
+}
+
+export interface Kill {
+  readonly what: string;
+  /** From the kept state on. How long a run takes and how many effects it has differs a little: it may have ended before. */
+  run(): Promise<void>;
 }
 
 const KEPT = ["repository", "replica", "state", "target"];
@@ -57,28 +59,40 @@ export async function makeKillSite(directory: string): Promise<KillSite> {
     const { exitCode, stderr } = await start(args, hook).result;
     if (exitCode !== 0) throw new Error(`backupctl ${args.join(" ")} exited with ${exitCode}:\n${stderr}`);
   };
+  const killBefore = async (effect: number, args: readonly string[]): Promise<void> => {
+    const { exitCode, signal, stderr } = await start(args, { KILL_BEFORE: `${effect}` }).result;
+    if (signal !== "SIGKILL" && exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stderr}`);
+  };
+  const killAfter = async (delayMs: number, args: readonly string[]): Promise<void> => {
+    const { child, result } = start(args, undefined);
+    await setTimeout(delayMs);
+    child.kill("SIGKILL");
+    await result;
+  };
   return {
     ...site,
     keep: () => copy(directory, kept),
-    async killPoints(args) {
+    async kills(args) {
       const file = path.join(directory, "effects");
       await runToEnd(args, { COUNT_EFFECTS: file });
-      return spread(Number(fs.readFileSync(file, "utf8")), KILLS);
-    },
-    async runKilledBefore(effect, args) {
-      const { exitCode, signal, stderr } = await start(args, { KILL_BEFORE: `${effect}` }).result;
-      if (signal !== "SIGKILL" && exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stderr}`);
-    },
-    async killMoments(args) {
       const started = performance.now();
       await runToEnd(args);
-      return spread(Math.round(performance.now() - started), KILLS === "all" ? "100" : KILLS);
-    },
-    async runKilledAfter(delayMs, args) {
-      const { child, result } = start(args, undefined);
-      await setTimeout(delayMs);
-      child.kill("SIGKILL");
-      await result;
+      const lengthMs = Math.round(performance.now() - started);
+      const effects = spread(Number(fs.readFileSync(file, "utf8")), KILLS);
+      const random = randomNumbers(SEED);
+      const moments = Array.from({ length: KILLS === "all" ? 100 : Math.ceil(Number(KILLS) / 2) }, () =>
+        random(lengthMs),
+      );
+      return [
+        ...effects.map((effect) => ({
+          what: `killed before effect ${effect}`,
+          run: () => killBefore(effect, args),
+        })),
+        ...moments.map((moment) => ({
+          what: `killed after ${moment} of ${lengthMs} ms`,
+          run: () => killAfter(moment, args),
+        })),
+      ];
     },
   };
 }

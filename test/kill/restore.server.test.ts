@@ -44,13 +44,13 @@ describe("a restore that is killed", { timeout: 3_600_000 }, () => {
       site.keep();
       const command = ["restore", "latest", "--source", source, "--to", path.join(target, to), "--overwrite", "--yes"];
       const old = filesBelow(target);
-      const points = await site.killPoints(command);
+      const kills = await site.kills(command);
       const restored = filesBelow(target);
       expect(restored).not.toEqual(old);
 
-      for (const effect of points) {
-        await site.runKilledBefore(effect, command);
-        await said(`killed before effect ${effect}`, async () => {
+      for (const kill of kills) {
+        await kill.run();
+        await said(kill.what, async () => {
           const now = filesBelow(target).filter((line) => !isBeside(line));
           // Each file is the old or the new one; folders get their modes last.
           if (mixes) expect([...old, ...restored]).toEqual(expect.arrayContaining(now.filter(isNoFolder)));
