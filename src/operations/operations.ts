@@ -237,6 +237,8 @@ export type CheckState = "passed" | "failed" | "skipped";
 export interface BackupVerification {
   readonly backupId: BackupId;
   readonly passed: boolean;
+  /** Why nothing was looked at, which is no damage: that storage has no copy yet. */
+  readonly unseen?: "pending" | undefined;
   readonly depth: VerificationDepth;
   readonly verifiedAt: string;
   readonly seconds: number;

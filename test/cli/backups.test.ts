@@ -429,6 +429,20 @@ describe("the small ones", () => {
   });
 });
 
+test.each([
+  ["pending", 3],
+  [undefined, 4],
+] as const)("verify of what is %s ends with %d", async (unseen, exitCode) => {
+  const verify = async () => ({ backups: [verification, { ...verification, passed: false, unseen }], passed: false });
+
+  const plain = await run("verify --all", { operations: { verify } });
+  const json = await run("verify --all --json", { operations: { verify } });
+
+  expect(plain.exitCode).toBe(exitCode);
+  expect(plain.stdout).toContain(`1 of 2 backups ${unseen ?? "FAILED"}`);
+  expect(json.json()).toMatchObject({ backups: [{}, { verification_status: unseen ?? "failed" }] });
+});
+
 test("a long operation tells how far it is, once a minute where there is no terminal", async () => {
   const verify = async ({ onProgress }: { readonly onProgress?: ((at: typeof progress) => void) | undefined }) => {
     // The harness's clock goes on by a second with each look.

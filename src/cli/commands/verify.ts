@@ -30,6 +30,7 @@ export const verify = defineCommand({
   ],
   exitCodes: {
     0: "every check passed",
+    3: "all that is there passed, but the storage has no copy yet of some",
     4: "damage was found",
     10: "there is no such backup, or none in that time",
     12: "the encryption key is missing or wrong",
@@ -63,9 +64,15 @@ export const verify = defineCommand({
       }),
     );
     print(context, result);
-    return result.passed ? 0 : 4;
+    return exitStatusOf(result);
   },
 });
+
+function exitStatusOf({ backups }: VerifyResult): number {
+  const failed = backups.filter(({ passed }) => !passed);
+  if (failed.length === 0) return 0;
+  return failed.every(({ unseen }) => unseen === "pending") ? 3 : 4;
+}
 
 /** Damage is printed whatever the options say. */
 function print({ output, look, json }: Context, result: VerifyResult): void {

@@ -53,7 +53,7 @@ function verificationJson(backup: BackupVerification): Json {
   const components = Object.entries(backup.components);
   return {
     backup_id: backup.backupId,
-    verification_status: backup.passed ? "passed" : "failed",
+    verification_status: verdictOf(backup),
     depth: backup.depth,
     verified_at: backup.verifiedAt,
     verification_duration_seconds: backup.seconds,
@@ -68,6 +68,10 @@ function verificationJson(backup: BackupVerification): Json {
     issues: backup.issues,
     recommendations: backup.recommendations,
   };
+}
+
+function verdictOf({ passed, unseen }: BackupVerification): string {
+  return passed ? "passed" : (unseen ?? "failed");
 }
 
 export function restorePlanJson(plan: RestorePlan): Json {

@@ -6,15 +6,24 @@ import { bad, dim, formatSeconds, good, type Look, type Painted, strong } from "
 export function renderVerification(look: Look, { backups, passed }: VerifyResult): string {
   const blocks = backups.map((backup) => block(look, backup));
   if (backups.length === 1) return blocks.join("");
-  const failed = backups.filter((backup) => !backup.passed).length;
-  const verdict = passed
-    ? good(`${count(backups.length, "backup")} passed`)
-    : bad(`${failed} of ${backups.length} backups FAILED`);
+  const verdict = passed ? good(`${count(backups.length, "backup")} passed`) : bad(failures(backups));
   return [...blocks, look.show(verdict)].join("\n\n");
 }
 
+function failures(backups: readonly BackupVerification[]): string {
+  const verdicts = backups.filter(({ passed }) => !passed).map(({ unseen }) => unseen ?? "FAILED");
+  const parts = (["FAILED", "pending"] as const)
+    .map((verdict) => ({ verdict, found: verdicts.filter((one) => one === verdict).length }))
+    .filter(({ found }) => found > 0);
+  return parts
+    .map(({ verdict, found }, i) =>
+      i === 0 ? `${found} of ${backups.length} backups ${verdict}` : `${found} ${verdict}`,
+    )
+    .join(", ");
+}
+
 function block(look: Look, backup: BackupVerification): string {
-  const verdict = backup.passed ? good("passed") : bad("FAILED");
+  const verdict = backup.passed ? good("passed") : bad(backup.unseen ?? "FAILED");
   const components = Object.entries(backup.components).map(
     ([name, { status, sizeVerified, files }]) =>
       look.line`  ${checkText(status)}  ${name}: ${formatBytes(sizeVerified)}${files > 0 ? `, ${count(files, "file")}` : ""}`,

@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
+import { METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
@@ -57,6 +58,7 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
     verification: {
       backupId: backup.id,
       passed: findings.passed,
+      unseen: findings.unseen,
       depth,
       verifiedAt: clock.now().toISOString(),
       seconds: Math.round(clock.monotonicMs() - started) / 1000,
@@ -83,7 +85,7 @@ async function openMetadata(
   backup: CatalogBackup,
   findings: Findings,
 ): Promise<BackupMetadata | undefined> {
-  const { context, repository, storage, request, single } = verifying;
+  const { context, repository, storage, request } = verifying;
   let stored: StoredBackup;
   try {
     stored = await readBackup(repository, storage, backup.storagePath);
@@ -96,16 +98,7 @@ async function openMetadata(
     requireTrusted(context.session, stored, request.allowUnencrypted);
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
-    if (error.code === "BACKUP_CORRUPTED" || error.code === "UNSUPPORTED_FORMAT")
-      findings.fail("metadata_validation", error.message);
-    else if (error.code === "BACKUP_NOT_FOUND")
-      findings.fail(
-        "component_completeness",
-        `${backup.storagePath}/metadata.json is missing in storage "${storage.name}"`,
-      );
-    else if (!single && (error.code === "ENCRYPTION_KEY_NOT_FOUND" || error.code === "BACKUP_VERIFICATION_FAILED"))
-      findings.cannotLook("encryption_validation", error);
-    else throw error;
+    reportUnopened(verifying, backup, findings, error);
     return undefined;
   }
   findings.made("metadata_validation");
@@ -115,6 +108,42 @@ async function openMetadata(
     context.session.logger.warn(`backup ${backup.id} counts as on hold: ${notes.unknown}`);
   for (const problem of [...stored.keysProblems, ...notes.problems]) findings.fail("metadata_validation", problem);
   return stored.metadata;
+}
+
+/** Why the metadata can't be used. @throws what is not for one backup of many to say */
+function reportUnopened(
+  verifying: Verifying,
+  { id, storagePath, copies }: CatalogBackup,
+  findings: Findings,
+  error: BackupctlError,
+): void {
+  const { storage, single } = verifying;
+  const { code, message } = error;
+  if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
+    findings.fail("metadata_validation", message);
+  } else if (code === "BACKUP_NOT_FOUND" && isExpected(verifying, copies)) {
+    findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
+  } else if (code === "BACKUP_NOT_FOUND" && !single) {
+    findings.isPending(noCopyYet(storage, id));
+  } else if (code === "BACKUP_NOT_FOUND") {
+    throw noCopyYet(storage, id);
+  } else if (!single && (code === "ENCRYPTION_KEY_NOT_FOUND" || code === "BACKUP_VERIFICATION_FAILED")) {
+    findings.cannotLook("encryption_validation", error);
+  } else {
+    throw error;
+  }
+}
+
+function noCopyYet(storage: Storage, id: BackupId): BackupctlError {
+  return new BackupctlError("BACKUP_NOT_FOUND", `storage "${storage.name}" has no copy of backup ${id} yet`, {
+    hint: `\`backupctl show ${id.slice(0, 8)}\` lists its copies.`,
+  });
+}
+
+/** The primary has every backup; a replica those that the catalog says it was given. */
+function isExpected({ repository, storage }: Verifying, copies: CatalogBackup["copies"]): boolean {
+  const copy = copies.find((candidate) => candidate.storage === storage.name);
+  return storage.name === repository.primary.name || (copy !== undefined && copy.state !== "pending");
 }
 
 /** A key that does not open what was sealed for it may be another one now: what another key opens is whole all the same. */

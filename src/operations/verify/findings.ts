@@ -9,6 +9,7 @@ export class Findings {
   readonly #failedSources = new Set<string>();
   readonly #help = new Set<string>();
   #isDamaged = false;
+  #unseen: BackupVerification["unseen"];
   readonly #verifiedSources = new Map<string, { readonly bytes: number; readonly files: number }>();
 
   get passed(): boolean {
@@ -36,6 +37,17 @@ export class Findings {
     const { message, hint } = error;
     this.#note(check, message, source);
     if (hint !== undefined) this.#help.add(hint);
+  }
+
+  /** There is nothing to look at, and need not be. */
+  isPending({ message, hint }: Pick<BackupctlError, "message" | "hint">): void {
+    this.#unseen = "pending";
+    this.issues.push(message);
+    if (hint !== undefined) this.#help.add(hint);
+  }
+
+  get unseen(): BackupVerification["unseen"] {
+    return this.#unseen;
   }
 
   /** All of a source was read and is as it was written. */

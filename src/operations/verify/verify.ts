@@ -26,6 +26,7 @@ export async function verifyBackups(context: OperationContext, request: VerifyRe
     context.session.signal.throwIfAborted();
     const verified = await verifyBackup(verifying, backup);
     results.push(verified.verification);
+    if (verified.verification.unseen === "pending") continue;
     await record(verifying, backup, verified);
   }
   return { backups: results, passed: results.every(({ passed }) => passed) };

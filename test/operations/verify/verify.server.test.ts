@@ -315,6 +315,28 @@ describe("verify", () => {
     await expect(site.operations.show("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
 
+  it("says what a replica has no copy of yet, and takes it for no damage", async () => {
+    const site = await openSite({ replica: true });
+    const whole = await createOne(site);
+    const path = (await site.backupDirectory()).slice(site.repositoryDirectory.length);
+    const missed = await createOne(site, { storages: ["local"] });
+    const verify = (request: Partial<VerifyRequest>) =>
+      site.operations.verify({ ...NOTHING, storage: "second", ...request });
+
+    const { passed, backups } = await verify({ all: true });
+
+    expect(passed).toBe(false);
+    expect(backups).toMatchObject([
+      { backupId: whole.id, passed: true },
+      { backupId: missed.id, passed: false, unseen: "pending", checks: { component_completeness: "skipped" } },
+    ]);
+    await expect(verify({ reference: missed.id })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    expect((await site.operations.show("latest")).id).toBe(missed.id);
+
+    rmSync(join(site.directory, "replica", path, "metadata.json"));
+    expect((await verify({ all: true })).backups[0]).toMatchObject({ passed: false, issues: [/is missing/] });
+  });
+
   it("verifies what was made in a span, and fails when there is nothing", async () => {
     const site = await openSite();
 
