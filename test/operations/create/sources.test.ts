@@ -1,7 +1,7 @@
 import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { DumpContext, TreeDump } from "../../../src/engines/engine.ts";
+import type { DumpContext, TreeDump, TreeNode } from "../../../src/engines/engine.ts";
 import { type OpenSite, openSite, withEngine } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 
@@ -11,7 +11,7 @@ async function createWith(
   { onDump, onListed }: { readonly onDump?: (context: DumpContext) => void; readonly onListed?: () => void },
 ) {
   async function* listedFirst(nodes: TreeDump["nodes"]): TreeDump["nodes"] {
-    const groups = [];
+    const groups: (readonly TreeNode[])[] = [];
     for await (const group of nodes) groups.push(group);
     onListed?.();
     yield* groups;
