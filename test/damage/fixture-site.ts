@@ -28,6 +28,7 @@ export interface FixtureBackup extends ExpectedBackup {
 /** A copy of a sealed repository, to be damaged and made whole again. */
 export interface FixtureSite {
   readonly repository: string;
+  readonly configFile: string;
   readonly session: Session;
   readonly backups: readonly FixtureBackup[];
   /** Key and bytes of every object that belongs to a backup, as they were sealed. */
@@ -101,6 +102,7 @@ ${more}`,
   };
   return {
     repository,
+    configFile: config,
     session,
     backups,
     objects,
@@ -140,7 +142,7 @@ function readObjects(repository: string): Map<string, Buffer> {
 }
 
 /** One source goes into the folder itself, several into one each. */
-function contentsOf(to: string, sources: readonly string[]): Readonly<Record<string, string>> {
+export function contentsOf(to: string, sources: readonly string[]): Readonly<Record<string, string>> {
   const found = sources.map((source) => {
     const place = path.join(to, sources.length > 1 ? source : "");
     const entries = fs.existsSync(place) ? listTree(place, ".").slice(1) : [];

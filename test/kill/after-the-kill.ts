@@ -79,12 +79,3 @@ export async function createNext(operations: Operations, mode = "incremental"): 
   if (backup === undefined) throw new Error("no backup was made");
   return backup;
 }
-
-/** What was done before is said beside what fails after it. */
-export async function said(what: string, check: () => Promise<void>): Promise<void> {
-  try {
-    await check();
-  } catch (cause) {
-    throw new Error(what, { cause });
-  }
-}

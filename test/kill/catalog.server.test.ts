@@ -1,8 +1,9 @@
 import { rmSync } from "node:fs";
 import * as path from "node:path";
 import { expect, it } from "vitest";
+import { said } from "../helpers/said.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun, said } from "./after-the-kill.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { makeKillSite } from "./killed-program.ts";
 
 it("a catalog that was killed while it was made anew is whole for the next run", { timeout: 3_600_000 }, async () => {

@@ -2,8 +2,9 @@ import { writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { noise } from "../helpers/bytes.ts";
+import { said } from "../helpers/said.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
-import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun, said } from "./after-the-kill.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
 
 describe("a create that is killed", { timeout: 3_600_000 }, () => {

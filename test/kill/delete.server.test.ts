@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { isBackupctlError } from "../../src/errors.ts";
+import { said } from "../helpers/said.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
-import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun, said } from "./after-the-kill.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
 
 describe("a delete that is killed", { timeout: 3_600_000 }, () => {

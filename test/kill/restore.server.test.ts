@@ -1,9 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { said } from "../helpers/said.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { NOTHING_ASKED } from "../operations/restore/tools.ts";
-import { createNext, expectNoLeavings, expectWholeBackups, nextRun, said } from "./after-the-kill.ts";
+import { createNext, expectNoLeavings, expectWholeBackups, nextRun } from "./after-the-kill.ts";
 import { filesBelow, type KillSite, makeKillSite, writeDatabase } from "./killed-program.ts";
 
 /** Where a restore goes, what is there before it, and what may be there after a kill beside the old and the new state. */
