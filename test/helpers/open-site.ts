@@ -60,14 +60,14 @@ export async function withFaults(site: OpenSite, plan: (storage: FaultyStorage) 
 export function withEngine(
   { session, reopen }: OpenSite,
   name: string,
-  change: { readonly definition?: Partial<EngineDefinition>; readonly engine?: (engine: Engine) => Partial<Engine> },
+  change: { readonly definition?: Partial<EngineDefinition>; readonly engine?: (engine: Engine) => Engine },
 ): Promise<Operations> {
   const { adapters } = session;
   const definition = adapters.engines[name];
   if (definition === undefined) throw new Error(`no engine ${name}`);
   const open: EngineDefinition["open"] = async (options, tools) => {
     const engine = await definition.open(options, tools);
-    return { ...engine, ...change.engine?.(engine) };
+    return change.engine?.(engine) ?? engine;
   };
   const changed = { ...definition, ...change.definition, open };
   return reopen({ adapters: { ...adapters, engines: { ...adapters.engines, [name]: changed } } });

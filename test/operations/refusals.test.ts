@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
-import { addFile, createOne, openSite, WWW, withFaults } from "../helpers/open-site.ts";
+import type { Session } from "../../src/operations/session.ts";
+import { addFile, createOne, openSite, WWW, withEngine, withFaults } from "../helpers/open-site.ts";
 import { NO_CHOICES } from "../helpers/site.ts";
 import { download, NOTHING_ASKED, restore } from "./restore/tools.ts";
 
@@ -47,6 +48,71 @@ describe("it is refused in words", () => {
     );
   });
 
+  it("to restore to a target with more or fewer paths than the source, or with --delete what it can't be told of", async () => {
+    const more = `targets:\n  staging: {sources: {www: {paths: ["{dir}/a", "{dir}/b"]}}}`;
+    const site = await openSite({ more });
+    await createOne(site);
+    const plan = { ...NOTHING_ASKED, latest: true, delete: true };
+
+    await expect(site.operations.planRestore({ ...plan, target: "staging" })).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("has 2 paths"),
+    });
+    const { refusals } = await site.operations.planRestore({ ...plan, include: ["*.html"] });
+    expect(refusals.map(({ message }) => message)).toEqual([
+      expect.stringContaining("is not empty"),
+      "--delete needs --overwrite",
+      "--delete can't be combined with --include or --exclude",
+    ]);
+    const { loaded } = site.session;
+    const bare = await site.reopen({ loaded: { ...loaded, config: { ...loaded.config, sources: [] } } });
+    const to = join(site.directory, "to");
+    expect((await bare.planRestore({ ...plan, to, overwrite: true })).refusals).toMatchObject([
+      { message: expect.stringContaining('the config does not have source "www"') },
+    ]);
+  });
+
+  it("to restore several sources to one database name", async () => {
+    const site = await openSite({
+      sources: `${WWW}\n  rows: {engine: command, component: more, command: [echo, row]}`,
+    });
+    await createOne(site);
+    const operations = await withEngine(site, "command", { definition: { toMeans: "name" } });
+
+    const { refusals } = await operations.planRestore({ ...NOTHING_ASKED, latest: true, to: "copy" });
+
+    expect(refusals).toMatchObject([{ code: "USAGE", hint: expect.stringContaining("--source rows --to NAME") }]);
+  });
+
+  it("to restore or download without the key, and it is the key that is asked for", async () => {
+    const site = await openSite();
+    await createOne(site);
+    writeFileSync(join(site.directory, "main.key"), "ab".repeat(32));
+    const operations = await site.reopen();
+    await operations.rebuildCatalog();
+
+    await expect(restore(operations, { latest: true })).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+  });
+
+  it("to use a storage that holds no repository, a state directory that can't be, or no storage at all", async () => {
+    const site = await openSite();
+    const { loaded } = site.session;
+    writeFileSync(join(site.directory, "file"), "");
+    const withConfig = (changes: object) =>
+      site.reopen({ loaded: { ...loaded, config: { ...loaded.config, ...changes } } });
+
+    const nowhere = await withConfig({ stateDir: join(site.directory, "file/state") });
+    await expect(nowhere.status(undefined)).rejects.toMatchObject({
+      code: "CATALOG_FAILED",
+      hint: expect.stringContaining("state_dir"),
+    });
+    await expect((await withConfig({ storages: [] })).create(NO_CHOICES)).rejects.toThrow("no storage is configured");
+    rmSync(join(site.repositoryDirectory, "backupctl.json"));
+    await expect((await site.reopen()).create(NO_CHOICES)).rejects.toMatchObject({
+      code: "REPOSITORY_NOT_INITIALIZED",
+    });
+  });
+
   it("to download what nothing is left of", async () => {
     const site = await openSite();
     await createOne(site);
@@ -86,6 +152,32 @@ describe("it is warned of", () => {
     addFile(site);
     const { warnings } = await (await site.reopen()).create(NO_CHOICES);
     expect([...warnings, ...site.warnings].join("\n")).toContain('storage "second" belongs to repository');
+  });
+
+  it("a restore that the catalog does not take, or the end of it", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const { adapters } = site.session;
+    for (const [refused, said] of [
+      ["running", "the restore is not recorded: locked"],
+      ["completed", "the end of the restore is not recorded: locked"],
+    ]) {
+      const openCatalog: Session["adapters"]["openCatalog"] = async (options) => {
+        const catalog = await adapters.openCatalog(options);
+        const { addRestore } = catalog;
+        catalog.addRestore = (row) => {
+          if (row.status === refused) throw new BackupctlError("CATALOG_FAILED", "locked");
+          addRestore.call(catalog, row);
+        };
+        return catalog;
+      };
+      const operations = await site.reopen({ adapters: { ...adapters, openCatalog } });
+
+      const { sources } = await restore(operations, { latest: true, to: join(site.directory, `to-${refused}`) });
+
+      expect(sources).toMatchObject([{ status: "completed" }]);
+      expect(site.warnings.join("\n")).toContain(said);
+    }
   });
 
   it("a recovery program that can't be written", async () => {

@@ -4,6 +4,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { statePaths } from "../../src/operations/session.ts";
+import { acquireLock } from "../../src/platform/lock.ts";
 import { holderFile } from "../../src/platform/lock-holder.ts";
 import { createOne, openSite } from "../helpers/open-site.ts";
 
@@ -138,6 +139,20 @@ describe("status", () => {
       status: "interrupted",
       holder: { pid: 1234, alive: false },
     });
+  });
+
+  it("shows the run that works on the backup which latest means", async () => {
+    const site = await openSite();
+    const { id } = await createOne(site);
+    const { lock: file } = await statePaths(site.session);
+    const lock = await acquireLock(file, { operation: "restore", backupId: id });
+
+    expect(await site.operations.status("latest")).toMatchObject({
+      backupId: id,
+      operation: "restore",
+      status: "running",
+    });
+    await lock.release();
   });
 
   it("says so when nothing has run yet", async () => {

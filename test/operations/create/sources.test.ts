@@ -18,6 +18,7 @@ async function createWith(
   }
   const operations = await withEngine(site, "files", {
     engine: (engine) => ({
+      ...engine,
       dump: async (context) => {
         onDump?.(context);
         const dump = await engine.dump(context);

@@ -154,7 +154,7 @@ describe("download", () => {
     fillDatabase(join(site.directory, "app.db"));
     await createOne(site);
     const files = (_: unknown, size: number) => [{ name, offset: 0, size }];
-    const operations = await withEngine(site, "sqlite", { engine: () => ({ download: { files } }) });
+    const operations = await withEngine(site, "sqlite", { engine: (engine) => ({ ...engine, download: { files } }) });
     const to = join(site.directory, "out");
 
     await expect(download(operations, { to })).rejects.toMatchObject({

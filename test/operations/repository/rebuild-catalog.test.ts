@@ -1,13 +1,14 @@
-import { cpSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import type { Session } from "../../../src/operations/session.ts";
 import { statePaths } from "../../../src/operations/session.ts";
-import { createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
 
 const PAGE = { limit: 20, offset: 0 };
 
@@ -110,6 +111,57 @@ describe("catalog rebuild", () => {
     expect(backups.map(({ status }) => status)).toEqual(["failed"]);
     expect((await site.context.catalog("read")).events({ backupId: gone.id })[0]).toMatchObject({
       action: "backup:forget",
+    });
+  });
+
+  it("keeps what it knew of a backup that is not readable now, or lies in a storage that is away", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    const states = async () => (await site.operations.show(backup.id)).copies.map(({ state }) => state);
+    const directory = await site.backupDirectory();
+    const replica = join(site.directory, "replica");
+    renameSync(replica, `${replica}-away`);
+
+    writeFileSync(join(directory, "metadata.json"), "{");
+    expect(await (await site.reopen()).rebuildCatalog()).toMatchObject({ found: 0 });
+    expect(await states()).toEqual(["damaged", "complete"]);
+    rmSync(directory, { recursive: true });
+    await (await site.reopen()).rebuildCatalog();
+    expect(await states()).toEqual(["missing", "complete"]);
+  });
+
+  it("takes the proven one of two backups with one id, and says where the other lies", async () => {
+    const site = await openSite();
+    const { id, timestamp } = await createOne(site);
+    const directory = await site.backupDirectory();
+    const { storagePath = "" } = (await site.context.catalog("read")).list({}).backups[0] ?? {};
+    const twinPath = storagePath.replace(timestamp.slice(0, 10), "2020-01-01");
+    const twin = join(site.repositoryDirectory, twinPath);
+    cpSync(directory, twin, { recursive: true });
+    const metadata = readFileSync(join(twin, "metadata.json"), "utf8");
+    writeFileSync(
+      join(twin, "metadata.json"),
+      metadata.replaceAll(storagePath, twinPath).replaceAll(timestamp.slice(0, 10), "2020-01-01"),
+    );
+
+    const { found, damaged } = await site.operations.rebuildCatalog();
+
+    expect(found).toBe(1);
+    expect(damaged.join("\n")).toMatch(/is not authentic: its mac is wrong\n.*backup .* lies in .* too/);
+    expect(await site.operations.show(id)).toMatchObject({ trusted: true, metadata: { storage_path: storagePath } });
+  });
+
+  it("passes over a backup that is deleted while it looks", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const metadata = join(await site.backupDirectory(), "metadata.json");
+    const operations = await withFaults(site, (storage) =>
+      storage.onKey("get", /metadata\.json/).meanwhile(() => rmSync(metadata)),
+    );
+
+    expect(await operations.rebuildCatalog()).toMatchObject({
+      found: 0,
+      damaged: [expect.stringContaining("no backup")],
     });
   });
 
@@ -232,6 +284,20 @@ describe("a catalog that can't be used never stands in the way:", () => {
 
     expect(await operations.show("latest")).toMatchObject({ id: backup.id });
     expect(site.warnings.join("\n")).toContain("the storages are read instead");
+  });
+
+  it("nor one in a temporary folder, that is said, and nothing of it left", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const temporary = tempDir();
+    vi.stubEnv("TMPDIR", temporary);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const openCatalog: Session["adapters"]["openCatalog"] = ({ file }) =>
+      Promise.reject(new BackupctlError("CATALOG_FAILED", `catalog ${file} can't be opened`));
+    const operations = await site.reopen({ adapters: { ...site.session.adapters, openCatalog } });
+
+    await expect(operations.list(PAGE)).rejects.toThrow((await statePaths(site.session)).catalog);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it("and an empty one is left alone where the repository is empty too", async () => {
