@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "./files.ts";
+import { isAlive } from "./temporary-directory.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
 interface BesideFile {
@@ -17,19 +18,18 @@ interface BesideFile {
 const WRITE_BYTES = 256 * 1024;
 
 /**
- * Makes the folders above it where they are missing, and removes what a killed run left of the same file. Of two that write one file at
- * the same time the second wins: the first can't give its file the name any more.
+ * Makes the folders above it where they are missing, and removes what a killed run left of the same file. Two may write one file at the
+ * same time: each has its own, and the first that is whole takes the name, or with `overwrite` the last.
  */
 export async function openBesideFile(file: string, overwrite: boolean): Promise<BesideFile> {
   const folder = path.dirname(file);
   const prefix = `.${path.basename(file)}.backupctl-`;
-  const temporary = path.join(folder, `${prefix}${randomBytes(4).toString("hex")}`);
+  const temporary = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   const topmost = await makeDirectory(folder);
-  for (const name of await listDirectory(folder)) {
-    const isLeft = name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length));
-    if (isLeft) await fs.rm(path.join(folder, name), { force: true });
-  }
-  const handle = await fs.open(temporary, "wx", 0o600);
+  const handle = await openSwept(temporary, prefix).catch(async (error: unknown) => {
+    await unmakeDirectory(folder, topmost);
+    throw error;
+  });
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
   let open = true;
@@ -70,6 +70,15 @@ export async function openBesideFile(file: string, overwrite: boolean): Promise<
       await unmakeDirectory(folder, topmost);
     },
   };
+}
+
+async function openSwept(temporary: string, prefix: string): Promise<fs.FileHandle> {
+  const folder = path.dirname(temporary);
+  for (const name of await listDirectory(folder)) {
+    const [, pid] = (name.startsWith(prefix) && /^(\d+)-[0-9a-f]{8}$/.exec(name.slice(prefix.length))) || [];
+    if (pid !== undefined && !isAlive(Number(pid))) await fs.rm(path.join(folder, name), { force: true });
+  }
+  return fs.open(temporary, "wx", 0o600);
 }
 
 /** Renaming would replace what came to be there meanwhile; a link does not. */

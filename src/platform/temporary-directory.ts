@@ -29,7 +29,7 @@ export async function createProcessDirectory(parent: string): Promise<TemporaryD
 }
 
 /** A signal of nothing tells whether there is a process to be signalled; one of another user's is alive too. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
@@ -52,12 +52,29 @@ describe("download", () => {
     await createOne(site);
     const to = join(site.directory, "out");
     mkdirSync(to);
-    for (const name of [".www.tar.backupctl-0123abcd", ".www.tar.backupctl-mine", ".db.backupctl-0123abcd"])
-      writeFileSync(join(to, name), "half");
+    const { pid: gone } = spawnSync("true");
+    const kept = [
+      ".www.tar.backupctl-mine",
+      `.db.backupctl-${gone}-0123abcd`,
+      `.www.tar.backupctl-${process.ppid}-0123abcd`,
+    ];
+    for (const name of [...kept, `.www.tar.backupctl-${gone}-0123abcd`]) writeFileSync(join(to, name), "half");
 
     await download(site.operations, { to });
 
-    expect(namesIn(to).toSorted()).toEqual([".db.backupctl-0123abcd", ".www.tar.backupctl-mine", "www.tar"]);
+    expect(namesIn(to).toSorted()).toEqual([...kept, "www.tar"].toSorted());
+  });
+
+  it("lets two write to one place at once: the first takes the name, and neither breaks the other", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "out");
+
+    const both = await Promise.allSettled([download(site.operations, { to }), download(await site.reopen(), { to })]);
+
+    const failures = both.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    expect(failures).toMatchObject(failures.length === 0 ? [] : [{ code: "TARGET_NOT_EMPTY" }]);
+    expect(namesIn(to)).toEqual(["www.tar"]);
   });
 
   it("narrows the tar to what is included", async () => {
