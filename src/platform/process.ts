@@ -31,8 +31,8 @@ const KILL_AFTER_MS = 5_000;
 /** Runs a tool to its end. @throws `TOOL_MISSING` if there is no such program, `TOOL_FAILED` if it exits non-zero. */
 export async function runTool(given: ToolRun & { readonly input?: AsyncIterable<Uint8Array> }): Promise<ToolResult> {
   const { execa } = await import("execa");
-  const run = withDeadline(given);
   const tail = stderrTail();
+  const run = withDeadline(given, tail.text);
   const child = execa(run.command, [...run.args], {
     ...options(run),
     encoding: "buffer",
@@ -51,8 +51,8 @@ export async function runTool(given: ToolRun & { readonly input?: AsyncIterable<
 /** Starts a tool whose output is too large to hold. The caller reads `stdout` to its end, then calls `finish`. */
 export async function streamTool(given: ToolRun): Promise<ToolStream> {
   const { execa } = await import("execa");
-  const run = withDeadline(given);
   const tail = stderrTail();
+  const run = withDeadline(given, tail.text);
   const child = execa(run.command, [...run.args], {
     ...options(run),
     stdin: "ignore",
@@ -79,14 +79,17 @@ export async function streamTool(given: ToolRun): Promise<ToolStream> {
 }
 
 /** With a signal that also aborts when the tool's time is over. */
-function withDeadline<R extends ToolRun>(run: R): R {
+function withDeadline<R extends ToolRun>(run: R, stderr: () => string): R {
   if (run.timeoutMs === undefined) return run;
   const late = new AbortController();
-  const reason = new BackupctlError("TOOL_FAILED", `${run.command} was ended because it took too long`, {
-    hint: "See what it waits for; if it only needs more time, set a longer `timeout` for this source in the config.",
-  });
+  const end = (): void => {
+    const what = `${run.command} was ended because it took too long${lastLines(stderr())}`;
+    const hint =
+      "See what it waits for; if it only needs more time, set a longer `timeout` for this source in the config.";
+    late.abort(new BackupctlError("TOOL_FAILED", what, { hint }));
+  };
   // A timer of more than 24 days would fire at once.
-  setTimeout(() => late.abort(reason), Math.min(run.timeoutMs, 2 ** 31 - 1)).unref();
+  setTimeout(end, Math.min(run.timeoutMs, 2 ** 31 - 1)).unref();
   return { ...run, signal: run.signal === undefined ? late.signal : AbortSignal.any([run.signal, late.signal]) };
 }
 

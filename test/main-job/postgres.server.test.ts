@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -59,6 +59,26 @@ describe.runIf(requireOrSkip("postgres"))("the main job on PostgreSQL", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain("error: TOOL_MISSING: pg_dump was not found at /no/such/pg_dump");
     expect(stderr).toContain("apt install postgresql-client");
+  });
+
+  it("is a failed source when its dump hangs: it ends with its timeout, and says what the tool said last", async () => {
+    const bin = join(directory, "bin");
+    mkdirSync(bin);
+    for (const name of readdirSync(server.binDir)) symlinkSync(join(server.binDir, name), join(bin, name));
+    rmSync(join(bin, "pg_dump"));
+    const hanging = `[ "$1" = --version ] && exec ${server.binDir}/pg_dump --version\necho "pg_dump: waiting" >&2\nexec sleep 600\n`;
+    writeFileSync(join(bin, "pg_dump"), `#!/bin/sh\n${hanging}`, { mode: 0o755 });
+    const stuck = await makeCliSite(
+      `  app: {engine: postgres, host: ${server.host}, port: ${server.port}, user: ${server.user}, database: kinds, bin_directory: ${bin}, timeout: 2s}`,
+      join(directory, "stuck"),
+    );
+
+    const { exitCode, stderr } = await stuck.run("create");
+
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^error: SOURCE_FAILED: .*pg_dump was ended because it took too long: pg_dump: waiting$/m);
+    expect(stderr).toContain("`timeout`");
+    expect(readdirSync(join(stuck.directory, "repository"))).not.toContain("full");
   });
 
   it("is backed up in full", async () => {

@@ -28,8 +28,8 @@ describe("streamTool", () => {
   });
 
   it("ends when its time is over, though a child of the tool keeps the pipe open", async () => {
-    const run = { command: "sh", args: ["-c", "sleep 600; true"], timeoutMs: 200 };
-    const late = { code: "TOOL_FAILED", message: "sh was ended because it took too long" };
+    const run = { command: "sh", args: ["-c", "echo waiting >&2; sleep 600; true"], timeoutMs: 1_000 };
+    const late = { code: "TOOL_FAILED", message: "sh was ended because it took too long: waiting" };
     const tool = await streamTool(run);
 
     await expect(read(tool.stdout)).rejects.toMatchObject(late);
