@@ -310,12 +310,14 @@ class CreateRun {
   async #withdraw(objects: BackupObjects, failure: unknown): Promise<void> {
     const { session } = this.#context;
     if (this.#catalog.get(this.#id)?.metadata !== undefined) return;
+    let what = `objects of the failed run in ${this.#directory} could not be removed`;
     try {
       await objects.discard();
+      what = "the catalog could not be told that the run failed";
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
       this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, session.clock.now().toISOString());
     } catch (error) {
-      session.logger.warn(`objects of the failed run in ${this.#directory} could not be removed: ${messageOf(error)}`);
+      session.logger.warn(`${what} (${messageOf(error)}); the next run sees to it`);
     }
     await removeTree(path.join(indexDirectory(this.#repository, this.#id)));
   }

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { type Clock, systemClock } from "../../../src/platform/clock.ts";
@@ -173,8 +174,28 @@ it("what a failed run could not remove is said, and removed by the next run", as
   const { id } = await createOne(site);
 
   expect(left).not.toEqual([]);
-  expect(site.warnings.join("\n")).toMatch(/objects of the failed run in .* could not be removed: the disk is gone/);
+  expect(site.warnings.join("\n")).toMatch(
+    /objects of the failed run in .* could not be removed \(the disk is gone\); the next/,
+  );
   expect(objectsIn(site).filter((key) => !key.includes(id.slice(0, 8)))).toEqual([]);
+});
+
+it("what the catalog could not be told of a failed run is said as that", async () => {
+  const site = await openSite();
+  const { state } = await site.context.repository();
+  const operations = await withFaults(site, (storage) =>
+    storage.onKey("put", /metadata\.json/).meanwhile(() => {
+      const catalog = new Sqlite(state.catalog);
+      catalog.exec("CREATE TRIGGER broken BEFORE UPDATE ON backups BEGIN SELECT RAISE(ABORT, 'no more room'); END");
+      catalog.close();
+      throw away;
+    }),
+  );
+
+  await expect(operations.create(NO_CHOICES)).rejects.toThrow("the disk is gone");
+
+  expect(site.warnings.join("\n")).toMatch(/^the catalog could not be told that the run failed \(.*no more room/m);
+  expect(objectsIn(site)).toEqual([]);
 });
 
 it("a backup that does not read back is said to be damaged where it is read back", async () => {
