@@ -115,7 +115,7 @@ function storagesOf(frame: Frame): readonly StorageConfig[] {
 function compressionOf({ compression }: Frame): Config["compression"] {
   const { algorithm, level } = compression;
   if (algorithm === "none") return { algorithm, level: 0 };
-  return { algorithm, level: level ?? (algorithm === "gzip" ? 6 : 3) };
+  return { algorithm, level: level ?? (algorithm === "gzip" ? 6 : 1) };
 }
 
 function retentionOf(retention: Frame["retention"]): RetentionConfig {

@@ -203,7 +203,7 @@ function compressionSection() {
         .min(1)
         .max(19)
         .optional()
-        .describe("zstd: 1 to 19, default 3. gzip: 1 to 9, default 6.")
+        .describe("zstd: 1 to 19, default 1. gzip: 1 to 9, default 6.")
         .meta({ example: 3 }),
     })
     .superRefine(({ algorithm, level }, context) => {

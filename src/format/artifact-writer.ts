@@ -9,6 +9,8 @@ import type { BufferRange, ChunkList, CompressResult } from "./workers/tasks.ts"
 
 /** A block is closed once it holds this much. */
 const BLOCK_RAW_BYTES = 1024 * 1024;
+/** From here on a block ends with its buffer: what lies together in shared memory is compressed where it lies. */
+const BLOCK_IN_ONE_BUFFER_BYTES = 768 * 1024;
 /** Blocks being compressed or waiting for their place. */
 const BLOCKS_AHEAD = 8;
 /**
@@ -196,5 +198,6 @@ function hasRoom(block: OpenBlock, buffer: SharedBuffer, length: number): boolea
   // Chunks far behind in a large file are up to 16 MiB: such a one has its block to itself.
   if (block.rawLength + length > MAX_BLOCK_RAW_BYTES) return false;
   if (block.holds.at(-1) === buffer) return true;
+  if (block.rawLength >= BLOCK_IN_ONE_BUFFER_BYTES) return false;
   return block.holds.reduce((sum, { memory }) => sum + memory.byteLength, 0) < HELD_BYTES_PER_BLOCK;
 }

@@ -65,7 +65,7 @@ describe("what a configuration means", () => {
       timezone: "UTC",
       storages: [{ name: "main", type: "local", role: "primary" }],
       encryption: { enabled: true, required: false, keys: [{ name: "site", provider: "local" }] },
-      compression: { algorithm: "zstd", level: 3 },
+      compression: { algorithm: "zstd", level: 1 },
       sources: [],
       chain: { maxChain: 100, fullEvery: { amount: 7, unit: "d" } },
       verify: { onCreate: true },
@@ -87,7 +87,7 @@ describe("what a configuration means", () => {
   it("shows the compression level that is in force", async () => {
     const level = async (text: string) => (await loadText(`${MINIMAL}${text}`)).shown().compression;
 
-    expect(await level("")).toEqual({ algorithm: "zstd", level: 3 });
+    expect(await level("")).toEqual({ algorithm: "zstd", level: 1 });
     expect(await level("compression: { algorithm: gzip }")).toEqual({ algorithm: "gzip", level: 6 });
     expect(await level("compression: { algorithm: none }")).toEqual({ algorithm: "none" });
   });
