@@ -108,7 +108,7 @@ Every round goes through all programs in turn on the same data, each in an order
 data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
 nobody pays for files that others removed ("Where" says which). The sets million (a million small files and folders), sparse (a disk's image, nearly all holes) and
 dump (a large stream) show that memory is bounded, and skip the change; verify reads the whole repository. Before each step the disk's caches are flushed, so that nobody writes what another one left;
-what is read is in memory. All compress with zstd level 3 (restic with its default) and encrypt. backupctl, restic and borg flush what they store; the pipes do not.
+what is read is in memory. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less.
 `;
 

@@ -1,7 +1,17 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { makeCliSite } from "../helpers/cli-site.ts";
 import { LAUNCHER } from "../helpers/run-cli.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -110,5 +120,16 @@ describe("the launcher", () => {
 
     expect(status).toBe(1);
     expect(stderr).toContain("no Node found");
+  });
+
+  test("keeps its own settings from the tools that the program calls", async () => {
+    const site = await makeCliSite(`  seen: {engine: command, command: ["env"]}`);
+
+    await site.run("create");
+    await site.run("restore", "latest", "--source", "seen", "--to", join(site.directory, "seen"));
+    const seen = readFileSync(join(site.directory, "seen"), "utf8");
+
+    expect(seen).toContain("PATH=");
+    expect(seen).not.toContain("MALLOC_");
   });
 });
