@@ -1,4 +1,4 @@
-import { type ChildProcess, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
 
@@ -127,6 +127,43 @@ export function runToolSync(
   });
   if (result.error !== undefined || result.status === null) return undefined;
   return { exitCode: result.status, stdout: result.stdout };
+}
+
+/** A small tool that is given its input little by little, while other work is done. */
+export interface FedTool {
+  /** Resolves when the tool has room for more, or has ended. */
+  give(bytes: Uint8Array): Promise<unknown>;
+  /** Ends the input. `undefined` if there is no such program or it had to be ended; the exit code is the caller's to judge. */
+  finish(): Promise<{ readonly exitCode: number; readonly stdout: Buffer } | undefined>;
+  kill(): void;
+}
+
+export function feedTool(run: Pick<ToolRun, "command" | "args">): FedTool {
+  const child = spawn(run.command, [...run.args], { stdio: ["pipe", "pipe", "ignore"] });
+  // Where there are no descriptors left the child comes without its pipes.
+  const input: typeof child.stdin | undefined = child.stdin;
+  const output: Buffer[] = [];
+  const ended = new Promise<Awaited<ReturnType<FedTool["finish"]>>>((resolve) => {
+    child.once("error", () => resolve(undefined));
+    child.once("close", (exitCode) =>
+      resolve(exitCode === null ? undefined : { exitCode, stdout: Buffer.concat(output) }),
+    );
+  });
+  child.stdout?.on("data", (bytes: Buffer) => output.push(bytes));
+  // One that ends before its input does says why by its exit code.
+  input?.on("error", () => undefined);
+  return {
+    async give(bytes) {
+      if (input?.write(bytes) !== false) return;
+      const drained = new Promise((resolve) => input.once("drain", resolve));
+      await Promise.race([drained, ended]);
+    },
+    finish() {
+      input?.end();
+      return ended;
+    },
+    kill: () => void child.kill("SIGKILL"),
+  };
 }
 
 function options(run: ToolRun) {

@@ -76,8 +76,6 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
   }
 }
 
-/** Exact times wait for so many files: each call of the helper costs a process. */
-const FILES_BETWEEN_SETTLEMENTS = 20_000;
 const ENTRIES_BETWEEN_TURNS = 1_000;
 
 class FileInProgress implements FileContents {
@@ -141,11 +139,12 @@ class TreeRun {
       this.#job.signal.throwIfAborted();
       if (isLast) this.#finish(file);
       this.#job.onWritten(bytes, isLast ? 1 : 0);
+      if (isLast && this.#files % ENTRIES_BETWEEN_TURNS === 0) await this.#tree.timesTaken();
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
     const checks = await compareTree(this.#finishing(), this.#tree, this.#made, this.#job.signal);
-    this.#tree.settle();
+    await this.#tree.settle();
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
     const removals = removed === 0 ? [] : [`${removed} entries that the backup does not have were removed`];
@@ -210,7 +209,7 @@ class TreeRun {
       this.#tree.adopt(file.name, file.metadata);
       this.#job.activity(file.name.toString("utf8"));
     }
-    if (++this.#files % FILES_BETWEEN_SETTLEMENTS === 0) this.#tree.settle();
+    this.#files++;
   }
 
   /** After all contents, because the first of a group may be written late. */

@@ -1,24 +1,24 @@
-import { runToolSync } from "../process.ts";
+import { type FedTool, feedTool } from "../process.ts";
 import type { BytePath } from "../walk.ts";
-
-/** A time to set on an entry, symlinks themselves included. `name` is relative to the root. */
-export interface ExactTime {
-  readonly name: BytePath;
-  readonly mtimeNs: bigint;
-}
 
 /**
  * Node sets file times as floating-point seconds, which is up to 240 ns off. Python has a call with whole nanoseconds: one
- * process for a batch of names, each reached from the root through open directories, never through a symlink.
+ * process, which sets the times of names as they come, each reached from the root through open directories, never through a symlink.
  */
 const SCRIPT = `
 import os, sys
-fields = sys.stdin.buffer.read().split(b"\\0")
-root = os.open(fields[0], os.O_RDONLY | os.O_DIRECTORY)
+def fields():
+    rest = b""
+    while piece := sys.stdin.buffer.read1(65536):
+        *whole, rest = (rest + piece).split(b"\\0")
+        yield from whole
+given = fields()
+root = os.open(next(given), os.O_RDONLY | os.O_DIRECTORY)
 flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
-held, held_path, failed = root, b"", 0
-for i in range(1, len(fields) - 2, 2):
-    parent, _, name = fields[i].rpartition(b"/")
+held, held_path, done = root, b"", 0
+for path in given:
+    ns = int(next(given))
+    parent, _, name = path.rpartition(b"/")
     try:
         if parent != held_path:
             if held != root:
@@ -30,27 +30,72 @@ for i in range(1, len(fields) - 2, 2):
                     os.close(held)
                 held = step
             held_path = parent
-        ns = int(fields[i + 1])
         os.utime(name, ns=(ns, ns), dir_fd=held, follow_symlinks=False)
+        done += 1
     except OSError:
         if held_path != parent and held != root:
             os.close(held)
             held, held_path = root, b""
-        failed += 1
-print(failed)
+print(done)
 `;
 
-/** True where Node's own call already was exact. */
-export function isWholeSeconds(mtimeNs: bigint): boolean {
-  return mtimeNs % 1_000_000_000n === 0n;
+const BATCH_CHARACTERS = 32 * 1024;
+
+/** Sets times of entries below a root, symlinks themselves included, beside whatever else is done. */
+export class ExactTimes {
+  readonly #root: string;
+  #helper: FedTool | undefined;
+  #batch = "";
+  #given = 0;
+  #room: Promise<unknown> = Promise.resolve();
+
+  /** @param root an absolute path */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** @param name relative to the root */
+  add(name: BytePath, mtimeNs: bigint): void {
+    if (isWholeSeconds(mtimeNs)) return;
+    this.#given++;
+    this.#batch += `${name}\0${mtimeNs}\0`;
+    if (this.#helper === undefined || this.#batch.length >= BATCH_CHARACTERS) this.#give();
+  }
+
+  /** Resolves when so few wait for the helper that more may come. */
+  room(): Promise<unknown> {
+    return this.#room;
+  }
+
+  /** Resolves when all are set, with the number of those that could not be: all of them where there is no python3. */
+  async settle(): Promise<number> {
+    if (this.#helper === undefined) return 0;
+    this.#give();
+    const answer = await this.#helper.finish();
+    const done = answer?.exitCode === 0 ? Number.parseInt(answer.stdout.toString("latin1"), 10) : 0;
+    const failed = this.#given - done;
+    this.#helper = undefined;
+    this.#given = 0;
+    return failed;
+  }
+
+  /** Sets no more. */
+  close(): void {
+    this.#helper?.kill();
+    this.#helper = undefined;
+  }
+
+  #give(): void {
+    if (this.#helper === undefined) {
+      this.#helper = feedTool({ command: "python3", args: ["-I", "-S", "-c", SCRIPT] });
+      void this.#helper.give(Buffer.from(`${this.#root}\0`, "utf8"));
+    }
+    this.#room = this.#helper.give(Buffer.from(this.#batch, "latin1"));
+    this.#batch = "";
+  }
 }
 
-/** Returns how many times could not be set; all of them where there is no python3. */
-export function setExactTimes(root: string, times: readonly ExactTime[]): number {
-  if (times.length === 0) return 0;
-  const fields = [Buffer.from(`${root}\0`, "utf8")];
-  for (const { name, mtimeNs } of times) fields.push(Buffer.from(`${name}\0${mtimeNs}\0`, "latin1"));
-  const answer = runToolSync({ command: "python3", args: ["-I", "-S", "-c", SCRIPT], input: Buffer.concat(fields) });
-  const failed = answer?.exitCode === 0 ? Number.parseInt(answer.stdout.toString("latin1"), 10) : Number.NaN;
-  return Number.isNaN(failed) ? times.length : failed;
+/** True where Node's own call already was exact. */
+function isWholeSeconds(mtimeNs: bigint): boolean {
+  return mtimeNs % 1_000_000_000n === 0n;
 }

@@ -4,7 +4,7 @@ import { BackupctlError } from "../../errors.ts";
 import { errnoOf } from "../files.ts";
 import { type BytePath, showPath } from "../walk.ts";
 import { type EntryMetadata, metadataWriter, type Shortfalls } from "./entry-metadata.ts";
-import { type ExactTime, isWholeSeconds, setExactTimes } from "./exact-times.ts";
+import { ExactTimes } from "./exact-times.ts";
 import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
 import { removeMembers } from "./removal.ts";
 
@@ -53,8 +53,10 @@ export interface TreeTarget {
   look(name: Buffer): TreeSight | undefined;
   /** Removes a file, symlink or empty directory. False if it is a directory that is not empty; true if it was gone. */
   remove(name: Buffer): boolean;
-  /** Makes the times exact of all that was finished since the last call. Call it after the last `finishDirectory`, too. */
-  settle(): void;
+  /** Resolves when times of what is finished are made exact as fast as they come. */
+  timesTaken(): Promise<void>;
+  /** Resolves when the times are exact of all that was finished so far. Call it after the last `finishDirectory`, too. */
+  settle(): Promise<void>;
   /** Abandons unfinished files, settles nothing. */
   close(): void;
   /** What another thread opens with `openSharedTree`, as long as this one is open. */
@@ -82,7 +84,7 @@ export interface TreeSight {
 /** The root is a directory that exists. @throws `RESTORE_FAILED` if it can't be opened as one */
 export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
   try {
-    return new WritableTree(root, policy, holdDirectories(root));
+    return new WritableTree(root, policy, holdDirectories(root), new ExactTimes(root));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     throw new BackupctlError("RESTORE_FAILED", `${root} can't be opened as a folder (${errnoOf(error)})`, {
@@ -96,7 +98,6 @@ export function openSharedTree({ root, access, policy }: SharedTree): TreeTarget
   return new WritableTree(root, policy, holdDirectories(access));
 }
 
-const TIMES_AT_ONCE = 50_000;
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = fs.constants;
 
 interface Place {
@@ -114,12 +115,14 @@ class WritableTree implements TreeTarget {
   readonly #metadata = metadataWriter(this.#shortfalls);
   /** With the end of what was written to each. */
   readonly #open = new Map<OpenTreeFile, number>();
-  #times: ExactTime[] = [];
+  /** Undefined: the tree that shared itself sees to exact times. */
+  readonly #times: ExactTimes | undefined;
 
-  constructor(root: string, policy: TreeTargetPolicy, held: HeldDirectories) {
+  constructor(root: string, policy: TreeTargetPolicy, held: HeldDirectories, times?: ExactTimes) {
     this.#root = root;
     this.#policy = policy;
     this.#held = held;
+    this.#times = times;
   }
 
   makeDirectory(name: Buffer): boolean {
@@ -158,7 +161,7 @@ class WritableTree implements TreeTarget {
       if (this.#open.get(file) !== file.size) fs.ftruncateSync(file.fd, file.size);
       this.#metadata.applyToOpen(file.fd, metadata);
       if (file.temporary !== undefined) this.#moveIntoPlace(file.temporary, this.#placeOf(file.name));
-      this.#noteTime(checkedName(file.name), metadata);
+      this.#times?.add(checkedName(file.name), metadata.mtimeNs);
       this.#open.delete(file);
       fs.closeSync(file.fd);
     } catch (error) {
@@ -182,7 +185,7 @@ class WritableTree implements TreeTarget {
       fs.symlinkSync(link, access);
       this.#metadata.applyToSymlink(access, metadata);
     });
-    this.#noteTime(place.path, metadata);
+    this.#times?.add(place.path, metadata.mtimeNs);
   }
 
   makeHardLink(name: Buffer, first: Buffer): void {
@@ -199,7 +202,7 @@ class WritableTree implements TreeTarget {
     } finally {
       fs.closeSync(fd);
     }
-    this.#noteTime(place.path, metadata);
+    this.#times?.add(place.path, metadata.mtimeNs);
   }
 
   sweep(directory: Buffer): void {
@@ -233,11 +236,12 @@ class WritableTree implements TreeTarget {
     }
   }
 
-  settle(): void {
-    for (let start = 0; start < this.#times.length; start += TIMES_AT_ONCE) {
-      this.#shortfalls.times += setExactTimes(this.#root, this.#times.slice(start, start + TIMES_AT_ONCE));
-    }
-    this.#times = [];
+  async timesTaken(): Promise<void> {
+    await this.#times?.room();
+  }
+
+  async settle(): Promise<void> {
+    this.#shortfalls.times += (await this.#times?.settle()) ?? 0;
   }
 
   share(): SharedTree {
@@ -245,11 +249,12 @@ class WritableTree implements TreeTarget {
   }
 
   adopt(name: Buffer, metadata: EntryMetadata): void {
-    this.#noteTime(name.toString("latin1"), metadata);
+    this.#times?.add(name.toString("latin1"), metadata.mtimeNs);
   }
 
   close(): void {
     for (const file of [...this.#open.keys()]) this.abandonFile(file);
+    this.#times?.close();
     this.#held.close();
   }
 
@@ -336,10 +341,6 @@ class WritableTree implements TreeTarget {
         hint: "Remove it, let --delete remove it, or restore elsewhere with --to PATH.",
       });
     }
-  }
-
-  #noteTime(name: BytePath, metadata: EntryMetadata): void {
-    if (!isWholeSeconds(metadata.mtimeNs)) this.#times.push({ name, mtimeNs: metadata.mtimeNs });
   }
 
   #placeOf(name: Buffer): Place {

@@ -66,7 +66,7 @@ export async function copyTree(folder: string, to: string, policy: TreeTargetPol
   for (const node of below.toReversed()) {
     if (node.type === "directory") target.finishDirectory(node.name, await metadataOf(node));
   }
-  target.settle();
+  await target.settle();
   target.close();
   return target.warnings();
 }

@@ -31,7 +31,7 @@ function mtimeOf(path: string): bigint {
 }
 
 describe("a tree target writes", () => {
-  test("files with mode, set-id bit, attributes and a time exact to the nanosecond", () => {
+  test("files with mode, set-id bit, attributes and a time exact to the nanosecond", async () => {
     const root = tempDir();
     const target = opened(root);
 
@@ -43,7 +43,7 @@ describe("a tree target writes", () => {
     target.makeSymlink(Buffer.from("d/link"), Buffer.from("file"), metadata);
     target.makeHardLink(Buffer.from("twin"), Buffer.from("d/file"));
     target.finishDirectory(Buffer.from("d"), { ...metadata, mode: 0o550 });
-    target.settle();
+    await target.settle();
 
     const stats = fs.statSync(join(root, "d/file"));
     expect(fs.readFileSync(join(root, "d/file"), "utf8")).toBe("content");
@@ -72,14 +72,14 @@ describe("a tree target writes", () => {
     expect(stats.blocks * 512).toBeLessThan(1024 * 1024);
   });
 
-  test("names of raw bytes below missing parents, and paths longer than the system takes", () => {
+  test("names of raw bytes below missing parents, and paths longer than the system takes", async () => {
     const root = tempDir();
     const target = opened(root);
     const deep = Array.from({ length: 30 }, () => "d".repeat(200)).join("/");
 
     write(target, Buffer.concat([Buffer.from("p/"), Buffer.from([0xff, 0x0a])]), "raw");
     write(target, `${deep}/file`, "deep");
-    target.settle();
+    await target.settle();
 
     expect(fs.readdirSync(join(root, "p"), { encoding: "latin1" })).toEqual(["\xff\n"]);
     expect(
@@ -274,17 +274,17 @@ test("closing abandons what is unfinished", () => {
   expect(fs.readdirSync(join(root, "d"))).toEqual([]);
 });
 
-test.each([-1_000_000_000n, -86_400_500_000_001n])("the time %s, before 1970, is set as any other", (mtimeNs) => {
+test.each([-1_000_000_000n, -86_400_500_000_001n])("the time %s, before 1970, is set as any other", async (mtimeNs) => {
   const root = tempDir();
   const target = opened(root);
 
   write(target, "file", "", { mtimeNs });
-  target.settle();
+  await target.settle();
 
   expect(mtimeOf(join(root, "file"))).toBe(mtimeNs);
 });
 
-test("without python3 times are a microsecond off at most, and it says so", () => {
+test("without python3 times are a microsecond off at most, and it says so", async () => {
   const root = tempDir();
   const target = opened(root);
   const path = process.env.PATH;
@@ -295,7 +295,7 @@ test("without python3 times are a microsecond off at most, and it says so", () =
 
   write(target, "file", "");
   write(target, "whole", "", { mtimeNs: 1_700_000_000_000_000_000n });
-  target.settle();
+  await target.settle();
 
   const difference = mtimeOf(join(root, "file")) - metadata.mtimeNs;
   expect(difference < 1_000n && difference > -1_000n).toBe(true);
@@ -319,7 +319,7 @@ test("several worker threads write below one root at a time", async () => {
   const writer = new URL("../../../src/platform/tree/tree-writer.ts", import.meta.url);
   const script = `
     const { workerData, parentPort } = require("node:worker_threads");
-    import(workerData.writer).then(({ openTreeTarget }) => {
+    import(workerData.writer).then(async ({ openTreeTarget }) => {
       const target = openTreeTarget(workerData.root, { overwrite: false });
       for (let at = 0; at < 200; at++) {
         const file = target.beginFile(Buffer.from(\`d\${at % 20}/\${workerData.id}-\${at}\`), 1);
@@ -327,7 +327,7 @@ test("several worker threads write below one root at a time", async () => {
         const mtimeNs = 1700000000123456789n;
         target.finishFile(file, { mode: 0o600, uid: process.getuid(), gid: process.getgid(), mtimeNs });
       }
-      target.settle();
+      await target.settle();
       target.close();
       parentPort.postMessage(target.warnings());
     });`;
@@ -360,7 +360,7 @@ test("what a killed restore left in a directory is swept, and nothing that only 
 });
 
 describe("a private tree", () => {
-  test("gives files their own names at once, and leaves nothing of one that is abandoned", () => {
+  test("gives files their own names at once, and leaves nothing of one that is abandoned", async () => {
     const root = tempDir();
     const target = openTreeTarget(root, { overwrite: false, isPrivate: true });
 
@@ -371,7 +371,7 @@ describe("a private tree", () => {
     const abandoned = target.beginFile(Buffer.from("a/abandoned"), 3);
     target.abandonFile(abandoned);
     target.beginFile(Buffer.from("a/unfinished"), 3);
-    target.settle();
+    await target.settle();
     target.close();
 
     expect(fs.readdirSync(join(root, "a"))).toEqual(["done"]);
