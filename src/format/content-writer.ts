@@ -1,4 +1,4 @@
-import type { EntryMetadata, Shortfalls } from "../platform/tree/entry-metadata.ts";
+import { type EntryMetadata, noShortfalls, type Shortfalls } from "../platform/tree/entry-metadata.ts";
 import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
 import { blockKeyOf, wantedBlock } from "./chunk-reader.ts";
@@ -48,7 +48,7 @@ export class ContentWriter {
   readonly #blocks: BlockReader;
   readonly #objects: readonly ObjectEntry[];
   readonly #tree: SharedTree;
-  readonly shortfalls: Shortfalls = { owners: 0, attributes: 0, times: 0 };
+  readonly shortfalls = noShortfalls();
 
   constructor(source: PackSource, pool: WorkerPool, objects: readonly ObjectEntry[], tree: SharedTree) {
     this.#blocks = new BlockReader(source, pool);
@@ -87,9 +87,10 @@ export class ContentWriter {
   }
 
   async *#finish<F>({ tasks, written }: StartedGroup<F>): AsyncGenerator<Written<F>> {
-    for (const { owners, attributes } of await Promise.all(tasks)) {
+    for (const { owners, attributes, unlike } of await Promise.all(tasks)) {
       this.shortfalls.owners += owners;
       this.shortfalls.attributes += attributes;
+      this.shortfalls.unlike += unlike;
     }
     yield* written;
   }

@@ -24,19 +24,23 @@ export interface ComparedEntry {
   readonly isParent: boolean;
 }
 
-/** Looks at every entry that was written: is it there, of its type, size, mode, time, link text, and linked to its peers. */
+/**
+ * Looks at every entry that was written: is it there, of its type, size, mode, time, link text, and linked to its peers.
+ * @param seen entries that were looked at before and are none of `entries`
+ */
 export async function compareTree(
   entries: Iterable<ComparedEntry>,
   tree: TreeTarget,
   madeParents: ReadonlySet<string>,
   signal: AbortSignal,
+  seen: { readonly entries: number; readonly bytes: number } = { entries: 0, bytes: 0 },
 ): Promise<readonly Check[]> {
   const structure = new Differences();
   const metadata = new Differences();
   const groups = new HardLinkGroups();
   const inodes = new Map<string, bigint>();
-  let count = 0;
-  let bytes = 0;
+  let count = seen.entries;
+  let bytes = seen.bytes;
   for (const { entry, name, isParent } of entries) {
     if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
     signal.throwIfAborted();

@@ -80,6 +80,15 @@ export class ChosenEntries implements Iterable<SelectedEntry> {
     this.#budget.parts -= parts;
     this.#kept = kept;
   }
+
+  /** Directories and symlinks only. Files are not even parsed, unless a selection has to be asked which directories they bring. */
+  *withoutFiles(): Generator<SelectedEntry> {
+    if (this.#kept === undefined && this.#selection === undefined) {
+      for (const entry of readTreeIndex(this.#indexFile, () => false)) yield { entry, onlyAsParent: false };
+      return;
+    }
+    for (const chosen of this) if (chosen.entry.type !== "file") yield chosen;
+  }
 }
 
 const SLASH = 0x2f;

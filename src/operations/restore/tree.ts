@@ -3,7 +3,7 @@ import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
 import { ContentWriter, type FileContents } from "../../format/content-writer.ts";
 import type { TreeEntry } from "../../format/index-reader.ts";
-import { type EntryMetadata, ownerOnThisSystem } from "../../platform/tree/entry-metadata.ts";
+import { type EntryMetadata, ownerOnThisSystem, type Shortfalls } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { ignoresCase } from "../../platform/tree/ignored-case.ts";
 import { stageTree } from "../../platform/tree/staged-tree.ts";
@@ -15,12 +15,12 @@ import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
 import { findExtras } from "./plan.ts";
-import { contains, type SelectedEntry } from "./selection.ts";
+import { type ChosenEntries, contains } from "./selection.ts";
 
 export interface TreeRestore {
   readonly contents: BackupContents;
   readonly opened: OpenedSource;
-  readonly chosen: Iterable<SelectedEntry>;
+  readonly chosen: ChosenEntries;
   readonly place: TreePlace;
   readonly overwrite: boolean;
   readonly delete: boolean;
@@ -113,6 +113,7 @@ class TreeRun {
   readonly #made = new Set<string>();
   readonly #ownerOf = ownerOnThisSystem();
   #files = 0;
+  #bytes = 0;
   #hasLinks = false;
 
   constructor(job: TreeRestore, tree: TreeTarget) {
@@ -143,7 +144,14 @@ class TreeRun {
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
-    const checks = await compareTree(this.#finishing(), this.#tree, this.#made, this.#job.signal);
+    const seen = this.#filesSeen(writer.shortfalls);
+    const checks = await compareTree(
+      this.#finishing(seen !== undefined),
+      this.#tree,
+      this.#made,
+      this.#job.signal,
+      seen,
+    );
     await this.#tree.settle();
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
@@ -182,9 +190,9 @@ class TreeRun {
     if (!isNew && !isParent) this.#tree.sweep(name);
   }
 
-  *#placed(): Generator<PlacedEntry> {
+  *#placed(withoutFiles = false): Generator<PlacedEntry> {
     const { chosen, place, damaged } = this.#job;
-    for (const { entry, onlyAsParent } of chosen) {
+    for (const { entry, onlyAsParent } of withoutFiles ? chosen.withoutFiles() : chosen) {
       const name = place.nameOf(entry.name);
       if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
       const holdsFolder = place.folders.some((folder) => contains(name, folder));
@@ -210,6 +218,16 @@ class TreeRun {
       this.#job.activity(file.name.toString("utf8"));
     }
     this.#files++;
+    this.#bytes += file.size;
+  }
+
+  /**
+   * The files, where they need no other look: in a private tree nobody touches one that was looked at when it was finished. What is linked
+   * is looked at together; of what was not as it should be it is said what.
+   */
+  #filesSeen({ unlike }: Shortfalls): { readonly entries: number; readonly bytes: number } | undefined {
+    const isSeen = this.#job.place.staged && !this.#hasLinks && unlike + this.#tree.shortfalls().unlike === 0;
+    return isSeen ? { entries: this.#files, bytes: this.#bytes } : undefined;
   }
 
   /** After all contents, because the first of a group may be written late. */
@@ -230,9 +248,9 @@ class TreeRun {
   }
 
   /** The entries once more, each when it is finished: a directory comes before what is in it, and is finished when the index leaves it. */
-  *#finishing(): Generator<PlacedEntry> {
+  *#finishing(withoutFiles: boolean): Generator<PlacedEntry> {
     const open: PlacedEntry[] = [];
-    for (const placed of this.#placed()) {
+    for (const placed of this.#placed(withoutFiles)) {
       for (let last = open.at(-1); last !== undefined && !contains(last.name, placed.name); last = open.at(-1)) {
         open.pop();
         yield this.#finishDirectory(last);

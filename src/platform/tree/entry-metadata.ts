@@ -22,6 +22,12 @@ export interface Shortfalls {
   owners: number;
   attributes: number;
   times: number;
+  /** Files that were not as they should be when they were looked at as soon as they were finished. */
+  unlike: number;
+}
+
+export function noShortfalls(): Shortfalls {
+  return { owners: 0, attributes: 0, times: 0, unlike: 0 };
 }
 
 interface MetadataWriter {
@@ -31,6 +37,15 @@ interface MetadataWriter {
 }
 
 const MODE_BITS = 0o7777;
+/** Node sets and tells times to a quarter of a microsecond. */
+const TIME_TOLERANCE_MS = 0.001;
+
+/** Is an open file what it was made to be, to what Node's own calls can tell? */
+export function isFinished(fd: number, size: number, { mode, mtimeNs }: EntryMetadata): boolean {
+  const now = fs.fstatSync(fd);
+  const off = Math.abs(now.mtimeMs - Number(mtimeNs) / 1e6);
+  return now.size === size && (now.mode & MODE_BITS) === (mode & MODE_BITS) && off <= TIME_TOLERANCE_MS;
+}
 
 export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
   const owner = ownerOnThisSystem();

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf } from "../files.ts";
 import { type BytePath, showPath } from "../walk.ts";
-import { type EntryMetadata, metadataWriter, type Shortfalls } from "./entry-metadata.ts";
+import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
 import { ExactTimes } from "./exact-times.ts";
 import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
 import { removeMembers } from "./removal.ts";
@@ -111,7 +111,7 @@ class WritableTree implements TreeTarget {
   readonly #root: string;
   readonly #policy: TreeTargetPolicy;
   readonly #held: HeldDirectories;
-  readonly #shortfalls: Shortfalls = { owners: 0, attributes: 0, times: 0 };
+  readonly #shortfalls = noShortfalls();
   readonly #metadata = metadataWriter(this.#shortfalls);
   /** With the end of what was written to each. */
   readonly #open = new Map<OpenTreeFile, number>();
@@ -160,6 +160,7 @@ class WritableTree implements TreeTarget {
     try {
       if (this.#open.get(file) !== file.size) fs.ftruncateSync(file.fd, file.size);
       this.#metadata.applyToOpen(file.fd, metadata);
+      if (this.#policy.isPrivate && !isFinished(file.fd, file.size, metadata)) this.#shortfalls.unlike++;
       if (file.temporary !== undefined) this.#moveIntoPlace(file.temporary, this.#placeOf(file.name));
       this.#times?.add(checkedName(file.name), metadata.mtimeNs);
       this.#open.delete(file);
@@ -262,7 +263,7 @@ class WritableTree implements TreeTarget {
     return this.#shortfalls;
   }
 
-  warnings(others: Shortfalls = { owners: 0, attributes: 0, times: 0 }): readonly string[] {
+  warnings(others: Shortfalls = noShortfalls()): readonly string[] {
     const owners = this.#shortfalls.owners + others.owners;
     const attributes = this.#shortfalls.attributes + others.attributes;
     const { times } = this.#shortfalls;

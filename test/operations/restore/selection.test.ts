@@ -129,3 +129,15 @@ test("an index that turns out damaged is not kept", () => {
   expect(() => entriesOf(chosen)).toThrow("cut");
   expect(() => entriesOf(chosen)).toThrow("cut");
 });
+
+test.each([0, 1_000])("what is not a file can be had alone, kept in memory or not (%d parts)", (parts) => {
+  const namesOf = (include: readonly string[]): readonly string[] => {
+    const selection = include.length === 0 ? undefined : { include, exclude: [] };
+    const chosen = new ChosenEntries(indexOf(TREE), selection, { parts });
+    expect([...chosen].length).toBeGreaterThan(0);
+    return [...chosen.withoutFiles()].map(({ entry, onlyAsParent }) => `${onlyAsParent ? "(" : ""}${entry.name}`);
+  };
+
+  expect(namesOf([])).toEqual(["srv", "srv/www", "srv/www/logs"]);
+  expect(namesOf(["x.log"])).toEqual(["(srv", "(srv/www", "(srv/www/logs"]);
+});

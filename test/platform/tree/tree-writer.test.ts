@@ -395,4 +395,17 @@ describe("a private tree", () => {
     expect(fs.readFileSync(join(root, "file"), "utf8")).toBe("theirs");
     expect(fs.readdirSync(root).sort()).toEqual(["file", "link"]);
   });
+
+  test("counts files that are not as they should be when they are finished", () => {
+    const root = tempDir();
+    const target = opened(root, { overwrite: false, isPrivate: true });
+
+    write(target, "sound", "all");
+    const file = target.beginFile(Buffer.from("touched"), 3);
+    target.writeAt(file, 0, Buffer.from("all"));
+    fs.appendFileSync(join(root, "touched"), "more");
+    target.finishFile(file, metadata);
+
+    expect(target.shortfalls().unlike).toBe(1);
+  });
 });
