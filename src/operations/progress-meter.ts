@@ -1,6 +1,6 @@
 import type { BackupId } from "../domain/backup.ts";
 import type { Clock } from "../platform/clock.ts";
-import { removeFileIfExists, writeFileAtomically } from "../platform/files.ts";
+import { removeFileIfExists, replaceFile } from "../platform/files.ts";
 import type { OnProgress, Progress } from "./operations.ts";
 
 interface ProgressSettings {
@@ -161,6 +161,6 @@ function speedOf(
 async function write(file: string, settings: ProgressSettings, progress: Progress): Promise<void> {
   const { backupId, operation, clock } = settings;
   const facts = { backup_id: backupId, operation, progress, updated_at: clock.now().toISOString() };
-  // Onlookers only: a full disk under the state directory must not end a restore.
-  await writeFileAtomically(file, `${JSON.stringify(facts)}\n`).catch(() => undefined);
+  // Onlookers only: a full disk under the state directory must not end a restore, nor may flushing hold up who makes files beside it.
+  await replaceFile(file, `${JSON.stringify(facts)}\n`, { mode: 0o600, flush: false }).catch(() => undefined);
 }

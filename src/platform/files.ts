@@ -7,21 +7,24 @@ import * as path from "node:path";
  * directory flushed.
  */
 export async function writeFileAtomically(file: string, bytes: Uint8Array | string, mode = 0o600): Promise<void> {
+  await replaceFile(file, bytes, { mode, flush: true });
+  await syncDirectory(path.dirname(file));
+}
+
+/** Writes a file so that who reads it finds the old content or the new one. Unless flushed, a crash of the machine may leave neither. */
+export async function replaceFile(
+  file: string,
+  bytes: Uint8Array | string,
+  { mode, flush }: { readonly mode: number; readonly flush: boolean },
+): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString("hex")}`);
   try {
-    const handle = await fs.open(temporary, "wx", mode);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await fs.writeFile(temporary, bytes, { flag: "wx", mode, flush });
     await fs.rename(temporary, file);
   } catch (error) {
     await fs.rm(temporary, { force: true });
     throw error;
   }
-  await syncDirectory(path.dirname(file));
 }
 
 /** Flushes a directory's own entries; a file system that can't is taken at its word. */
