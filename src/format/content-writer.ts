@@ -57,10 +57,10 @@ export class ContentWriter {
   }
 
   /**
-   * Gives what was written, in the order of the files. However it ends, nothing is being written any more.
+   * Gives what was written, group by group, in the order of the files. However it ends, nothing is being written any more.
    * @throws StoredDamage where the stored bytes are missing or wrong; what the tree's target throws
    */
-  async *write<F extends FileContents>(files: Iterable<F>): AsyncGenerator<Written<F>> {
+  async *write<F extends FileContents>(files: Iterable<F>): AsyncGenerator<readonly Written<F>[]> {
     const underWay = new Set<Promise<unknown>>();
     const start = (group: Group<F>): StartedGroup<F> => {
       const tasks = this.#blocks.write([...group.blocks.values()], this.#tree);
@@ -77,22 +77,22 @@ export class ContentWriter {
       let ahead: StartedGroup<F> | undefined;
       for (const group of this.#grouped(files)) {
         const next = start(group);
-        if (ahead !== undefined) yield* this.#finish(ahead);
+        if (ahead !== undefined) yield await this.#finish(ahead);
         ahead = next;
       }
-      if (ahead !== undefined) yield* this.#finish(ahead);
+      if (ahead !== undefined) yield await this.#finish(ahead);
     } finally {
       await Promise.allSettled(underWay);
     }
   }
 
-  async *#finish<F>({ tasks, written }: StartedGroup<F>): AsyncGenerator<Written<F>> {
+  async #finish<F>({ tasks, written }: StartedGroup<F>): Promise<readonly Written<F>[]> {
     for (const { owners, attributes, unlike } of await Promise.all(tasks)) {
       this.shortfalls.owners += owners;
       this.shortfalls.attributes += attributes;
       this.shortfalls.unlike += unlike;
     }
-    yield* written;
+    return written;
   }
 
   *#grouped<F extends FileContents>(files: Iterable<F>): Generator<Group<F>> {

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
-import { ContentWriter, type FileContents } from "../../format/content-writer.ts";
+import { ContentWriter, type FileContents, type Written } from "../../format/content-writer.ts";
 import type { TreeEntry } from "../../format/index-reader.ts";
 import { type EntryMetadata, ownerOnThisSystem, type Shortfalls } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
@@ -80,28 +80,39 @@ const ENTRIES_BETWEEN_TURNS = 1_000;
 
 class FileInProgress implements FileContents {
   readonly name: Buffer;
-  readonly size: number;
+  readonly entry: TreeEntry;
   readonly metadata: EntryMetadata;
-  readonly chunks: TreeEntry["chunks"];
-  readonly hasHoles: boolean;
-  readonly take: FileContents["take"];
   /** `undefined` as long as it is not this thread that makes it. */
   opened: OpenTreeFile | undefined;
-  readonly #begin: () => OpenTreeFile;
+  readonly #begin: (file: FileInProgress) => OpenTreeFile;
+  #layout: DataLayout | undefined;
 
-  constructor(name: Buffer, entry: TreeEntry, metadata: EntryMetadata, begin: () => OpenTreeFile) {
-    const layout = new DataLayout(entry.holes);
-    this.name = name;
-    this.size = entry.size;
+  constructor(placed: PlacedEntry, metadata: EntryMetadata, begin: (file: FileInProgress) => OpenTreeFile) {
+    this.name = placed.name;
+    this.entry = placed.entry;
     this.metadata = metadata;
-    this.chunks = entry.chunks;
-    this.hasHoles = entry.holes.length > 0;
-    this.take = (length) => layout.take(length);
     this.#begin = begin;
   }
 
+  get size(): number {
+    return this.entry.size;
+  }
+
+  get chunks(): TreeEntry["chunks"] {
+    return this.entry.chunks;
+  }
+
+  get hasHoles(): boolean {
+    return this.entry.holes.length > 0;
+  }
+
+  take(length: number): ReturnType<FileContents["take"]> {
+    this.#layout ??= new DataLayout(this.entry.holes);
+    return this.#layout.take(length);
+  }
+
   open(): number {
-    this.opened ??= this.#begin();
+    this.opened ??= this.#begin(this);
     return this.opened.fd;
   }
 }
@@ -136,11 +147,10 @@ class TreeRun {
     const { contents, opened, place } = this.#job;
     if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
     const writer = new ContentWriter(contents.packs, contents.pool, opened.root.objects, this.#tree.share());
-    for await (const { file, bytes, isLast } of writer.write(this.#contents())) {
+    for await (const group of writer.write(this.#contents())) {
       this.#job.signal.throwIfAborted();
-      if (isLast) this.#finish(file);
-      this.#job.onWritten(bytes, isLast ? 1 : 0);
-      if (isLast && this.#files % ENTRIES_BETWEEN_TURNS === 0) await this.#tree.timesTaken();
+      for (const written of group) this.#note(written);
+      await this.#tree.timesTaken();
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
@@ -166,6 +176,7 @@ class TreeRun {
   /** Makes what has no content as it comes by, and asks for the content of files. */
   *#contents(): Generator<FileInProgress> {
     const groups = new HardLinkGroups();
+    const begin = (file: FileInProgress): OpenTreeFile => this.#begin(file);
     for (const placed of this.#placed()) {
       const { entry, name } = placed;
       this.#job.signal.throwIfAborted();
@@ -177,7 +188,7 @@ class TreeRun {
         this.#tree.makeSymlink(name, entry.link ?? Buffer.alloc(0), entry);
         this.#job.onWritten(0, 1);
       } else {
-        const file = new FileInProgress(name, entry, this.#metadataOf(entry), () => this.#begin(name, entry));
+        const file = new FileInProgress(placed, this.#metadataOf(entry), begin);
         if (entry.chunks.length > 0) yield file;
         else this.#finish(file);
       }
@@ -200,7 +211,7 @@ class TreeRun {
     }
   }
 
-  #begin(name: Buffer, entry: TreeEntry): OpenTreeFile {
+  #begin({ name, entry }: FileInProgress): OpenTreeFile {
     this.#job.activity(entry.name.toString("utf8"));
     return this.#tree.beginFile(name, entry.size);
   }
@@ -208,6 +219,11 @@ class TreeRun {
   #metadataOf(entry: TreeEntry): EntryMetadata {
     const { mode, mtimeNs, attributes } = entry;
     return { mode, mtimeNs, attributes, ...this.#ownerOf(entry) };
+  }
+
+  #note({ file, bytes, isLast }: Written<FileInProgress>): void {
+    if (isLast) this.#finish(file);
+    this.#job.onWritten(bytes, isLast ? 1 : 0);
   }
 
   #finish(file: FileInProgress): void {
