@@ -16,6 +16,7 @@ export class BackupObjects {
   readonly #written = new Map<string, WrittenObject>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #dropped = new Map<string, string>();
+  readonly #left: Storage[] = [];
 
   constructor(directory: string, primary: Storage, replicas: readonly Storage[]) {
     this.directory = directory;
@@ -26,6 +27,11 @@ export class BackupObjects {
   /** Replicas that failed, with the reason: their copy is completed later. */
   get dropped(): ReadonlyMap<string, string> {
     return this.#dropped;
+  }
+
+  /** Replicas that were dropped when something of this run may have come to lie there. */
+  get left(): readonly Storage[] {
+    return this.#left;
   }
 
   /** A replica that could not even be opened. */
@@ -66,27 +72,31 @@ export class BackupObjects {
     const key = `${this.directory}/${name}`;
     // Before the first put: what may have come to lie there must be found by `discard`.
     this.#written.set(name, { sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") });
-    const replicas = [...this.#replicas].map(async ([replica, storage]) => {
+    const replicas = [...this.#replicas.values()].map(async (storage) => {
       try {
         await checkedPut(storage, key, bytes);
       } catch (error) {
-        this.#replicas.delete(replica);
-        this.#dropped.set(replica, messageOf(error));
+        this.#leave(storage, error);
       }
     });
     await checkedPut(this.#primary, key, bytes);
     await Promise.all(replicas);
   }
 
+  #leave(storage: Storage, error: unknown): void {
+    this.#dropped.set(storage.name, messageOf(error));
+    // Of several puts at once more than one may fail.
+    if (this.#replicas.delete(storage.name)) this.#left.push(storage);
+  }
+
   /** Every object lies in every storage of the run, with its name and size, and nothing else. @throws `STORAGE_FAILED` */
   async requireComplete(): Promise<void> {
     await this.#compare(this.#primary);
-    for (const [name, storage] of this.#replicas) {
+    for (const storage of this.#replicas.values()) {
       try {
         await this.#compare(storage);
       } catch (error) {
-        this.#replicas.delete(name);
-        this.#dropped.set(name, messageOf(error));
+        this.#leave(storage, error);
       }
     }
   }

@@ -16,7 +16,7 @@ import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "../operations.ts";
 import { startProgress } from "../progress-meter.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
-import { clearDeadRuns } from "../repository/dead-runs.ts";
+import { clearDeadRuns, clearLeavings } from "../repository/dead-runs.ts";
 import { indexDirectory, pruneIndexes } from "../repository/index-cache.ts";
 import { objectDefect } from "../repository/lineage-check.ts";
 import { refreshRecovery } from "../repository/recovery-files.ts";
@@ -316,6 +316,7 @@ class CreateRun {
       what = "the catalog could not be told that the run failed";
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
       this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, session.clock.now().toISOString());
+      await clearLeavings(session, this.#catalog, this.#id, this.#directory, objects.left);
     } catch (error) {
       session.logger.warn(`${what} (${messageOf(error)}); the next run sees to it`);
     }

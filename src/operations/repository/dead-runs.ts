@@ -1,6 +1,8 @@
 import * as path from "node:path";
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
+import { isBackupctlError } from "../../errors.ts";
 import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -8,6 +10,44 @@ import type { Session } from "../session.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { type Repository, readBackup } from "./repository.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
+
+/**
+ * Clears the half copies of a failed run in replicas that it had dropped. Where that can't be done the catalog has a damaged copy of
+ * it, by which the next run finds what lies there.
+ */
+export async function clearLeavings(
+  session: Session,
+  catalog: Catalog,
+  backupId: BackupId,
+  directory: string,
+  storages: readonly Storage[],
+): Promise<void> {
+  for (const storage of storages) {
+    const at = session.clock.now().toISOString();
+    try {
+      await removeDirectory(storage, directory);
+      catalog.setCopy({ backupId, storage: storage.name, state: "missing", at });
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      catalog.setCopy({ backupId, storage: storage.name, state: "damaged", at });
+      session.logger.warn(
+        `a part of the failed run ${backupId} lies in storage "${storage.name}" still: ${error.message}`,
+      );
+    }
+  }
+}
+
+/** What failed runs left in replicas that were away then. */
+async function clearLeavingsOfAll(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  for (const { id, storagePath, copies, host } of catalog.list({ status: ["failed"] }).backups) {
+    const names =
+      host === session.host ? copies.filter(({ state }) => state === "damaged").map(({ storage }) => storage) : [];
+    if (names.length === 0) continue;
+    const reached = await inReachableStorages(session, repository, async (storage) => storage);
+    const storages = reached.filter(({ name }) => names.includes(name));
+    await clearLeavings(session, catalog, id, storagePath, storages);
+  }
+}
 
 /**
  * Clears what runs of this host left that died: called with the lock held, so nothing of this host can be running. Only
@@ -27,6 +67,7 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
     );
     session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
   }
+  await clearLeavingsOfAll(session, repository, catalog);
   for (const name of await listDirectory(repository.state.temporary)) {
     await removeTree(path.join(repository.state.temporary, name));
   }

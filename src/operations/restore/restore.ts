@@ -157,10 +157,17 @@ class RestoreRun {
       for (const next of begun) results.push(await this.#finish(next, damage.get(next.source.plan.name), failures));
     } finally {
       // The first may have made a folder that the others lie in.
-      for (const { discard } of begun.toReversed()) await discard();
+      for (const { source, discard } of begun.toReversed())
+        await discard().catch((error: unknown) => this.#sayLeft(source, error));
     }
     if (!results.some(({ status }) => status === "completed")) throw nothingRestored(results, failures);
     return results;
+  }
+
+  /** Neither the others nor the error that ended the restore are passed over for it. */
+  #sayLeft({ plan }: PreparedSource, error: unknown): void {
+    const what = `what was made for source "${plan.name}" beside ${plan.place} could not be removed`;
+    this.#context.session.logger.warn(`${what}: ${messageOf(error)}`);
   }
 
   /** Does what can be done without touching a target. @throws `BACKUP_CORRUPTED` for damage that nobody knew of: no target is touched */

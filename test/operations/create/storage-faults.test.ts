@@ -49,6 +49,27 @@ describe("a backup with a replica", () => {
     expect(backupsIn(site, "replica")).toEqual([]);
   });
 
+  it.each([false, true])(
+    "leaves nothing in a replica that it dropped when it fails later (away still: %s)",
+    async (still) => {
+      const site = await openSite({ replica: true });
+      const operations = await withFaults(site, (storage) => {
+        if (storage.name === "local") return void storage.onKey("put", /metadata\.json/).fail(away);
+        storage.onKey("put", /root/).fail(away);
+        if (still) storage.onCall("remove", "every").fail(away);
+      });
+      const inReplica = () => readdirSync(join(site.directory, "replica")).filter((name) => name !== "backupctl.json");
+
+      await expect(operations.create(NO_CHOICES)).rejects.toThrow("the disk is gone");
+      expect(inReplica()).toEqual(still ? ["full"] : []);
+      const { id } = await createOne(site, { storages: ["local"] });
+
+      expect(inReplica().filter((name) => name !== "recovery")).toEqual([]);
+      expect(backupsIn(site, "repository").join()).toContain(id.slice(0, 8));
+      expect(site.warnings.filter((line) => line.includes("lies in storage"))).toHaveLength(still ? 1 : 0);
+    },
+  );
+
   it("that is not asked for is left out", async () => {
     const site = await openSite({ replica: true });
 

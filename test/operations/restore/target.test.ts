@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { BackupctlError } from "../../../src/errors.ts";
+import { createOne, openSite, WWW, withFaults } from "../../helpers/open-site.ts";
 import { NOTHING_ASKED, namesIn, restore, www } from "./tools.ts";
 
 const TARGETS = `targets:
@@ -49,4 +50,28 @@ describe("a restore to a target of the config", () => {
 
     await expect(refused).rejects.toMatchObject({ code: "TARGET_NOT_FOUND" });
   });
+});
+
+it("takes back what it made for the other sources where one can't be taken back", async () => {
+  const sources = ["a", "b", "c"].map((name) => `  ${name}: {engine: files, paths: ["{dir}/${name}"]}`).join("\n");
+  const site = await openSite({ sources });
+  for (const name of ["a", "b", "c"]) {
+    mkdirSync(join(site.directory, name));
+    writeFileSync(join(site.directory, name, "file"), name);
+  }
+  await createOne(site);
+  const to = join(site.directory, "to");
+  const operations = await withFaults(site, (storage) =>
+    storage.onKey("get", /\/c\.tree\.zst/).meanwhile(() => {
+      const stage = join(to, readdirSync(to).find((name) => name.startsWith(".b.backupctl-")) ?? "");
+      rmSync(stage, { recursive: true });
+      writeFileSync(stage, "no folder any more");
+      throw new BackupctlError("BACKUP_CORRUPTED", "the disk is scratched");
+    }),
+  );
+
+  await expect(restore(operations, { latest: true, to })).rejects.toThrow("the disk is scratched");
+
+  expect(namesIn(to)).toEqual([expect.stringMatching(/^\.b\.backupctl-/)]);
+  expect(site.warnings.join("\n")).toContain('what was made for source "b" beside');
 });
