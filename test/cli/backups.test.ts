@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
 import type { BackupSummary } from "../../src/operations/operations.ts";
@@ -481,4 +482,18 @@ test("on a terminal progress is drawn on standard error only, and gone at the en
 
   expect(result.stderr).toContain("backing up files  65 %");
   expect(result.stdout).not.toContain("65 %");
+});
+
+test("the line that is drawn leaves room for the ^C that a terminal adds to it", async () => {
+  const verify = async ({ onProgress }: { readonly onProgress?: ((at: typeof progress) => void) | undefined }) => {
+    onProgress?.({ ...progress, bytesTotal: undefined, secondsRemaining: undefined, activity: "x".repeat(200) });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return { backups: [verification], passed: true };
+  };
+
+  const { stderr } = await run("verify latest --no-color", { operations: { verify }, terminal: true, columns: 80 });
+
+  const drawn = stripVTControlCharacters(stderr).split(/[\r\n\u2800-\u28ff]/);
+  // The spinner's own column is not in it.
+  expect(Math.max(...drawn.map((line) => line.length))).toBe(80 - 1 - "^C".length - 1);
 });

@@ -20,8 +20,8 @@ interface ProgressTarget {
 
 const REDRAW_MS = 100;
 const LINE_EVERY_MS = 60_000;
-/** The spinner, the space after it, and the last column, where some terminals wrap. */
-const SPINNER_COLUMNS = 3;
+/** The spinner, the space after it, and room for the ^C that a terminal writes at the end: a line that wraps is not cleared whole. */
+const RESERVED_COLUMNS = 5;
 
 export const silentProgress: ProgressView = {
   onProgress: () => undefined,
@@ -44,7 +44,7 @@ async function spinner(target: ProgressTarget, stream: NodeJS.WritableStream): P
       const nowMs = target.monotonicMs();
       if (nowMs - drawnAtMs < REDRAW_MS) return;
       drawnAtMs = nowMs;
-      drawn.text = progressLine(cleaned(progress, target.clean), target.columns() - SPINNER_COLUMNS);
+      drawn.text = progressLine(cleaned(progress, target.clean), target.columns() - RESERVED_COLUMNS);
     },
     around: (write) => {
       drawn.clear();
