@@ -16,6 +16,7 @@ interface ProgressSettings {
 
 interface WorkTotal {
   readonly bytes?: number | undefined;
+  /** Beside bytes, where making a file is work as well: many small ones are few bytes. */
   readonly files?: number | undefined;
   /** An estimate that may be far off: once it is exceeded nobody knows how much is left. */
   readonly rough?: boolean;
@@ -41,6 +42,8 @@ const TICK_MS = 1_000;
 /** The speed shown is that of the last seconds: long enough to be calm, short enough to follow. */
 const SPEED_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
+/** Making a file takes about as long as writing so much to it. */
+const BYTES_OF_A_FILE = 16 * 1024;
 
 export function startProgress(settings: ProgressSettings): ProgressMeter {
   const { clock, phases, onProgress, file } = settings;
@@ -50,7 +53,7 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
   let bytesDone = 0;
   let filesDone = 0;
   let activity: string | undefined;
-  let samples: { readonly ms: number; readonly bytes: number }[] = [{ ms: startedMs, bytes: 0 }];
+  let samples: Sample[] = [{ ms: startedMs, bytes: 0, files: 0 }];
   let emittedMs = Number.NEGATIVE_INFINITY;
   let writtenMs = Number.NEGATIVE_INFINITY;
   let writing: Promise<void> | undefined;
@@ -58,21 +61,20 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
 
   function current(nowMs: number): Progress {
     const at = phases.indexOf(phase);
-    const bytesPerSecond = speedOf(samples, nowMs, bytesDone);
+    const now: Sample = { ms: nowMs, bytes: bytesDone, files: filesDone };
     const known = total.rough === true && bytesDone > (total.bytes ?? 0) ? {} : total;
-    const leftBytes = known.bytes === undefined ? undefined : Math.max(0, known.bytes - bytesDone);
     return {
       phase,
       phasesCompleted: phases.slice(0, at),
       phasesRemaining: phases.slice(at + 1),
-      percent: percentOf(bytesDone, filesDone, known),
+      percent: percentOf(now, known),
       bytesDone,
       bytesTotal: known.bytes,
       filesDone,
       filesTotal: total.files,
-      bytesPerSecond,
+      bytesPerSecond: speedOf(samples, now, ({ bytes }) => bytes),
       secondsElapsed: (nowMs - startedMs) / 1_000,
-      secondsRemaining: secondsFor(leftBytes, bytesPerSecond),
+      secondsRemaining: secondsFor(known, now, samples),
       activity,
     };
   }
@@ -82,7 +84,8 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
     if (finished || (!now && nowMs - emittedMs < EMIT_EVERY_MS)) return;
     emittedMs = nowMs;
     const last = samples.at(-1);
-    if (last === undefined || nowMs - last.ms >= SAMPLE_EVERY_MS) samples.push({ ms: nowMs, bytes: bytesDone });
+    if (last === undefined || nowMs - last.ms >= SAMPLE_EVERY_MS)
+      samples.push({ ms: nowMs, bytes: bytesDone, files: filesDone });
     while (samples.length > 2 && (samples[0]?.ms ?? nowMs) < nowMs - SPEED_WINDOW_MS) samples.shift();
     const progress = current(nowMs);
     onProgress?.(progress);
@@ -107,7 +110,7 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
         total = newTotal;
         bytesDone = 0;
         filesDone = 0;
-        samples = [{ ms: clock.monotonicMs(), bytes: 0 }];
+        samples = [{ ms: clock.monotonicMs(), bytes: 0, files: 0 }];
       }
       changed(true);
     },
@@ -137,25 +140,44 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
   };
 }
 
-function secondsFor(leftBytes: number | undefined, bytesPerSecond: number | undefined): number | undefined {
-  if (leftBytes === 0) return 0;
-  return leftBytes === undefined || bytesPerSecond === undefined ? undefined : leftBytes / bytesPerSecond;
+interface Done {
+  readonly bytes: number;
+  readonly files: number;
 }
 
-function percentOf(bytesDone: number, filesDone: number, total: WorkTotal): number | undefined {
-  const [done, all] = total.bytes === undefined ? [filesDone, total.files] : [bytesDone, total.bytes];
+interface Sample extends Done {
+  readonly ms: number;
+}
+
+/** In bytes where these are known, else in files. */
+function workOf({ bytes, files }: Done, total: WorkTotal): number {
+  if (total.bytes === undefined) return files;
+  return total.files === undefined ? bytes : bytes + files * BYTES_OF_A_FILE;
+}
+
+function totalWork(total: WorkTotal): number | undefined {
+  const { bytes = 0, files = 0 } = total;
+  return total.bytes === undefined ? total.files : workOf({ bytes, files }, total);
+}
+
+function secondsFor(total: WorkTotal, now: Sample, samples: readonly Sample[]): number | undefined {
+  if (total.bytes === undefined) return undefined;
+  const left = (totalWork(total) ?? 0) - workOf(now, total);
+  if (left <= 0) return 0;
+  const perSecond = speedOf(samples, now, (done) => workOf(done, total));
+  return perSecond === undefined ? undefined : left / perSecond;
+}
+
+function percentOf(now: Sample, total: WorkTotal): number | undefined {
+  const all = totalWork(total);
   if (all === undefined) return undefined;
-  return all === 0 ? 100 : Math.min(100, Math.round((done / all) * 1_000) / 10);
+  return all === 0 ? 100 : Math.min(100, Math.round((workOf(now, total) / all) * 1_000) / 10);
 }
 
-function speedOf(
-  samples: readonly { readonly ms: number; readonly bytes: number }[],
-  nowMs: number,
-  bytesDone: number,
-): number | undefined {
+function speedOf(samples: readonly Sample[], now: Sample, work: (done: Done) => number): number | undefined {
   const [oldest] = samples;
-  if (oldest === undefined || nowMs - oldest.ms < SAMPLE_EVERY_MS || bytesDone <= oldest.bytes) return undefined;
-  return ((bytesDone - oldest.bytes) * 1_000) / (nowMs - oldest.ms);
+  if (oldest === undefined || now.ms - oldest.ms < SAMPLE_EVERY_MS || work(now) <= work(oldest)) return undefined;
+  return ((work(now) - work(oldest)) * 1_000) / (now.ms - oldest.ms);
 }
 
 async function write(file: string, settings: ProgressSettings, progress: Progress): Promise<void> {

@@ -50,6 +50,20 @@ test("a phase with a total counts anew, one without goes on counting", async () 
   await progress.finish();
 });
 
+test("files that hold next to nothing count as well as bytes", async () => {
+  const { progress, pass, last } = meter();
+  progress.phase("restore", { bytes: 0, files: 1_000 });
+  pass(1_000);
+  progress.add(0, 250);
+  expect(last()).toMatchObject({ percent: 25, secondsRemaining: 3, bytesPerSecond: undefined });
+
+  progress.phase("restore", { bytes: 16e9, files: 2 });
+  pass(1_000);
+  progress.add(8e9, 0);
+  expect(last()).toMatchObject({ percent: 50, secondsRemaining: expect.closeTo(1, 3), bytesPerSecond: 8e9 });
+  await progress.finish();
+});
+
 test("onlookers are told seldom, however often something is added", async () => {
   const { progress, pass, seen } = meter();
   for (let i = 0; i < 10_000; i++) {

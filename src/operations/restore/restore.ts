@@ -148,7 +148,7 @@ class RestoreRun {
 
   async #restoreAll(damage: ReadonlyMap<string, FoundDamage>): Promise<readonly SourceResult[]> {
     const { sources, damaged, plan } = this.#prepared;
-    this.#meter.phase("restore", { bytes: plan.bytesToRestore });
+    this.#meter.phase("restore", { bytes: plan.bytesToRestore, files: entriesOfTrees(sources) });
     const results: SourceResult[] = damaged.map(({ source, error }) => skipped(source.name, error));
     const failures: unknown[] = [];
     const begun: Begun[] = [];
@@ -252,6 +252,11 @@ function isStaged({ place }: PreparedSource): boolean {
 
 function bytesOf(sources: readonly PreparedSource[]): number {
   return sources.reduce((sum, { plan }) => sum + plan.bytes, 0);
+}
+
+/** Each is made; the parts of a stream are only names for some of its bytes. */
+function entriesOfTrees(sources: readonly PreparedSource[]): number {
+  return sources.filter(({ place }) => place.shape === "tree").reduce((sum, { plan }) => sum + plan.entries, 0);
 }
 
 function skipped(name: string, error: unknown): SourceResult {

@@ -182,6 +182,7 @@ class TreeRun {
       this.#job.signal.throwIfAborted();
       if (entry.type === "directory") {
         this.#makeDirectory(placed);
+        this.#job.onWritten(0, 1);
       } else if (groups.firstOf(entry) !== undefined) {
         this.#hasLinks = true;
       } else if (entry.type === "symlink") {
@@ -190,7 +191,10 @@ class TreeRun {
       } else {
         const file = new FileInProgress(placed, this.#metadataOf(entry), begin);
         if (entry.chunks.length > 0) yield file;
-        else this.#finish(file);
+        else {
+          this.#finish(file);
+          this.#job.onWritten(0, 1);
+        }
       }
     }
   }
