@@ -9,11 +9,12 @@ export interface OperationContext {
   repository(): Promise<Repository>;
   /**
    * The catalog of this repository. Missing, damaged, emptied or another repository's, it is made anew from the storage first, with a
-   * warning. `read` opens nothing but the file as long as that is sound; `write` binds a new one to the repository.
+   * warning. `read` opens nothing but the file as long as that is sound; `write` binds a new one to the repository. Where the file
+   * can't be used at all, what the storages hold is put where it lasts for this run, with a warning; `keep` throws `CATALOG_FAILED` then.
    */
   catalog(mode: CatalogMode): Promise<Catalog>;
   /** Has something closed by `Operations.close`. It may have been closed before. */
   closeLater(close: () => Promise<void>): void;
 }
 
-export type CatalogMode = "read" | "write";
+export type CatalogMode = "read" | "write" | "keep";

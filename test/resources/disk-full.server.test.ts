@@ -80,6 +80,43 @@ describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
     expect(fs.existsSync(to)).toBe(false);
   });
 
+  it("under the state directory keeps a catalog from being made, and lets a deletion say that it records nothing", async () => {
+    await site.run("create");
+    const before = filesBelow(repository);
+    smallDisk(join(site.directory, "state"), 40);
+
+    const rebuilt = await site.run("catalog", "rebuild");
+    const left = filesBelow(repository);
+    const deleted = await site.run("delete", "latest", "--force", "--reason", "test", "--yes");
+
+    expect(rebuilt.exitCode, rebuilt.stderr).toBe(1);
+    expect(rebuilt.stderr).toMatch(/error: (INSUFFICIENT_STORAGE|CATALOG_FAILED): /);
+    expect(left).toEqual(before);
+    expect(deleted).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("nothing is recorded") });
+    expect(filesBelow(repository).filter((name) => /\.\d{8}$|metadata/.test(name))).toEqual([]);
+  });
+
+  it("under the storage leaves a verification without its note, and a deletion makes room", async () => {
+    smallDisk(repository, 26 * 1024);
+    await site.run("init");
+    await site.run("create");
+    fs.writeFileSync(join(repository, "others"), "x");
+    try {
+      for (;;) fs.appendFileSync(join(repository, "others"), noise(65_536));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "ENOSPC" });
+    }
+
+    const verified = await site.run("verify", "latest");
+    const deleted = await site.run("delete", "latest", "--force", "--reason", "test", "--yes");
+
+    expect([0, 1], verified.stderr).toContain(verified.exitCode);
+    expect(verified.stdout).toContain("passed");
+    expect([0, 1], deleted.stderr).toContain(deleted.exitCode);
+    if (deleted.exitCode === 1) expect(deleted.stderr).toContain("error: INSUFFICIENT_STORAGE: ");
+    expect(filesBelow(repository).some((name) => /\.\d{8}$/.test(name))).toBe(deleted.exitCode === 1);
+  });
+
   it.each(["www", "export"])("under the target ends the restore of %s, and nothing is left there", async (source) => {
     await site.run("create");
     const disk = join(site.directory, "small");

@@ -30,8 +30,8 @@ export function catalogAccess(session: Session, repository: LazyRepository): Cat
   let reading: Promise<Opened> | undefined;
   let writing: Promise<Opened> | undefined;
   let damage: string | undefined;
-  const openWriting = (): Promise<Opened> => {
-    writing ??= openForWriting(session, repository, damage);
+  const openWriting = (mustLast = false): Promise<Opened> => {
+    writing ??= openForWriting(session, repository, { damage, mustLast });
     return writing;
   };
   const openReading = async (): Promise<Opened> => (await openSound(session, repository)) ?? openWriting();
@@ -46,7 +46,8 @@ export function catalogAccess(session: Session, repository: LazyRepository): Cat
   };
   return {
     async catalog(mode) {
-      if (mode === "write" || writing !== undefined || damage !== undefined) return (await openWriting()).catalog;
+      if (mode !== "read" || writing !== undefined || damage !== undefined)
+        return (await openWriting(mode === "keep")).catalog;
       reading ??= openReading();
       return (await reading).catalog;
     },
@@ -104,16 +105,16 @@ async function holdsBackups(repository: Repository): Promise<boolean> {
 async function openForWriting(
   session: Session,
   repository: LazyRepository,
-  damage: string | undefined,
+  { damage, mustLast }: { readonly damage: string | undefined; readonly mustLast: boolean },
 ): Promise<Opened> {
   const opened = await repository.open();
   try {
     return await openFile(session, opened, repository, damage);
   } catch (error) {
     if (error instanceof DamagedCatalogError && damage === undefined) {
-      return openForWriting(session, repository, error.message);
+      return openForWriting(session, repository, { damage: error.message, mustLast });
     }
-    if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable) throw error;
+    if (!isBackupctlError(error, "CATALOG_FAILED") || error.retryable || mustLast) throw error;
     return openTemporary(session, opened, error);
   }
 }

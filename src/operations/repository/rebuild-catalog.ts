@@ -18,7 +18,7 @@ export async function rebuildCatalog(context: OperationContext): Promise<Rebuild
   const repository = await context.repository();
   const lock = await acquireLock(repository.state.lock, { operation: "catalog rebuild" }, { signal, clock });
   try {
-    const scan = await fillCatalog(session, repository, await context.catalog("write"));
+    const scan = await fillCatalog(session, repository, await context.catalog("keep"));
     return {
       found: scan.backups.length,
       unverified: scan.backups.filter(({ trusted }) => !trusted).length,
