@@ -91,6 +91,16 @@ describe("a signal at any moment", () => {
     expect([0, status], result.stderr).toContain(result.exitCode);
   });
 
+  it.each(rounds)("%s (%i) after %i ms of a rebuild leaves the catalog old or new", async (signal, status, moment) => {
+    const ids = async () => (await site.json(listed, ["list", "--status", "completed"])).backups.map(({ id }) => id);
+    const before = await ids();
+
+    const result = await interrupted(["catalog", "rebuild"], signal, moment);
+
+    expect([0, status], result.stderr).toContain(result.exitCode);
+    expect(await ids()).toEqual(before);
+  });
+
   it.each(rounds)(
     "%s (%i) after %i ms of delete leaves a backup that is whole, gone or to be deleted again",
     async (signal, status, moment) => {

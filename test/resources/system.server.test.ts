@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
-import { LAUNCHER } from "../helpers/run-cli.ts";
+import { LAUNCHER, startCli } from "../helpers/run-cli.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
 
 async function makeWww(): Promise<CliSite> {
@@ -46,12 +47,61 @@ describe.runIf(requireOrSkip("root", "strace"))("a disk that fails in the middle
   });
 });
 
+describe.runIf(requireOrSkip("root", "strace"))("a storage whose disk fails in the middle of a pack", () => {
+  it("is named by whoever reads it, and nothing is written", async () => {
+    const site = await makeWww();
+    await site.run("create");
+    const packs = namesBelow(join(site.directory, "repository")).filter((name) =>
+      /www\.tree\.zst\.enc\.\d{8}$/.test(name),
+    );
+    const pack = join(site.directory, "repository", packs[0] ?? "");
+    const around = join(site.directory, "around");
+    fs.mkdirSync(around);
+    const fault = ["-P", pack, "-e", "trace=read,pread64", "-e", "inject=read,pread64:error=EIO"];
+
+    for (const args of [
+      ["verify", "latest"],
+      ["restore", "latest", "--source", "www", "--to", join(around, "to"), "--yes"],
+      ["download", "latest", "--source", "www", "--to", join(around, "to")],
+    ]) {
+      const { status, stdout, stderr } = under(site, ["strace", "-f", "-qq", "-o", "/dev/null", ...fault], args);
+
+      expect([1, 4], stderr).toContain(status);
+      expect(stdout + stderr).toContain(pack.slice(pack.lastIndexOf("/") + 1));
+      expect(stdout + stderr).toContain("EIO");
+      expect(stderr).not.toContain("bug:");
+      expect(fs.readdirSync(around)).toEqual([]);
+    }
+    expect((await site.run("verify", "latest")).exitCode).toBe(0);
+  });
+});
+
+describe("a source that vanishes while it is backed up", () => {
+  it.each([150, 350])("(after %i ms) leaves a backup that is sound, or none", async (moment) => {
+    const site = await makeWww();
+    for (let i = 0; i < 2000; i++) fs.writeFileSync(join(site.directory, "www", `${i}`), `${i}`);
+    const running = startCli(["create", "--source", "www", "--config", site.configFile], { home: site.directory });
+    await sleep(moment);
+    fs.renameSync(join(site.directory, "www"), join(site.directory, "gone"));
+    fs.rmSync(join(site.directory, "gone"), { recursive: true });
+
+    const { exitCode, stderr } = await running.result;
+
+    expect([0, 1, 3], stderr).toContain(exitCode);
+    expect(stderr).not.toContain("bug:");
+    if (exitCode === 1) expect(stderr).toMatch(/error: SOURCE_FAILED: .*"www"/);
+    else expect((await site.run("verify", "latest", "--deep")).exitCode).toBe(0);
+  });
+});
+
 /** From where the program just starts to where it has enough. Fewer are too few for Node itself. */
 describe("a process that may open no more files", () => {
+  const upTo = (most: number) => ["prlimit", `--nofile=${most}`];
+
   it.each([28, 34, 40, 46])("with %i of them ends in words, or with a backup that is sound", async (most) => {
     const site = await makeWww();
 
-    const { status, signal, stderr } = under(site, ["prlimit", `--nofile=${most}`], ["create"]);
+    const { status, signal, stderr } = under(site, upTo(most), ["create"]);
 
     expect(signal).toBeNull();
     expect(stderr).not.toContain("bug:");
@@ -59,4 +109,38 @@ describe("a process that may open no more files", () => {
     if (status === 1) expect(stderr).toMatch(/error: [A-Z_]+: /);
     else expect((await site.run("verify", "latest")).exitCode).toBe(0);
   });
+
+  it.each([34, 42])("with %i of them ends whatever else it does in words, or does it", async (most) => {
+    const site = await makeWww();
+    await site.run("create");
+    const around = join(site.directory, "around");
+    fs.mkdirSync(around);
+    const where = ["latest", "--source", "www", "--to", join(around, "to")];
+
+    for (const args of [
+      ["verify", "latest"],
+      ["restore", ...where, "--yes"],
+      ["download", ...where],
+      ["catalog", "rebuild"],
+      ["delete", "latest", "--force", "--reason", "test", "--yes"],
+    ]) {
+      const { status, signal, stderr } = under(site, upTo(most), args);
+
+      expect(signal).toBeNull();
+      expect(stderr).not.toContain("bug:");
+      expect([0, 1], `${args[0]}: ${stderr}`).toContain(status);
+      if (status === 1) expect(stderr).toMatch(/error: [A-Z_]+: /);
+      const isThere = status === 0 && args.includes("--to");
+      // To remove its private folder takes a file as well: what is left of it, the next run removes.
+      expect(fs.readdirSync(around).filter((name) => !name.startsWith("."))).toEqual(isThere ? ["to"] : []);
+      fs.rmSync(join(around, "to"), { recursive: true, force: true });
+      if (args[0] !== "delete") expect((await site.run(...args)).exitCode, args[0]).toBe(0);
+      expect(fs.readdirSync(around)).toEqual(args.includes("--to") ? ["to"] : []);
+      fs.rmSync(join(around, "to"), { recursive: true, force: true });
+    }
+  });
 });
+
+function namesBelow(folder: string): readonly string[] {
+  return fs.readdirSync(folder, { recursive: true, encoding: "utf8" });
+}
