@@ -2,7 +2,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../../src/platform/clock.ts";
-import { createOne, openSite } from "../../helpers/open-site.ts";
+import { createOne, openSite, withFaults } from "../../helpers/open-site.ts";
 import { damageData, NOTHING_ASKED, namesIn, restore, www } from "./tools.ts";
 
 const NOON = new Date("2026-03-01T12:00:00.000Z");
@@ -109,6 +109,19 @@ describe("the backup that a restore takes", () => {
 
     await expect(refused).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND", exitCode: 12 });
     expect(readdirSync(site.directory)).not.toContain("out");
+  });
+
+  it("is read from a storage that is not on this host where there is no other", async () => {
+    const site = await openSite();
+    const { id } = await createOne(site);
+    const operations = await withFaults(
+      site,
+      (storage) => void Object.assign(storage, { capabilities: { local: false } }),
+    );
+
+    const result = await restore(operations, { latest: true, to: join(site.directory, "out") });
+
+    expect(result).toMatchObject({ backupId: id, sources: [{ status: "completed" }] });
   });
 
   it("is found although the catalog is gone", async () => {

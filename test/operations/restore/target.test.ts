@@ -25,6 +25,34 @@ describe("a restore to a target of the config", () => {
     expect(readFileSync(join(www(site), "index.html"), "utf8")).toBe("newer");
   });
 
+  it("puts a path that lies below another one where the target has that one", async () => {
+    const source = `  www: {engine: files, paths: ["{dir}/www", "{dir}/www/uploads"]}`;
+    const more = `targets: {staging: {sources: {www: {paths: ["{dir}/staging/site", "{dir}/staging/media"]}}}}`;
+    const site = await openSite({ sources: source, more });
+    await createOne(site);
+
+    await restore(site.operations, { latest: true, target: "staging" });
+
+    expect(namesIn(join(site.directory, "staging"))).toEqual([
+      "media",
+      "media/large.bin",
+      "media/small.txt",
+      "site",
+      "site/index.html",
+    ]);
+  });
+
+  it("that fails says which files are old and which are new", async () => {
+    const site = await openSite({ sources: WWW, more: TARGETS });
+    await createOne(site);
+    mkdirSync(join(site.directory, "staging/site/index.html/mine"), { recursive: true });
+
+    await expect(restore(site.operations, { latest: true, target: "staging", overwrite: true })).rejects.toMatchObject({
+      hint: expect.stringContaining("Each file in"),
+    });
+    expect(namesIn(join(site.directory, "staging/site/index.html"))).toEqual(["mine"]);
+  });
+
   it("removes with --delete only below the target's paths", async () => {
     const site = await openSite({ sources: WWW, more: TARGETS });
     await createOne(site);
