@@ -72,16 +72,21 @@ describe("it is refused in words", () => {
     ]);
   });
 
-  it("to restore several sources to one database name", async () => {
+  it("to restore several sources to one database name, and with which commands it is done", async () => {
     const site = await openSite({
       sources: `${WWW}\n  rows: {engine: command, component: more, command: [echo, row]}`,
     });
-    await createOne(site);
+    const { id } = await createOne(site);
     const operations = await withEngine(site, "command", { definition: { toMeans: "name" } });
 
     const { refusals } = await operations.planRestore({ ...NOTHING_ASKED, latest: true, to: "copy" });
 
-    expect(refusals).toMatchObject([{ code: "USAGE", hint: expect.stringContaining("--source rows --to NAME") }]);
+    const [rows, others] = ["rows --to NAME", "www --to DIR"].map(
+      (what) => `\`backupctl restore ${id.slice(0, 8)} --source ${what}\``,
+    );
+    expect(refusals).toMatchObject([
+      { code: "USAGE", hint: `Restore them one after the other: ${rows}, then ${others}.` },
+    ]);
   });
 
   it("to restore or download without the key, and it is the key that is asked for", async () => {

@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import type { StreamEntry } from "../../domain/artifact.ts";
-import type { SourceMetadata } from "../../domain/backup.ts";
+import type { BackupId, SourceMetadata } from "../../domain/backup.ts";
 import type { Engine, EngineContext, TargetState } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
@@ -65,19 +65,25 @@ function nameOfPath(place: string): Buffer {
   return Buffer.from(path.posix.normalize(place).replace(/^\/+|\/+$/g, ""), "utf8");
 }
 
-/** @param several other sources are restored by the same request: with `--to` each gets a folder of its own */
+/** The sources that one request restores. With `--to` each of several gets a folder of its own. */
+export interface Company {
+  readonly backupId: BackupId;
+  readonly sources: readonly SourceMetadata[];
+}
+
 export async function planTreePlace(
   session: Session,
   source: SourceMetadata,
   facts: TreeFacts,
   request: PlaceRequest,
-  several: boolean,
+  company: Company,
   engineContext: EngineContext,
 ): Promise<PlannedPlace<TreePlace>> {
   const configured = isConfigured(session, source.name);
   const moved = request.target === undefined ? undefined : await movedPaths(session, source.name, request.target);
   const own = moved?.overrides ?? {};
-  const to = request.to === undefined ? undefined : path.resolve(request.to, several ? source.name : "");
+  const to =
+    request.to === undefined ? undefined : path.resolve(request.to, company.sources.length > 1 ? source.name : "");
   const nameOf = moved === undefined || to !== undefined ? (name: Buffer) => name : moved.nameOf;
   const covered = facts.present.flatMap((name) => nameOf(name) ?? []);
   const folders = covered.length === 0 ? [facts.commonFolder] : covered;
@@ -199,9 +205,10 @@ export async function planStreamPlace(
   source: SourceMetadata,
   entries: readonly StreamEntry[],
   request: PlaceRequest,
-  several: boolean,
+  company: Company,
   engineContext: EngineContext,
 ): Promise<PlannedPlace<StreamPlace>> {
+  const several = company.sources.length > 1;
   const definition = session.adapters.engines[source.engine];
   const isName = definition?.toMeans === "name";
   const configured = isConfigured(session, source.name);
@@ -212,7 +219,8 @@ export async function planStreamPlace(
     ? await openEngine(session, source.name)
     : await openEngineOf(session, source.engine, definition?.unconfigured ?? {});
   const place: StreamPlace = { shape: "stream", engine, to, overrides, entries };
-  const refusal = whyNot(source, { configured, isName, several, request });
+  const refusal =
+    whyNot(source, configured, request) ?? (isName ? apartFromOthers(session, source, company, request) : undefined);
   if (refusal !== undefined) {
     const state = { place: request.to ?? "nowhere", exists: false, contents: [], overwrites: [], downtime: false };
     return { place, state, refusals: [refusal], warnings: [] };
@@ -227,32 +235,33 @@ export function streamTarget({ to, overrides, entries }: StreamPlace) {
   return { ...(to === undefined ? {} : { to }), ...(overrides === undefined ? {} : { overrides }), entries };
 }
 
-/** Reasons that need no look at the target. */
-function whyNot(
+function whyNot(source: SourceMetadata, configured: boolean, request: PlaceRequest): Refusal | undefined {
+  if (configured || request.to !== undefined) return undefined;
+  return {
+    code: "USAGE",
+    message: `the config does not have source "${source.name}", so it is not known where it goes`,
+    hint: `Add it to the config with engine: ${source.engine}, give --to, or use \`backupctl download\`.`,
+  };
+}
+
+/** One `--to` can't be a database's name and a folder, nor the name of two databases. */
+function apartFromOthers(
+  { adapters }: Session,
   source: SourceMetadata,
-  found: {
-    readonly configured: boolean;
-    readonly isName: boolean;
-    readonly several: boolean;
-    readonly request: PlaceRequest;
-  },
+  { backupId, sources }: Company,
+  { to }: PlaceRequest,
 ): Refusal | undefined {
-  const { request } = found;
-  if (!found.configured && request.to === undefined) {
-    return {
-      code: "USAGE",
-      message: `the config does not have source "${source.name}", so it is not known where it goes`,
-      hint: `Add it to the config with engine: ${source.engine}, give --to, or use \`backupctl download\`.`,
-    };
-  }
-  if (found.isName && found.several && request.to !== undefined) {
-    return {
-      code: "USAGE",
-      message: `--to means a database name for source "${source.name}", and a folder for others`,
-      hint: `Restore it on its own with --source ${source.name} --to NAME, and the others by naming them with --source.`,
-    };
-  }
-  return undefined;
+  if (to === undefined || sources.length === 1) return undefined;
+  const toFolders = sources.filter(({ engine }) => adapters.engines[engine]?.toMeans !== "name");
+  const command = (names: string, place: string): string =>
+    `\`backupctl restore ${backupId.slice(0, 8)} --source ${names} --to ${place}\``;
+  const others =
+    toFolders.length === 0 ? "the others likewise" : command(toFolders.map(({ name }) => name).join(","), "DIR");
+  return {
+    code: "USAGE",
+    message: `--to means a database name for source "${source.name}", and a folder for others`,
+    hint: `Restore them one after the other: ${command(source.name, "NAME")}, then ${others}.`,
+  };
 }
 
 function streamRefusals(

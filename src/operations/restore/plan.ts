@@ -14,6 +14,7 @@ import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
 import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
 import { fromSystem } from "./failure.ts";
 import {
+  type Company,
   configuredPaths,
   type PlannedPlace,
   planStreamPlace,
@@ -209,12 +210,16 @@ class Preparing {
     if (this.#candidates.length === 0 && damaged !== undefined) throw damaged.error;
     if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
     // A damaged one counts: the others go where they would go without the damage.
-    const several = this.#candidates.length + this.damaged.length > 1;
+    const chosen = [
+      ...this.#candidates.map(({ opened }) => opened.source),
+      ...this.damaged.map(({ source }) => source),
+    ];
+    const company = { backupId: this.#contents.metadata.id, sources: chosen };
     for (const candidate of this.#candidates) {
       try {
         await (candidate.shape === "tree"
-          ? this.#placeTree(candidate, several, placed)
-          : this.#placeStream(candidate, several, placed));
+          ? this.#placeTree(candidate, company, placed)
+          : this.#placeStream(candidate, company, placed));
       } catch (error) {
         const place = this.#request.to ?? "its place";
         throw fromSystem(error, { name: candidate.opened.source.name, place }) ?? error;
@@ -223,14 +228,14 @@ class Preparing {
     return placed;
   }
 
-  async #placeTree(candidate: Candidate & { shape: "tree" }, several: boolean, placed: Placed): Promise<void> {
+  async #placeTree(candidate: Candidate & { shape: "tree" }, company: Company, placed: Placed): Promise<void> {
     const { opened, facts } = candidate;
     const planned = await planTreePlace(
       this.#session,
       opened.source,
       facts,
       this.#request,
-      several,
+      company,
       this.#context(opened, placed),
     );
     const deletable = this.#request.delete && planned.refusals.length === 0;
@@ -239,14 +244,14 @@ class Preparing {
     this.#note(candidate, planned, deletes, placed);
   }
 
-  async #placeStream(candidate: Candidate & { shape: "stream" }, several: boolean, placed: Placed): Promise<void> {
+  async #placeStream(candidate: Candidate & { shape: "stream" }, company: Company, placed: Placed): Promise<void> {
     const { opened, entries } = candidate;
     const planned = await planStreamPlace(
       this.#session,
       opened.source,
       entries,
       this.#request,
-      several,
+      company,
       this.#context(opened, placed),
     );
     this.#note(candidate, planned, 0, placed);
