@@ -58,6 +58,9 @@ export class ParentEntries {
   }
 }
 
+/** What a `ChunkTable` holds of each number; what may be smaller is checked where the chunk is read. */
+const MOST = 2 ** 32 - 1;
+
 /** A tuple as text: `["<64 hex>",n,n,n,n,n,n]`. */
 const TUPLE = /\["([0-9a-f]{64})",(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\]/g;
 
@@ -76,8 +79,10 @@ export function loadChunks(file: string, table: ChunkTable): void {
 
 function addTuples(text: string, table: ChunkTable): void {
   for (const [, hex = "", ...numbers] of text.matchAll(TUPLE)) {
-    const [length = 0, object = 0, pack = 0, blockOffset = 0, blockStored = 0, offsetInBlock = 0] = numbers.map(Number);
+    const values = numbers.map(Number);
+    const [length = 0, object = 0, pack = 0, blockOffset = 0, blockStored = 0, offsetInBlock = 0] = values;
     if (blockStored === 0) throw new DamageError("a chunk of the index has no place");
+    if (values.some((value) => value > MOST)) throw new DamageError(`a count up to ${MOST} was expected`);
     const hash = Buffer.from(hex, "hex");
     if (table.find(hash, 0) < 0) table.add(hash, 0, length, { object, pack, blockOffset, blockStored, offsetInBlock });
   }

@@ -1,7 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ParentEntries } from "../../src/format/parent-index.ts";
+import { DamageError } from "../../src/format/block.ts";
+import { ChunkTable } from "../../src/format/chunk-table.ts";
+import { loadChunks, ParentEntries } from "../../src/format/parent-index.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const LINES = [
@@ -32,4 +34,13 @@ test("the parent's entries are found in order, with all of their lines, and thos
   expect(found(parent, "e")).toBeUndefined();
   expect(parent.countUnmatched()).toBe(1);
   parent.close();
+});
+
+test.each([1, 2, 3, 4, 5, 6])("a chunk of the parent whose number %i is beyond all sizes is damage", (place) => {
+  const directory = tempDir();
+  const file = join(directory, "index");
+  const tuple = ["a".repeat(64), 1, 1, 1, 28, 17, 0].with(place, 2 ** 53);
+  writeFileSync(file, `${JSON.stringify({ chunks: [tuple] })}\n`);
+
+  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(DamageError);
 });
