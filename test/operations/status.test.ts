@@ -2,10 +2,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { statePaths } from "../../src/operations/session.ts";
 import { acquireLock } from "../../src/platform/lock.ts";
 import { holderFile } from "../../src/platform/lock-holder.ts";
+import { fuzz, jsonText, mutatedBytes, mutatedJson } from "../helpers/fuzz.ts";
 import { createOne, openSite } from "../helpers/open-site.ts";
 
 const DEAD_ID = "0a0a0a0a-0000-4000-8000-000000000001";
@@ -160,4 +162,29 @@ describe("status", () => {
 
     await expect(site.operations.status(undefined)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
+});
+
+it("takes whatever lies there as the holder and the progress of a run for facts, or for nothing", async () => {
+  const site = await openSite();
+  const backup = await createOne(site);
+  const { lock, progress } = await statePaths(site.session);
+  const since = "2026-01-11T02:00:00.000Z";
+  const holder = { operation: "create", backupId: backup.id, pid: 2 ** 22, host: "test-host", user: "root", since };
+  const done = { phase: "www_backup", phasesCompleted: [], phasesRemaining: ["commit"], percent: 40, bytesDone: 4 };
+  const facts = { ...done, filesDone: 1, secondsElapsed: 2, activity: "www" };
+  const strange = (value: unknown) =>
+    fc.oneof<[fc.Arbitrary<string>, fc.Arbitrary<Buffer>]>(
+      mutatedJson(value).map(jsonText),
+      mutatedBytes(Buffer.from(jsonText(value))),
+    );
+
+  await fuzz(
+    fc.tuple(strange(holder), strange({ backup_id: backup.id, updated_at: since, progress: facts })),
+    ([held, written]) => {
+      writeFileSync(holderFile(lock), held);
+      writeFileSync(progress, written);
+    },
+    () => site.operations.status(undefined),
+    () => site.operations.status(backup.id),
+  );
 });
