@@ -237,8 +237,8 @@ export type CheckState = "passed" | "failed" | "skipped";
 export interface BackupVerification {
   readonly backupId: BackupId;
   readonly passed: boolean;
-  /** Why nothing was looked at, which is no damage: that storage has no copy yet. */
-  readonly unseen?: "pending" | undefined;
+  /** Why nothing was looked at, which is no damage: that storage has no copy yet, or no configured key opens it. */
+  readonly unseen?: "pending" | "locked" | undefined;
   readonly depth: VerificationDepth;
   readonly verifiedAt: string;
   readonly seconds: number;

@@ -432,6 +432,7 @@ describe("the small ones", () => {
 
 test.each([
   ["pending", 3],
+  ["locked", 12],
   [undefined, 4],
 ] as const)("verify of what is %s ends with %d", async (unseen, exitCode) => {
   const verify = async () => ({ backups: [verification, { ...verification, passed: false, unseen }], passed: false });

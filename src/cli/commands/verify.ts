@@ -71,7 +71,8 @@ export const verify = defineCommand({
 function exitStatusOf({ backups }: VerifyResult): number {
   const failed = backups.filter(({ passed }) => !passed);
   if (failed.length === 0) return 0;
-  return failed.every(({ unseen }) => unseen === "pending") ? 3 : 4;
+  if (failed.some(({ unseen }) => unseen === undefined)) return 4;
+  return failed.some(({ unseen }) => unseen === "locked") ? 12 : 3;
 }
 
 /** Damage is printed whatever the options say. */

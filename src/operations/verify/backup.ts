@@ -127,7 +127,9 @@ function reportUnopened(
     findings.isPending(noCopyYet(storage, id));
   } else if (code === "BACKUP_NOT_FOUND") {
     throw noCopyYet(storage, id);
-  } else if (!single && (code === "ENCRYPTION_KEY_NOT_FOUND" || code === "BACKUP_VERIFICATION_FAILED")) {
+  } else if (!single && code === "ENCRYPTION_KEY_NOT_FOUND") {
+    findings.isLocked(error);
+  } else if (!single && code === "BACKUP_VERIFICATION_FAILED") {
     findings.cannotLook("encryption_validation", error);
   } else {
     throw error;

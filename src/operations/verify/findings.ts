@@ -46,6 +46,12 @@ export class Findings {
     if (hint !== undefined) this.#help.add(hint);
   }
 
+  /** It is whole as far as can be seen, and sealed for other keys than those at hand. */
+  isLocked(error: Pick<BackupctlError, "message" | "hint">): void {
+    this.#unseen = "locked";
+    this.cannotLook("encryption_validation", error);
+  }
+
   get unseen(): BackupVerification["unseen"] {
     return this.#unseen;
   }

@@ -270,6 +270,7 @@ describe("verify", () => {
 
     expect(all.backups[0]).toMatchObject({
       passed: false,
+      unseen: "locked",
       checks: { encryption_validation: "failed", metadata_validation: "skipped" },
       recommendations: [expect.stringContaining("encryption.keys")],
     });
