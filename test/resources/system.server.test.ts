@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,6 +44,31 @@ describe.runIf(requireOrSkip("root", "strace"))("a disk that fails in the middle
     const restored = fs.readdirSync(to, { recursive: true, encoding: "utf8" });
     expect(restored.some((name) => name.endsWith("www/small"))).toBe(true);
     expect(restored.some((name) => name.endsWith("www/large"))).toBe(false);
+  });
+});
+
+describe.runIf(requireOrSkip("root", "strace", "sqlite3"))("a disk that fails in the middle of a database", () => {
+  it("fails that source, names it, and exits with 3", async () => {
+    const site = await makeCliSite(`  www: {engine: files, paths: ["{dir}/www"]}
+  app: {engine: sqlite, path: "{dir}/app.db"}`);
+    fs.mkdirSync(join(site.directory, "www"));
+    const rows =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(500) FROM n";
+    execFileSync("sqlite3", [join(site.directory, "app.db"), `CREATE TABLE t (b); INSERT INTO t ${rows}`]);
+    const fault = [
+      "-P",
+      join(site.directory, "app.db"),
+      "-e",
+      "trace=pread64",
+      "-e",
+      "inject=pread64:error=EIO:when=50+",
+    ];
+
+    const result = under(site, ["strace", "-f", "-qq", "-o", "/dev/null", ...fault], ["create"]);
+
+    expect(result.status, result.stderr).toBe(3);
+    expect(result.stdout + result.stderr).toMatch(/"app".*I\/O error/);
+    expect((await site.run("verify", "latest")).exitCode).toBe(0);
   });
 });
 
