@@ -24,6 +24,7 @@ import type { Repository } from "../repository/repository.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
+import { earlierKeyWarning } from "./earlier-key.ts";
 import { type PreparedCreate, prepareCreate } from "./plan.ts";
 import { readBack } from "./read-back.ts";
 import { createSource, type SourceOutcome } from "./sources.ts";
@@ -113,6 +114,8 @@ class CreateRun {
 
   async run(): Promise<CreateResult> {
     const { session } = this.#context;
+    const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog);
+    if (keyWarning !== undefined) this.#warn(keyWarning);
     const objects = await this.#openObjects();
     this.#begin();
     try {
