@@ -72,6 +72,20 @@ describe("it is refused in words", () => {
     ]);
   });
 
+  it("to restore what an ancestor is gone of", async () => {
+    const site = await openSite();
+    const { id } = await createOne(site);
+    const ancestor = join(await site.backupDirectory(), "metadata.json");
+    addFile(site);
+    await createOne(site, { mode: "incremental" });
+    rmSync(ancestor);
+
+    await expect(restore(site.operations, { latest: true, to: join(site.directory, "to") })).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining(`needs its ancestor ${id}, which is gone`),
+    });
+  });
+
   it("to restore several sources to one database name, and with which commands it is done", async () => {
     const site = await openSite({
       sources: `${WWW}\n  rows: {engine: command, component: more, command: [echo, row]}`,
@@ -157,6 +171,28 @@ describe("it is warned of", () => {
     addFile(site);
     const { warnings } = await (await site.reopen()).create(NO_CHOICES);
     expect([...warnings, ...site.warnings].join("\n")).toContain('storage "second" belongs to repository');
+  });
+
+  it("what an engine warns of while it looks at a target and restores", async () => {
+    const site = await openSite({ sources: "  rows: {engine: command, command: [echo, row]}" });
+    await createOne(site);
+    const operations = await withEngine(site, "command", {
+      engine: (engine) => ({
+        ...engine,
+        inspectTarget: (request, context) => {
+          context.warn("it is raining");
+          return engine.inspectTarget(request, context);
+        },
+        restore: async (_, context) => {
+          context.warn("it is snowing");
+          return { place: "there", checks: [], warnings: [] };
+        },
+      }),
+    });
+
+    const { warnings } = await restore(operations, { latest: true, to: join(site.directory, "to") });
+
+    expect(warnings).toEqual(["it is raining", "it is snowing"]);
   });
 
   it("a restore that the catalog does not take, or the end of it", async () => {

@@ -314,6 +314,8 @@ describe("create", () => {
     const catalog = await site.context.catalog("write");
     const { id, storagePath } = beginRun(catalog);
     const left = join(site.repositoryDirectory, storagePath, "www.tree.zst.enc.00000000");
+    const { temporary } = (await site.context.repository()).state;
+    mkdirSync(join(temporary, "of-the-dead"));
     mkdirSync(join(site.repositoryDirectory, storagePath), { recursive: true });
     writeFileSync(left, "half");
     // The replica had everything a moment before the primary.
@@ -326,6 +328,7 @@ describe("create", () => {
     expect(catalog.get(id)).toMatchObject({ status: "failed", error: { code: "INTERRUPTED" } });
     expect(existsSync(left)).toBe(false);
     expect(existsSync(copy)).toBe(false);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it("clears the empty folder of a run that died before its first object", async () => {

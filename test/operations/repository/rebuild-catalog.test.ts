@@ -2,6 +2,7 @@ import { cpSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writ
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { DamagedCatalogError } from "../../../src/catalog/catalog.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import type { Session } from "../../../src/operations/session.ts";
@@ -253,6 +254,24 @@ describe("a catalog that can't be used never stands in the way:", () => {
     const { backups } = await (await site.reopen()).list(PAGE);
     expect(backups).toContainEqual(expect.objectContaining({ id: backup.id, host: backup.host }));
     expect(readdirSync(join(catalog, "..")).some((name) => name.startsWith("catalog.db.damaged-"))).toBe(true);
+  });
+
+  it("damaged where it was sound when it was opened, it is made anew by the command under way", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const { adapters } = site.session;
+    const openCatalog: Session["adapters"]["openCatalog"] = async (options) => {
+      const catalog = await adapters.openCatalog(options);
+      if (options.readOnly)
+        catalog.findByPrefix = () => {
+          throw new DamagedCatalogError("a page is torn");
+        };
+      return catalog;
+    };
+    const operations = await site.reopen({ adapters: { ...adapters, openCatalog } });
+
+    expect(await operations.show(backup.id)).toMatchObject({ id: backup.id, trusted: true });
+    expect(site.warnings.join("\n")).toContain("made anew");
   });
 
   it("of another repository, it is set aside", async () => {

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { createOne, openSite, WWW, withFaults } from "../../helpers/open-site.ts";
@@ -23,6 +24,18 @@ describe("a restore to a target of the config", () => {
     expect(namesIn(staging)).toEqual(namesIn(www(site)));
     expect(readFileSync(join(staging, "index.html"), "utf8")).toBe("<h1>hello</h1>");
     expect(readFileSync(join(www(site), "index.html"), "utf8")).toBe("newer");
+  });
+
+  it("puts a stream where the target has it", async () => {
+    const sources = `  app: {engine: sqlite, path: "{dir}/app.db"}`;
+    const more = `targets: {staging: {sources: {app: {path: "{dir}/staging/app.db"}}}}`;
+    const site = await openSite({ sources, more });
+    new Sqlite(join(site.directory, "app.db")).exec("CREATE TABLE t (x)").close();
+    await createOne(site);
+
+    await restore(site.operations, { latest: true, target: "staging" });
+
+    expect(namesIn(join(site.directory, "staging"))).toEqual(["app.db"]);
   });
 
   it("puts a path that lies below another one where the target has that one", async () => {
@@ -53,6 +66,20 @@ describe("a restore to a target of the config", () => {
     expect(namesIn(join(site.directory, "staging/site/index.html"))).toEqual(["mine"]);
   });
 
+  it("that fails for every source names each", async () => {
+    const uploads = `  uploads: {engine: files, paths: ["{dir}/www/uploads"]}`;
+    const more = `${TARGETS}\n      uploads: {paths: ["{dir}/staging/uploads"]}`;
+    const site = await openSite({ sources: `${WWW}\n${uploads}`, more });
+    await createOne(site);
+    for (const name of ["site/index.html", "uploads/small.txt"])
+      mkdirSync(join(site.directory, "staging", name, "mine"), { recursive: true });
+
+    await expect(restore(site.operations, { latest: true, target: "staging", overwrite: true })).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringMatching(/^no source was restored: www: .*; uploads: /),
+    });
+  });
+
   it("removes with --delete only below the target's paths", async () => {
     const site = await openSite({ sources: WWW, more: TARGETS });
     await createOne(site);
@@ -68,6 +95,16 @@ describe("a restore to a target of the config", () => {
     const names = namesIn(site.directory);
     expect(names).not.toContain("staging/site/extra");
     expect(names).toEqual(expect.arrayContaining(["staging/beside", "www/extra", "staging/site/index.html"]));
+  });
+
+  it("takes the backup that its plan chose, though the plan was made elsewhere and another is newer", async () => {
+    const site = await openSite({ sources: WWW, more: TARGETS });
+    const { id } = await createOne(site);
+    const request = { ...NOTHING_ASKED, latest: true, type: "files", target: "staging" };
+    const plan = await site.operations.planRestore(request);
+    await createOne(site);
+
+    expect(await (await site.reopen()).restore(request, plan)).toMatchObject({ backupId: id });
   });
 
   it("is refused for a target that nobody configured", async () => {

@@ -28,3 +28,14 @@ it("a source whose engine can't restore is not compared, and that is said", asyn
     issues: [expect.stringContaining("can't be restored by engine command")],
   });
 });
+
+it("a source that the configuration does not know is restored and compared all the same", async () => {
+  const site = await openSite({ sources: "  rows: {engine: command, command: [echo, row]}" });
+  const { id } = await createOne(site);
+  const { loaded } = site.session;
+  const bare = await site.reopen({ loaded: { ...loaded, config: { ...loaded.config, sources: [] } } });
+
+  const { backups } = await bare.verify({ all: false, deep: true, quick: false, components: [], reference: id });
+
+  expect(backups[0]).toMatchObject({ passed: true, issues: [] });
+});

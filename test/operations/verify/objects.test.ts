@@ -59,6 +59,19 @@ it("verify names metadata of another backup in a backup's place", async () => {
   expect(backups[0]?.issues.join("\n")).toContain(`holds backup ${other}, not ${id}`);
 });
 
+it.each([
+  ["are gone", (file: string) => rmSync(file), "SHA256SUMS is missing"],
+  ["were changed", (file: string) => writeFileSync(file, "\n"), "SHA256SUMS does not match the checksum"],
+])("verify names sums that %s", async (_, spoil, message) => {
+  const site = await openSite();
+  const { id } = await createOne(site);
+  spoil(join(await site.backupDirectory(), "SHA256SUMS"));
+
+  const { backups } = await site.operations.verify({ ...ASKED, reference: id });
+
+  expect(backups[0]?.issues.join("\n")).toContain(message);
+});
+
 it("verify names notes that can't be read", async () => {
   const site = await openSite();
   const { id } = await createOne(site);
