@@ -758,9 +758,14 @@ class TreeTarget {
     const parent = this.#enter(members.slice(0, -1));
     const place = Buffer.concat([parent.path, SLASH, members.at(-1)]);
     if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
+    // An inode number is free again when its file is gone: the next thing to have it may be of another type.
+    const group = entry.hard_link === undefined ? undefined : `${entry.type} ${entry.hard_link}`;
+    const first = this.#firsts.get(group);
+    if (first !== undefined) return fs.linkSync(first, place);
     if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
     else if (entry.type === "file") this.#makeFile(place, entry);
     else throw damaged(`unknown type of entry: ${entry.type}`);
+    if (group !== undefined && canBeLinked(place, entry)) this.#firsts.set(group, place);
     return this.#setFacts(place, entry);
   }
 
@@ -797,17 +802,12 @@ class TreeTarget {
   }
 
   #makeFile(place, entry) {
-    const first = entry.hard_link === undefined ? undefined : this.#firsts.get(entry.hard_link);
-    if (first !== undefined) return fs.linkSync(first, place);
     const descriptor = fs.openSync(place, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL, 0o600);
     try {
       this.#writeContent(descriptor, entry);
     } finally {
       fs.closeSync(descriptor);
     }
-    // Named through an open directory it can't be found later: then the next one becomes a file of its own.
-    if (entry.hard_link !== undefined && !place.includes("/proc/self/fd/")) this.#firsts.set(entry.hard_link, place);
-    return undefined;
   }
 
   /** Chunks hold a file's bytes without its holes; holes are ranges that were never written. */
@@ -852,6 +852,14 @@ class TreeTarget {
 function secondsOf(ns) {
   const beyondMicrosecond = ((ns % 1000n) + 1000n) % 1000n;
   return String(Number(ns - beyondMicrosecond + 500n) / 1e9);
+}
+
+/**
+ * Where not, the next one of the group becomes one of its own: what is named through an open directory can't be found later, and
+ * other systems than Linux link to what a symlink points to.
+ */
+function canBeLinked(place, { type }) {
+  return !place.includes("/proc/self/fd/") && (type === "file" || process.platform === "linux");
 }
 
 /** A path too long for the system is named through the open directory. */

@@ -61,6 +61,7 @@ function makeTree(folder: string): void {
   fs.writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0x62, 0xff, 0x0a, 0x62])]), "no utf-8");
   fs.linkSync(path.join(folder, "text"), path.join(folder, "sub/twin"));
   fs.symlinkSync("../no/where", path.join(folder, "sub/link"));
+  fs.linkSync(path.join(folder, "sub/link"), path.join(folder, "twin of a link"));
   fs.writeFileSync(path.join(folder, "tool"), "#!/bin/sh\n", { mode: 0o755 });
   const sparse = fs.openSync(path.join(folder, "sparse"), "w");
   fs.writeSync(sparse, Buffer.from("begin"), 0, 5, 0);
