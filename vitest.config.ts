@@ -28,7 +28,7 @@ export default defineConfig({
       include: ["src/**/*.ts"],
       // They run in worker threads, which are not measured; every round trip runs them.
       exclude: ["src/format/workers/{hashing,reading,scanning,worker,writing}.ts"],
-      reporter: ["text-summary", "html", "json"],
+      reporter: ["text-summary", "json"],
     },
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [serverTests] } },

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type CoverageInput, judgeCoverage } from "../../scripts/coverage-rules.ts";
 
-const TEXT = "first();\nsecond();\nif (!isExpected(error)) throw error;\n";
+const TEXT = "first();\nsecond(\n  2,\n);\nif (!isExpected(error)) throw error;\n";
 
 /** A file of which these lines never ran. */
 function fileOf(text: string, missed: readonly number[]): CoverageInput["files"][string] {
@@ -15,21 +15,32 @@ function fileOf(text: string, missed: readonly number[]): CoverageInput["files"]
 
 test("a line that no test runs is named, unless somebody decided so or it passes on what nobody expects", () => {
   const report = judgeCoverage({
-    files: { "src/a.ts": fileOf(TEXT, [1, 2, 3]) },
-    decided: { "src/a.ts": { "only on another system": ["first();"] } },
+    files: { "src/a.ts": fileOf(TEXT, [1, 2, 5]) },
+    decided: { "only on another system": { "src/a.ts": ["first();"] } },
   });
 
-  expect(report).toEqual({ lines: 3, covered: 0, problems: ["src/a.ts:2: second();"] });
+  expect(report).toEqual({ lines: 5, covered: 2, problems: ["src/a.ts:2: second("] });
 });
 
-test("a decision about what is not there any longer is named", () => {
+test("an excerpt decides about every line that it is of, run or not", () => {
   const report = judgeCoverage({
-    files: { "src/a.ts": fileOf(TEXT, []) },
-    decided: { "src/a.ts": { reason: ["third();"] }, "src/gone.ts": { reason: ["x();"] } },
+    files: { "src/a.ts": fileOf(TEXT, [2, 3]), "src/b.ts": fileOf(TEXT, []) },
+    decided: { reason: { "src/a.ts": ["second( 2"], "src/b.ts": ["first();"] } },
+  });
+
+  expect(report.problems).toEqual([]);
+});
+
+test("a decision about what is not there, or not only there, is named", () => {
+  const report = judgeCoverage({
+    files: { "src/a.ts": fileOf(TEXT, []), "src/b.ts": fileOf("return;\n}\nreturn;\nelse();\n", [1, 3]) },
+    decided: { reason: { "src/a.ts": ["third();"], "src/b.ts": ["return;", "return; else"], "src/gone.ts": ["x();"] } },
   });
 
   expect(report.problems).toEqual([
-    "src/a.ts has no such line any longer: third();",
+    "src/a.ts has this no longer: third();",
+    "src/b.ts has this more than once: return;",
+    "src/b.ts:1: return;",
     "src/gone.ts is not there any longer",
   ]);
 });
