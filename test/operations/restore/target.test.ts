@@ -97,15 +97,18 @@ describe("a restore to a target of the config", () => {
     expect(names).toEqual(expect.arrayContaining(["staging/beside", "www/extra", "staging/site/index.html"]));
   });
 
-  it("takes the backup that its plan chose, though the plan was made elsewhere and another is newer", async () => {
-    const site = await openSite({ sources: WWW, more: TARGETS });
-    const { id } = await createOne(site);
-    const request = { ...NOTHING_ASKED, latest: true, type: "files", target: "staging" };
-    const plan = await site.operations.planRestore(request);
-    await createOne(site);
+  it.each([{}, { type: "files" }])(
+    "takes the backup that its plan chose, though the plan was made elsewhere and another is newer: %j",
+    async (asked) => {
+      const site = await openSite({ sources: WWW, more: TARGETS });
+      const { id } = await createOne(site);
+      const request = { ...NOTHING_ASKED, latest: true, target: "staging", ...asked };
+      const plan = await site.operations.planRestore(request);
+      await createOne(site);
 
-    expect(await (await site.reopen()).restore(request, plan)).toMatchObject({ backupId: id });
-  });
+      expect(await (await site.reopen()).restore(request, plan)).toMatchObject({ backupId: id });
+    },
+  );
 
   it("is refused for a target that nobody configured", async () => {
     const site = await openSite({ sources: WWW, more: TARGETS });
