@@ -60,11 +60,12 @@ export class ArchiveCursor {
 
   /** The integer at the cursor; the caller has made sure that `sizeOfInteger` bytes are there. */
   integerHere(): number {
-    const sign = this.#buffer.readUInt8(this.#position);
+    const buffer = this.#buffer;
+    const sign = buffer[this.#position] ?? 0;
     if (sign > 1) throw corrupted(`an integer's sign is ${sign} at offset ${this.offset}`);
     let value = 0;
     for (let index = this.integerBytes; index > 0; index--) {
-      value = value * 256 + this.#buffer.readUInt8(this.#position + index);
+      value = value * 256 + (buffer[this.#position + index] ?? 0);
     }
     this.#position += this.sizeOfInteger;
     return sign === 1 ? -value : value;
@@ -85,6 +86,14 @@ export class ArchiveCursor {
     const taken = this.#buffer.subarray(this.#position, this.#position + bytes);
     this.#position += taken.length;
     return taken;
+  }
+
+  /** Passes up to `bytes` of what is there, shown to `look` where they lie, and gives how many. */
+  pass(bytes: number, look: (buffer: Buffer, start: number, end: number) => void): number {
+    const start = this.#position;
+    this.#position = Math.min(start + bytes, this.#buffer.length);
+    look(this.#buffer, start, this.#position);
+    return this.#position - start;
   }
 }
 

@@ -233,9 +233,13 @@ function* readLargeObjects(cursor: ArchiveCursor): Reading<number> {
 function* readTable(cursor: ArchiveCursor): Reading<number> {
   let lines = 0;
   const tail = new Uint8Array(TAIL_BYTES);
-  yield* readChunks(cursor, (bytes) => {
-    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
-    keepTail(tail, bytes);
+  yield* readChunks(cursor, (buffer, start, end) => {
+    for (let at = start; at < end; lines++) {
+      const newline = buffer.indexOf(NEWLINE, at);
+      if (newline === -1 || newline >= end) break;
+      at = newline + 1;
+    }
+    keepTail(tail, buffer, start, end);
   });
   const mark = /(?:^|[\n\0])\\\.(\n*)$/.exec(Buffer.from(tail).toString("latin1"));
   return lines - (mark?.[1]?.length ?? 0);
@@ -245,13 +249,17 @@ function* readTable(cursor: ArchiveCursor): Reading<number> {
 const TAIL_BYTES = 8;
 
 /** A loop, because it runs once a row, and a copy by the runtime costs more than eight bytes. */
-function keepTail(tail: Uint8Array, bytes: Uint8Array): void {
-  const fresh = Math.min(TAIL_BYTES, bytes.length);
+function keepTail(tail: Uint8Array, buffer: Buffer, start: number, end: number): void {
+  const fresh = Math.min(TAIL_BYTES, end - start);
   for (let index = 0; index < TAIL_BYTES - fresh; index++) tail[index] = tail[index + fresh] ?? 0;
-  for (let index = 1; index <= fresh; index++) tail[TAIL_BYTES - index] = bytes[bytes.length - index] ?? 0;
+  for (let index = 1; index <= fresh; index++) tail[TAIL_BYTES - index] = buffer[end - index] ?? 0;
 }
 
-function* readChunks(cursor: ArchiveCursor, look: (bytes: Buffer) => void): Reading<void> {
+/** pg_dump writes a chunk for each row: `look` gets where it lies, because a view of each costs more than all else. */
+function* readChunks(
+  cursor: ArchiveCursor,
+  look: (buffer: Buffer, start: number, end: number) => void,
+): Reading<void> {
   for (;;) {
     if (!cursor.has(cursor.sizeOfInteger)) yield* cursor.fill(cursor.sizeOfInteger);
     let left = cursor.integerHere();
@@ -259,9 +267,7 @@ function* readChunks(cursor: ArchiveCursor, look: (bytes: Buffer) => void): Read
     if (left < 0) throw corrupted(`a chunk of ${left} bytes at offset ${cursor.offset}`);
     while (left > 0) {
       if (!cursor.has(1)) yield* cursor.fill(1);
-      const bytes = cursor.take(left);
-      look(bytes);
-      left -= bytes.length;
+      left -= cursor.pass(left, look);
     }
   }
 }
