@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
+import { GearScanner } from "./gear-scanner.ts";
 
 /**
  * Content-defined chunking: FastCDC (Xia et al., USENIX ATC 2016) with a 32-bit gear hash and normalised chunk sizes.
  * The gear table is part of the format: entry i is the first four bytes, big endian, of SHA-256("backupctl/1/gear" ‖ byte i).
  */
 export const GEAR: Int32Array = gearTable();
+
+/** Made when it is first asked: a thread of its own has its own. */
+let scanner: GearScanner | undefined;
 
 export interface ChunkSizes {
   readonly minimum: number;
@@ -47,18 +51,15 @@ export function nextChunkLength(
   const limit = Math.min(available, sizes.maximum);
   const normal = Math.min(limit, sizes.average);
   // Harder to cut before the average, easier after it: sizes gather around the average.
-  const strictShift = 32 - (bits + 1);
-  const looseShift = 32 - (bits - 1);
-  let hash = 0;
-  let at = start + sizes.minimum;
-  for (const stop = start + normal; at < stop; ) {
-    hash = ((hash << 1) + (GEAR[bytes[at++] as number] as number)) | 0;
-    if (hash >>> strictShift === 0) return at - start;
-  }
-  for (const stop = start + limit; at < stop; ) {
-    hash = ((hash << 1) + (GEAR[bytes[at++] as number] as number)) | 0;
-    if (hash >>> looseShift === 0) return at - start;
-  }
+  const strict = -1 << (32 - (bits + 1));
+  const loose = -1 << (32 - (bits - 1));
+  scanner ??= new GearScanner(GEAR);
+  scanner.reset();
+  const seen = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const cut =
+    scanner.find(seen, start + sizes.minimum, start + normal, strict) ??
+    scanner.find(seen, start + Math.max(sizes.minimum, normal), start + limit, loose);
+  if (cut !== undefined) return cut - start;
   return limit === sizes.maximum || final ? limit : 0;
 }
 

@@ -30,6 +30,18 @@ function cutByteByByte(bytes: Uint8Array, sizes: ChunkSizes): Buffer[] {
   return chunks;
 }
 
+/** The rule of docs/format.md as it is written there, a byte at a time. */
+function lengthByTheRule(bytes: Uint8Array, { minimum, average, maximum }: ChunkSizes): number {
+  const bits = Math.log2(average);
+  let hash = 0;
+  for (let length = minimum + 1; length <= Math.min(bytes.length, maximum); length++) {
+    hash = ((hash << 1) + (GEAR[bytes[length - 1] ?? 0] ?? 0)) | 0;
+    const zeroBits = length <= average ? bits + 1 : bits - 1;
+    if (hash >>> (32 - zeroBits) === 0) return length;
+  }
+  return Math.min(bytes.length, maximum);
+}
+
 /** Random bytes in runs: some look like dumps, some like zeros. */
 const content = fc
   .array(fc.record({ seed: fc.nat(), length: fc.nat(3000), zeros: fc.boolean() }), { maxLength: 6 })
@@ -57,6 +69,21 @@ describe("cutting", () => {
       }),
     );
   });
+
+  it.each([SMALL, INDEX_CHUNKS, dataChunksAt(0), dataChunksAt(16 * GIB)])(
+    "follows the rule for an average of $average",
+    (sizes) => {
+      fc.assert(
+        fc.property(fc.nat(), fc.double({ min: 0, max: 1.1, noNaN: true }), fc.nat(3), (seed, part, start) => {
+          const bytes = noise(start + Math.floor(part * sizes.maximum), seed);
+          const rest = bytes.subarray(start);
+
+          expect(nextChunkLength(bytes, start, bytes.length, sizes, true)).toBe(lengthByTheRule(rest, sizes));
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 
   it("does not depend on how many bytes are there at a time", () => {
     fc.assert(

@@ -256,10 +256,7 @@ function keepTail(tail: Uint8Array, buffer: Buffer, start: number, end: number):
 }
 
 /** pg_dump writes a chunk for each row: `look` gets where it lies, because a view of each costs more than all else. */
-function* readChunks(
-  cursor: ArchiveCursor,
-  look: (buffer: Buffer, start: number, end: number) => void,
-): Reading<void> {
+function* readChunks(cursor: ArchiveCursor, look: (buffer: Buffer, start: number, end: number) => void): Reading<void> {
   for (;;) {
     if (!cursor.has(cursor.sizeOfInteger)) yield* cursor.fill(cursor.sizeOfInteger);
     let left = cursor.integerHere();
