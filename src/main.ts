@@ -16,7 +16,7 @@ const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 const EXIT_OF_BROKEN_PIPE = 141;
 
 // The launcher's settings for glibc are this process's own: no tool and no backup of the environment gets to see them.
-for (const name of ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"]) delete process.env[name];
+for (const name of ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"]) delete process.env[name];
 // Everything else is imported after this check, and only where it is used: better-sqlite3 crashes the process on older Nodes.
 if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
 // Beside the program, not in a home: whoever can write there can change the program itself. Without leave to write there is no cache.

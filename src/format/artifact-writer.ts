@@ -15,7 +15,7 @@ const BLOCK_IN_ONE_BUFFER_BYTES = 768 * 1024;
 const BLOCKS_AHEAD = 8;
 /**
  * An open block that keeps this much memory waiting is closed, however little of it is new: at most three buffers of those who
- * read, which have six, so that they never wait for a block that waits for them.
+ * read, which have five, so that they never wait for a block that waits for them.
  */
 const HELD_BYTES_PER_BLOCK = 5 * 1024 * 1024;
 

@@ -9,7 +9,7 @@ import type { WorkerPool } from "./workers/pool.ts";
 import type { FileState, ReadPartResult } from "./workers/tasks.ts";
 
 const PART_BYTES = 2 * 1024 * 1024;
-const BUFFER_BUDGET_BYTES = 6 * (PART_BYTES + 256 * 1024);
+const BUFFER_BUDGET_BYTES = 5 * (PART_BYTES + 256 * 1024);
 /** With more holes than this a file is stored plain. */
 const MAX_HOLES = 1000;
 

@@ -15,8 +15,8 @@ import type { ChunkList, CompressResult } from "./workers/tasks.ts";
 
 /** Packs are filled up to here; a block that does not fit begins the next one. Readers accept up to 32 MiB. */
 const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
-/** One being filled, two on their way. */
-const PACKS_IN_MEMORY = 3;
+/** One being filled, one on its way. */
+const PACKS_IN_MEMORY = 2;
 
 export interface PackAssemblerOptions {
   readonly pool: WorkerPool;
@@ -28,7 +28,7 @@ export interface PackAssemblerOptions {
   readonly key: Uint8Array | undefined;
   /** Open and decompress every block again before its pack is stored. */
   readonly check: boolean;
-  /** Stores one whole pack; called in no particular order, at most two at a time. */
+  /** Stores one whole pack; called in no particular order, one at a time while the next one fills. */
   readonly put: (packNumber: number, bytes: Uint8Array) => Promise<void>;
 }
 

@@ -13,7 +13,7 @@ import type { WorkerPool } from "./workers/pool.ts";
 
 /** Larger files are read part by part. */
 const SMALL_FILE_BYTES = 1024 * 1024;
-const BATCH_BUDGET_BYTES = 6 * SmallFileBatch.BYTES;
+const BATCH_BUDGET_BYTES = 5 * SmallFileBatch.BYTES;
 
 export interface TreeWriterOptions {
   readonly pool: WorkerPool;

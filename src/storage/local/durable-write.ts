@@ -10,6 +10,8 @@ export type Link = (from: string, to: string) => Promise<void>;
 /** What `link` says on file systems without hard links (FAT, exFAT, some network and FUSE ones). */
 const NO_HARD_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 const COMPARE_BYTES = 1024 * 1024;
+/** For more at a time Linux looks for memory in large pieces, which take several times as long to come by on a virtual machine. */
+const WRITE_BYTES = 128 * 1024;
 
 /** Writes beside the final name and flushes; the caller then places it. The part is removed on every error. */
 export async function writePart(directory: string, bytes: Uint8Array): Promise<{ file: string; stats: Stats }> {
@@ -18,8 +20,7 @@ export async function writePart(directory: string, bytes: Uint8Array): Promise<{
   try {
     let written = 0;
     while (written < bytes.length) {
-      // One write for all that is left: packs come as one buffer, and a short count means that the next call says why.
-      const { bytesWritten } = await handle.write(bytes, written, bytes.length - written);
+      const { bytesWritten } = await handle.write(bytes, written, Math.min(WRITE_BYTES, bytes.length - written));
       written += bytesWritten;
     }
     await handle.sync();
