@@ -15,7 +15,7 @@ import type { ChunkList, CompressResult } from "./workers/tasks.ts";
 
 /** Packs are filled up to here; a block that does not fit begins the next one. Readers accept up to 32 MiB. */
 const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
-/** One being filled, one on its way. */
+/** One being filled, one on its way, or both. */
 const PACKS_IN_MEMORY = 2;
 
 export interface PackAssemblerOptions {
@@ -28,7 +28,7 @@ export interface PackAssemblerOptions {
   readonly key: Uint8Array | undefined;
   /** Open and decompress every block again before its pack is stored. */
   readonly check: boolean;
-  /** Stores one whole pack; called in no particular order, one at a time while the next one fills. */
+  /** Stores one whole pack; called in no particular order, at most two at a time. */
   readonly put: (packNumber: number, bytes: Uint8Array) => Promise<void>;
 }
 

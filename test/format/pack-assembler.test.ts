@@ -150,7 +150,7 @@ describe("with check", () => {
   });
 });
 
-test("no more than three packs are in memory, however slow the storage is", async () => {
+test("no more than two packs are in memory, however slow the storage is", async () => {
   const waiting: (() => void)[] = [];
   let stored = 0;
   const { assembler } = assembling({
@@ -169,7 +169,7 @@ test("no more than three packs are in memory, however slow the storage is", asyn
   // Two wait for the storage, the third is being filled; the fourth has no memory to begin in.
   while (waiting.length < 2) await turn();
   for (let i = 0; i < 20; i++) await turn();
-  expect([placed, stored]).toEqual([3, 0]);
+  expect([placed, stored]).toEqual([2, 0]);
   while (stored < 5) {
     for (const resolve of waiting.splice(0)) resolve();
     await turn();
