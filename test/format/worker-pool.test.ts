@@ -55,7 +55,7 @@ function writeTask(root: string, bytes: Buffer): WriteBlockTask {
       [0, 3],
     ] as const,
   };
-  const tree = { root, access: `${root}/`, policy: { overwrite: false, isPrivate: true } };
+  const tree = { root, access: `${root}/`, policy: { overwrite: false, isPrivate: true }, bare: true };
   const contents = { tree, files: [file], parts: [] };
   return { ...damaged, kind: "write-block", block: stored, offset: 0, spans, hashes: sha256(bytes), contents };
 }

@@ -47,7 +47,8 @@ export function isFinished(fd: number, size: number, { mode, mtimeNs }: EntryMet
   return now.size === size && (now.mode & MODE_BITS) === (mode & MODE_BITS) && off <= TIME_TOLERANCE_MS;
 }
 
-export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
+/** `bare`: nothing has attributes that it was not given, so that nobody need look for some to take away. */
+export function metadataWriter(shortfalls: Shortfalls, bare: boolean): MetadataWriter {
   const owner = ownerOnThisSystem();
   const isRoot = process.geteuid?.() === 0;
 
@@ -69,7 +70,8 @@ export function metadataWriter(shortfalls: Shortfalls): MetadataWriter {
   return {
     applyToOpen(fd, metadata) {
       changeOwner(fs.fstatSync(fd), metadata, (uid, gid) => fs.fchownSync(fd, uid, gid));
-      shortfalls.attributes += writeAttributes(fd, metadata.attributes).length;
+      if (!bare || metadata.attributes !== undefined)
+        shortfalls.attributes += writeAttributes(fd, metadata.attributes).length;
       fs.fchmodSync(fd, metadata.mode & MODE_BITS);
       const seconds = secondsOf(metadata.mtimeNs);
       fs.futimesSync(fd, seconds, seconds);

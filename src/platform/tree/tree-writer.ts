@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { BackupctlError } from "../../errors.ts";
+import { readAttributes } from "../extended-attributes.ts";
 import { errnoOf } from "../files.ts";
 import { type BytePath, showPath } from "../walk.ts";
 import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
@@ -69,10 +70,15 @@ export interface TreeTarget {
 }
 
 /** A target's root as it was opened, for other threads that write below it: it stays the same whatever is renamed. */
-export interface SharedTree {
-  readonly root: string;
+export interface SharedTree extends Tree {
   readonly access: string;
+}
+
+interface Tree {
+  readonly root: string;
   readonly policy: TreeTargetPolicy;
+  /** Private, and what is made in it has no attributes but those it is given. */
+  readonly bare: boolean;
 }
 
 export interface TreeSight {
@@ -84,7 +90,11 @@ export interface TreeSight {
 /** The root is a directory that exists. @throws `RESTORE_FAILED` if it can't be opened as one */
 export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
   try {
-    return new WritableTree(root, policy, holdDirectories(root), new ExactTimes(root));
+    return new WritableTree(
+      { root, policy, bare: policy.isPrivate === true && isBare(root) },
+      holdDirectories(root),
+      new ExactTimes(root),
+    );
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     throw new BackupctlError("RESTORE_FAILED", `${root} can't be opened as a folder (${errnoOf(error)})`, {
@@ -94,8 +104,18 @@ export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarg
   }
 }
 
-export function openSharedTree({ root, access, policy }: SharedTree): TreeTarget {
-  return new WritableTree(root, policy, holdDirectories(access));
+export function openSharedTree({ access, ...tree }: SharedTree): TreeTarget {
+  return new WritableTree(tree, holdDirectories(access));
+}
+
+/** Does what is made below the folder get no attributes from it? */
+function isBare(folder: string): boolean {
+  const fd = fs.openSync(folder, O_RDONLY | O_DIRECTORY);
+  try {
+    return readAttributes(fd) === undefined;
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = fs.constants;
@@ -108,20 +128,21 @@ interface Place {
 }
 
 class WritableTree implements TreeTarget {
-  readonly #root: string;
+  readonly #tree: Tree;
   readonly #policy: TreeTargetPolicy;
   readonly #held: HeldDirectories;
   readonly #shortfalls = noShortfalls();
-  readonly #metadata = metadataWriter(this.#shortfalls);
+  readonly #metadata: ReturnType<typeof metadataWriter>;
   /** With the end of what was written to each. */
   readonly #open = new Map<OpenTreeFile, number>();
   /** Undefined: the tree that shared itself sees to exact times. */
   readonly #times: ExactTimes | undefined;
 
-  constructor(root: string, policy: TreeTargetPolicy, held: HeldDirectories, times?: ExactTimes) {
-    this.#root = root;
-    this.#policy = policy;
+  constructor(tree: Tree, held: HeldDirectories, times?: ExactTimes) {
+    this.#tree = tree;
+    this.#policy = tree.policy;
     this.#held = held;
+    this.#metadata = metadataWriter(this.#shortfalls, tree.bare);
     this.#times = times;
   }
 
@@ -246,7 +267,7 @@ class WritableTree implements TreeTarget {
   }
 
   share(): SharedTree {
-    return { root: this.#root, access: this.#held.prefixOf(""), policy: this.#policy };
+    return { ...this.#tree, access: this.#held.prefixOf("") };
   }
 
   adopt(name: Buffer, metadata: EntryMetadata): void {
@@ -310,7 +331,7 @@ class WritableTree implements TreeTarget {
   #requireReplaceable(place: Place): void {
     if (!this.#policy.overwrite) throw this.#isTaken(place);
     // /lib, /bin and the like are the machine's own layout: replacing such a link would take the system's programs away.
-    const isLayout = this.#root === "/" && place.parent === "" && fs.lstatSync(place.access).isSymbolicLink();
+    const isLayout = this.#tree.root === "/" && place.parent === "" && fs.lstatSync(place.access).isSymbolicLink();
     if (isLayout) {
       throw new BackupctlError(
         "RESTORE_FAILED",
@@ -323,7 +344,7 @@ class WritableTree implements TreeTarget {
   }
 
   #isTaken(place: Place): BackupctlError {
-    return new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} already exists in ${this.#root}`, {
+    return new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} already exists in ${this.#tree.root}`, {
       hint: "Replace what is there with --overwrite, or restore elsewhere with --to PATH.",
     });
   }

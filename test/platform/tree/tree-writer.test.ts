@@ -31,6 +31,20 @@ function mtimeOf(path: string): bigint {
 }
 
 describe("a tree target writes", () => {
+  test("a private tree without the ACLs that the folder around it hands on", async () => {
+    const root = tempDir();
+    execFileSync("setfacl", ["-d", "-m", "u:1:rwx", root]);
+    const target = opened(root, { overwrite: false, isPrivate: true });
+
+    target.makeDirectory(Buffer.from("d"));
+    write(target, "d/file", "content");
+    target.finishDirectory(Buffer.from("d"), { ...metadata, mode: 0o750 });
+    await target.settle();
+
+    const acls = execFileSync("getfacl", ["-c", "-p", join(root, "d"), join(root, "d/file")], { encoding: "utf8" });
+    expect(acls).not.toMatch(/user:\w+:|default:/);
+  });
+
   test("files with mode, set-id bit, attributes and a time exact to the nanosecond", async () => {
     const root = tempDir();
     const target = opened(root);
