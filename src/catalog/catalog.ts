@@ -97,6 +97,17 @@ export interface FoundBackup {
   readonly copies: readonly CopyRecord[];
 }
 
+/** What a list shows of a backup's metadata. */
+export interface MetadataOutline
+  extends Pick<
+    BackupMetadata,
+    "duration_seconds" | "size" | "stored_size" | "encrypted" | "verified" | "retention_until"
+  > {
+  readonly components: readonly string[];
+  /** How many, of the run and of its sources. */
+  readonly warnings: number;
+}
+
 export interface CatalogBackup {
   readonly id: BackupId;
   readonly type: string;
@@ -119,6 +130,8 @@ export interface CatalogBackup {
   readonly committed: boolean;
   /** Present once the backup is committed; read when it is asked for. */
   readonly metadata: BackupMetadata | undefined;
+  /** Of the metadata, in a fraction of the time that all of it takes. */
+  readonly outline: MetadataOutline | undefined;
 }
 
 export interface BackupFilter {

@@ -7,6 +7,7 @@ import {
   type CopyRecord,
   DamagedCatalogError,
   type IndexCacheRecord,
+  type MetadataOutline,
 } from "../catalog.ts";
 
 /** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
@@ -34,6 +35,18 @@ const backupRowSchema = z.object({
 });
 
 const contentRowSchema = z.object({ content: z.string() });
+
+const outlineSchema = z.object({
+  duration_seconds: z.number(),
+  size: z.number(),
+  stored_size: z.number(),
+  encrypted: z.boolean(),
+  verified: z.enum(["none", "blocks", "full"]),
+  retention_until: z.string().nullable(),
+  components: z.record(z.string(), z.unknown()),
+  warnings: z.array(z.unknown()),
+  sources: z.array(z.object({ warnings: z.array(z.unknown()) })),
+});
 
 const tagsSchema = z.array(z.string());
 
@@ -94,12 +107,29 @@ export function backupOf(row: unknown, copies: readonly CopyRecord[], contentRow
       if (backup.committed === 1) parsed ??= metadataOf(contentRow());
       return parsed;
     },
+    get outline(): MetadataOutline | undefined {
+      return backup.committed === 1 ? outlineOf(contentRow()) : undefined;
+    },
+  };
+}
+
+function outlineOf(row: unknown): MetadataOutline | undefined {
+  if (row === undefined) return undefined;
+  const { sources, warnings, components, ...facts } = parse(outlineSchema, contentOf(row), "metadata");
+  return {
+    ...facts,
+    components: Object.keys(components).sort(),
+    warnings: sources.reduce((sum, source) => sum + source.warnings.length, warnings.length),
   };
 }
 
 function metadataOf(row: unknown): BackupMetadata | undefined {
   if (row === undefined) return undefined;
-  return parse(metadataSchema, json(parse(contentRowSchema, row, "metadata").content), "metadata");
+  return parse(metadataSchema, contentOf(row), "metadata");
+}
+
+function contentOf(row: unknown): unknown {
+  return json(parse(contentRowSchema, row, "metadata").content);
 }
 
 function notesOf(text: string): BackupNotes {

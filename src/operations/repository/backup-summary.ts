@@ -1,11 +1,10 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupMetadata } from "../../domain/backup.ts";
-import { retentionUntilOf } from "../../domain/known-backup.ts";
 import type { BackupDetails, BackupSummary } from "../operations.ts";
 
 /** A row of `list` from what the catalog knows; notes, being newer, win over metadata. */
 export function summaryOf(backup: CatalogBackup): BackupSummary {
-  const { metadata, notes } = backup;
+  const { outline, notes } = backup;
   return {
     id: backup.id,
     type: backup.type,
@@ -15,29 +14,21 @@ export function summaryOf(backup: CatalogBackup): BackupSummary {
     trusted: backup.trusted,
     timestamp: backup.timestamp,
     completedAt: backup.completedAt,
-    durationSeconds: metadata?.duration_seconds,
-    sizeBytes: metadata?.size,
-    storedBytes: metadata?.stored_size,
-    encrypted: metadata?.encrypted,
-    verified: isVerified(backup),
+    durationSeconds: outline?.duration_seconds,
+    sizeBytes: outline?.size,
+    storedBytes: outline?.stored_size,
+    encrypted: outline?.encrypted,
+    // What the newest verification said; before there is one, whether its blocks were checked while it was made.
+    verified: notes.verified?.passed ?? (outline !== undefined && outline.verified !== "none"),
     parentId: backup.parentId,
-    retentionUntil: retentionUntilOf(backup) ?? undefined,
+    retentionUntil: notes.retention_until ?? outline?.retention_until ?? undefined,
     hold: notes.hold?.reason,
     tags: notes.tags ?? backup.tags,
     description: notes.description ?? backup.description,
     host: backup.host,
-    components: Object.keys(metadata?.components ?? {}).sort(),
-    warnings: metadata === undefined ? 0 : metadata.warnings.length + countSourceWarnings(metadata),
+    components: outline?.components ?? [],
+    warnings: outline?.warnings ?? 0,
   };
-}
-
-/** What the newest verification said; before there is one, whether its blocks were checked while it was made. */
-function isVerified({ metadata, notes }: CatalogBackup): boolean {
-  return notes.verified?.passed ?? (metadata !== undefined && metadata.verified !== "none");
-}
-
-function countSourceWarnings(metadata: BackupMetadata): number {
-  return metadata.sources.reduce((sum, source) => sum + source.warnings.length, 0);
 }
 
 export function detailsOf(backup: CatalogBackup, catalog: Catalog): BackupDetails {
