@@ -7,21 +7,22 @@ export function terminalPrompts(signal: AbortSignal, output: NodeJS.WritableStre
   return {
     confirm: async (message) => {
       const { confirm } = await import("@inquirer/prompts");
-      return untilInterrupted(confirm({ message, default: false }, context));
+      return untilInterrupted(confirm({ message, default: false }, context), signal);
     },
     typeToConfirm: async (message, expected) => {
       const { input } = await import("@inquirer/prompts");
-      const typed = await untilInterrupted(input({ message }, context));
+      const typed = await untilInterrupted(input({ message }, context), signal);
       return typed.trim() === expected;
     },
   };
 }
 
-/** Ctrl-C in a prompt never becomes a signal: the terminal is in raw mode. */
-async function untilInterrupted<T>(answer: Promise<T>): Promise<T> {
+/** Ctrl-C in a prompt never becomes a signal: the terminal is in raw mode. A signal from elsewhere ends it as it ends all else. */
+async function untilInterrupted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
+    signal.throwIfAborted();
     if (cause instanceof Error && cause.name === "ExitPromptError") {
       throw new BackupctlError("INTERRUPTED", "interrupted: nothing was done", { cause });
     }
