@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT_MS = 30_000;
  */
 export async function openSession(connection: Connection, database: string, signal?: AbortSignal): Promise<Session> {
   signal?.throwIfAborted();
-  const client = await connect(connection, database);
+  const client = await connect(connection, database, signal);
   // an error between two queries would else end the process; the next query reports it
   client.on("error", () => undefined);
   const abort = () => void client.end().catch(() => undefined);
@@ -48,7 +48,7 @@ export async function openSession(connection: Connection, database: string, sign
   };
 }
 
-async function connect(connection: Connection, database: string): Promise<Client> {
+async function connect(connection: Connection, database: string, signal: AbortSignal | undefined): Promise<Client> {
   const pg = await import("pg");
   const attempts = await sslAttempts(connection);
   for (const [index, ssl] of attempts.entries()) {
@@ -63,12 +63,18 @@ async function connect(connection: Connection, database: string): Promise<Client
       keepAlive: true,
       ...(connection.password === undefined ? {} : { password: connection.password }),
     });
+    // A server that takes the connection and says nothing would be waited for until the timeout.
+    const hangUp = () => client.connection.stream.destroy();
+    signal?.addEventListener("abort", hangUp, { once: true });
     try {
       await client.connect();
       return client;
     } catch (error) {
       await client.end().catch(() => undefined);
+      signal?.throwIfAborted();
       if (index === attempts.length - 1 || !mayHelpToChangeEncryption(error)) throw unreachable(error, connection);
+    } finally {
+      signal?.removeEventListener("abort", hangUp);
     }
   }
   throw new Error("no way to connect was tried");
