@@ -64,12 +64,14 @@ const DIRECTORY = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/\d{4}-\d\d-\d\d\/[a-z]+-\d\d-\d
 const ARTIFACT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}(\.index|\.root)?\.(zst|gz|raw)(\.enc)?$/;
 const COMPRESSIONS = { raw: "none", gz: "gzip", zst: "zstd" };
 const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 2 };
+/** A pipe in an object's place would wait for its writer for ever. */
+const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
 const idBytes = (uuid) => Buffer.from(uuid.replaceAll("-", ""), "hex");
 
 /** The bytes of a file, or undefined if it is not there. */
 function readIfThere(file) {
   try {
-    return fs.readFileSync(file);
+    return fs.readFileSync(file, { flag: READ_WITHOUT_WAITING });
   } catch (error) {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw error;
@@ -109,7 +111,7 @@ function readRange(repository, directory, name, offset, length) {
   const file = path.join(repository, directory, name);
   let descriptor;
   try {
-    descriptor = fs.openSync(file, "r");
+    descriptor = fs.openSync(file, READ_WITHOUT_WAITING);
   } catch (error) {
     if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
     throw damaged(`${directory}/${name} is missing: copy the whole folder ${directory} from a storage that has it`);
@@ -218,7 +220,7 @@ function secretFor(wrap, { key, passphrase }) {
 function readKeysObject(folder, name, id) {
   const none = { key_id: undefined, wraps: [] };
   try {
-    const keys = parseObject(fs.readFileSync(path.join(folder, name)), name);
+    const keys = parseObject(fs.readFileSync(path.join(folder, name), { flag: READ_WITHOUT_WAITING }), name);
     const sound = keys.version === 1 && keys.backup_id === id && /^[0-9a-f]{32}$/.test(keys.key_id);
     return sound && Array.isArray(keys.wraps) ? keys : none;
   } catch (error) {

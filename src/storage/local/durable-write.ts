@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { promises as fs, type Stats } from "node:fs";
+import { constants, promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf, makeDirectory, syncDirectory } from "../../platform/files.ts";
@@ -9,6 +9,8 @@ export type Link = (from: string, to: string) => Promise<void>;
 
 /** What `link` says on file systems without hard links (FAT, exFAT, some network and FUSE ones). */
 const NO_HARD_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+/** A pipe in an object's place would wait for its writer for ever, and no signal could end that. */
+export const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 const COMPARE_BYTES = 1024 * 1024;
 /** For more at a time Linux looks for memory in large pieces, which take several times as long to come by on a virtual machine. */
 const WRITE_BYTES = 128 * 1024;
@@ -88,7 +90,7 @@ async function exists(file: string): Promise<boolean> {
  * the caller is about to call it durable.
  */
 export async function holdsSameBytes(file: string, bytes: Uint8Array): Promise<boolean> {
-  const handle = await fs.open(file, "r");
+  const handle = await fs.open(file, READ_WITHOUT_WAITING);
   try {
     const stats = await handle.stat();
     if (!stats.isFile() || stats.size !== bytes.length) return false;

@@ -5,7 +5,14 @@ import { type Clock, systemClock } from "../../platform/clock.ts";
 import { errnoOf, syncDirectory } from "../../platform/files.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
-import { holdsSameBytes, type Link, makeDirectoryDurably, placePart, writePart } from "./durable-write.ts";
+import {
+  holdsSameBytes,
+  type Link,
+  makeDirectoryDurably,
+  placePart,
+  READ_WITHOUT_WAITING,
+  writePart,
+} from "./durable-write.ts";
 import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
 import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
@@ -194,7 +201,7 @@ class LocalStorage implements Storage {
 
   async #openIfThere(file: string): Promise<fs.FileHandle | undefined> {
     try {
-      return await fs.open(file, "r");
+      return await fs.open(file, READ_WITHOUT_WAITING);
     } catch (error) {
       if (!isMissing(error)) throw error;
       await this.#requireSamePlace();

@@ -44,6 +44,15 @@ async function keys(storage: Storage, prefix = ""): Promise<string[]> {
   return found.sort();
 }
 
+test("a pipe in an object's place is no object, and nobody waits for its writer", async () => {
+  const path = tempDir();
+  const storage = await openAt(path);
+  await runTool({ command: "mkfifo", args: [join(path, "object")] });
+
+  expect(await storage.get("object")).toBeUndefined();
+  await expect(storage.put("object", Buffer.from("bytes"))).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
+});
+
 describe("opening", () => {
   test("a path that does not exist is STORAGE_NOT_FOUND with the way to make it", async () => {
     const path = join(tempDir(), "missing");
