@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOne, openSite } from "../helpers/open-site.ts";
@@ -33,6 +33,22 @@ describe("hold", () => {
 
     expect((await site.operations.show(backup.id)).notes).toMatchObject({
       hold: { reason: "audit", by: "tester@test-host" },
+      verified: { passed: true },
+    });
+  });
+
+  it("stays, and is written again, where somebody removed its notes from storage", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    await site.operations.hold(backup.id, "audit");
+    const directory = await site.backupDirectory();
+    for (const name of readdirSync(directory)) if (name.startsWith("notes-")) rmSync(join(directory, name));
+
+    await site.operations.verify({ reference: backup.id, all: false, deep: false, quick: true, components: [] });
+    await site.operations.rebuildCatalog();
+
+    expect((await site.operations.show(backup.id)).notes).toMatchObject({
+      hold: { reason: "audit" },
       verified: { passed: true },
     });
   });

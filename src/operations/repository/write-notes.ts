@@ -90,7 +90,7 @@ export async function writeNotes(
       hint: "It counts as on hold. Use the release of backupctl that wrote the object, or a newer one.",
     });
   }
-  const notes = wanted.change(collected.notes);
+  const notes = wanted.change(collected.highest < 0 ? await knownNotes(context, id) : collected.notes);
   const object = encodeNotes({ backupId: id, n: collected.highest + 1, notes, macKey });
   let written = 0;
   let failure: unknown;
@@ -106,6 +106,17 @@ export async function writeNotes(
   }
   if (written === 0) throw failure;
   await remember(context, id, notes);
+  return notes;
+}
+
+/** Somebody may have removed all notes of a backup: a hold that this host knows of must not go with them. */
+async function knownNotes(context: OperationContext, id: BackupId): Promise<BackupNotes> {
+  const notes = (await context.catalog("read")).get(id)?.notes ?? {};
+  if (Object.keys(notes).length > 0) {
+    context.session.logger.warn(
+      `the notes of backup ${id} are gone from storage: what the catalog knows is written again`,
+    );
+  }
   return notes;
 }
 
