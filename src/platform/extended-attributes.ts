@@ -1,3 +1,4 @@
+import { closeSync, constants, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { errnoOf } from "./files.ts";
 
@@ -36,6 +37,16 @@ export function readAttributes(fd: number): Attributes | undefined {
   } catch (error) {
     if (errnoOf(error) === "ENOTSUP" || errnoOf(error) === "EOPNOTSUPP") return undefined;
     throw error;
+  }
+}
+
+/** Of a directory: without any, what is made in it gets none from it either. */
+export function hasAttributes(directory: string): boolean {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return readAttributes(fd) !== undefined;
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -35,7 +35,7 @@ export function openEngine(options: FilesOptions, _tools: EngineTools): Engine {
 /** Counts for a quarter of a second at most, as nothing is read meanwhile; what a larger tree holds beyond that is left open. */
 async function estimate(options: FilesOptions, context: EngineContext): Promise<Estimate> {
   const until = systemClock.monotonicMs() + ESTIMATE_MS;
-  const ignored = { unreadable: () => undefined, special: () => undefined };
+  const ignored = { unreadable: () => undefined, special: () => undefined, leaving: () => undefined };
   let sizeBytes = 0;
   let items = 0;
   for (const { stats } of select(resolveRoots(options.paths).found, options, ignored)) {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { isLeaving } from "../../platform/leavings.ts";
 import type { BytePath } from "../../platform/walk.ts";
 import { type Excludes, excludesOf } from "./excludes.ts";
 import { type Root, resolveRoots } from "./roots.ts";
@@ -32,6 +33,7 @@ export function leftOutBy(
     if (section.excludes.excludes(path.slice(section.root.path.length + 1), isDirectory)) return true;
     if (options.one_file_system && isOnOtherDevice(path, section.root)) return true;
     const cut = path.lastIndexOf("/");
+    if (isLeaving(path.slice(cut + 1))) return true;
     const kept = keptIn(section, path.slice(0, cut));
     return kept !== undefined && !kept.includes(path.slice(cut + 1));
   };

@@ -1,4 +1,5 @@
 import type { BigIntStats } from "node:fs";
+import { isLeaving } from "../../platform/leavings.ts";
 import { type BytePath, type WalkEntry, type WalkRules, walk } from "../../platform/walk.ts";
 import { type ExcludeOptions, type Excludes, excludesOf } from "./excludes.ts";
 import type { Root } from "./roots.ts";
@@ -11,6 +12,8 @@ interface SelectionEvents {
   readonly unreadable: (path: BytePath, error: unknown) => void;
   /** Sockets, pipes and devices, which have no content to store. */
   readonly special: (path: BytePath, stats: BigIntStats) => void;
+  /** What an interrupted restore left: no part of the source. */
+  readonly leaving: (path: BytePath) => void;
 }
 
 /** The root that a directory belongs to; a mere parent of roots belongs to none. */
@@ -41,7 +44,7 @@ export function select(
     members(directory, place, read) {
       const onTheWay = [...(leading.get(directory) ?? [])];
       if (place === "ancestor") return onTheWay;
-      const names = read();
+      const names = read().filter((name) => !isLeft(directory, name));
       const kept = place.excludes.keptOfMarked(directory, names);
       return kept === undefined ? names : [...new Set([...kept, ...onTheWay])];
     },
@@ -55,6 +58,12 @@ export function select(
     },
     failed: events.unreadable,
   };
+
+  function isLeft(directory: BytePath, name: string): boolean {
+    if (!isLeaving(name)) return false;
+    events.leaving(`${directory}/${name}`);
+    return true;
+  }
 
   function acceptDirectory(path: BytePath, stats: BigIntStats, own: Inside | undefined, parent: Place) {
     if (own !== undefined) return { state: own };

@@ -130,6 +130,11 @@ function eventsInto(findings: Findings) {
     unreadable: (path: BytePath, error: unknown) => {
       findings.unreadable.push(`${showPath(path)}: ${errnoOf(error) ?? "unknown error"}`);
     },
+    leaving: (path: BytePath) => {
+      findings.warnings.push(
+        `${showPath(path)} is left from an interrupted restore: not stored. What it restored may be neither old nor new: restore it again`,
+      );
+    },
     special: (path: BytePath, stats: BigIntStats) => {
       if (++findings.counts.special <= SPECIALS_NAMED) {
         findings.warnings.push(`${showPath(path)} is a ${specialName(stats)}: not stored`);

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../files.ts";
-import { temporaryName } from "./tree-writer.ts";
+import { temporaryName } from "../leavings.ts";
 
 /** Whether `a` and `A` are one name in this folder, by trying. False where nothing can be written: what comes next says why. */
 export function ignoresCase(folder: string): boolean {

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { BackupctlError } from "../../errors.ts";
-import { readAttributes } from "../extended-attributes.ts";
+import { hasAttributes } from "../extended-attributes.ts";
 import { errnoOf } from "../files.ts";
+import { isTemporaryName, temporaryName } from "../leavings.ts";
 import { type BytePath, showPath } from "../walk.ts";
 import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
 import { ExactTimes } from "./exact-times.ts";
@@ -91,7 +91,7 @@ export interface TreeSight {
 export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
   try {
     return new WritableTree(
-      { root, policy, bare: policy.isPrivate === true && isBare(root) },
+      { root, policy, bare: policy.isPrivate === true && !hasAttributes(root) },
       holdDirectories(root),
       new ExactTimes(root),
     );
@@ -106,16 +106,6 @@ export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarg
 
 export function openSharedTree({ access, ...tree }: SharedTree): TreeTarget {
   return new WritableTree(tree, holdDirectories(access));
-}
-
-/** Does what is made below the folder get no attributes from it? */
-function isBare(folder: string): boolean {
-  const fd = fs.openSync(folder, O_RDONLY | O_DIRECTORY);
-  try {
-    return readAttributes(fd) === undefined;
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = fs.constants;
@@ -229,7 +219,7 @@ class WritableTree implements TreeTarget {
 
   sweep(directory: Buffer): void {
     const prefix = this.#held.prefixOf(directory.length === 0 ? "" : checkedName(directory));
-    for (const name of membersOf(prefix).filter((member) => TEMPORARY_NAME.test(member))) {
+    for (const name of membersOf(prefix).filter((member) => isTemporaryName(member))) {
       const access = Buffer.from(`${prefix}${name}`, "latin1");
       if (!fs.lstatSync(access).isDirectory()) fs.unlinkSync(access);
     }
@@ -372,13 +362,6 @@ class WritableTree implements TreeTarget {
     const prefix = this.#held.prefixOf(parent);
     return { path, parent, prefix, access: Buffer.from(`${prefix}${path.slice(cut + 1)}`, "latin1") };
   }
-}
-
-const TEMPORARY_NAME = /^\.backupctl-[0-9a-f]{16}$/;
-
-/** `sweep` knows it. A UUID has more than enough that is random, and Node keeps them in stock. */
-export function temporaryName(): BytePath {
-  return `.backupctl-${randomUUID().replaceAll("-", "").slice(16)}`;
 }
 
 function accessOf(place: Place, temporary: BytePath | undefined): Buffer {

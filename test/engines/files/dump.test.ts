@@ -14,6 +14,21 @@ const isRoot = process.geteuid?.() === 0;
 const O_DIRECTORY = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY;
 
 describe("a dump has", () => {
+  test("nothing that an interrupted restore or download left, and says so", async () => {
+    const folder = tempDir();
+    const left = [".backupctl-0123456789abcdef", ".www.backupctl-01234567", ".dump.sql.backupctl-4711-01234567"];
+    for (const name of [...left, ".backupctl-notes", "www.backupctl-01234567"])
+      fs.writeFileSync(join(folder, name), "");
+    fs.mkdirSync(join(folder, ".tree.backupctl-89abcdef"));
+
+    const { nodes, warnings } = await dumpTree({ paths: [folder] });
+
+    const names = nodes.map((node) => node.name.toString()).filter((name) => name.startsWith(`${folder.slice(1)}/`));
+    expect(names.map((name) => name.slice(folder.length))).toEqual([".backupctl-notes", "www.backupctl-01234567"]);
+    for (const name of [...left, ".tree.backupctl-89abcdef"])
+      expect(warnings).toContainEqual(expect.stringMatching(`/${name} is left from an interrupted restore`));
+  });
+
   test("every kind of entry with its facts, and the parents of the root", async () => {
     const folder = tempDir();
     fs.mkdirSync(join(folder, "empty"), { mode: 0o750 });
