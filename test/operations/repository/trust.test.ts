@@ -34,6 +34,7 @@ it.each([true, false])(
     expect(await operations.show("latest")).toMatchObject({ id: own.id });
     await expect(restore(operations, { reference: planted.id, to })).rejects.toMatchObject(refusal);
     await expect(operations.verify(look)).rejects.toMatchObject(refusal);
+    expect(await operations.verify({ ...look, reference: undefined, all: true })).toMatchObject({ passed: false });
     expect(await create(operations, "incremental")).toMatchObject({ parentId: own.id });
 
     expect(await operations.verify({ ...look, allowUnencrypted: planted.id })).toMatchObject({ passed: true });

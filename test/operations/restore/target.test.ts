@@ -106,7 +106,7 @@ describe("a restore to a target of the config", () => {
       const plan = await site.operations.planRestore(request);
       await createOne(site);
 
-      expect(await (await site.reopen()).restore(request, plan)).toMatchObject({ backupId: id });
+      expect(await (await site.reopen()).restore(request, { ...plan })).toMatchObject({ backupId: id });
     },
   );
 
