@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { treeContenders, WORKS } from "./contenders.ts";
-import { installContenders } from "./installed.ts";
+import { installContenders, isInstalled } from "./installed.ts";
 import { interruption } from "./measure.ts";
 import { benchmarksPage, surroundings } from "./page.ts";
 import { type SetReport, showBytes } from "./report.ts";
@@ -45,11 +45,16 @@ interface Finished {
   readonly startup: Results;
 }
 
-async function run(plan: Plan, scratch: Scratch): Promise<Finished> {
+/** `publish` gets all that is finished after each set: a round of all takes hours, and may be stopped in the middle. */
+async function run(plan: Plan, scratch: Scratch, publish: (finished: Finished) => void): Promise<void> {
   const samples: Sample[] = [];
   const reports: SetReport[] = [];
   let startup: Results = {};
   for (const set of plan.sets) {
+    if (set === "postgres" && !isInstalled("pg_dump")) {
+      console.log("\npostgres: left out, PostgreSQL is not installed (--install installs it)");
+      continue;
+    }
     if (set === "startup") {
       const [ours] = treeContenders();
       scratch.renew();
@@ -58,8 +63,8 @@ async function run(plan: Plan, scratch: Scratch): Promise<Finished> {
     } else {
       reports.push(await runSet(set, plan, scratch, samples));
     }
+    publish({ reports, samples, startup });
   }
-  return { reports, samples, startup };
 }
 
 async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sample[]): Promise<SetReport> {
@@ -82,6 +87,12 @@ async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sampl
   }
   const works = WORKS.filter((work) => subject.works.includes(work));
   return { set, description: rounds === 1 ? `${description}, one round` : description, contenders, works };
+}
+
+/** @throws for what is no number of rounds */
+function roundsOf(text: string | undefined): number | undefined {
+  if (text === undefined || /^[1-9][0-9]*$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new Error(`--rounds ${text} is not a number from 1 on`);
 }
 
 /** @throws for a name that is none */
@@ -118,32 +129,34 @@ async function main(): Promise<void> {
   }
   if (values.install === true) installContenders();
   const quick = values.quick === true;
+  const rounds = roundsOf(values.rounds);
   const plan: Plan = {
     sets: setsOf(values.only),
     sizes: quick ? QUICK_SIZES : FULL_SIZES,
-    rounds: (set) => Number(values.rounds ?? (quick || isSizeSet(set) ? 1 : 3)),
+    rounds: (set) => rounds ?? (quick || isSizeSet(set) ? 1 : 3),
     startupRuns: quick ? 3 : 9,
     cache: values.cache,
   };
   mkdirSync(plan.cache, { recursive: true });
 
   const scratch = openScratch(join(plan.cache, "round"));
-  let finished: Finished;
+  let page = "";
+  const publish = ({ reports, samples, startup }: Finished): void => {
+    const results = { ...resultsOf(samples), ...startup };
+    const about = surroundings(
+      { rounds: plan.rounds("mixed"), quick, scratch: scratch.kind },
+      samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
+    );
+    if (values.json !== undefined)
+      writeFileSync(values.json, `${JSON.stringify({ ...about, ...results }, undefined, 2)}\n`);
+    page = benchmarksPage({ reports, results, about });
+    if (values["write-docs"] === true) writeFileSync(join(import.meta.dirname, "../docs/benchmarks.md"), page);
+  };
   try {
-    finished = await run(plan, scratch);
+    await run(plan, scratch, publish);
   } finally {
     scratch.remove();
   }
-  const { reports, samples, startup } = finished;
-  const results = { ...resultsOf(samples), ...startup };
-  const about = surroundings(
-    { rounds: plan.rounds("mixed"), quick, scratch: scratch.kind },
-    samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
-  );
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ ...about, ...results }, undefined, 2)}\n`);
-  const page = benchmarksPage({ reports, results, about });
-  if (values["write-docs"] === true) writeFileSync(join(import.meta.dirname, "../docs/benchmarks.md"), page);
   console.log(page);
 }
 
@@ -152,7 +165,11 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupt
 try {
   await main();
 } catch (error) {
-  if (!interruption.signal.aborted) throw error;
-  console.error("interrupted");
-  process.exitCode = 130;
+  if (interruption.signal.aborted) {
+    console.error("interrupted");
+    process.exitCode = 130;
+  } else {
+    console.error(error);
+    process.exitCode = 1;
+  }
 }
