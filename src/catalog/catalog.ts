@@ -45,6 +45,8 @@ export interface Catalog {
 
   addVerification(record: VerificationEvent): void;
   addRestore(record: RestoreEvent): void;
+  /** Restores that still run are failed from here on, and given: for who knows that none can be running. */
+  failRunningRestores(): readonly Pick<RestoreEvent, "at" | "target" | "sources">[];
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
   /** Throughput history for estimates, newest first. */
   recentDurations(filter: {

@@ -17,7 +17,7 @@ import type {
 import { insertRun, upsertCommitted, upsertCopy } from "./backup-writes.ts";
 import type { Connection, SqlValue } from "./connection.ts";
 import { conditionOf, millisecondsOf } from "./filter.ts";
-import { backupOf, copyOf, eventOf, indexCacheOf, parse } from "./rows.ts";
+import { backupOf, copyOf, eventOf, indexCacheOf, parse, restoreOf } from "./rows.ts";
 
 const REPOSITORY = "repository_id";
 const RECENT_DURATIONS = 20;
@@ -182,6 +182,15 @@ export class SqliteCatalog implements Catalog {
         JSON.stringify(record.sources),
       ),
     );
+  }
+
+  failRunningRestores(): readonly Pick<RestoreEvent, "at" | "target" | "sources">[] {
+    const rows = this.#connection.all(
+      "SELECT at, target, sources FROM restores WHERE status = 'running' ORDER BY at_ms",
+    );
+    if (rows.length === 0) return [];
+    this.#write((connection) => connection.run("UPDATE restores SET status = 'failed' WHERE status = 'running'"));
+    return rows.map(restoreOf);
   }
 
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined } {

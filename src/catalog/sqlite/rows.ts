@@ -8,6 +8,7 @@ import {
   DamagedCatalogError,
   type IndexCacheRecord,
   type MetadataOutline,
+  type RestoreEvent,
 } from "../catalog.ts";
 
 /** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
@@ -48,7 +49,7 @@ const outlineSchema = z.object({
   sources: z.array(z.object({ warnings: z.array(z.unknown()) })),
 });
 
-const tagsSchema = z.array(z.string());
+const namesSchema = z.array(z.string());
 
 const copyRowSchema = z.object({
   backup_id: backupIdSchema,
@@ -65,6 +66,8 @@ const eventRowSchema = z.object({
   status: z.string(),
   detail: z.string(),
 });
+
+const restoreRowSchema = z.object({ at: z.string(), target: z.string(), sources: z.string() });
 
 const detailSchema = z.record(z.string(), z.unknown());
 
@@ -95,7 +98,7 @@ export function backupOf(row: unknown, copies: readonly CopyRecord[], contentRow
     createdBy: backup.created_by,
     storagePath: backup.storage_path,
     parentId: backup.parent_id ?? undefined,
-    tags: notes.tags ?? parse(tagsSchema, json(backup.tags), "backups"),
+    tags: notes.tags ?? parse(namesSchema, json(backup.tags), "backups"),
     description: notes.description ?? backup.description ?? undefined,
     pid: backup.pid ?? undefined,
     error: backup.error_code === null ? undefined : { code: backup.error_code, message: backup.error_message ?? "" },
@@ -139,6 +142,11 @@ function notesOf(text: string): BackupNotes {
 export function copyOf(row: unknown): CopyRecord {
   const { backup_id, ...rest } = parse(copyRowSchema, row, "copies");
   return { backupId: backup_id, ...rest };
+}
+
+export function restoreOf(row: unknown): Pick<RestoreEvent, "at" | "target" | "sources"> {
+  const { sources, ...rest } = parse(restoreRowSchema, row, "restores");
+  return { ...rest, sources: parse(namesSchema, json(sources), "restores") };
 }
 
 export function eventOf(row: unknown): CatalogEvent {

@@ -276,6 +276,9 @@ describe("history", () => {
     catalog.addRestore(restore);
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 0, last: undefined });
 
+    expect(catalog.failRunningRestores()).toEqual([{ at: AT, target: "staging", sources: ["app"] }]);
+    expect(catalog.failRunningRestores()).toEqual([]);
+
     catalog.addRestore({ ...restore, status: "completed" });
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 1, last: AT });
     expect(catalog.recentDurations({ operation: "restore" })).toEqual([{ bytes: 500, seconds: 2 }]);
