@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
@@ -28,34 +28,56 @@ describe("a signal at any moment", () => {
     for (let i = 0; i < 500; i++) fs.writeFileSync(join(www, `${i}`), `${i}`);
     site = await makeCliSite(`  www: {engine: files, paths: ["{dir}/www"]}`, directory);
     await site.json(created, ["create"]);
+    await measure(["create"]);
+    await measure(["verify", "latest"]);
+    await measure(["restore", "latest", "--to", join(directory, "whole"), "--yes"]);
+    await measure(["download", "latest", "--to", join(directory, "whole.tar")]);
+    await measure(["catalog", "rebuild"]);
+    const { backup_id: id } = await site.json(created, ["create", "--mode", "full", "--manual"]);
+    await measure(["delete", id, "--force", "--reason", "test", "--yes"]);
   });
 
-  /** Runs until the moment, and tells how it ended and whether the signal came in time. */
-  async function interrupted(args: readonly string[], signal: NodeJS.Signals, afterMs: number) {
-    const run = startCli([...args, "--config", site.configFile], {
-      home: directory,
-      cwd: directory,
-      timeoutMs: 30_000,
-    });
-    await sleep(afterMs);
-    run.child.kill(signal);
-    const result = await run.result;
+  const run = (args: readonly string[]) =>
+    startCli([...args, "--config", site.configFile], { home: directory, cwd: directory, timeoutMs: 30_000 });
+  /** What each command takes when nobody interrupts it, in ms. */
+  const durations = new Map<string, number>();
+  const tried = new Set<string>();
+  const inTime = new Set<string>();
+
+  async function measure(args: readonly [string, ...string[]]): Promise<void> {
+    const startedMs = performance.now();
+    expect(await run(args).result).toMatchObject({ exitCode: 0 });
+    durations.set(args[0], performance.now() - startedMs);
+  }
+
+  /** Sends the signal when that part of the command's usual time, in per cent, is over. */
+  async function interrupted(args: readonly [string, ...string[]], signal: NodeJS.Signals, part: number) {
+    tried.add(args[0]);
+    const running = run(args);
+    await sleep(((durations.get(args[0]) ?? 0) * part) / 100);
+    running.child.kill(signal);
+    const result = await running.result;
     expect(result.stderr).not.toContain("bug:");
     // Before it is there to hear the signal it dies of it, which a shell tells by the same status.
     const exitCode = result.exitCode ?? 128 + (result.signal === null ? 0 : constants.signals[result.signal]);
+    if (exitCode !== 0) inTime.add(args[0]);
     return { exitCode, stderr: result.stderr };
   }
 
-  /** Spread over the time that the work takes, more or less: the first before the program is there to hear it. */
-  const moments = Array.from({ length: ROUNDS }, (_, i) => 150 + ((i + 1) * 900) / ROUNDS);
-  const rounds = SIGNALS.flatMap(([signal, status]) => moments.map((moment) => [signal, status, moment] as const));
+  afterAll(() => {
+    // Otherwise nothing was shown.
+    expect([...inTime].sort()).toEqual([...tried].sort());
+  });
+
+  const parts = Array.from({ length: ROUNDS }, (_, i) => Math.round((100 * (i + 0.5)) / ROUNDS));
+  const rounds = SIGNALS.flatMap(([signal, status]) => parts.map((part) => [signal, status, part] as const));
 
   it.each(rounds)(
-    "%s (%i) after %i ms of create leaves the backups that there were",
-    async (signal, status, moment) => {
+    "%s (%i) after %i %% of the time of create leaves the backups that there were",
+    async (signal, status, part) => {
       const before = (await site.json(listed, ["list", "--status", "completed"])).backups;
 
-      const result = await interrupted(["create"], signal, moment);
+      const result = await interrupted(["create"], signal, part);
 
       const after = (await site.json(listed, ["list", "--status", "completed"])).backups;
       expect([0, status]).toContain(result.exitCode);
@@ -67,47 +89,53 @@ describe("a signal at any moment", () => {
     },
   );
 
-  it.each(rounds)("%s (%i) after %i ms of restore leaves all or nothing", async (signal, status, moment) => {
+  it.each(rounds)("%s (%i) after %i %% of the time of restore leaves all or nothing", async (signal, status, part) => {
     const around = fs.mkdtempSync(join(directory, "around-"));
 
-    const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, moment);
+    const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, part);
 
     expect([0, status]).toContain(result.exitCode);
     expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
   });
 
-  it.each(rounds)("%s (%i) after %i ms of download leaves all or nothing", async (signal, status, moment) => {
+  it.each(rounds)("%s (%i) after %i %% of the time of download leaves all or nothing", async (signal, status, part) => {
     const around = fs.mkdtempSync(join(directory, "around-"));
 
-    const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, moment);
+    const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, part);
 
     expect([0, status], result.stderr).toContain(result.exitCode);
     expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
   });
 
-  it.each(rounds)("%s (%i) after %i ms of verify says nothing wrong of the backup", async (signal, status, moment) => {
-    const result = await interrupted(["verify", "latest"], signal, moment);
+  it.each(rounds)(
+    "%s (%i) after %i %% of the time of verify says nothing wrong of the backup",
+    async (signal, status, part) => {
+      const result = await interrupted(["verify", "latest"], signal, part);
 
-    expect([0, status], result.stderr).toContain(result.exitCode);
-  });
-
-  it.each(rounds)("%s (%i) after %i ms of a rebuild leaves the catalog old or new", async (signal, status, moment) => {
-    const ids = async () => (await site.json(listed, ["list", "--status", "completed"])).backups.map(({ id }) => id);
-    const before = await ids();
-
-    const result = await interrupted(["catalog", "rebuild"], signal, moment);
-
-    expect([0, status], result.stderr).toContain(result.exitCode);
-    expect(await ids()).toEqual(before);
-  });
+      expect([0, status], result.stderr).toContain(result.exitCode);
+    },
+  );
 
   it.each(rounds)(
-    "%s (%i) after %i ms of delete leaves a backup that is whole, gone or to be deleted again",
-    async (signal, status, moment) => {
-      const { backup_id: id } = await site.json(created, ["create", "--mode", "full", "--manual"]);
-      const args = ["delete", id, "--force", "--reason", "test", "--yes"];
+    "%s (%i) after %i %% of the time of a rebuild leaves the catalog old or new",
+    async (signal, status, part) => {
+      const ids = async () => (await site.json(listed, ["list", "--status", "completed"])).backups.map(({ id }) => id);
+      const before = await ids();
 
-      const result = await interrupted(args, signal, moment);
+      const result = await interrupted(["catalog", "rebuild"], signal, part);
+
+      expect([0, status], result.stderr).toContain(result.exitCode);
+      expect(await ids()).toEqual(before);
+    },
+  );
+
+  it.each(rounds)(
+    "%s (%i) after %i %% of the time of delete leaves a backup that is whole, gone or to be deleted again",
+    async (signal, status, part) => {
+      const { backup_id: id } = await site.json(created, ["create", "--mode", "full", "--manual"]);
+      const args = ["delete", id, "--force", "--reason", "test", "--yes"] as const;
+
+      const result = await interrupted(args, signal, part);
 
       expect([0, status], result.stderr).toContain(result.exitCode);
       const again = await site.run(...args);
