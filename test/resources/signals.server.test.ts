@@ -73,7 +73,7 @@ describe("a signal at any moment", () => {
   const rounds = SIGNALS.flatMap(([signal, status]) => parts.map((part) => [signal, status, part] as const));
 
   it.each(rounds)(
-    "%s (%i) after %i %% of the time of create leaves the backups that there were",
+    "%s (%i) after %i per cent of the time of create leaves the backups that there were",
     async (signal, status, part) => {
       const before = (await site.json(listed, ["list", "--status", "completed"])).backups;
 
@@ -89,7 +89,7 @@ describe("a signal at any moment", () => {
     },
   );
 
-  it.each(rounds)("%s (%i) after %i %% of the time of restore leaves all or nothing", async (signal, status, part) => {
+  it.each(rounds)("%s (%i) after %i per cent of the time of restore leaves all or nothing", async (signal, status, part) => {
     const around = fs.mkdtempSync(join(directory, "around-"));
 
     const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, part);
@@ -98,7 +98,7 @@ describe("a signal at any moment", () => {
     expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
   });
 
-  it.each(rounds)("%s (%i) after %i %% of the time of download leaves all or nothing", async (signal, status, part) => {
+  it.each(rounds)("%s (%i) after %i per cent of the time of download leaves all or nothing", async (signal, status, part) => {
     const around = fs.mkdtempSync(join(directory, "around-"));
 
     const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, part);
@@ -108,7 +108,7 @@ describe("a signal at any moment", () => {
   });
 
   it.each(rounds)(
-    "%s (%i) after %i %% of the time of verify says nothing wrong of the backup",
+    "%s (%i) after %i per cent of the time of verify says nothing wrong of the backup",
     async (signal, status, part) => {
       const result = await interrupted(["verify", "latest"], signal, part);
 
@@ -117,7 +117,7 @@ describe("a signal at any moment", () => {
   );
 
   it.each(rounds)(
-    "%s (%i) after %i %% of the time of a rebuild leaves the catalog old or new",
+    "%s (%i) after %i per cent of the time of a rebuild leaves the catalog old or new",
     async (signal, status, part) => {
       const ids = async () => (await site.json(listed, ["list", "--status", "completed"])).backups.map(({ id }) => id);
       const before = await ids();
@@ -130,7 +130,7 @@ describe("a signal at any moment", () => {
   );
 
   it.each(rounds)(
-    "%s (%i) after %i %% of the time of delete leaves a backup that is whole, gone or to be deleted again",
+    "%s (%i) after %i per cent of the time of delete leaves a backup that is whole, gone or to be deleted again",
     async (signal, status, part) => {
       const { backup_id: id } = await site.json(created, ["create", "--mode", "full", "--manual"]);
       const args = ["delete", id, "--force", "--reason", "test", "--yes"] as const;
