@@ -89,23 +89,29 @@ describe("a signal at any moment", () => {
     },
   );
 
-  it.each(rounds)("%s (%i) after %i per cent of the time of restore leaves all or nothing", async (signal, status, part) => {
-    const around = fs.mkdtempSync(join(directory, "around-"));
+  it.each(rounds)(
+    "%s (%i) after %i per cent of the time of restore leaves all or nothing",
+    async (signal, status, part) => {
+      const around = fs.mkdtempSync(join(directory, "around-"));
 
-    const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, part);
+      const result = await interrupted(["restore", "latest", "--to", join(around, "to"), "--yes"], signal, part);
 
-    expect([0, status]).toContain(result.exitCode);
-    expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
-  });
+      expect([0, status]).toContain(result.exitCode);
+      expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
+    },
+  );
 
-  it.each(rounds)("%s (%i) after %i per cent of the time of download leaves all or nothing", async (signal, status, part) => {
-    const around = fs.mkdtempSync(join(directory, "around-"));
+  it.each(rounds)(
+    "%s (%i) after %i per cent of the time of download leaves all or nothing",
+    async (signal, status, part) => {
+      const around = fs.mkdtempSync(join(directory, "around-"));
 
-    const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, part);
+      const result = await interrupted(["download", "latest", "--to", join(around, "to")], signal, part);
 
-    expect([0, status], result.stderr).toContain(result.exitCode);
-    expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
-  });
+      expect([0, status], result.stderr).toContain(result.exitCode);
+      expect(fs.readdirSync(around)).toEqual(result.exitCode === 0 ? ["to"] : []);
+    },
+  );
 
   it.each(rounds)(
     "%s (%i) after %i per cent of the time of verify says nothing wrong of the backup",
