@@ -170,7 +170,9 @@ function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>
       .describe("Rules for restores."),
     orphan_grace: durationField()
       .default("7d")
-      .describe("Leavings of a run that died are removed when they are older than this."),
+      .describe(
+        "How long objects of a run that no catalog knows are left alone. Nothing removes them yet; the next run clears those of its own host at once.",
+      ),
     workers: z.int().min(1).max(64).optional().describe("Worker threads. Default: one a core.").meta({ example: 2 }),
     tags: z
       .array(z.string().min(1).max(128))
