@@ -22,7 +22,7 @@ const LARGEST_AVERAGE = 4096 * KIB;
 /** Below this position chunks have the smallest average; it doubles whenever the position has doubled. */
 const FIRST_CLASS_END = DATA_AVERAGE * 2 ** 17;
 
-export const INDEX_CHUNKS: ChunkSizes = sizesOf(16 * KIB);
+export const INDEX_CHUNKS: ChunkSizes = sizesOf(8 * KIB);
 
 /**
  * Chunk sizes at a byte position of an artifact or file. They depend on the position alone, so that the same bytes at about

@@ -193,7 +193,7 @@ test("chunk sizes follow the position as the table says", () => {
 
   expect(averages).toEqual([64, 128, 256, 512, 1024, 2048, 4096, 4096]);
   expect(dataChunksAt(8 * GIB - 1)).toEqual({ minimum: 16_384, average: 65_536, maximum: 262_144 });
-  expect(INDEX_CHUNKS.average).toBe(16 * 1024);
+  expect(INDEX_CHUNKS.average).toBe(8 * 1024);
   for (const size of ["64 KiB", "128, 256, 512 KiB, 1, 2 MiB", "4 MiB"]) expect(DOCUMENT).toContain(`| ${size} |`);
 });
 

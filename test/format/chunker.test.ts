@@ -151,8 +151,8 @@ describe("chunk sizes", () => {
     expect(dataChunksAt(position)).toEqual({ minimum: average / 4, average, maximum: average * 4 });
   });
 
-  it("of an index are 16 KiB on average", () => {
-    expect(INDEX_CHUNKS).toEqual({ minimum: 4 * KIB, average: 16 * KIB, maximum: 64 * KIB });
+  it("of an index are 8 KiB on average", () => {
+    expect(INDEX_CHUNKS).toEqual({ minimum: 2 * KIB, average: 8 * KIB, maximum: 32 * KIB });
   });
 });
 
@@ -163,5 +163,5 @@ test("the same bytes are always cut at the places of the format", () => {
     22_306, 74_805, 79_795, 66_494, 88_749, 102_694, 53_550, 20_592, 70_073, 20_942,
   ]);
   expect(lengths(dataChunksAt(256 * GIB))).toEqual([600_000]);
-  expect(lengths(INDEX_CHUNKS).slice(0, 8)).toEqual([13_416, 6026, 31_953, 13_725, 20_808, 11_183, 17_500, 16_397]);
+  expect(lengths(INDEX_CHUNKS).slice(0, 8)).toEqual([12_040, 6837, 3429, 2518, 18_462, 11_860, 9974, 8622]);
 });
