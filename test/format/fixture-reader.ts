@@ -7,8 +7,9 @@ import { ChunkReader } from "../../src/format/chunk-reader.ts";
 import { metadataKey } from "../../src/format/data-key.ts";
 import { fetchIndex } from "../../src/format/index-reader.ts";
 import { openKeysObjects, type WrappingKey } from "../../src/format/keys-object.ts";
-import { decodeMetadata, verifyMac } from "../../src/format/metadata.ts";
+import { decodeMetadata, requirePlace, verifyMac } from "../../src/format/metadata.ts";
 import { readProvenRoot } from "../../src/format/proven-root.ts";
+import { decodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import type { ChunkRef, Root } from "../../src/format/root.ts";
 import type { WorkerPool } from "../../src/format/workers/pool.ts";
 
@@ -79,5 +80,8 @@ async function openMetadata(
   const dataKey = opened?.dataKey;
   const proven = verifyMac(decoded, dataKey === undefined ? undefined : metadataKey(dataKey, metadata.id));
   if (!proven) throw new Error(`${directory}: its mac is wrong`);
+  const marker = fs.readFileSync(path.join(repository, "backupctl.json"));
+  const { repositoryId } = decodeRepositoryMarker(marker, repository);
+  requirePlace(metadata, { storagePath: directory, repositoryId });
   return { metadata, dataKey };
 }
