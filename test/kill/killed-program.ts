@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -117,6 +118,10 @@ export function filesBelow(folder: string): readonly string[] {
   return names.sort().map((name) => {
     const stats = fs.lstatSync(path.join(folder, name));
     if (stats.isSymbolicLink()) return `${name} -> ${fs.readlinkSync(path.join(folder, name))}`;
-    return `${name} ${stats.mode.toString(8)} ${stats.isFile() ? fs.readFileSync(path.join(folder, name)).toString("base64").slice(-64) : ""}`;
+    return `${name} ${stats.mode.toString(8)} ${stats.isFile() ? hashOf(path.join(folder, name)) : ""}`;
   });
+}
+
+function hashOf(file: string): string {
+  return createHash("sha256").update(fs.readFileSync(file)).digest("hex");
 }
