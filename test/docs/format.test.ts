@@ -7,17 +7,21 @@ import { encodePackHeader, openBlock, type PackSeal, sealBlock } from "../../src
 import { canonicalJson } from "../../src/format/canonical-json.ts";
 import { dataChunksAt, GEAR, INDEX_CHUNKS } from "../../src/format/chunker.ts";
 import { artifactKey, idBytes, keyId, metadataKey, openDataKey } from "../../src/format/data-key.ts";
-import { readTreeIndex } from "../../src/format/index-reader.ts";
+import { encodeDeletionMark } from "../../src/format/deletion-mark.ts";
+import { readStreamIndex, readTreeIndex } from "../../src/format/index-reader.ts";
 import { openKeysObjects } from "../../src/format/keys-object.ts";
 import { macOf } from "../../src/format/mac.ts";
 import { decodeMetadata, encodeMetadata, verifyMac } from "../../src/format/metadata.ts";
 import { decodeNotes } from "../../src/format/notes.ts";
 import { parseJsonObject } from "../../src/format/parse-json.ts";
+import { decodeRepositoryMarker, encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import { encodeRoot, parseRoot } from "../../src/format/root.ts";
 import { encodeSha256Sums, parseSha256Sums } from "../../src/format/sha256sums.ts";
+import { writeStreamSource } from "../../src/format/source-writer.ts";
 import { statPart, treeLines } from "../../src/format/tree-line.ts";
 import { ChunkCollector, cut } from "../../src/format/workers/scanning.ts";
 import { keyProviderDefinitions } from "../../src/keys/registry.ts";
+import { formatRun, openPool } from "../helpers/format-run.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { type CodeBlock, codeBlocks } from "./commands.ts";
 
@@ -124,15 +128,19 @@ test("packs are sealed to the bytes that are written there, and open to what was
   const raw = hex(packs, "raw");
   const compressed = { payload: hex(packs, "zstd"), raw: Buffer.from("backupctl ".repeat(20)), flags: 0 };
   const last = { payload: raw, raw, flags: 3 };
-  const sealed = buildPack(sealOf(1, artifactKey(dataKey, artifactId, backupId)), [compressed, last]);
+  const zipped = { payload: hex(packs, "gzip"), raw: compressed.raw, flags: 1 };
+  const key = artifactKey(dataKey, artifactId, backupId);
+  const sealed = buildPack(sealOf(1, key), [compressed, last]);
   const unsealed = buildPack(sealOf(0, undefined), [last]);
+  const gzip = buildPack(sealOf(2, key, "gzip"), [zipped], "gzip");
 
   expect(inHex(sealed)).toBe(text(packs, "sealed pack"));
   expect(inHex(unsealed)).toBe(text(packs, "unsealed pack"));
+  expect(inHex(gzip)).toBe(text(packs, "gzip pack"));
 });
 
-function sealOf(packNumber: number, key: Uint8Array | undefined): PackSeal {
-  const header = encodePackHeader({ compression: "zstd", encrypted: key !== undefined, packNumber, artifactId });
+function sealOf(packNumber: number, key: Uint8Array | undefined, compression: "gzip" | "zstd" = "zstd"): PackSeal {
+  const header = encodePackHeader({ compression, encrypted: key !== undefined, packNumber, artifactId });
   return { header, backupId: idBytes(backupId), packNumber, key };
 }
 
@@ -142,7 +150,7 @@ interface TestBlock {
   readonly flags: number;
 }
 
-function buildPack(seal: PackSeal, blocks: readonly TestBlock[]): Buffer {
+function buildPack(seal: PackSeal, blocks: readonly TestBlock[], compression: "gzip" | "zstd" = "zstd"): Buffer {
   const pack = Buffer.alloc(1024);
   pack.set(seal.header);
   let end = seal.header.length;
@@ -150,7 +158,7 @@ function buildPack(seal: PackSeal, blocks: readonly TestBlock[]): Buffer {
     const start = end;
     const header = { storedLength: payload.length + 16, rawLength: raw.length, flags };
     end = sealBlock(seal, pack, start, payload, header);
-    const opened = openBlock(seal, "zstd", start, pack.subarray(start, end));
+    const opened = openBlock(seal, compression, start, pack.subarray(start, end));
     expect({ raw: inHex(opened.raw), last: opened.last }).toEqual({ raw: inHex(raw), last: (flags & 1) !== 0 });
   }
   return pack.subarray(0, end);
@@ -160,7 +168,7 @@ test("the gear table is made as it says, and chunks are cut as the example says"
   const chunks = values("Chunks");
   const table = Buffer.alloc(1024);
   for (const [i, number] of GEAR.entries()) table.writeInt32BE(number, i * 4);
-  const input = Buffer.concat(Array.from({ length: 32 * 1024 }, (_, i) => sha256(bigEndian(i))));
+  const input = chunkInput();
 
   for (const i of [0, 1, 255]) expect(inHex(table.subarray(i * 4, i * 4 + 4))).toBe(text(chunks, `gear ${i}`));
   expect(inHex(sha256(table))).toBe(text(chunks, "SHA-256 of the gear table"));
@@ -170,6 +178,10 @@ test("the gear table is made as it says, and chunks are cut as the example says"
   expect(lengthsOf(input.subarray(0, 128 * 1024), 0, "index")).toBe(text(chunks, "index"));
   expect(lengthsOf(Buffer.alloc(600_000), 0, "data")).toBe(text(chunks, "zeros"));
 });
+
+function chunkInput(): Buffer {
+  return Buffer.concat(Array.from({ length: 32 * 1024 }, (_, i) => sha256(bigEndian(i))));
+}
 
 function lengthsOf(bytes: Buffer, position: number, kind: "data" | "index"): string {
   const found = new ChunkCollector();
@@ -205,6 +217,13 @@ test("canonical JSON and its macs are as the example says", () => {
   expect(canonicalJson(content)).toBe(text(expected, "canonical"));
   expect(macOf(withMac, metadataKey(dataKey, backupId))).toBe(text(expected, "with the metadata key"));
   expect(macOf(withMac, undefined)).toBe(text(expected, "without a key"));
+});
+
+test("the example of the marker is read, and written to the same members", () => {
+  const example = only("backupctl.json", "json");
+  const marker = decodeRepositoryMarker(Buffer.from(example), "the example");
+
+  expect(encodeRepositoryMarker(marker).toString()).toBe(example);
 });
 
 test("the example of metadata.json is proven by its mac, and is what the program writes", () => {
@@ -275,8 +294,36 @@ test("the example of a tree's index is read, and written to the same bytes", () 
   expect(written.join("")).toBe(example.replace(/^\{"end".*\n/m, ""));
 });
 
+test("the example of a stream's index is what the program writes, and reads", async () => {
+  const example = only("An index of a stream", "text");
+  const file = join(tempDir(), "index");
+  writeFileSync(file, example);
+  const { entries, inventory, chunks, size } = readStreamIndex(file);
+  const made = formatRun(openPool(1), { kind: "pgdump", settings: { compression: { algorithm: "none", level: 0 } } });
+  const dump = {
+    bytes: (async function* () {
+      yield chunkInput().subarray(0, size);
+    })(),
+    finish: async () => ({ entries, ...(inventory && { inventory }) }),
+  };
+
+  await writeStreamSource(dump, made.run, made.source);
+
+  expect(readFileSync(made.cache.indexFile, "utf8")).toBe(example);
+  expect([chunks.length, entries.length, Object.keys(inventory ?? {})]).toEqual([3, 2, ["databases"]]);
+});
+
 test("the example of SHA256SUMS is read, and written to the same bytes", () => {
   const example = only("SHA256SUMS", "text");
 
   expect(encodeSha256Sums(parseSha256Sums(Buffer.from(example), "the example")).toString()).toBe(example);
+});
+
+test("the example of deleted.json is what the program writes", () => {
+  const example = only("deleted.json", "json");
+  const { at, by, nonce } = parseJsonObject(Buffer.from(example), "the example");
+
+  expect(encodeDeletionMark({ backupId, at: String(at), by: String(by), nonce: String(nonce) }).toString()).toBe(
+    example,
+  );
 });

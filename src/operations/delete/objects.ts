@@ -2,6 +2,7 @@ import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { encodeDeletionMark } from "../../format/deletion-mark.ts";
 import { decodeMetadata } from "../../format/metadata.ts";
 import { randomHex } from "../../platform/random.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
@@ -99,9 +100,9 @@ async function markAll(session: Session, places: readonly Place[]): Promise<void
   const at = session.clock.now().toISOString();
   for (const { backup, storage } of places) {
     const key = `${backup.storagePath}/${DELETED_NAME}`;
-    const mark = { version: 1, backup_id: backup.id, at, by: `${session.user}@${session.host}`, nonce: randomHex(8) };
+    const by = `${session.user}@${session.host}`;
     await storage.remove(key);
-    await storage.put(key, Buffer.from(`${JSON.stringify(mark, null, 2)}\n`));
+    await storage.put(key, encodeDeletionMark({ backupId: backup.id, at, by, nonce: randomHex(8) }));
   }
 }
 
