@@ -11,7 +11,7 @@ import { median, type Results, resultsOf, startupResultsOf } from "./results.ts"
 import { runRound, type Sample } from "./rounds.ts";
 import { openScratch, type Scratch } from "./scratch.ts";
 import { prepareSet, type SetName, SIZE_SETS, SPEED_SETS } from "./sets.ts";
-import { measureStartup } from "./startup.ts";
+import { measureStartup, type StartupPlan } from "./startup.ts";
 import { FULL_SIZES, QUICK_SIZES, type Sizes } from "./trees.ts";
 
 const USAGE = `npm run bench -- [OPTIONS]
@@ -26,8 +26,6 @@ Compares backupctl with the programs that are installed, on data that it makes i
   --json FILE      write the results, keys as in docs/benchmarks.md
   --write-docs     write docs/benchmarks.md`;
 
-const STARTUP_BACKUPS = 10_000;
-
 const SETS: readonly Chosen[] = [...SPEED_SETS, "startup", ...SIZE_SETS];
 type Chosen = SetName | "startup";
 
@@ -35,7 +33,7 @@ interface Plan {
   readonly sets: readonly Chosen[];
   readonly sizes: Sizes;
   readonly rounds: (set: SetName) => number;
-  readonly startupRuns: number;
+  readonly startup: StartupPlan;
   readonly cache: string;
 }
 
@@ -58,8 +56,8 @@ async function run(plan: Plan, scratch: Scratch, publish: (finished: Finished) =
     if (set === "startup") {
       const [ours] = treeContenders();
       scratch.renew();
-      const startupPlan = { backups: STARTUP_BACKUPS, runs: plan.startupRuns };
-      startup = startupResultsOf(await measureStartup(ours!, startupPlan, scratch.folder));
+      console.log(`\nstartup: ${plan.startup.backups} backups`);
+      startup = startupResultsOf(await measureStartup(ours!, plan.startup, scratch.folder), plan.startup.backups);
     } else {
       reports.push(await runSet(set, plan, scratch, samples));
     }
@@ -134,7 +132,7 @@ async function main(): Promise<void> {
     sets: setsOf(values.only),
     sizes: quick ? QUICK_SIZES : FULL_SIZES,
     rounds: (set) => rounds ?? (quick || isSizeSet(set) ? 1 : 3),
-    startupRuns: quick ? 3 : 9,
+    startup: quick ? { backups: 1000, runs: 3 } : { backups: 10_000, runs: 9 },
     cache: values.cache,
   };
   mkdirSync(plan.cache, { recursive: true });

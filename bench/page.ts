@@ -69,6 +69,11 @@ const GOALS: readonly Goal[] = [
   ...memoryGoals("million", ["first", "unchanged", "restore", "one", "verify"], 400e6),
   { title: "seconds to `--help`", key: "startup.help.seconds", atMost: 0.1 },
   { title: "seconds to `list` with 10,000 backups", key: "startup.list.seconds", atMost: 0.2 },
+  ...(["create", "delete", "rebuild", "verify"] as const).map((run) => ({
+    title: `MB of memory, 10,000 backups, ${run}`,
+    key: `startup.${run}.peak_memory_bytes`,
+    atMost: 256e6,
+  })),
 ];
 
 function goalsTable(results: Results): string {
@@ -96,7 +101,7 @@ A key is missing where a tool does not do the work, and where a set was not run.
 | \`SET.WORK.TOOL.peak_memory_bytes\` | the most that all processes had resident together, looked at fifty times a second |
 | \`SET.WORK.time_vs_TOOL\`, \`cpu_vs_TOOL\`, \`stored_vs_TOOL\`, \`memory_vs_TOOL\` | TOOL's figure divided by backupctl's: above 1 backupctl is faster, or needs less |
 | \`SET.WORK.no_verify.time_vs_TOOL\` and so on | the same for \`backupctl create --no-verify\` |
-| \`startup.RUN.seconds\`, \`.cpu_seconds\`, \`.peak_memory_bytes\` | with 10,000 backups in the catalog: \`help\`, \`list\` (20 of them), \`list_json\` (all), \`delete\` (\`--dry-run\`, of the newest) |
+| \`startup.RUN.seconds\`, \`.cpu_seconds\`, \`.peak_memory_bytes\` | in a repository of \`startup.backups\` backups of one small file: \`help\`, \`list\` (20 of them), \`list_json\` (all), \`show\` (the newest), \`status\`, \`delete\` (\`--dry-run\`, of the newest), \`create\` (one more), \`rebuild\` (of a catalog that knows three), \`verify\` (\`--all --quick\`) |
 | \`about.*\` | date, commit, machine and versions; \`about.repositories_in\` is the kind of file system of repositories and restores, \`about.other_cores\` is how many cores other programs kept busy |
 `;
 
@@ -112,6 +117,8 @@ dump (a large stream) show that memory is bounded, and skip the change; verify r
 what is read is in memory. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less.
 `;
+
+const NO_GOAL = `Of an unchanged dump there is no goal of speed: all programs wait for \`pg_dump\`, which alone takes most of the time.`;
 
 export interface Page {
   readonly reports: readonly SetReport[];
@@ -129,7 +136,7 @@ export function benchmarksPage({ reports, results, about }: Page): string {
   ]);
   return [
     INTRODUCTION,
-    `## Goals\n\n${goalsTable(results)}\n`,
+    `## Goals\n\n${goalsTable(results)}\n\n${NO_GOAL}\n`,
     ...reports.map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`),
     ...("startup.help.seconds" in results ? [`## startup\n\n${startupTable(results)}\n`] : []),
     `## Where\n\n${alignedTable([["", ""], ...machine])}\n`,

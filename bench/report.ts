@@ -1,6 +1,6 @@
 import type { Contender, Work } from "./contenders.ts";
 import type { Metric, Results } from "./results.ts";
-import type { StartupSamples } from "./startup.ts";
+import type { StartupRun } from "./startup.ts";
 
 /** What the tables of one set have in common. */
 export interface SetReport {
@@ -52,11 +52,16 @@ export function tableOf(report: SetReport, results: Results): string {
   return alignedTable(rows);
 }
 
-const STARTUP_TITLES: Readonly<Record<keyof StartupSamples, string>> = {
+const STARTUP_TITLES: Readonly<Record<StartupRun, string>> = {
   help: "--help",
   list: "list",
   list_json: "list --json, all of them",
+  show: "show latest",
+  status: "status",
   delete: "delete --dry-run",
+  create: "create, of one small file",
+  rebuild: "catalog rebuild, from nothing",
+  verify: "verify --all --quick",
 };
 
 export function startupTable(results: Results): string {
@@ -65,7 +70,7 @@ export function startupTable(results: Results): string {
     const seconds = (metric: Metric) => `${value(metric).toFixed(2)} s`;
     return [title, seconds("seconds"), seconds("cpu_seconds"), showBytes(value("peak_memory_bytes"))];
   });
-  return alignedTable([["with 10,000 backups in the catalog", "time", "processor", "memory"], ...rows]);
+  return alignedTable([[`with ${results["startup.backups"]} backups`, "time", "processor", "memory"], ...rows]);
 }
 
 export function alignedTable(rows: readonly (readonly string[])[]): string {

@@ -51,8 +51,8 @@ export function resultsOf(samples: readonly Sample[]): Results {
   return results;
 }
 
-export function startupResultsOf(samples: StartupSamples): Results {
-  const results: Record<string, number> = {};
+export function startupResultsOf(samples: StartupSamples, backups: number): Results {
+  const results: Record<string, number> = { "startup.backups": backups };
   for (const [name, runs] of Object.entries(samples)) {
     results[`startup.${name}.seconds`] = median(runs.map(({ seconds }) => seconds));
     results[`startup.${name}.cpu_seconds`] = median(runs.map(({ cpuSeconds }) => cpuSeconds));

@@ -1,22 +1,32 @@
-import { randomUUID } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
-import { openSqliteCatalog } from "../src/catalog/sqlite/open.ts";
-import { isBackupId } from "../src/domain/backup.ts";
-import { backupDirectory } from "../src/domain/object-names.ts";
 import { BACKUPCTL, type Contender } from "./contenders.ts";
-import { filesBelow } from "./folders.ts";
+import { multiplyBackups } from "./many-backups.ts";
 import { type Measurement, measure } from "./measure.ts";
 
-export type StartupSamples = Readonly<Record<"help" | "list" | "list_json" | "delete", readonly Measurement[]>>;
+/** They take a while; and only the first rebuild finds a catalog that knows next to nothing. */
+const ONCE: readonly string[] = ["rebuild", "verify"];
+/** In this order. */
+const SCRIPTS = {
+  rebuild: `${BACKUPCTL} catalog rebuild -q`,
+  verify: `${BACKUPCTL} verify --all --quick -q`,
+  help: `${BACKUPCTL} --help > /dev/null`,
+  list: `${BACKUPCTL} list > /dev/null`,
+  list_json: `${BACKUPCTL} list --json --limit 10000 > /dev/null`,
+  show: `${BACKUPCTL} show latest > /dev/null`,
+  status: `${BACKUPCTL} status > /dev/null`,
+  delete: `${BACKUPCTL} delete latest --force --reason bench --dry-run > /dev/null`,
+  create: `${BACKUPCTL} create -q --mode incremental`,
+} as const;
+export type StartupRun = keyof typeof SCRIPTS;
+export type StartupSamples = Readonly<Record<StartupRun, readonly Measurement[]>>;
 
 export interface StartupPlan {
   readonly backups: number;
   readonly runs: number;
 }
 
-/** `--help`; and with so many backups in the catalog `list`, all of them as JSON, and what a `delete` of the newest would remove. */
+/** What commands take in a repository of so many backups, each of one small file. */
 export async function measureStartup(
   contender: Contender,
   { backups, runs }: StartupPlan,
@@ -24,19 +34,19 @@ export async function measureStartup(
 ): Promise<StartupSamples> {
   const [data, state, repository] = ["data", "state", "repository"].map((name) => join(folder, name));
   for (const directory of [data!, state!, repository!]) mkdirSync(directory, { recursive: true });
-  writeFileSync(join(data!, "file"), "content");
   const variables = { ...contender.variables, DATA: data!, STATE: state!, REPO: repository!, OUT: folder };
   const run = (script: string) => measure(`cd "$STATE"; ${script}`, variables);
-  await run(contender.prepare);
-  await run(contender.scripts.first!);
-  await fillCatalog(filesBelow(state!).find(({ path }) => path.endsWith("/catalog.db"))!.path, backups);
-  const samples = {
-    help: await repeat(runs, () => run(`${BACKUPCTL} --help > /dev/null`)),
-    list: await repeat(runs, () => run(`${BACKUPCTL} list > /dev/null`)),
-    list_json: await repeat(runs, () => run(`${BACKUPCTL} list --json --limit ${backups} > list.json`)),
-    delete: await repeat(runs, () => run(`${BACKUPCTL} delete latest --force --reason bench --dry-run > /dev/null`)),
-  };
-  return samples;
+  await run(`${contender.prepare}; echo 'compression: {algorithm: none}' >> backup.config.yaml`);
+  for (const [number, work] of (["first", "changed", "changed"] as const).entries()) {
+    writeFileSync(join(data!, "file"), `content ${number}`);
+    await run(contender.scripts[work]!);
+  }
+  await multiplyBackups(repository!, readFileSync(join(state!, "backupctl.key"), "utf8"), backups);
+  const samples: [string, readonly Measurement[]][] = [];
+  for (const [name, script] of Object.entries(SCRIPTS)) {
+    samples.push([name, ONCE.includes(name) ? [await run(script)] : await repeat(runs, () => run(script))]);
+  }
+  return Object.fromEntries(samples) as StartupSamples;
 }
 
 async function repeat(runs: number, run: () => Promise<Measurement>): Promise<Measurement[]> {
@@ -44,23 +54,4 @@ async function repeat(runs: number, run: () => Promise<Measurement>): Promise<Me
   const samples: Measurement[] = [];
   for (let i = 0; i < runs; i++) samples.push(await run());
   return samples;
-}
-
-/** Copies of the one backup that is there, an hour apart. */
-async function fillCatalog(file: string, backups: number): Promise<void> {
-  const catalog = openSqliteCatalog({ file, warn: console.error });
-  const metadata = catalog.list({ limit: 1 }).backups[0]?.metadata;
-  if (metadata === undefined) throw new Error(`no backup in ${file}`);
-  for (let number = 1; number < backups; number++) {
-    // A turn for Ctrl-C.
-    if (number % 100 === 0) await turn();
-    const id = randomUUID();
-    if (!isBackupId(id)) throw new Error(`${id} is not a backup's id`);
-    const timestamp = new Date(Date.parse(metadata.timestamp) - number * 3_600_000).toISOString();
-    const { type, category, mode } = metadata;
-    const path = backupDirectory({ type, category, mode, timestamp, id });
-    const copy = { ...metadata, id, timestamp, storage_path: path, lineage: [{ id, path }] };
-    catalog.restoreFromStorage({ metadata: copy, trusted: true, notes: {}, copies: [] });
-  }
-  catalog.close();
 }
