@@ -8,7 +8,7 @@ import type { WorkerPool } from "./workers/pool.ts";
 import type { BufferRange, ChunkList, CompressResult } from "./workers/tasks.ts";
 
 /** A block is closed once it holds this much. */
-const BLOCK_RAW_BYTES = 1024 * 1024;
+export const BLOCK_RAW_BYTES = 1024 * 1024;
 /** From here on a block ends with its buffer: what lies together in shared memory is compressed where it lies. */
 const BLOCK_IN_ONE_BUFFER_BYTES = 768 * 1024;
 /** Blocks being compressed or waiting for their place. */

@@ -14,7 +14,7 @@ import type { WorkerPool } from "./workers/pool.ts";
 import type { ChunkList, CompressResult } from "./workers/tasks.ts";
 
 /** Packs are filled up to here; a block that does not fit begins the next one. Readers accept up to 32 MiB. */
-const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
+export const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
 /** One being filled, one on its way, or both. */
 const PACKS_IN_MEMORY = 2;
 

@@ -6,7 +6,7 @@ import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { ScanResult } from "./workers/tasks.ts";
 
-const BODY_BYTES = 2 * 1024 * 1024;
+export const BODY_BYTES = 2 * 1024 * 1024;
 /** The open block holds up to three buffers, two are being filled and scanned, the rest is being compressed. */
 const BUFFER_BUDGET_BYTES = 6 * (BODY_BYTES + 256 * 1024);
 

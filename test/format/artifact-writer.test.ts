@@ -1,14 +1,16 @@
+import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import type { StoredArtifact } from "../../src/domain/backup.ts";
 import { readArtifact, type WholeBlock } from "../../src/format/artifact-reader.ts";
-import { ArtifactWriter } from "../../src/format/artifact-writer.ts";
+import { ArtifactWriter, BLOCK_RAW_BYTES } from "../../src/format/artifact-writer.ts";
+import { MAX_BLOCK_RAW_BYTES } from "../../src/format/block.ts";
 import { ChunkTable } from "../../src/format/chunk-table.ts";
 import { artifactKey, idBytes, makeDataKey } from "../../src/format/data-key.ts";
 import { SharedBuffers } from "../../src/format/shared-buffers.ts";
 import { sha256 } from "../../src/format/workers/hashing.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { backupId } from "../domain/builders.ts";
-import { noise } from "../helpers/bytes.ts";
+import { around, noise } from "../helpers/bytes.ts";
 
 const MIB = 1024 * 1024;
 const ID = backupId(1);
@@ -96,6 +98,35 @@ test("a largest chunk does not join an open block: together they would be more t
   const stored = await blocks(await writer.finish());
 
   expect(stored.map(({ raw }) => raw.length)).toEqual([MIB - 1, 16 * MIB]);
+});
+
+test("chunks of any lengths lie where their tuples say", async () => {
+  const edges = around(1, BLOCK_RAW_BYTES, MAX_BLOCK_RAW_BYTES - BLOCK_RAW_BYTES).filter((length) => length > 0);
+  const length = fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 300_000 }) }, fc.constantFrom(...edges));
+  const groups = fc.array(fc.array(length, { minLength: 1, maxLength: 6 }), { maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(groups, async (given) => {
+      const { writer, table, blocks } = openWriter();
+      const added: Awaited<ReturnType<typeof add>>[] = [];
+      for (const [i, lengths] of given.entries()) added.push(await add(writer, lengths, i + 1));
+
+      const stored = await blocks(await writer.finish());
+
+      for (const { raw } of stored) expect(raw.length).toBeLessThanOrEqual(MAX_BLOCK_RAW_BYTES);
+      for (const { records, chunks } of added) {
+        for (const [i, chunk] of chunks.entries()) {
+          const [hash, size, , pack, offset, , inBlock] = JSON.parse(table.tuple(records[i] ?? -1));
+          const block = stored.find((candidate) => candidate.pack === pack && candidate.offset === offset);
+          expect([hash, size]).toEqual([sha256(chunk).toString("hex"), chunk.length]);
+          expect(chunk.equals(block?.raw.subarray(inBlock, inBlock + size) ?? Buffer.alloc(0))).toBe(true);
+        }
+      }
+      const unique = new Map(added.flatMap(({ records, chunks }) => records.map((record, i) => [record, chunks[i]])));
+      const bytes = [...unique.values()].reduce((sum, chunk) => sum + (chunk?.length ?? 0), 0);
+      expect([writer.newRawBytes, stored.reduce((sum, { raw }) => sum + raw.length, 0)]).toEqual([bytes, bytes]);
+    }),
+    { numRuns: 12 },
+  );
 });
 
 test("a known chunk gets its old record, and only new bytes are counted", async () => {

@@ -9,6 +9,7 @@ import {
   encodePackHeader,
   FLAG_LAST,
   FLAG_NOT_COMPRESSED,
+  MAX_BLOCK_RAW_BYTES,
   openBlock,
   PACK_HEADER_BYTES,
   type PackHeader,
@@ -17,7 +18,7 @@ import {
   TAG_BYTES,
 } from "../../src/format/block.ts";
 import { type Compression, compress } from "../../src/format/compression.ts";
-import { flipped, noise } from "../helpers/bytes.ts";
+import { around, flipped, noise } from "../helpers/bytes.ts";
 
 const MIB = 1024 * 1024;
 const HEADER: PackHeader = { compression: "zstd", encrypted: true, packNumber: 3, artifactId: noise(16, 11) };
@@ -77,6 +78,20 @@ describe.each(SEALS)("a %s block", (_, seal) => {
         },
       ),
     );
+  });
+
+  it.each(
+    around(0, MAX_BLOCK_RAW_BYTES).flatMap((size) =>
+      (["none", "zstd"] as const).map((compression) => ({ size, compression })),
+    ),
+  )("of $size bytes opens to them, or is more than any may hold ($compression)", ({ size, compression }) => {
+    const raw = noise(size, 5);
+    const block = blockOf(raw, { seal, compression });
+
+    const open = () => openBlock(seal, compression, PACK_HEADER_BYTES, block);
+
+    if (size > MAX_BLOCK_RAW_BYTES) expect(open).toThrow(new DamageError("block claims more than 16 MiB"));
+    else expect(Buffer.compare(open().raw, raw)).toBe(0);
   });
 
   it.each([

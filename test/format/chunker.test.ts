@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { type ChunkSizes, dataChunksAt, GEAR, INDEX_CHUNKS, nextChunkLength } from "../../src/format/chunker.ts";
-import { noise } from "../helpers/bytes.ts";
+import { around, noise } from "../helpers/bytes.ts";
 
 const KIB = 1024;
 const GIB = 1024 ** 3;
@@ -94,25 +94,30 @@ describe("cutting", () => {
     );
   });
 
-  it.each([0, 1, SMALL.minimum - 1, SMALL.minimum])(
-    "keeps %i bytes, no more than the minimum, in one chunk",
-    (length) => {
-      const bytes = noise(length);
-
-      expect(nextChunkLength(bytes, 0, length, SMALL, true)).toBe(length);
-      expect(nextChunkLength(bytes, 0, length, SMALL, false)).toBe(0);
-    },
+  const everySize = [SMALL, INDEX_CHUNKS, dataChunksAt(0), dataChunksAt(8 * GIB)].flatMap((sizes) =>
+    around(0, sizes.minimum, sizes.average, sizes.maximum, sizes.maximum + sizes.minimum).map((length) => ({
+      average: sizes.average,
+      sizes,
+      length,
+    })),
   );
 
-  it.each([SMALL.maximum - 1, SMALL.maximum, SMALL.maximum + 1])(
-    "ends a chunk of %i equal bytes at the maximum",
-    (length) => {
-      const zeros = Buffer.alloc(length);
+  it.each(everySize)("takes $length bytes as the rule says for an average of $average", ({ sizes, length }) => {
+    for (const bytes of [noise(length, length), Buffer.alloc(length)]) {
+      const chunks = cut(bytes, sizes);
 
-      expect(nextChunkLength(zeros, 0, length, SMALL, true)).toBe(Math.min(length, SMALL.maximum));
-      expect(nextChunkLength(zeros, 0, length, SMALL, false)).toBe(length < SMALL.maximum ? 0 : SMALL.maximum);
-    },
-  );
+      expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+      let at = 0;
+      for (const chunk of chunks) {
+        expect(chunk.length).toBe(lengthByTheRule(bytes.subarray(at), sizes));
+        at += chunk.length;
+      }
+      const first = nextChunkLength(bytes, 0, length, sizes, false);
+      expect([first === 0, first === chunks[0]?.length]).toContain(true);
+      if (length <= sizes.minimum) expect(first).toBe(0);
+      if (length >= sizes.maximum) expect(first).toBe(chunks[0]?.length);
+    }
+  });
 
   it("moves only boundaries near an insertion", () => {
     fc.assert(

@@ -5,11 +5,14 @@ import { describe, expect, it, test } from "vitest";
 import { DamageError } from "../../src/format/block.ts";
 import { StoredDamage } from "../../src/format/block-reader.ts";
 import { fetchIndex, readRoot, readStreamIndex, readTreeIndex, type TreeEntry } from "../../src/format/index-reader.ts";
+import { LineWriter } from "../../src/format/line-writer.ts";
 import { writeStreamSource } from "../../src/format/source-writer.ts";
+import { statPart, treeLines } from "../../src/format/tree-line.ts";
 import { backupId } from "../domain/builders.ts";
+import { type ArbitraryEntry, treeEntries } from "../helpers/arbitrary-index.ts";
 import { noise } from "../helpers/bytes.ts";
 import { formatRun, openPool } from "../helpers/format-run.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
+import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -183,6 +186,40 @@ describe("the index of a tree", () => {
             expect(error).toBeInstanceOf(DamageError);
           }
         }
+      }),
+    );
+  });
+});
+
+describe("the index of any tree", () => {
+  const directory = suiteTempDir();
+  let runs = 0;
+
+  function write(entries: readonly ArbitraryEntry[]): string {
+    const file = join(directory, String(runs++));
+    const lines = new LineWriter(file);
+    for (const { node, parts } of entries) lines.write(treeLines({ statPart: statPart(node), ...parts }));
+    const bytes = entries.reduce((sum, { node }) => sum + node.size, 0);
+    lines.write(`${JSON.stringify({ end: true, entries: entries.length, bytes })}\n`);
+    lines.close();
+    return file;
+  }
+
+  it("gives back what was written", () => {
+    fc.assert(
+      fc.property(treeEntries, (entries) => {
+        expect([...readTreeIndex(write(entries))]).toEqual(entries.map(({ read }) => read));
+      }),
+    );
+  });
+
+  it("gives back of the files only those that are wanted", () => {
+    const isWanted = (name: Buffer) => name.length % 2 === 0;
+    fc.assert(
+      fc.property(treeEntries, (entries) => {
+        const expected = entries.map(({ read }) => read).filter(({ type, name }) => type !== "file" || isWanted(name));
+
+        expect([...readTreeIndex(write(entries), isWanted)]).toEqual(expected);
       }),
     );
   });

@@ -6,6 +6,7 @@ import { BackupctlError } from "../../src/errors.ts";
 import { canonicalJson } from "../../src/format/canonical-json.ts";
 import { decodeMetadata, encodeMetadata, requirePlace, verifyMac } from "../../src/format/metadata.ts";
 import { backupId, metadataOf, REPOSITORY_ID, sourceOf } from "../domain/builders.ts";
+import { anyMetadata } from "../helpers/arbitrary-metadata.ts";
 
 const full = metadataOf({ id: backupId(1) });
 const metadata = metadataOf({
@@ -38,6 +39,21 @@ it("comes back as it was written, and is the same bytes every time", () => {
   expect(decodeMetadata(bytes, WHERE).metadata).toEqual(metadata);
   expect(encodeMetadata(shuffled, macKey).equals(bytes)).toBe(true);
   expect(Object.keys(JSON.parse(bytes.toString())).at(-1)).toBe("mac");
+});
+
+it("comes back as it was written, and is proven, whatever it says", () => {
+  fc.assert(
+    fc.property(anyMetadata, fc.boolean(), (given, withKey) => {
+      const key = withKey ? macKey : undefined;
+
+      const decoded = decodeMetadata(encodeMetadata(given, key), WHERE);
+
+      expect(decoded.metadata).toEqual(given);
+      expect([verifyMac(decoded, key), verifyMac(decoded, withKey ? undefined : macKey)]).toEqual([true, false]);
+      const place = { storagePath: given.storage_path, repositoryId: given.repository_id, id: given.id };
+      expect(() => requirePlace(decoded.metadata, place)).not.toThrow();
+    }),
+  );
 });
 
 describe("the mac", () => {

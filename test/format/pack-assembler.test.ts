@@ -5,15 +5,21 @@ import {
   decodeBlockHeader,
   decodePackHeader,
   encodePackHeader,
+  MAX_BLOCK_RAW_BYTES,
   type OpenedBlock,
   openBlock,
   PACK_HEADER_BYTES,
   TAG_BYTES,
 } from "../../src/format/block.ts";
-import { PackAssembler, type PackAssemblerOptions, type PlacedBlock } from "../../src/format/pack-assembler.ts";
+import {
+  PACK_BYTES,
+  PackAssembler,
+  type PackAssemblerOptions,
+  type PlacedBlock,
+} from "../../src/format/pack-assembler.ts";
 import { sha256 } from "../../src/format/workers/hashing.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
-import { noise } from "../helpers/bytes.ts";
+import { around, noise } from "../helpers/bytes.ts";
 
 const MIB = 1024 * 1024;
 const ARTIFACT_ID = noise(16, 1);
@@ -98,19 +104,18 @@ describe("an artifact", () => {
     expect(packs.map((pack) => decodePackHeader(pack).packNumber)).toEqual([0, 1, 2]);
   });
 
-  it("fills a pack to its very end", async () => {
-    const overhead = BLOCK_HEADER_BYTES + TAG_BYTES;
-    const room = 16.5 * MIB - PACK_HEADER_BYTES - 2 * overhead - 16 * MIB;
-    for (const [more, packsExpected] of [
-      [0, 1],
-      [1, 2],
-    ] as const) {
-      const { assembler, packs } = assembling();
-      for (const raw of [noise(16 * MIB), noise(room + more)]) await assembler.place(plain(raw), oneChunk(raw));
-      await assembler.finish();
+  it.each(around(PACK_BYTES))("is one pack of %i bytes, or two", async (size) => {
+    const { assembler, packs } = assembling();
+    const overhead = PACK_HEADER_BYTES + 2 * (BLOCK_HEADER_BYTES + TAG_BYTES);
+    const raws = [noise(MAX_BLOCK_RAW_BYTES), noise(size - overhead - MAX_BLOCK_RAW_BYTES, 2)];
 
-      expect(packs).toHaveLength(packsExpected);
-    }
+    for (const raw of raws) await assembler.place(plain(raw), oneChunk(raw));
+    const sizes = await assembler.finish();
+
+    expect(sizes).toEqual(packs.map((pack) => pack.length));
+    expect(sizes).toHaveLength(size > PACK_BYTES ? 2 : 1);
+    const blocks = packs.flatMap((pack, i) => opened(pack, i));
+    expect(blocks.map(({ raw }, i) => Buffer.compare(raw, raws[i]!))).toEqual([0, 0]);
   });
 
   it("of no block has no pack", async () => {

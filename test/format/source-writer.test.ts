@@ -1,9 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, describe, expect, it, test, vi } from "vitest";
+import { BLOCK_RAW_BYTES } from "../../src/format/artifact-writer.ts";
+import { dataChunksAt, INDEX_CHUNKS } from "../../src/format/chunker.ts";
+import { PACK_BYTES } from "../../src/format/pack-assembler.ts";
 import { type RunSettings, type StreamFacts, writeStreamSource } from "../../src/format/source-writer.ts";
+import { BODY_BYTES } from "../../src/format/stream-writer.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
-import { noise } from "../helpers/bytes.ts";
+import { streamEntries } from "../helpers/arbitrary-index.ts";
+import { around, noise } from "../helpers/bytes.ts";
 import { type FormatRun, type FormatRunOptions, formatRun, readStream } from "../helpers/format-run.ts";
 
 const KIB = 1024;
@@ -53,18 +58,16 @@ describe("a stream", () => {
     },
   );
 
-  it("comes back whatever its length and the pieces it came in", async () => {
-    // Around the buffers of two MiB, and the sizes of chunks and blocks.
-    const edges = [0, 1, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 2 * MIB, 4 * MIB];
-    const length = fc
-      .tuple(fc.constantFrom(...edges), fc.integer({ min: -2, max: 2 }))
-      .map(([at, by]) => Math.max(0, at + by));
-    await fc.assert(
-      fc.asyncProperty(length, fc.nat(), fc.integer({ min: 1, max: 700_000 }), async (total, seed, most) => {
-        const bytes = noise(total, seed);
+  const { minimum, average, maximum } = dataChunksAt(0);
+
+  it.each(around(0, minimum, average, maximum, BLOCK_RAW_BYTES, BODY_BYTES, 2 * BODY_BYTES, PACK_BYTES))(
+    "of %i bytes comes back, whatever the pieces it came in",
+    async (total) => {
+      const bytes = noise(total, total);
+      for (const most of [total + 1, Math.ceil(total / 7) + 1, total > maximum + 1 ? 12_345 : 1]) {
         const sent = Buffer.from(bytes);
         const pieces: Buffer[] = [];
-        for (let at = 0; at < total; at += most) pieces.push(Buffer.alloc(0), sent.subarray(at, at + most));
+        for (let at = 0; at < total; at += most) pieces.push(sent.subarray(at, at + most));
         const made = formatRun(pool, { kind: "dump" });
 
         const { artifacts } = await writeStreamSource(dumpOf(pieces), made.run, made.source);
@@ -72,8 +75,23 @@ describe("a stream", () => {
         const { bytes: read, index } = await readStream(made, artifacts);
         expect(read.equals(bytes)).toBe(true);
         expect([artifacts.size, artifacts.newSize, index.size]).toEqual([total, total, total]);
+      }
+    },
+  );
+
+  it("of any length, in pieces of any length, comes back", async () => {
+    const pieceLengths = fc.array(fc.oneof(fc.constant(0), fc.nat(100), fc.nat(700_000)), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(pieceLengths, fc.nat(), async (lengths, seed) => {
+        const pieces = lengths.map((length, i) => noise(length, seed + i));
+        const bytes = Buffer.concat(pieces);
+        const made = formatRun(pool, { kind: "dump" });
+
+        const { artifacts } = await writeStreamSource(dumpOf(pieces), made.run, made.source);
+
+        expect((await readStream(made, artifacts)).bytes.equals(bytes)).toBe(true);
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 
@@ -103,17 +121,34 @@ describe("a stream", () => {
     expect(chunksOf((await readStream(made, artifacts)).index)).toEqual(chunksOf((await whole.read()).index));
   });
 
-  it("keeps its entries and its inventory", async () => {
-    const entries = [
-      { name: "app/orders", type: "table", offset: 10, size: 20, rows: 3 },
-      { name: 'odd\n"name"', type: "table", offset: 30, size: 0 },
-    ];
-    const inventory = { tables: 2, server: { version: "16" } };
+  it("keeps any entries and any inventory", async () => {
+    const inventory = fc.option(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue()), { nil: undefined });
+    await fc.assert(
+      fc.asyncProperty(streamEntries(100), inventory, async (entries, facts) => {
+        const { read } = await backUp(noise(100), {}, { entries, ...(facts && { inventory: facts }) });
 
-    const { read } = await backUp(noise(100), {}, { entries, inventory });
-
-    expect((await read()).index).toMatchObject({ entries, inventory });
+        const { index } = await read();
+        expect(JSON.stringify([index.entries, index.inventory])).toBe(JSON.stringify([entries, facts]));
+      }),
+      { numRuns: 15 },
+    );
   });
+
+  it.each(around(INDEX_CHUNKS.minimum, INDEX_CHUNKS.average, INDEX_CHUNKS.maximum, BLOCK_RAW_BYTES, BODY_BYTES))(
+    "with an index of %i bytes keeps it",
+    async (size) => {
+      const entryOf = (name: string) => ({ name, type: "x", offset: 0, size: 0 });
+      const bare = await backUp(Buffer.alloc(0), {}, { entries: [entryOf("")] });
+      const room = size - statSync(bare.made.cache.indexFile).size;
+      const entries = [entryOf(noise(room).toString("base64").slice(0, room))];
+
+      const { read } = await backUp(Buffer.alloc(0), {}, { entries });
+
+      const { index, root } = await read();
+      expect(root.indexSize).toBe(size);
+      expect(index.entries).toEqual(entries);
+    },
+  );
 
   it("of nothing has no packs but those of index and root", async () => {
     const { made, artifacts, read } = await backUp(Buffer.alloc(0));

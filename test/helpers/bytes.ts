@@ -7,6 +7,12 @@ export function noise(length: number, seed = 1): Buffer {
   return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
+/** Each of these sizes, one byte less and one more. */
+export function around(...sizes: readonly number[]): readonly number[] {
+  const all = sizes.flatMap((size) => [size - 1, size, size + 1]);
+  return [...new Set(all)].filter((size) => size >= 0).sort((a, b) => a - b);
+}
+
 /** A copy with one bit turned over. */
 export function flipped(bytes: Uint8Array, bit: number): Buffer {
   const copy = Buffer.from(bytes);
