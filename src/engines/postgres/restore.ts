@@ -155,7 +155,8 @@ async function restoreBesideAndSwap(
     for (const { name, temporaryName } of rehearsal ? [] : made) {
       context.activity(`putting "${name}" in place`);
       const { connection, adminDatabase } = target;
-      warnings.push(...(await swapDatabases({ connection, adminDatabase, from: temporaryName, to: name, token })));
+      const swap = { connection, adminDatabase, from: temporaryName, to: name, token, signal: context.signal };
+      warnings.push(...(await swapDatabases(swap)));
       swapped.push(name);
     }
     return { place: target.place, checks, warnings };
@@ -181,11 +182,15 @@ function isPart(entry: StreamEntry): boolean {
   return entry.type === "globals" || entry.type === "database";
 }
 
+/** After an abort a server that does not answer is not waited for: what is left is named. */
+const REMOVAL_AFTER_ABORT_MS = 5_000;
+
 /** With a session of its own: after an abort the run's session is closed, and the leavings have to go all the same. */
 async function removeUnswapped({ target, warnings, context }: Run, leavings: readonly Beside[]): Promise<void> {
   if (leavings.length === 0) return;
   try {
-    const session = await openSession(target.connection, target.adminDatabase);
+    const limit = context.signal.aborted ? AbortSignal.timeout(REMOVAL_AFTER_ABORT_MS) : undefined;
+    const session = await openSession(target.connection, target.adminDatabase, limit);
     try {
       for (const { temporaryName } of leavings) await dropDatabase(session, temporaryName);
     } finally {

@@ -14,14 +14,15 @@ interface Swap {
   /** The name it gets. */
   readonly to: string;
   readonly token: string;
+  readonly signal: AbortSignal;
 }
 
 /**
  * Gives the restored database its name, and removes the one that had it. Both renames are one transaction, so that a kill at
- * any point leaves the old database or the new one under the name, never none. Returns warnings.
+ * any point leaves the old database or the new one under the name, never none; so does an abort. Returns warnings.
  */
 export async function swapDatabases(swap: Swap): Promise<readonly string[]> {
-  const admin = await openSession(swap.connection, swap.adminDatabase);
+  const admin = await openSession(swap.connection, swap.adminDatabase, swap.signal);
   try {
     if (!(await databaseExists(admin, swap.to))) {
       await admin.execute(`alter database ${quoteIdentifier(swap.from)} rename to ${quoteIdentifier(swap.to)}`);
@@ -44,7 +45,7 @@ export async function swapDatabases(swap: Swap): Promise<readonly string[]> {
  * there to go: so sessions are ended from beside while it waits, and none can come back.
  */
 async function renameBoth(admin: Session, swap: Swap, replaced: string): Promise<void> {
-  const beside = await openSession(swap.connection, swap.adminDatabase);
+  const beside = await openSession(swap.connection, swap.adminDatabase, swap.signal);
   const renamed = new AbortController();
   const ending = endSessionsUntil(beside, swap.to, renamed.signal);
   try {
