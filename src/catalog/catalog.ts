@@ -24,8 +24,8 @@ export interface Catalog {
 
   /** A run begins: a row `running` with what is known now. */
   begin(run: NewRun): void;
-  /** The commit is in storage: replaces the row by the metadata. */
-  complete(metadata: BackupMetadata, copies: readonly CopyRecord[]): void;
+  /** The commit is in storage: replaces the row by the metadata. `keysSha256` is of its keys object, if it has one. */
+  complete(metadata: BackupMetadata, copies: readonly CopyRecord[], keysSha256?: string): void;
   /** The run ended without a commit. */
   fail(id: BackupId, error: { readonly code: string; readonly message: string }, at: string): void;
   /** Inserts or replaces a backup found in storage (rebuild). `trusted`: its mac verified. */
@@ -97,6 +97,8 @@ export interface FoundBackup {
   readonly trusted: boolean;
   readonly notes: BackupNotes;
   readonly copies: readonly CopyRecord[];
+  /** Of the keys object that opened it; `undefined` keeps what was known. */
+  readonly keysSha256?: string | undefined;
 }
 
 /** What a list shows of a backup's metadata. */
@@ -127,6 +129,8 @@ export interface CatalogBackup {
   readonly pid: number | undefined;
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly trusted: boolean;
+  /** Of the keys object that it was sealed with, or that opened it last: other bytes are damage, and no wrong key. */
+  readonly keysSha256: string | undefined;
   readonly notes: BackupNotes;
   readonly copies: readonly CopyRecord[];
   readonly committed: boolean;

@@ -83,12 +83,13 @@ export interface OpenedKey {
 /**
  * The data key of a backup: the keys objects are tried from the highest n down, in each every wrap that a configured provider
  * can open, and the first key that has the wanted key id is taken.
+ * @param wanted without a key id any of this backup's will do
  * @throws `ENCRYPTION_KEY_NOT_FOUND` naming the keys that the backup wants and those configured; `BACKUP_CORRUPTED` if there
  * is no keys object, or none that is well-formed and of this backup, or too many wraps that a configured key should open and does not.
  */
 export async function openKeysObjects(
   objects: readonly NamedBytes[],
-  wanted: { readonly backupId: BackupId; readonly keyId: string },
+  wanted: { readonly backupId: BackupId; readonly keyId: string | undefined },
   providers: readonly WrappingKey[],
 ): Promise<OpenedKey> {
   const problems: string[] = [];
@@ -156,15 +157,15 @@ function highestFirst(objects: readonly NamedBytes[]): readonly NamedBytes[] {
 /** The content, or what is wrong with it. */
 function readKeysObject(
   object: NamedBytes,
-  wanted: { readonly backupId: BackupId; readonly keyId: string },
+  { backupId, keyId }: { readonly backupId: BackupId; readonly keyId: string | undefined },
 ): KeysContent | string {
   try {
     const raw = parseJsonObject(object.bytes, object.name);
     refuseOtherVersions(raw, object.name);
     const parsed = keysSchema.safeParse(raw);
     if (!parsed.success) return `${object.name} is damaged: ${describeIssues(parsed.error)}`;
-    if (parsed.data.backup_id !== wanted.backupId) return `${object.name} belongs to backup ${parsed.data.backup_id}`;
-    if (parsed.data.key_id !== wanted.keyId) return `${object.name} belongs to another data key`;
+    if (parsed.data.backup_id !== backupId) return `${object.name} belongs to backup ${parsed.data.backup_id}`;
+    if (keyId !== undefined && parsed.data.key_id !== keyId) return `${object.name} belongs to another data key`;
     return parsed.data;
   } catch (error) {
     if (!isBackupctlError(error)) throw error;

@@ -40,7 +40,15 @@ export async function memoryVerifier(
     const context = { session, repository: async () => damaged, catalog: unused, closeLater: () => undefined };
     const backup = known.get(id);
     if (backup === undefined) throw new Error(`the catalog does not know ${id}`);
-    const verifying = { context, repository: damaged, storage, request, single: true, directories: new Map() };
+    const verifying = {
+      context,
+      repository: damaged,
+      storage,
+      request,
+      single: true,
+      directories: new Map(),
+      known: (wanted: string) => known.get(wanted),
+    };
     try {
       const { verification } = await verifyBackup(verifying, backup);
       const states = Object.values(verification.components).map(({ status }) => status);

@@ -82,7 +82,7 @@ describe("it is refused in words", () => {
 
     await expect(restore(site.operations, { latest: true, to: join(site.directory, "to") })).rejects.toMatchObject({
       code: "BACKUP_CORRUPTED",
-      message: expect.stringContaining(`needs its ancestor ${id}, which is gone`),
+      message: expect.stringContaining(`its ancestor ${id} is damaged: `),
     });
   });
 

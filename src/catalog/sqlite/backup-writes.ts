@@ -26,22 +26,22 @@ export function insertRun(connection: Connection, run: NewRun): void {
   );
 }
 
-/** Everything that metadata says, in place of what the row said; notes stay unless given. */
+/** Everything that metadata says, in place of what the row said; notes and the keys object's SHA-256 stay unless given. */
 export function upsertCommitted(
   connection: Connection,
   metadata: BackupMetadata,
-  known: { readonly trusted: boolean; readonly notes?: BackupNotes },
+  known: { readonly trusted: boolean; readonly notes?: BackupNotes; readonly keysSha256?: string | undefined },
 ): void {
   connection.run(
     `INSERT INTO backups (id, type, mode, category, status, timestamp, started_ms, completed_at, completed_ms, host,
-       created_by, storage_path, parent_id, tags, description, trusted, notes, size, duration_seconds)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?)
+       created_by, storage_path, parent_id, tags, description, trusted, notes, size, duration_seconds, keys_sha256)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET type = excluded.type, mode = excluded.mode, category = excluded.category,
        status = excluded.status, timestamp = excluded.timestamp, started_ms = excluded.started_ms,
        completed_at = excluded.completed_at, completed_ms = excluded.completed_ms, host = excluded.host,
        created_by = excluded.created_by, storage_path = excluded.storage_path, parent_id = excluded.parent_id,
        tags = excluded.tags, description = excluded.description, trusted = excluded.trusted, size = excluded.size,
-       duration_seconds = excluded.duration_seconds, pid = NULL, error_code = NULL, error_message = NULL`,
+       duration_seconds = excluded.duration_seconds, keys_sha256 = coalesce(excluded.keys_sha256, keys_sha256), pid = NULL, error_code = NULL, error_message = NULL`,
     metadata.id,
     metadata.type,
     metadata.mode,
@@ -60,6 +60,7 @@ export function upsertCommitted(
     known.trusted ? 1 : 0,
     metadata.size,
     metadata.duration_seconds,
+    known.keysSha256 ?? null,
   );
   if (known.notes !== undefined) {
     connection.run("UPDATE backups SET notes = ? WHERE id = ?", JSON.stringify(known.notes), metadata.id);

@@ -59,9 +59,9 @@ export class SqliteCatalog implements Catalog {
     this.#write((connection) => insertRun(connection, run));
   }
 
-  complete(metadata: BackupMetadata, copies: readonly CopyRecord[]): void {
+  complete(metadata: BackupMetadata, copies: readonly CopyRecord[], keysSha256?: string): void {
     this.#write((connection) => {
-      upsertCommitted(connection, metadata, { trusted: true });
+      upsertCommitted(connection, metadata, { trusted: true, keysSha256 });
       for (const copy of copies) upsertCopy(connection, copy);
     });
   }
@@ -81,7 +81,8 @@ export class SqliteCatalog implements Catalog {
 
   restoreFromStorage(found: FoundBackup): void {
     this.#write((connection) => {
-      upsertCommitted(connection, found.metadata, { trusted: found.trusted, notes: found.notes });
+      const { metadata, trusted, notes, keysSha256 } = found;
+      upsertCommitted(connection, metadata, { trusted, notes, keysSha256 });
       connection.run("DELETE FROM copies WHERE backup_id = ?", found.metadata.id);
       for (const copy of found.copies) upsertCopy(connection, copy);
     });

@@ -113,4 +113,5 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (backup_id, source)
   ) STRICT, WITHOUT ROWID;
   `,
+  `ALTER TABLE backups ADD COLUMN keys_sha256 TEXT;`,
 ];

@@ -32,6 +32,7 @@ const backupRowSchema = z.object({
   error_message: z.string().nullable(),
   trusted: z.number(),
   notes: z.string(),
+  keys_sha256: z.string().nullable(),
   committed: z.number(),
 });
 
@@ -103,6 +104,7 @@ export function backupOf(row: unknown, copies: readonly CopyRecord[], contentRow
     pid: backup.pid ?? undefined,
     error: backup.error_code === null ? undefined : { code: backup.error_code, message: backup.error_message ?? "" },
     trusted: backup.trusted === 1,
+    keysSha256: backup.keys_sha256 ?? undefined,
     notes,
     copies,
     committed: backup.committed === 1,

@@ -49,14 +49,16 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
   const sums = encodeSha256Sums(objects.packSums());
   await objects.put(SHA256SUMS_NAME, sums);
   let keyId: string | null = null;
+  let keysSha256: string | undefined;
   if (dataKey !== undefined) {
     const keys = await buildKeysObject({ n: 1, backupId: id, dataKey, providers: repository.keys });
     await objects.put(keys.name, keys.bytes);
     keyId = keys.keyId;
+    keysSha256 = sha256Hex(keys.bytes);
   }
   await objects.requireComplete();
   await requireClock(commit);
-  const metadata = buildMetadata(commit, `sha256:${createHash("sha256").update(sums).digest("hex")}`, keyId);
+  const metadata = buildMetadata(commit, `sha256:${sha256Hex(sums)}`, keyId);
   const macKey = dataKey === undefined ? undefined : metadataKey(dataKey, id);
   await objects.put(METADATA_NAME, encodeMetadata(metadata, macKey));
   await requireAncestors(commit);
@@ -69,6 +71,7 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
       state: objects.dropped.has(storage) ? "pending" : "complete",
       at,
     })),
+    keysSha256,
   );
   for (const { artifacts, result } of commit.outcomes) {
     if (artifacts === undefined) continue;
@@ -84,6 +87,10 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     detail: { type: metadata.type, mode: metadata.mode, seconds: metadata.duration_seconds, bytes: metadata.size },
   });
   return metadata;
+}
+
+function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** A backup dated in the future would be the newest for as long as the clock was ahead. */

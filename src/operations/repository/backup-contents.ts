@@ -40,15 +40,18 @@ export interface BackupContents {
 
 const TREE_KIND = "tree";
 
-/** `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
+/** `salvage`: see `openPackSource`. `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
 export async function openContents(
   context: OperationContext,
   storage: Storage,
   metadata: BackupMetadata,
+  { salvage }: { readonly salvage?: ((why: string) => void) | undefined } = {},
 ): Promise<BackupContents> {
   const { session } = context;
   const repository = await context.repository();
-  const packs = openPackSource(repository, storage, metadata, session.signal);
+  const catalog = await context.catalog("read");
+  const { signal } = session;
+  const packs = openPackSource(repository, storage, metadata, { signal, known: (id) => catalog.get(id), salvage });
   // Not state.temporary: a create that begins meanwhile clears that of what dead runs left.
   const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
   const pool = new WorkerPool(session.loaded.config.workers);

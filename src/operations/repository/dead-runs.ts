@@ -104,12 +104,12 @@ async function removeDirectory(storage: Storage, directory: string): Promise<voi
 }
 
 async function adopt(session: Session, repository: Repository, catalog: Catalog, directory: string): Promise<void> {
-  const { metadata, trusted, notes } = await readBackup(repository, repository.primary, directory);
+  const { metadata, trusted, notes, keysSha256 } = await readBackup(repository, repository.primary, directory);
   const copies = (await storagesHolding(session, repository, directory)).map(({ name }) => ({
     backupId: metadata.id,
     storage: name,
     state: "complete" as const,
     at: metadata.completed_at,
   }));
-  catalog.restoreFromStorage({ metadata, trusted, notes, copies });
+  catalog.restoreFromStorage({ metadata, trusted, notes, copies, keysSha256 });
 }

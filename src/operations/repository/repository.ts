@@ -1,4 +1,5 @@
-import type { BackupMetadata, BackupNotes } from "../../domain/backup.ts";
+import { createHash } from "node:crypto";
+import type { BackupMetadata, BackupNotes, LineageMember } from "../../domain/backup.ts";
 import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
@@ -75,6 +76,8 @@ export interface StoredBackup {
   readonly problem: BackupctlError | undefined;
   /** Keys objects that were passed over, one line each. */
   readonly keysProblems: readonly string[];
+  /** Of the keys object that gave the data key. */
+  readonly keysSha256: string | undefined;
   readonly notes: BackupNotes;
 }
 
@@ -103,6 +106,7 @@ export async function readBackup(repository: Repository, storage: Storage, direc
     trusted: problem === undefined,
     problem,
     keysProblems: opened.keysProblems ?? [],
+    keysSha256: opened.keysSha256,
     notes: mergeNotes(decodeAll(numbered.notes, metadata, macKey), metadata.retention_until),
   };
 }
@@ -117,6 +121,19 @@ export async function readDataKey(
   const { dataKey, problem } = await openDataKey(repository, metadata, numbered.keys);
   if (problem !== undefined) throw problem;
   return dataKey;
+}
+
+/**
+ * Any data key that keys objects in this directory give, where the metadata that would name the right one are lost. A wrong one
+ * opens no block.
+ */
+export async function readAnyDataKey(
+  repository: Repository,
+  storage: Storage,
+  { id, path }: LineageMember,
+): Promise<Buffer> {
+  const { keys } = await readNumbered(storage, path);
+  return (await openKeysObjects(keys, { backupId: id, keyId: undefined }, repository.keys)).dataKey;
 }
 
 /** Wraps of a backup's data key that a configured key should open and does not. */
@@ -138,11 +155,14 @@ async function openDataKey(
   readonly dataKey: Buffer | undefined;
   readonly problem?: BackupctlError;
   readonly keysProblems?: readonly string[];
+  readonly keysSha256?: string;
 }> {
   if (metadata.key_id === null) return { dataKey: undefined };
   try {
     const opened = await openKeysObjects(objects, { backupId: metadata.id, keyId: metadata.key_id }, repository.keys);
-    return { dataKey: opened.dataKey, keysProblems: opened.problems };
+    const { bytes } = objects.find(({ name }) => name === opened.name) ?? { bytes: "" };
+    const keysSha256 = createHash("sha256").update(bytes).digest("hex");
+    return { dataKey: opened.dataKey, keysProblems: opened.problems, keysSha256 };
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
     return { dataKey: undefined, problem: error };

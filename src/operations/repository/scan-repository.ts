@@ -122,7 +122,7 @@ async function readDirectory(
     if (best?.trusted === true) break;
   }
   if (best === undefined) return { backup: undefined, deleting: false, problems };
-  const { metadata, trusted, dataKey } = best;
+  const { metadata, trusted, dataKey, keysSha256 } = best;
   if (best.problem !== undefined && isBackupctlError(best.problem, "BACKUP_CORRUPTED"))
     problems.push(best.problem.message);
   const macKey = trusted && dataKey !== undefined ? metadataKey(dataKey, metadata.id) : undefined;
@@ -141,7 +141,7 @@ async function readDirectory(
     copyOf(metadata, storage.name, directories.get(directory), at),
   );
   return {
-    backup: { metadata, trusted, notes, copies },
+    backup: { metadata, trusted, notes, copies, keysSha256 },
     deleting: await isBeingDeleted(session, holders, directory),
     problems,
   };

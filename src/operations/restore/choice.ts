@@ -8,6 +8,7 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
+import { readCommitted } from "../repository/committed-backup.ts";
 import { resolveReference } from "../repository/references.ts";
 import { type Repository, readBackup, type StoredBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
@@ -138,7 +139,7 @@ export async function findCopy(
   for (const name of storageNames(context, backup)) {
     try {
       const storage = await openByName(repository, name);
-      const stored = await readBackup(repository, storage, backup.storagePath);
+      const stored = await readCommitted(repository, storage, backup);
       requireTrusted(context.session, stored, allowUnencrypted);
       best ??= { storage, stored, warnings };
       if (storage.capabilities.local) return { storage, stored, warnings };

@@ -85,7 +85,8 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
   const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
   const wanted = { sources: request.sources, components: [...byType, ...request.components] };
   const chosen = chooseSources(metadata, wanted);
-  const contents = await openContents(context, storage, metadata);
+  const salvage = request.skipDamaged ? (why: string): void => session.logger.warn(why) : undefined;
+  const contents = await openContents(context, storage, metadata, { salvage });
   try {
     const selection = selectionOf(request);
     const preparing = new Preparing(session, contents, request, selection);

@@ -10,14 +10,15 @@ import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
+import { readCommitted } from "../repository/committed-backup.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
-import { type Repository, readBackup, readLockedWraps, type StoredBackup } from "../repository/repository.ts";
+import { type Repository, readLockedWraps, type StoredBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { collectNotes } from "../repository/write-notes.ts";
 import { chooseSources } from "../restore/choice.ts";
 import { compareRestored } from "./deep.ts";
 import { Findings } from "./findings.ts";
-import { checkListing, checkSums, expectedPacks, hashingSource, type Problem, readAncestor } from "./objects.ts";
+import { checkListing, checkSums, expectedPacks, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
 import { checkSource } from "./source.ts";
 
 export interface Verifying {
@@ -25,6 +26,8 @@ export interface Verifying {
   readonly repository: Repository;
   readonly storage: Storage;
   readonly request: VerifyRequest;
+  /** What the catalog knows of a backup. */
+  readonly known: (id: BackupId) => CatalogBackup | undefined;
   /** One backup was named: what keeps it from being looked at at all is an error, not a finding. */
   readonly single: boolean;
   /** What was found in directories that were read already, by path: ancestors are shared by many. */
@@ -88,13 +91,7 @@ async function openMetadata(
   const { context, repository, storage, request } = verifying;
   let stored: StoredBackup;
   try {
-    stored = await readBackup(repository, storage, backup.storagePath);
-    if (stored.metadata.id !== backup.id) {
-      throw new BackupctlError(
-        "BACKUP_CORRUPTED",
-        `${backup.storagePath} holds backup ${stored.metadata.id}, not ${backup.id}`,
-      );
-    }
+    stored = await readCommitted(repository, storage, backup);
     requireTrusted(context.session, stored, request.allowUnencrypted);
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
@@ -181,7 +178,7 @@ async function checkContents(
   for (const problem of await checkListing(storage, metadata)) report(problem);
   const ancestors: BackupMetadata[] = [];
   for (const member of metadata.lineage.slice(0, -1)) {
-    const ancestor = await readAncestor(repository, storage, member);
+    const ancestor = await lookAtAncestor(repository, storage, member, verifying.known(member.id));
     for (const problem of ancestor.problems) findings.fail(problem.check, problem.text);
     if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
   }
@@ -208,7 +205,7 @@ async function checkBytes(
   findings: Findings,
   report: (problem: Problem) => void,
 ): Promise<void> {
-  const { context, repository, storage, directories } = verifying;
+  const { context, repository, storage, directories, known } = verifying;
   const { session } = context;
   findings.made("checksum_validation", "file_integrity");
   if (metadata.encrypted) findings.made("encryption_validation");
@@ -221,7 +218,7 @@ async function checkBytes(
   const pool = new WorkerPool(session.loaded.config.workers);
   try {
     const { packs, hashed } = hashingSource(
-      openPackSource(repository, storage, metadata, session.signal),
+      openPackSource(repository, storage, metadata, { signal: session.signal, known }),
       metadata,
       onBytes,
     );

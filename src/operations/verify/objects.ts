@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
+import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
-import { isBackupctlError } from "../../errors.ts";
+import { type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { PackSource } from "../../format/block-reader.ts";
 import { parseSha256Sums } from "../../format/sha256sums.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { CheckName } from "../operations.ts";
-import { type Repository, readBackup } from "../repository/repository.ts";
+import { readAncestor } from "../repository/committed-backup.ts";
+import type { Repository } from "../repository/repository.ts";
 
 export interface Problem {
   readonly check: CheckName;
@@ -152,30 +154,28 @@ export function hashingSource(
 }
 
 /** An ancestor as the lineage of its descendant knows it. `undefined` where what is there is not it; the problem says why. */
-export async function readAncestor(
+export async function lookAtAncestor(
   repository: Repository,
   storage: Storage,
   member: LineageMember,
+  known: CatalogBackup | undefined,
 ): Promise<{ readonly metadata: BackupMetadata | undefined; readonly problems: readonly Problem[] }> {
-  const failed = (text: string) => ({
-    metadata: undefined,
-    problems: [{ check: "metadata_validation" as const, text }],
-  });
   try {
-    const { metadata, trusted, problem } = await readBackup(repository, storage, member.path);
-    if (!trusted) return failed(`ancestor ${member.id}: ${problem?.message ?? "it is not authentic"}`);
-    if (metadata.id !== member.id || metadata.checksum !== member.checksum) {
-      return failed(`ancestor ${member.id}: ${member.path} holds something else than this backup was built on`);
-    }
+    const { metadata } = await readAncestor(repository, storage, member, known);
     return { metadata, problems: [] };
   } catch (error) {
-    if (isBackupctlError(error, "BACKUP_NOT_FOUND"))
-      return failed(`ancestor ${member.id}: its metadata.json is missing in ${member.path}`);
-    if (isBackupctlError(error, "BACKUP_CORRUPTED") || isBackupctlError(error, "UNSUPPORTED_FORMAT"))
-      return failed(error.message);
-    throw error;
+    if (!isBackupctlError(error) || !ABOUT_THE_ANCESTOR.includes(error.code)) throw error;
+    const text = `ancestor ${member.id}: ${error.message}`;
+    return { metadata: undefined, problems: [{ check: "metadata_validation", text }] };
   }
 }
+
+const ABOUT_THE_ANCESTOR: readonly ErrorCode[] = [
+  "BACKUP_CORRUPTED",
+  "UNSUPPORTED_FORMAT",
+  "ENCRYPTION_KEY_NOT_FOUND",
+  "BACKUP_VERIFICATION_FAILED",
+];
 
 function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");

@@ -1,5 +1,5 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupNotes } from "../../domain/backup.ts";
+import type { BackupId, BackupNotes } from "../../domain/backup.ts";
 import { isGoodSource } from "../../domain/known-backup.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -17,10 +17,12 @@ import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
  */
 export async function verifyBackups(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
   const repository = await context.repository();
-  const backups = choose(context, await context.catalog("read"), request);
+  const catalog = await context.catalog("read");
+  const backups = choose(context, catalog, request);
   const storage = request.storage === undefined ? repository.primary : await repository.storage(request.storage);
   const single = request.reference !== undefined;
-  const verifying: Verifying = { context, repository, storage, request, single, directories: new Map() };
+  const known = (id: BackupId): CatalogBackup | undefined => catalog.get(id);
+  const verifying: Verifying = { context, repository, storage, request, known, single, directories: new Map() };
   const results: BackupVerification[] = [];
   for (const backup of backups) {
     context.session.signal.throwIfAborted();

@@ -37,6 +37,8 @@ async function issuesOf(
   await operations.rebuildCatalog();
   await forge(repository, { directory: place, source }, forgery, { pool, directory });
   alsoDo(repository);
+  // As a host sees it that did not know it before.
+  await operations.rebuildCatalog();
   try {
     const { backups } = await operations.verify({
       reference: ID,

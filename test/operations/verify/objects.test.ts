@@ -32,7 +32,7 @@ describe("verify of an incremental", () => {
   });
 
   it.each([
-    ["is gone", (file: string) => rmSync(file), "its metadata.json is missing"],
+    ["is gone", (file: string) => rmSync(file), "/metadata.json is missing"],
     ["is damaged", (file: string) => writeFileSync(file, "{"), "is damaged: it is not JSON"],
     [
       "was changed",

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupMetadata, LineageMember } from "../../domain/backup.ts";
+import { DELETED_NAME, METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { canonicalJson } from "../../format/canonical-json.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
+
+/**
+ * Reads a backup that the catalog knows. What is gone or is not what the catalog recorded is damage, where `readBackup` alone can't tell
+ * it from a deletion, a newer release, another key or a backup that never had one.
+ * @throws what `readBackup` throws; `problem` says the rest
+ */
+export async function readCommitted(
+  repository: Repository,
+  storage: Storage,
+  known: CatalogBackup,
+): Promise<StoredBackup> {
+  const { id, storagePath, metadata, trusted } = known;
+  const stored = await readBackup(repository, storage, storagePath).catch(async (error: unknown) => {
+    throw (await damageBehind(repository, storage, known, error)) ?? error;
+  });
+  if (stored.metadata.id !== id) throw damaged(`${storagePath} holds backup ${stored.metadata.id}, not ${id}`);
+  const isProvenByKey = stored.problem === undefined && stored.dataKey !== undefined;
+  if (isProvenByKey || !trusted || metadata === undefined) return stored;
+  if (!isSame(stored.metadata, metadata)) {
+    const problem = damaged(`metadata.json of ${storagePath} is not authentic: the catalog knows other metadata`);
+    return { ...stored, trusted: false, problem };
+  }
+  if (!isBackupctlError(stored.problem, "ENCRYPTION_KEY_NOT_FOUND")) return stored;
+  const changed = await changedKeys(storage, known);
+  return changed === undefined ? stored : { ...stored, problem: damaged(`backup ${id} can't be opened: ${changed}`) };
+}
+
+/**
+ * Reads an ancestor as the lineage of its descendant knows it, and the catalog if it does.
+ * @throws `BACKUP_CORRUPTED` also where it is gone, since a backup that another one needs is not deleted; why it can't be believed
+ */
+export async function readAncestor(
+  repository: Repository,
+  storage: Storage,
+  member: LineageMember,
+  known: CatalogBackup | undefined,
+): Promise<StoredBackup> {
+  const where = known?.storagePath === member.path ? known : undefined;
+  const reading =
+    where === undefined ? readBackup(repository, storage, member.path) : readCommitted(repository, storage, where);
+  const stored = await reading.catch((error: unknown) => {
+    if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+    throw damaged(`${member.path}/${METADATA_NAME} is missing in storage "${storage.name}"`, error);
+  });
+  if (stored.problem !== undefined) throw stored.problem;
+  const { id, checksum } = stored.metadata;
+  if (id === member.id && checksum === member.checksum) return stored;
+  throw damaged(`${member.path} holds something else than this backup was built on`);
+}
+
+/** Damage that reading alone took for something else; `undefined` if it was right. */
+async function damageBehind(
+  repository: Repository,
+  storage: Storage,
+  { storagePath, copies, metadata }: CatalogBackup,
+  error: unknown,
+): Promise<BackupctlError | undefined> {
+  if (!isBackupctlError(error) || metadata === undefined) return undefined;
+  // The catalog could not have read it either.
+  if (error.code === "UNSUPPORTED_FORMAT") return damaged(error.message, error);
+  if (error.code !== "BACKUP_NOT_FOUND") return undefined;
+  const state = copies.find((copy) => copy.storage === storage.name)?.state;
+  if (state === "pending" || (state === undefined && storage.name !== repository.primary.name)) return undefined;
+  const names = await namesIn(storage, storagePath);
+  if (names.length === 0 || names.includes(DELETED_NAME)) return undefined;
+  return damaged(`${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`, error);
+}
+
+/** In canonical form: the order of members may be another one. */
+function isSame(left: BackupMetadata, right: BackupMetadata): boolean {
+  return canonicalJson({ ...left }) === canonicalJson({ ...right });
+}
+
+/** The keys objects, if none is the one that the catalog knows; `undefined` also where it knows none. */
+async function changedKeys(storage: Storage, { storagePath, keysSha256 }: CatalogBackup): Promise<string | undefined> {
+  if (keysSha256 === undefined) return undefined;
+  const names = (await namesIn(storage, storagePath)).filter((name) => parseNumberedName(name)?.family === "keys");
+  for (const name of names) {
+    const bytes = await storage.get(`${storagePath}/${name}`);
+    if (bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === keysSha256) return undefined;
+  }
+  return `${names.join(", ")} is not what was written`;
+}
+
+async function namesIn(storage: Storage, directory: string): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { key } of storage.list(directory)) names.push(key.slice(directory.length + 1));
+  return names;
+}
+
+function damaged(message: string, cause?: unknown): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", message, {
+    hint: "Use another copy, if there is one (`backupctl show ID` lists them), or another backup: `backupctl list`.",
+    cause,
+  });
+}
