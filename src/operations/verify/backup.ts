@@ -117,7 +117,8 @@ function reportUnopened(
   const { storage, single } = verifying;
   const { code, message } = error;
   if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
-    findings.fail("metadata_validation", message);
+    const isGone = isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
+    findings.fail(isGone ? "component_completeness" : "metadata_validation", message);
   } else if (code === "BACKUP_NOT_FOUND" && isExpected(verifying, copies)) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
   } else if (code === "BACKUP_NOT_FOUND" && !single) {
