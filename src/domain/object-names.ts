@@ -165,3 +165,14 @@ export function roleOf(name: string): ObjectRole {
   if (name === DELETED_NAME) return "deleted";
   return parseNumberedName(name)?.family ?? (parsePackName(name) === undefined ? "unknown" : "pack");
 }
+
+/**
+ * What lies in a backup's directory, by the names in all of its copies. `SHA256SUMS` and keys come after all packs: where they are
+ * without metadata.json, and nobody deletes it, a whole backup may have been.
+ */
+export function directoryState(names: readonly string[]): "backup" | "deleting" | "damaged" | "unfinished" {
+  const roles = new Set(names.map(roleOf));
+  if (roles.has("metadata")) return "backup";
+  if (roles.has("deleted")) return "deleting";
+  return roles.has("sums") || roles.has("keys") ? "damaged" : "unfinished";
+}

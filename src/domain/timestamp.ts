@@ -3,6 +3,9 @@ import { count } from "./count.ts";
 import { addDuration, type Duration, parseDuration } from "./duration.ts";
 import { instantOf, startOfDay, wallClockAt } from "./zone.ts";
 
+/** Clocks of two machines that are right may differ by this much. */
+export const CLOCK_TOLERANCE_MS = 5 * 60 * 1000;
+
 const DATE_TIME =
   /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*([Zz]|[+-]\d{2}(?::?\d{2})?)?)?$/;
 

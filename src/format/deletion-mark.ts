@@ -2,7 +2,8 @@ import type { BackupId } from "../domain/backup.ts";
 
 /** The bytes of `deleted.json`: nobody reads more of it than that it is there. `nonce`: no two marks are the same bytes. */
 export function encodeDeletionMark(mark: {
-  readonly backupId: BackupId;
+  /** `undefined`: what lies there never became a backup. */
+  readonly backupId: BackupId | undefined;
   /** ISO, UTC. */
   readonly at: string;
   /** `user@host`. */

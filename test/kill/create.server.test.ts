@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { noise } from "../helpers/bytes.ts";
@@ -25,6 +25,21 @@ describe("a create that is killed", { timeout: 3_600_000 }, () => {
     }
   });
 
+  it("whose catalog was lost as well has left nothing after the first full backup behind the grace time", async () => {
+    const daysAgo = Date.now() / 1000 - 8 * 86_400;
+    for (const kill of await site.kills(create)) {
+      await kill.run();
+      rmSync(path.join(directory, "state"), { recursive: true });
+      for (const file of filesIn(directory, ["repository", "replica"])) utimesSync(file, daysAgo, daysAgo);
+      await said(kill.what, async () => {
+        await nextRun(site, (operations) => createNext(operations, "full"));
+        const rebuilt = await nextRun(site, (operations) => operations.rebuildCatalog());
+        expect(rebuilt.unfinished).toBe(0);
+        await nextRun(site, expectWholeBackups);
+      });
+    }
+  });
+
   async function expectSound(): Promise<void> {
     await nextRun(site, async (operations) => {
       await expectWholeBackups(operations);
@@ -39,3 +54,10 @@ describe("a create that is killed", { timeout: 3_600_000 }, () => {
     await expectNoLeavings(site);
   }
 });
+
+function filesIn(directory: string, folders: readonly string[]): readonly string[] {
+  const entries = folders.flatMap((folder) =>
+    readdirSync(path.join(directory, folder), { recursive: true, withFileTypes: true }),
+  );
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+}

@@ -11,6 +11,7 @@ import type {
 import { count } from "../../domain/count.ts";
 import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
+import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { buildKeysObject } from "../../format/keys-object.ts";
@@ -39,9 +40,6 @@ export interface Commit {
   readonly retentionDays: number | undefined;
   readonly warnings: readonly string[];
 }
-
-/** The clock of a storage may differ by this much before a run is refused. */
-const CLOCK_TOLERANCE_MS = 5 * 60 * 1000;
 
 /** Everything between the last pack and the catalog's `completed`, in the order that a kill at any line can't hurt. */
 export async function commitBackup(commit: Commit): Promise<BackupMetadata> {

@@ -14,6 +14,7 @@ import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "../operations.ts";
+import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { startProgress } from "../progress-meter.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import { clearDeadRuns, clearLeavings } from "../repository/dead-runs.ts";
@@ -55,6 +56,8 @@ export async function createBackup(context: OperationContext, request: CreateReq
       return { created: false, backup: undefined, plan, sources: [], storages: [], warnings: [] };
     }
     const prepared = await prepareCreate(context, request);
+    // It lists whole storages, which takes a second for every few thousand backups: too long for each small one.
+    if (prepared.decision.mode === "full") await removeOrphans(session, repository, catalog);
     request.onPlan?.(prepared.plan);
     return await new CreateRun(context, repository, catalog, request, prepared, id).run();
   } finally {

@@ -2,12 +2,11 @@ import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { encodeDeletionMark } from "../../format/deletion-mark.ts";
 import { decodeMetadata } from "../../format/metadata.ts";
-import { randomHex } from "../../platform/random.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
+import { putDeletionMark } from "../repository/deletion-mark.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import { listBackupDirectories, type Repository, readBackup } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
@@ -95,15 +94,8 @@ function hasMetadata({ backup, objects }: Place): boolean {
   return objects.some(({ key }) => key === `${backup.storagePath}/${METADATA_NAME}`);
 }
 
-/** An older mark of a try that was killed may have lapsed already, so each try makes its own. */
 async function markAll(session: Session, places: readonly Place[]): Promise<void> {
-  const at = session.clock.now().toISOString();
-  for (const { backup, storage } of places) {
-    const key = `${backup.storagePath}/${DELETED_NAME}`;
-    const by = `${session.user}@${session.host}`;
-    await storage.remove(key);
-    await storage.put(key, encodeDeletionMark({ backupId: backup.id, at, by, nonce: randomHex(8) }));
-  }
+  for (const { backup, storage } of places) await putDeletionMark(session, storage, backup.storagePath, backup.id);
 }
 
 /** Those whose metadata went in an earlier try are past keeping; of the others anything new keeps them all. */
@@ -157,7 +149,7 @@ async function findNewChild(
   const rows = catalog.list({}).backups.filter(({ committed }) => committed);
   const known = new Set(rows.map(({ storagePath }) => storagePath));
   for (const storage of storages) {
-    for (const [directory, names] of await listBackupDirectories(storage)) {
+    for (const [directory, names] of await listBackupDirectories(storage, (name) => name)) {
       if (known.has(directory) || !names.includes(METADATA_NAME) || names.includes(DELETED_NAME)) continue;
       const metadata = await readUnproven(session, storage, directory);
       const needed = metadata?.lineage.find(({ id }) => id !== metadata.id && stillThere.has(id));

@@ -8,7 +8,7 @@ import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.t
 import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
 
 /** The storages of one repository, its keys, and what can be read from it without any catalog. */
@@ -212,15 +212,18 @@ function macProblem(directory: string): BackupctlError {
   });
 }
 
-/** Directories of a storage that hold anything of a backup, with the names in them. */
-export async function listBackupDirectories(storage: Storage): Promise<ReadonlyMap<string, readonly string[]>> {
-  const directories = new Map<string, string[]>();
-  for await (const { key } of storage.list("")) {
-    const split = splitObjectKey(key);
+/** Directories of a storage that hold anything of a backup, with what `see` makes of the objects in them. */
+export async function listBackupDirectories<T>(
+  storage: Storage,
+  see: (name: string, object: StoredObject) => T,
+): Promise<ReadonlyMap<string, readonly T[]>> {
+  const directories = new Map<string, T[]>();
+  for await (const object of storage.list("")) {
+    const split = splitObjectKey(object.key);
     if (split === undefined) continue;
-    const names = directories.get(split.directory) ?? [];
-    names.push(split.name);
-    directories.set(split.directory, names);
+    const seen = directories.get(split.directory) ?? [];
+    seen.push(see(split.name, object));
+    directories.set(split.directory, seen);
   }
   return directories;
 }

@@ -1,12 +1,6 @@
 import type { CopyRecord, FoundBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
-import {
-  DELETED_NAME,
-  METADATA_NAME,
-  packName,
-  parseNumberedName,
-  SHA256SUMS_NAME,
-} from "../../domain/object-names.ts";
+import { DELETED_NAME, directoryState, METADATA_NAME, packName, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -62,7 +56,8 @@ export async function scanRepository(
   });
   for (const result of results) {
     if ("leftover" in result) {
-      if (result.leftover) damaged.push(`${result.directory}: its metadata.json is missing, its keys are there`);
+      if (result.leftover)
+        damaged.push(`${result.directory}: its metadata.json is missing, what is written just before it is there`);
       else unfinished.push(result.directory);
       continue;
     }
@@ -87,7 +82,7 @@ async function listStorages(session: Session, repository: Repository): Promise<r
   for (const { name } of session.loaded.config.storages) {
     try {
       const storage = await repository.storage(name);
-      listings.push({ storage, directories: await listBackupDirectories(storage) });
+      listings.push({ storage, directories: await listBackupDirectories(storage, (name) => name) });
     } catch (error) {
       if (name === repository.primary.name || !isUnreachable(error)) throw error;
       session.logger.warn(`storage "${name}" is left out: ${error.message}`);
@@ -96,10 +91,8 @@ async function listStorages(session: Session, repository: Repository): Promise<r
   return listings;
 }
 
-/** Keys are written after everything but the metadata: a directory that has them was a backup, or is becoming one. */
 function isDamage(listings: readonly Listing[], directory: string): boolean {
-  const names = listings.flatMap((listing) => listing.directories.get(directory) ?? []);
-  return !names.includes(DELETED_NAME) && names.some((name) => parseNumberedName(name)?.family === "keys");
+  return directoryState(listings.flatMap((listing) => listing.directories.get(directory) ?? [])) === "damaged";
 }
 
 async function readDirectory(

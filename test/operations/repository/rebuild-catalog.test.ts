@@ -83,11 +83,12 @@ describe("catalog rebuild", () => {
     };
     await createOne(site);
     await copyAs("aaaaaaaa", ["metadata"]);
-    await copyAs("bbbbbbbb", ["metadata", "keys"]);
+    await copyAs("bbbbbbbb", ["metadata", "keys", "SHA256SUMS"]);
     await copyAs("cccccccc", ["metadata"], ["deleted.json"]);
     await copyAs("dddddddd", []);
     const spoilt = await copyAs("eeeeeeee", []);
     writeFileSync(join(spoilt, "metadata.json"), "{");
+    await copyAs("ffffffff", ["metadata", "keys"]);
 
     const result = await site.operations.rebuildCatalog();
 
@@ -96,6 +97,7 @@ describe("catalog rebuild", () => {
       expect.stringMatching(/aaaaaaaa: its metadata\.json is missing/),
       expect.stringMatching(/dddddddd says storage path/),
       expect.stringMatching(/eeeeeeee is damaged: it is not JSON/),
+      expect.stringMatching(/ffffffff: its metadata\.json is missing/),
     ]);
   });
 

@@ -1,0 +1,106 @@
+import type { Catalog } from "../../catalog/catalog.ts";
+import { count } from "../../domain/count.ts";
+import { DELETED_NAME } from "../../domain/object-names.ts";
+import { findOrphans, isLeftAlone } from "../../domain/orphans.ts";
+import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
+import { isBackupctlError } from "../../errors.ts";
+import type { Storage, StoredObject } from "../../storage/storage.ts";
+import { mapInParallel } from "../parallel.ts";
+import { putDeletionMark } from "../repository/deletion-mark.ts";
+import { listBackupDirectories, type Repository } from "../repository/repository.ts";
+import { isUnreachable } from "../repository/write-notes.ts";
+import type { Session } from "../session.ts";
+
+const PARALLEL_REMOVES = 8;
+
+/**
+ * Removes what runs and deletions of any host left that died, once `orphan_grace` is over. Nothing while a storage can't be listed:
+ * a whole backup may be there. What can't be removed is warned about, and found again the next time.
+ *
+ * Order of effects: `deleted.json` → listed again: where something is new the run is alive, and all stays → objects → `deleted.json`.
+ * A run lists its directory before it writes metadata.json: one that lives still sees the mark, or has written and is seen.
+ */
+export async function removeOrphans(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  try {
+    const storages = await listStorages(session, repository);
+    const found = findOrphans([...storages.values()], session.loaded.config.orphanGrace, session.clock.now());
+    const needed = found.length === 0 ? new Set() : pathsOfLineages(catalog);
+    for (const directory of found.filter((path) => !needed.has(path))) {
+      const holders = [...storages].filter(([, directories]) => directories.has(directory));
+      for (const [storage] of holders) if (!(await removeDirectory(session, catalog, storage, directory))) break;
+    }
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    session.logger.warn(`what died runs left in storage stays there for now: ${error.message}`);
+  }
+}
+
+/** Every configured storage; none if one of them is away. */
+async function listStorages(session: Session, repository: Repository) {
+  const storages = new Map<Storage, ReadonlyMap<string, readonly { name: string; modifiedAt: Date }[]>>();
+  for (const { name } of session.loaded.config.storages) {
+    try {
+      const storage = await repository.storage(name);
+      storages.set(
+        storage,
+        await listBackupDirectories(storage, (object, { modifiedAt }) => ({ name: object, modifiedAt })),
+      );
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      session.logger.debug(`what died runs may have left is not looked for: ${error.message}`);
+      return new Map<never, never>();
+    }
+  }
+  return storages;
+}
+
+/** What is left of a lost backup that others build on is damage, which is reported and never removed unasked. */
+function pathsOfLineages(catalog: Catalog): ReadonlySet<string> {
+  return new Set(catalog.list({}).backups.flatMap(({ metadata }) => metadata?.lineage.map(({ path }) => path) ?? []));
+}
+
+/** False if it stays: somebody writes there, or what time it is in the storage is not certain. */
+async function removeDirectory(
+  session: Session,
+  catalog: Catalog,
+  storage: Storage,
+  directory: string,
+): Promise<boolean> {
+  session.signal.throwIfAborted();
+  await putDeletionMark(session, storage, directory, undefined);
+  const objects: StoredObject[] = [];
+  let now: Date | undefined;
+  for await (const object of storage.list(directory)) {
+    if (object.key === `${directory}/${DELETED_NAME}`) now = object.modifiedAt;
+    else objects.push(object);
+  }
+  const aheadMs = (now?.getTime() ?? Number.NaN) - session.clock.now().getTime();
+  const goes =
+    now !== undefined &&
+    Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS &&
+    isLeftAlone(objects, session.loaded.config.orphanGrace, now);
+  if (goes) await mapInParallel(objects, PARALLEL_REMOVES, ({ key }) => storage.remove(key));
+  await storage.remove(`${directory}/${DELETED_NAME}`);
+  if (goes) record(session, catalog, storage, directory, objects);
+  return goes;
+}
+
+function record(
+  session: Session,
+  catalog: Catalog,
+  storage: Storage,
+  directory: string,
+  objects: readonly StoredObject[],
+): void {
+  const bytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  session.logger.warn(
+    `a run that died had left ${count(objects.length, "object")} in ${directory} of storage "${storage.name}": removed`,
+  );
+  catalog.addEvent({
+    at: session.clock.now().toISOString(),
+    action: "orphan:remove",
+    user: session.user,
+    status: "completed",
+    detail: { storage: storage.name, storage_path: directory, objects: objects.length, bytes },
+  });
+}

@@ -1,0 +1,151 @@
+import { existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import * as path from "node:path";
+import { expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
+import { createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
+
+const LEFT = "full/daily/2026-01-02/full-03-04-05-0a1b2c3d";
+const PACKS = ["www.tree.zst.enc.00000000", "www.tree.zst.enc.00000001"];
+const DAY_MS = 86_400_000;
+
+/** What a run that died days ago, of this host or another, may have left; no catalog knows it. */
+function leave(site: OpenSite, storage: string, daysAgo: number, names: readonly string[] = PACKS): string {
+  const folder = path.join(site.directory, storage, LEFT);
+  mkdirSync(folder, { recursive: true });
+  for (const name of names) writeFileSync(path.join(folder, name), name);
+  age(folder, daysAgo, names);
+  return folder;
+}
+
+function age(folder: string, daysAgo: number, names: readonly string[]): void {
+  const at = new Date(Date.now() - daysAgo * DAY_MS);
+  for (const name of names) utimesSync(path.join(folder, name), at, at);
+}
+
+it("what a run left that died goes at the next full backup after the grace, and is said and logged", async () => {
+  const site = await openSite({ replica: true });
+  const folders = [leave(site, "repository", 8), leave(site, "replica", 8)];
+
+  await createOne(site);
+
+  expect(folders.filter(existsSync)).toEqual([]);
+  expect(site.warnings).toEqual([
+    `a run that died had left 2 objects in ${LEFT} of storage "local": removed`,
+    `a run that died had left 2 objects in ${LEFT} of storage "second": removed`,
+  ]);
+  const events = (await site.context.catalog("read")).events({}).filter(({ action }) => action === "orphan:remove");
+  const detail = { storage_path: LEFT, objects: 2, bytes: 50 };
+  expect(events.map((event) => event.detail)).toEqual([
+    { ...detail, storage: "second" },
+    { ...detail, storage: "local" },
+  ]);
+  expect(new Set(objectsIn(site).map(path.dirname)).size).toBe(1);
+});
+
+it("what a deletion left that died goes as well", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8, ["deleted.json", "keys-1-0a1b2c3d.json", ...PACKS]);
+
+  await createOne(site);
+
+  expect(existsSync(folder)).toBe(false);
+});
+
+it("the grace is what the config says", async () => {
+  const site = await openSite({ more: "orphan_grace: 2h" });
+  const folder = leave(site, "repository", 0.1);
+
+  await createOne(site);
+
+  expect(existsSync(folder)).toBe(false);
+});
+
+it("what is younger than the grace stays, as it may be a run of another host", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 6.9);
+
+  await createOne(site);
+
+  expect(PACKS.map((name) => existsSync(path.join(folder, name)))).toEqual([true, true]);
+  expect(site.warnings).toEqual([]);
+});
+
+it("an incremental backup leaves it to the next full one", async () => {
+  const site = await openSite();
+  await createOne(site);
+  const folder = leave(site, "repository", 8);
+
+  await createOne(site, { mode: "incremental" });
+
+  expect(existsSync(folder)).toBe(true);
+});
+
+it("nothing goes while a storage is away, where a whole backup may lie", async () => {
+  const site = await openSite({ replica: true });
+  const folder = leave(site, "repository", 8);
+  renameSync(path.join(site.directory, "replica"), path.join(site.directory, "away"));
+
+  await createOne(site);
+
+  expect(existsSync(folder)).toBe(true);
+});
+
+it("a run that wakes up when its leavings are about to go keeps them", async () => {
+  const site = await openSite({ replica: true });
+  const folders = [leave(site, "repository", 8), leave(site, "replica", 8)];
+  const operations = await withFaults(site, (storage) => {
+    if (storage.name !== "local") return;
+    storage.onKey("put", /0a1b2c3d\/deleted\.json$/).meanwhile(async () => {
+      writeFileSync(path.join(site.directory, "repository", LEFT, "SHA256SUMS"), "");
+    });
+  });
+
+  await operations.create(NO_CHOICES);
+
+  const names = [...PACKS, "SHA256SUMS"];
+  expect(objectsIn(site).filter((key) => key.startsWith(LEFT))).toEqual(names.map((name) => `${LEFT}/${name}`).sort());
+  expect(folders.map(existsSync)).toEqual([true, true]);
+});
+
+it("nothing goes from a storage whose clock is not that of this host", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8);
+  const operations = await withFaults(site, (storage) => {
+    storage.onKey("list", /0a1b2c3d$/).meanwhile(() => age(folder, 6 / (24 * 60), ["deleted.json"]));
+  });
+
+  await operations.create(NO_CHOICES);
+
+  expect(PACKS.map((name) => existsSync(path.join(folder, name)))).toEqual([true, true]);
+  expect(existsSync(path.join(folder, "deleted.json"))).toBe(false);
+});
+
+it("the packs that a known backup builds on stay, whatever else was lost of theirs", async () => {
+  const site = await openSite();
+  await createOne(site);
+  const folder = await site.backupDirectory();
+  await createOne(site, { mode: "incremental" });
+  const names = objectsIn(site)
+    .filter((key) => folder.endsWith(path.dirname(key)))
+    .map((key) => path.basename(key));
+  const packs = names.filter((name) => name.startsWith("www."));
+  for (const name of names.filter((other) => !packs.includes(other))) rmSync(path.join(folder, name));
+  age(folder, 8, packs);
+
+  await createOne(site);
+
+  expect(packs.filter((name) => !existsSync(path.join(folder, name)))).toEqual([]);
+});
+
+it("a backup is made all the same where they can't be removed", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8);
+  const error = new BackupctlError("STORAGE_FAILED", "permission denied");
+  const operations = await withFaults(site, (storage) => void storage.onKey("remove", /0a1b2c3d/).fail(error));
+
+  await expect(operations.create(NO_CHOICES)).resolves.toMatchObject({ created: true });
+
+  expect(existsSync(folder)).toBe(true);
+  expect(site.warnings).toEqual(["what died runs left in storage stays there for now: permission denied"]);
+});
