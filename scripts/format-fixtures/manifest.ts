@@ -49,6 +49,9 @@ export const manifestSchema = z.strictObject({
   repositories: z.record(z.string(), z.array(backup)),
 });
 
+/** Repositories that were made with no key configured. */
+export const WITHOUT_KEY: readonly string[] = ["open-zstd", "two-packs"];
+
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ExpectedBackup = z.infer<typeof backup>;
 export type ExpectedSource = z.infer<typeof source>;

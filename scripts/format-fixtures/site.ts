@@ -16,6 +16,7 @@ export async function makeSite({ directory, server }: FixtureSite): Promise<void
   makeUploads(path.join(directory, "uploads"));
   makeNotes(path.join(directory, "notes"));
   fs.writeFileSync(path.join(directory, "settings.txt"), settings(640));
+  fs.writeFileSync(path.join(directory, "pages"), pages(0));
   const database = new DatabaseSync(path.join(directory, "app.db"));
   database.exec(`create table orders (id integer primary key, what text);
     insert into orders values (1, 'tea'), (2, 'milk'), (3, null); create index by_what on orders (what)`);
@@ -35,6 +36,7 @@ export async function changeSite({ directory, server }: FixtureSite, round: 1 | 
   }
   fs.writeFileSync(path.join(directory, "notes/changed"), `round ${round}`);
   fs.writeFileSync(path.join(directory, "settings.txt"), settings(640 + round));
+  fs.writeFileSync(path.join(directory, "pages"), pages(round));
   const database = new DatabaseSync(path.join(directory, "app.db"));
   database.exec(`insert into orders (what) values ('round ${round}')`);
   database.close();
@@ -91,6 +93,16 @@ function settings(count: number): Buffer {
     `page ${i} `.padEnd(4_095, "…").slice(0, 1_365).padEnd(1_366, "\n"),
   );
   return Buffer.from(pages.join(""));
+}
+
+/** More than a pack holds, no chunk of it like another, and almost nothing but zeros. The last page says the round. */
+function pages(round: number): Buffer {
+  const size = 64 * 1024;
+  const count = 280;
+  const bytes = Buffer.alloc(count * size);
+  for (let i = 0; i < count; i++) bytes.writeUInt32BE(i + 1, i * size);
+  bytes.writeUInt32BE(round, bytes.length - 4);
+  return bytes;
 }
 
 /** More chunks than fit into one line of an index: the same short chunk, over and over, and so stored once. */

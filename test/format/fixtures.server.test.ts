@@ -9,6 +9,7 @@ import {
   manifestSchema,
   sha256Of,
   type TreeEntry,
+  WITHOUT_KEY,
 } from "../../scripts/format-fixtures/manifest.ts";
 import { type TreeEntry as IndexEntry, readStreamIndex, readTreeIndex } from "../../src/format/index-reader.ts";
 import type { WrappingKey } from "../../src/format/keys-object.ts";
@@ -198,8 +199,9 @@ test("the program gives back the newest backup on a machine that has nothing but
 function siteWith(home: string, repository: string): string {
   fs.cpSync(folderOf(repository), path.join(home, "repository"), { recursive: true });
   const config = path.join(home, "backup.config.yaml");
-  const encryption =
-    repository === "open-zstd" ? "enabled: false" : `keys: {main: {provider: local, key: ${manifest.key}}}`;
+  const encryption = WITHOUT_KEY.includes(repository)
+    ? "enabled: false"
+    : `keys: {main: {provider: local, key: ${manifest.key}}}`;
   fs.writeFileSync(
     config,
     `storages: {disk: {type: local, path: ${home}/repository}}

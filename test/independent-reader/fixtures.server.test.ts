@@ -3,7 +3,13 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { type ExpectedSource, listTree, sha256Of, type TreeEntry } from "../../scripts/format-fixtures/manifest.ts";
+import {
+  type ExpectedSource,
+  listTree,
+  sha256Of,
+  type TreeEntry,
+  WITHOUT_KEY,
+} from "../../scripts/format-fixtures/manifest.ts";
 import { codeBlocks } from "../docs/commands.ts";
 import { makeCliSite } from "../helpers/cli-site.ts";
 import { requireOrSkip, SYSTEM_PYTHON } from "../servers/requirements.ts";
@@ -11,7 +17,7 @@ import { copyOfFixture, fixture, manifest, type ReadResult, readAll } from "./re
 
 /** docs/format.md suffices: a reader that was written from it alone reads what the program wrote, then and now. */
 
-const secretsOf = (repository: string) => (repository === "open-zstd" ? {} : { key: manifest.key });
+const secretsOf = (repository: string) => (WITHOUT_KEY.includes(repository) ? {} : { key: manifest.key });
 const repositories = Object.entries(manifest.repositories);
 
 describe.runIf(requireOrSkip("python3-modules"))("a reader written from docs/format.md", () => {
