@@ -41,6 +41,26 @@ export function resolveRoots(paths: readonly string[]): Roots {
   return { found: [...found.values()], missing, warnings };
 }
 
+/** One line for each root that was there and is not: removed or unmounted while it was read, it would look like one with few files. */
+export function goneOf({ found }: Roots): readonly string[] {
+  return found.filter(isGone).map((root) => `${showPath(root.path)}: it was removed or unmounted meanwhile`);
+}
+
+function isGone({ path: place, device }: Root): boolean {
+  if (place === "") return false;
+  try {
+    const now = deviceOf(place);
+    // Unmounted, it is on its parent's file system. Another device alone may be an automount that the reading has set off.
+    return now !== device && now === deviceOf(place.slice(0, place.lastIndexOf("/")) || "/");
+  } catch (error) {
+    return errnoOf(error) === "ENOENT";
+  }
+}
+
+function deviceOf(place: BytePath): bigint {
+  return fs.lstatSync(Buffer.from(place, "latin1"), { bigint: true }).dev;
+}
+
 /** The last member stays as it is: a root may be a symlink, and is then stored as one. */
 function realPlaceOf(configured: string): BytePath {
   const normal = withoutTrailingSlash(path.posix.normalize(configured));

@@ -8,7 +8,7 @@ import { localGroups, localUsers, type Owners } from "../../platform/names-of-ow
 import { type BytePath, openForReading, showPath, type WalkEntry } from "../../platform/walk.ts";
 import type { DumpContext, DumpFacts, NodeType, TreeDump, TreeNode } from "../engine.ts";
 import type { FilesOptions } from "./options.ts";
-import type { Roots } from "./roots.ts";
+import { goneOf, type Roots } from "./roots.ts";
 import { select } from "./selection.ts";
 
 const BATCH_NODES = 1_000;
@@ -41,7 +41,7 @@ export function startTreeDump(options: FilesOptions, roots: Roots, context: Dump
       if (counts.special > SPECIALS_NAMED) {
         warnings.push(`${counts.special - SPECIALS_NAMED} more sockets, pipes and devices are not stored`);
       }
-      return { counts: { ...counts }, versions: {}, unreadable, warnings };
+      return { counts: { ...counts }, versions: {}, unreadable: [...unreadable, ...goneOf(roots)], warnings };
     },
   };
 }
