@@ -28,8 +28,8 @@ export interface PackAssemblerOptions {
   readonly key: Uint8Array | undefined;
   /** Open and decompress every block again before its pack is stored. */
   readonly check: boolean;
-  /** Stores one whole pack; called in no particular order, at most two at a time. */
-  readonly put: (packNumber: number, bytes: Uint8Array) => Promise<void>;
+  /** Stores one whole pack, of whose bytes this is the SHA-256 in hex; called in no particular order, at most two at a time. */
+  readonly put: (packNumber: number, bytes: Uint8Array, sha256: string) => Promise<void>;
 }
 
 export interface PlacedBlock {
@@ -150,7 +150,9 @@ export class PackAssembler {
     const stored = (async () => {
       try {
         await Promise.all(pack.sealed);
-        await this.#options.put(pack.number, new Uint8Array(pack.buffer.memory, 0, pack.end));
+        const bytes = new Uint8Array(pack.buffer.memory, 0, pack.end);
+        const range = { buffer: pack.buffer.memory, offset: 0, length: pack.end };
+        await this.#options.put(pack.number, bytes, await this.#options.pool.run({ kind: "hash", range }));
       } finally {
         pack.buffer.release();
       }

@@ -31,8 +31,8 @@ export interface RunSettings {
   readonly check: boolean;
   /** From the full backup to this one; the last member has no checksum yet. */
   readonly lineage: readonly LineageMember[];
-  /** Stores an object in this backup's directory. */
-  readonly put: (name: string, bytes: Uint8Array) => Promise<void>;
+  /** Stores an object, of whose bytes this is the SHA-256 in hex, in this backup's directory. */
+  readonly put: (name: string, bytes: Uint8Array, sha256: string) => Promise<void>;
   readonly temporaryDirectory: string;
 }
 
@@ -271,7 +271,7 @@ function artifactOf(run: RunSettings, source: SourceSettings, part: "data" | "in
     backupId: Buffer.from(run.backupId.replaceAll("-", ""), "hex"),
     key: run.keyOf?.(artifactId),
     check: run.check,
-    put: (packNumber: number, bytes: Uint8Array) => run.put(packName(name, packNumber), bytes),
+    put: (packNumber: number, bytes: Uint8Array, sha256: string) => run.put(packName(name, packNumber), bytes, sha256),
   };
   return { name, artifactId, assembly };
 }

@@ -12,6 +12,7 @@ export type Task =
   | ReadPartTask
   | CompressTask
   | SealBlockTask
+  | HashTask
   | OpenBlocksTask
   | WriteBlockTask;
 
@@ -139,6 +140,12 @@ export interface SealBlockTask extends ChunkList {
   readonly check: boolean;
 }
 
+/** Hashes `range` with SHA-256. */
+export interface HashTask {
+  readonly kind: "hash";
+  readonly range: BufferRange;
+}
+
 /** A block as it was read from storage. */
 export interface StoredBlock {
   readonly block: Uint8Array;
@@ -197,6 +204,8 @@ export interface TaskResults {
   readonly "read-part": ReadPartResult;
   readonly compress: CompressResult;
   readonly "seal-block": undefined;
+  /** 64 hex digits. */
+  readonly hash: string;
   readonly "open-block": OpenBlockResult;
   readonly "write-block": Shortfalls;
 }

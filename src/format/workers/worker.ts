@@ -4,12 +4,13 @@ import { errnoOf } from "../../platform/files.ts";
 import { DamageError, type OpenedBlock, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
 import { giveBack } from "../own-memory.ts";
-import { findMismatch } from "./hashing.ts";
+import { findMismatch, sha256 } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";
 import type {
   CompressResult,
   CompressTask,
+  HashTask,
   OpenBlockResult,
   OpenBlocksTask,
   Reply,
@@ -51,6 +52,8 @@ function perform(task: Task): Performed {
       return compressRanges(task);
     case "seal-block":
       return { result: sealAndCheck(task), transfer: [] };
+    case "hash":
+      return { result: hashOf(task), transfer: [] };
     case "open-block":
       return openForReader(task);
     case "write-block":
@@ -98,6 +101,10 @@ function sealAndCheck(task: SealBlockTask): undefined {
   if (findMismatch(raw, spans, hashes) !== undefined)
     throw new DamageError("block does not hold the chunks that went into it");
   giveBack(raw);
+}
+
+function hashOf({ range }: HashTask): string {
+  return sha256(new Uint8Array(range.buffer, range.offset, range.length)).toString("hex");
 }
 
 function openAndCheck({ block, offset, seal, compression, spans, hashes }: StoredBlock): OpenedBlock {

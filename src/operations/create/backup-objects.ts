@@ -57,9 +57,9 @@ export class BackupObjects {
     return new Map(packs.map(([name, { sha256 }]) => [name, sha256]));
   }
 
-  /** The primary must take it; a replica that does not is dropped from this run. */
-  async put(name: string, bytes: Uint8Array): Promise<void> {
-    const work = this.#putEverywhere(name, bytes);
+  /** The primary must take it; a replica that does not is dropped from this run. Packs come with their SHA-256, in hex: it takes a while. */
+  async put(name: string, bytes: Uint8Array, sha256 = sha256Of(bytes)): Promise<void> {
+    const work = this.#putEverywhere(name, bytes, sha256);
     this.#underWay.add(work);
     try {
       await work;
@@ -68,10 +68,10 @@ export class BackupObjects {
     }
   }
 
-  async #putEverywhere(name: string, bytes: Uint8Array): Promise<void> {
+  async #putEverywhere(name: string, bytes: Uint8Array, sha256: string): Promise<void> {
     const key = `${this.directory}/${name}`;
     // Before the first put: what may have come to lie there must be found by `discard`.
-    this.#written.set(name, { sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") });
+    this.#written.set(name, { sizeBytes: bytes.length, sha256 });
     const replicas = [...this.#replicas.values()].map(async (storage) => {
       try {
         await checkedPut(storage, key, bytes);
@@ -132,6 +132,10 @@ export class BackupObjects {
       this.#written.delete(name);
     }
   }
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function checkedPut(storage: Storage, key: string, bytes: Uint8Array): Promise<void> {

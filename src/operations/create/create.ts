@@ -122,7 +122,9 @@ class CreateRun {
     const objects = await this.#openObjects();
     this.#begin();
     try {
-      const { outcomes, dataKey } = await this.#writeSources(objects, (name, bytes) => objects.put(name, bytes));
+      const { outcomes, dataKey } = await this.#writeSources(objects, (name, bytes, sha256) =>
+        objects.put(name, bytes, sha256),
+      );
       const metadata = await this.#commit(objects, outcomes, dataKey);
       return await this.#finish(objects, outcomes, metadata);
     } catch (error) {
