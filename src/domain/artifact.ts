@@ -33,8 +33,13 @@ export interface TreeNode {
   readonly blocks: number;
   /** When the stat was taken; an mtime or ctime within 2 s before it can't be trusted next time. */
   readonly statAtNs: bigint;
-  /** Extended attributes by name, values base64; ACLs are the `system.posix_acl_*` attributes. Asked only for changed nodes. */
-  readonly attributes?: () => Promise<ExtendedAttributes | undefined>;
+  /** Asked only for changed nodes. Whoever read the contents hands over what it found: the file is not opened again then. */
+  readonly attributes?: (found?: FoundAttributes) => ExtendedAttributes | undefined;
 }
 
+/** By name, values base64; ACLs are the `system.posix_acl_*` attributes. */
 export type ExtendedAttributes = Readonly<Record<string, string>>;
+
+export type FoundAttributes =
+  | { readonly attributes: ExtendedAttributes | undefined }
+  | { /** They can't be read. */ readonly errno: string };

@@ -1,6 +1,6 @@
 import type { StreamEntry, TreeNode } from "../domain/artifact.ts";
 
-export type { NodeType, StreamEntry, TreeNode } from "../domain/artifact.ts";
+export type { ExtendedAttributes, FoundAttributes, NodeType, StreamEntry, TreeNode } from "../domain/artifact.ts";
 
 /**
  * The engine port: reads one kind of source, and restores it.

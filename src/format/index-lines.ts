@@ -5,7 +5,7 @@ import type { LineWriter } from "./line-writer.ts";
 interface WaitingLines {
   /** The block that holds the last chunk these lines refer to. */
   readonly block: number;
-  readonly render: () => Promise<readonly (string | Buffer)[]> | readonly (string | Buffer)[];
+  readonly render: () => readonly (string | Buffer)[];
 }
 
 /** Lines of an index that wait, in order, until the chunks they refer to have their place. */
@@ -39,7 +39,7 @@ export class IndexLines {
   async run(): Promise<void> {
     for await (const { block, render } of this.#queue) {
       await this.#writer.placed(block);
-      for (const piece of await render()) this.#file.write(piece);
+      for (const piece of render()) this.#file.write(piece);
     }
   }
 }

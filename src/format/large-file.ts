@@ -1,5 +1,5 @@
 import { closeSync, fstatSync } from "node:fs";
-import type { TreeNode } from "../domain/artifact.ts";
+import type { FoundAttributes, TreeNode } from "../domain/artifact.ts";
 import { errnoOf } from "../platform/files.ts";
 import { openForReading } from "../platform/walk.ts";
 import type { ArtifactWriter } from "./artifact-writer.ts";
@@ -20,6 +20,8 @@ export interface FileContent {
   /** After reading. */
   readonly state: FileState;
   readonly changed: boolean;
+  /** What the reader found of them on the open file, where it looked. */
+  readonly attributes?: FoundAttributes;
 }
 
 export interface LargeFileOptions {

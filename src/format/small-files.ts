@@ -23,7 +23,8 @@ export class SmallFileBatch {
   /** Gives the file's place in the batch. */
   add(node: TreeNode): number {
     const expected = { size: node.size, mtimeNs: node.mtimeNs, ctimeNs: node.ctimeNs, inode: node.inode };
-    this.#files.push({ name: node.name, offset: this.#bytes, capacity: node.size, expected });
+    const wantsAttributes = node.attributes !== undefined;
+    this.#files.push({ name: node.name, offset: this.#bytes, capacity: node.size, expected, wantsAttributes });
     this.#bytes += node.size;
     return this.#files.length - 1;
   }
@@ -44,7 +45,14 @@ export class SmallFileBatch {
     this.#chunksTaken += file.chunkCount;
     if (place === result.files.length - 1) buffer.release();
     if (file.grown) return "grown";
-    const { errno, state, changed } = file;
-    return { ...(errno === undefined ? {} : { errno }), records, holes: [], state, changed };
+    const { errno, state, changed, attributes } = file;
+    return {
+      ...(errno === undefined ? {} : { errno }),
+      records,
+      holes: [],
+      state,
+      changed,
+      ...(attributes === undefined ? {} : { attributes }),
+    };
   }
 }

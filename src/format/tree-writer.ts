@@ -167,14 +167,13 @@ class TreeRun {
   async #addEntry({ node, before }: Entry, content: FileContent | undefined): Promise<void> {
     const entry: TreeNode = content === undefined ? node : { ...node, ...content.state };
     this.#count(entry, entry.size);
-    const attributes = node.attributes?.();
-    attributes?.catch(() => undefined);
-    await this.#lines.add(async () => {
+    const attributes = node.attributes?.(content?.attributes);
+    await this.#lines.add(() => {
       const lines = treeLines({
         statPart: statPart(entry),
         untrusted: content?.changed === true || isRacy({ ...entry, statAtNs: node.statAtNs }),
         changed: content?.changed === true,
-        attributes: await attributes,
+        attributes,
         holes: content?.holes ?? [],
         chunks: (content?.records ?? []).map((record) => this.#options.table.tuple(record)),
       });

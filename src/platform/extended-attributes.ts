@@ -40,6 +40,19 @@ export function readAttributes(fd: number): Attributes | undefined {
   }
 }
 
+/** The same, or the errno. */
+export function findAttributes(
+  fd: number,
+): { readonly attributes: Attributes | undefined } | { readonly errno: string } {
+  try {
+    return { attributes: readAttributes(fd) };
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return { errno };
+  }
+}
+
 /** Of a directory: without any, what is made in it gets none from it either. */
 export function hasAttributes(directory: string): boolean {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import fc from "fast-check";
@@ -6,6 +7,7 @@ import type { TreeNode } from "../../src/domain/artifact.ts";
 import { type SourceSettings, type TreeCallbacks, writeTreeSource } from "../../src/format/source-writer.ts";
 import { sha256 } from "../../src/format/workers/hashing.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
+import { readAttributes } from "../../src/platform/extended-attributes.ts";
 import { compareNames } from "../../src/platform/walk.ts";
 import { noise } from "../helpers/bytes.ts";
 import { type FormatRun, formatRun, nodesOf, readTree } from "../helpers/format-run.ts";
@@ -93,6 +95,42 @@ describe("a tree", () => {
 
     const link = (await read()).find(({ entry }) => entry.type === "symlink");
     expect(String(link?.entry.link)).toBe("no where\n");
+  });
+
+  it("has the attributes of every node, however it was read", async () => {
+    const { folder, nodes } = folderOf({ empty: noise(0), small: noise(10), large: noise(3 * MIB), bare: noise(20) });
+    for (const name of ["", "empty", "small", "large"]) {
+      execFileSync("setfattr", ["-n", "user.note", "-v", `of ${name}`, join(folder, name)]);
+    }
+    const opened: string[] = [];
+    const attributesOf = (name: Buffer) => {
+      opened.push(basename(String(name)));
+      const descriptor = fs.openSync(Buffer.concat([Buffer.from("/"), name]), "r");
+      try {
+        return readAttributes(descriptor);
+      } finally {
+        fs.closeSync(descriptor);
+      }
+    };
+
+    const { lines } = await backUp(
+      nodes().map((node) => ({
+        ...node,
+        attributes: (found) =>
+          found !== undefined && "attributes" in found ? found.attributes : attributesOf(node.name),
+      })),
+    );
+
+    const notes = lines.map((line) => JSON.parse(line)).map(({ name, xattrs }) => [name && basename(name), xattrs]);
+    const note = (name: string) => ({ "user.note": Buffer.from(`of ${name}`).toString("base64") });
+    expect(Object.fromEntries(notes)).toMatchObject({
+      [basename(folder)]: note(""),
+      empty: note("empty"),
+      small: note("small"),
+      large: note("large"),
+      bare: undefined,
+    });
+    expect(opened.sort()).toEqual([basename(folder), "empty", "large"].sort());
   });
 
   it("comes back whatever files it has", async () => {
@@ -320,6 +358,5 @@ test("a failure anywhere ends the writing with that failure", async () => {
 
   await expect(backUp(nodes(), { callbacks: { onEntry: boom } })).rejects.toThrow("stopped");
   await expect(backUp(nodes(), { source: { onBytes: boom } })).rejects.toThrow("stopped");
-  const withAttributes = nodes().map((node) => ({ ...node, attributes: () => Promise.reject(new Error("no helper")) }));
-  await expect(backUp(withAttributes)).rejects.toThrow("no helper");
+  await expect(backUp(nodes().map((node) => ({ ...node, attributes: boom })))).rejects.toThrow("stopped");
 });

@@ -2,11 +2,19 @@ import type { BigIntStats } from "node:fs";
 import * as fs from "node:fs";
 import { BackupctlError } from "../../errors.ts";
 import { nowNs } from "../../platform/clock.ts";
-import { attributesAvailable, readAttributes } from "../../platform/extended-attributes.ts";
+import { attributesAvailable, findAttributes } from "../../platform/extended-attributes.ts";
 import { errnoOf } from "../../platform/files.ts";
 import { localGroups, localUsers, type Owners } from "../../platform/names-of-owners.ts";
 import { type BytePath, openForReading, showPath, type WalkEntry } from "../../platform/walk.ts";
-import type { DumpContext, DumpFacts, NodeType, TreeDump, TreeNode } from "../engine.ts";
+import type {
+  DumpContext,
+  DumpFacts,
+  ExtendedAttributes,
+  FoundAttributes,
+  NodeType,
+  TreeDump,
+  TreeNode,
+} from "../engine.ts";
 import type { FilesOptions } from "./options.ts";
 import { goneOf, type Roots } from "./roots.ts";
 import { select } from "./selection.ts";
@@ -46,7 +54,7 @@ export function startTreeDump(options: FilesOptions, roots: Roots, context: Dump
   };
 }
 
-type AttributeReader = (name: Buffer) => Promise<Readonly<Record<string, string>> | undefined>;
+type AttributeReader = (name: Buffer, found?: FoundAttributes) => ExtendedAttributes | undefined;
 
 interface Tools {
   readonly findings: Findings;
@@ -110,7 +118,9 @@ function nodeOf(
     blocks: Number(stats.blocks),
     statAtNs,
     // Linux has no attributes of a user's own on symlinks, and can't open one to read the others.
-    ...(attributes === undefined || type === "symlink" ? {} : { attributes: () => attributes(name) }),
+    ...(attributes === undefined || type === "symlink"
+      ? {}
+      : { attributes: (found?: FoundAttributes) => attributes(name, found) }),
   };
 }
 
@@ -159,24 +169,28 @@ function attributeReader(options: FilesOptions, findings: Findings): AttributeRe
     problems.push("extended attributes and ACLs can't be read on this system: not stored");
     return undefined;
   }
-  return async (name) => {
-    try {
-      const fd = openForReading(name);
-      try {
-        return readAttributes(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === undefined) throw error;
-      // Gone meanwhile: the pipeline, which reads the content next, says so. Unreadable: it says that too.
-      if (code !== "ENOENT" && code !== "EACCES" && code !== "ELOOP") {
-        problems.push(`/${name.toString("utf8")}: its extended attributes can't be read (${code})`);
-      }
-      return undefined;
+  return (name, found = attributesAt(name)) => {
+    if ("attributes" in found) return found.attributes;
+    // Gone meanwhile: the pipeline, which reads the content next, says so. Unreadable: it says that too.
+    if (found.errno !== "ENOENT" && found.errno !== "EACCES" && found.errno !== "ELOOP") {
+      problems.push(`/${name.toString("utf8")}: its extended attributes can't be read (${found.errno})`);
     }
+    return undefined;
   };
+}
+
+function attributesAt(name: Buffer): FoundAttributes {
+  let fd: number | undefined;
+  try {
+    fd = openForReading(name);
+    return findAttributes(fd);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return { errno };
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
 }
 
 /** A root that exists but gave nothing at all (a socket, say) must not pass for a backup. */

@@ -1,4 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
+import { findAttributes } from "../../platform/extended-attributes.ts";
 import { errnoOf } from "../../platform/files.ts";
 import { openForReading } from "../../platform/walk.ts";
 import { ChunkCollector, cut } from "./scanning.ts";
@@ -40,7 +41,10 @@ function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollecto
           "data",
           found,
         );
-        return { ...result, chunkCount: found.count - firstChunk };
+        const chunkCount = found.count - firstChunk;
+        return file.wantsAttributes
+          ? { ...result, chunkCount, attributes: findAttributes(descriptor) }
+          : { ...result, chunkCount };
       }
       before = fstatSync(descriptor, { bigint: true });
     }

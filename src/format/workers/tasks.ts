@@ -1,3 +1,4 @@
+import type { FoundAttributes } from "../../domain/artifact.ts";
 import type { CompressionAlgorithm } from "../../domain/backup.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { EntryMetadata, Shortfalls } from "../../platform/tree/entry-metadata.ts";
@@ -40,7 +41,7 @@ export interface ScanResult extends ChunkList {
   readonly consumed: number;
 }
 
-/** Reads whole small files one after another into `buffer`, and cuts and hashes each. */
+/** Reads whole small files one after another into `buffer`, and cuts and hashes each. Looks for their attributes while they are open. */
 export interface ReadFilesTask {
   readonly kind: "read-files";
   readonly buffer: SharedArrayBuffer;
@@ -53,6 +54,7 @@ export interface FileToRead {
   readonly offset: number;
   /** Room for it in the buffer. */
   readonly capacity: number;
+  readonly wantsAttributes: boolean;
   readonly expected: FileState;
 }
 
@@ -77,6 +79,8 @@ export interface ReadFile {
   readonly state: FileState;
   /** It went on changing while it was read a second time. */
   readonly changed: boolean;
+  /** Where they were wanted. */
+  readonly attributes?: FoundAttributes;
   /** It no longer fits: read it as a large file. */
   readonly grown: boolean;
 }

@@ -93,7 +93,7 @@ describe("a dump has", () => {
     const { nodes } = await dumpTree({ paths: [folder] });
     const off = await dumpTree({ paths: [folder], xattrs: "off" });
 
-    const attributes = await nodes.at(-1)?.attributes?.();
+    const attributes = nodes.at(-1)?.attributes?.();
     expect(attributes?.["user.note"]).toBe(Buffer.from([0, 255]).toString("base64"));
     expect(attributes?.["system.posix_acl_access"]).toBeDefined();
     expect(off.nodes.at(-1)?.attributes).toBeUndefined();

@@ -38,8 +38,8 @@ export function namesBelow(folder: string, nodes: readonly TreeNode[]): string[]
     .map((name) => name.slice(prefix.length));
 }
 
-export async function metadataOf(node: TreeNode): Promise<EntryMetadata> {
-  return { ...node, attributes: await node.attributes?.() };
+export function metadataOf(node: TreeNode): EntryMetadata {
+  return { ...node, attributes: node.attributes?.() };
 }
 
 const BLOCK = 256 * 1024;
@@ -56,15 +56,15 @@ export async function copyTree(folder: string, to: string, policy: TreeTargetPol
     if (node.hardLink !== undefined && first === undefined) firsts.set(node.hardLink, name);
     if (first !== undefined) target.makeHardLink(name, first);
     else if (node.type === "directory") target.makeDirectory(name);
-    else if (node.link !== undefined) target.makeSymlink(name, node.link, await metadataOf(node));
+    else if (node.link !== undefined) target.makeSymlink(name, node.link, metadataOf(node));
     else {
       const file = target.beginFile(name, node.size);
       copyContent(node, (offset, bytes) => target.writeAt(file, offset, bytes));
-      target.finishFile(file, await metadataOf(node));
+      target.finishFile(file, metadataOf(node));
     }
   }
   for (const node of below.toReversed()) {
-    if (node.type === "directory") target.finishDirectory(node.name, await metadataOf(node));
+    if (node.type === "directory") target.finishDirectory(node.name, metadataOf(node));
   }
   await target.settle();
   target.close();
