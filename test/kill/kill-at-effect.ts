@@ -1,10 +1,12 @@
+import childProcess from "node:child_process";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
 import Sqlite from "better-sqlite3";
 
 /**
- * Loaded into the program by NODE_OPTIONS: counts what changes a file or a database, and kills the process in place of the effect number
+ * Loaded into the program by NODE_OPTIONS: counts what changes a file or a database, here or through a socket or a program, and kills the process in place of the effect number
  * KILL_BEFORE, which is never made. At a regular end it writes the number of effects to the file COUNT_EFFECTS.
  */
 
@@ -84,9 +86,17 @@ function watchDatabases(): void {
   database.close();
 }
 
+/** What a database server and its tools are told. */
+function watchOthers(): void {
+  watch(net.Socket.prototype, "write");
+  watch(childProcess, "spawn");
+  syncBuiltinESMExports();
+}
+
 await watchFiles();
 if (isMainThread) {
   watchDatabases();
+  watchOthers();
   const { COUNT_EFFECTS } = process.env;
   if (COUNT_EFFECTS !== undefined) process.on("exit", () => writeFileSync(COUNT_EFFECTS, `${effects[0]}`));
 }

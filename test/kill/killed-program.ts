@@ -31,7 +31,8 @@ export interface Kill {
 
 const KEPT = ["repository", "replica", "state", "target"];
 
-export async function makeKillSite(directory: string): Promise<KillSite> {
+/** A tree, a database in a file, the output of a program, and `more` sources. */
+export async function makeKillSite(directory: string, more = ""): Promise<KillSite> {
   const www = path.join(directory, "www");
   fs.mkdirSync(path.join(www, "uploads"), { recursive: true });
   fs.mkdirSync(path.join(directory, "target"));
@@ -41,7 +42,9 @@ export async function makeKillSite(directory: string): Promise<KillSite> {
   writeDatabase(path.join(directory, "app.db"), "old");
   const site = await makeCliSite(
     `  www: {engine: files, paths: ["{dir}/www"]}
-  app: {engine: sqlite, path: "{dir}/app.db"}`,
+  app: {engine: sqlite, path: "{dir}/app.db"}
+  export: {engine: command, command: [cat, "{dir}/www/uploads/large"]}
+${more}`,
     directory,
     { replica: true },
   );

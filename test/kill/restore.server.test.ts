@@ -13,6 +13,7 @@ const CASES = [
   { what: "a tree over another", source: "www", to: "tree", before: oldTree, mixes: true },
   { what: "a database to a new place", source: "app", to: "new.db", before: () => undefined, mixes: false },
   { what: "a database over another", source: "app", to: "app.db", before: oldDatabase, mixes: false },
+  { what: "a stream over another", source: "export", to: "export", before: oldStream, mixes: false },
 ];
 
 function oldTree(target: string): void {
@@ -25,6 +26,10 @@ function oldTree(target: string): void {
 
 function oldDatabase(target: string): void {
   writeDatabase(path.join(target, "app.db"), "another");
+}
+
+function oldStream(target: string): void {
+  fs.writeFileSync(path.join(target, "export"), "another");
 }
 
 describe("a restore that is killed", { timeout: 3_600_000 }, () => {
