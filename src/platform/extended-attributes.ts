@@ -22,7 +22,7 @@ export function attributesAvailable(): boolean {
 }
 
 /** The attributes of an open file or directory; `undefined` where there are none or the file system has no such thing. */
-export function readAttributes(fd: number): Attributes | undefined {
+function readAttributes(fd: number): Attributes | undefined {
   const native = load();
   if (native === undefined) return undefined;
   try {

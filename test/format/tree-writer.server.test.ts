@@ -7,7 +7,7 @@ import type { TreeNode } from "../../src/domain/artifact.ts";
 import { type SourceSettings, type TreeCallbacks, writeTreeSource } from "../../src/format/source-writer.ts";
 import { sha256 } from "../../src/format/workers/hashing.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
-import { readAttributes } from "../../src/platform/extended-attributes.ts";
+import { findAttributes } from "../../src/platform/extended-attributes.ts";
 import { compareNames } from "../../src/platform/walk.ts";
 import { noise } from "../helpers/bytes.ts";
 import { type FormatRun, formatRun, nodesOf, readTree } from "../helpers/format-run.ts";
@@ -107,7 +107,7 @@ describe("a tree", () => {
       opened.push(basename(String(name)));
       const descriptor = fs.openSync(Buffer.concat([Buffer.from("/"), name]), "r");
       try {
-        return readAttributes(descriptor);
+        return findAttributes(descriptor);
       } finally {
         fs.closeSync(descriptor);
       }
@@ -116,8 +116,7 @@ describe("a tree", () => {
     const { lines } = await backUp(
       nodes().map((node) => ({
         ...node,
-        attributes: (found) =>
-          found !== undefined && "attributes" in found ? found.attributes : attributesOf(node.name),
+        attributes: (found = attributesOf(node.name)) => ("attributes" in found ? found.attributes : undefined),
       })),
     );
 
