@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { z } from "zod";
-import { type Attributes, readAttributes } from "../../src/platform/extended-attributes.ts";
+import { type Attributes, findAttributes } from "../../src/platform/extended-attributes.ts";
 
 /** What is in the sealed fixtures, taken from the sources themselves when they were made: test/fixtures/format-v1/expected.json. */
 
@@ -92,7 +92,9 @@ function describe(place: Buffer, stats: fs.BigIntStats): Omit<TreeEntry, "name" 
 function attributesOf(place: Buffer): Attributes | undefined {
   const descriptor = fs.openSync(place, "r");
   try {
-    return readAttributes(descriptor);
+    const found = findAttributes(descriptor);
+    if ("errno" in found) throw new Error(`${place}: its attributes can't be read (${found.errno})`);
+    return found.attributes;
   } finally {
     fs.closeSync(descriptor);
   }
