@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { startPostgres } from "../servers/postgres.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
 
 const SOURCES = `  www: {engine: files, paths: ["{dir}/www"]}
@@ -137,5 +138,92 @@ describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
 
     expect(result).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("error: INSUFFICIENT_STORAGE: ") });
     expect(filesBelow(disk)).toEqual([]);
+  });
+});
+
+const insufficient = { exitCode: 1, stderr: expect.stringContaining("error: INSUFFICIENT_STORAGE: ") };
+
+describe.runIf(requireOrSkip("root", "sqlite3"))("a disk that is full under what a restore in place replaces", () => {
+  let site: CliSite;
+  let disk: string;
+  beforeEach(async () => {
+    site = await makeCliSite(`  www: {engine: files, paths: ["{dir}/disk/www"]}
+  app: {engine: sqlite, path: "{dir}/disk/app.db"}`);
+    disk = join(site.directory, "disk");
+    smallDisk(disk, 20 * 1024);
+    fs.mkdirSync(join(disk, "www"));
+  });
+
+  it("leaves each file as it is or as it was, and says so", async () => {
+    const www = join(disk, "www");
+    const contents = (): readonly string[] => ["a", "b"].map((name) => fs.readFileSync(join(www, name), "latin1"));
+    const write = (seed: number): void => {
+      for (const [n, name] of ["a", "b"].entries()) fs.writeFileSync(join(www, name), noise(6_000_000, seed + n));
+    };
+    write(1);
+    const was = contents();
+    expect((await site.run("create", "--source", "www")).exitCode).toBe(0);
+    write(3);
+    const is = contents();
+    fs.writeFileSync(join(disk, "others"), noise(4_000_000));
+
+    const result = await site.run("restore", "latest", "--source", "www", "--overwrite", "--yes");
+
+    expect(result).toMatchObject(insufficient);
+    expect(result.stderr).toContain("is the old one or the new one, whole");
+    for (const [n, content] of contents().entries()) expect([is[n], was[n]]).toContain(content);
+    expect(fs.readdirSync(disk).sort()).toEqual(["others", "www"]);
+    expect(fs.readdirSync(www).sort()).toEqual(["a", "b"]);
+    fs.rmSync(join(disk, "others"));
+    expect((await site.run("restore", "latest", "--source", "www", "--overwrite", "--yes")).exitCode).toBe(0);
+    expect(contents()).toEqual(was);
+  });
+
+  it("leaves the SQLite database that is there", async () => {
+    const file = join(disk, "app.db");
+    const sqlite = (sql: string) => execFileSync("sqlite3", [file, sql], { encoding: "utf8" });
+    sqlite("CREATE TABLE t (b); INSERT INTO t VALUES (randomblob(9000000))");
+    expect((await site.run("create", "--source", "app")).exitCode).toBe(0);
+    sqlite("INSERT INTO t VALUES ('later')");
+    fs.writeFileSync(join(disk, "others"), noise(4_000_000));
+
+    const result = await site.run("restore", "latest", "--source", "app", "--overwrite", "--yes");
+
+    expect(result).toMatchObject(insufficient);
+    expect(result.stderr).toContain(file);
+    expect(sqlite("SELECT count(*) FROM t; PRAGMA integrity_check")).toBe("2\nok\n");
+    expect(fs.readdirSync(disk).sort()).toEqual(["app.db", "others", "www"]);
+  });
+});
+
+describe.runIf(requireOrSkip("root", "postgres"))("a PostgreSQL server whose disk is full", () => {
+  it("keeps the database that it has, and nothing of the one that was to be restored", async () => {
+    const server = await startPostgres();
+    onTestFinished(() => server.stop());
+    const site = await makeCliSite(
+      `  shop: {engine: postgres, host: ${server.host}, port: ${server.port}, user: ${server.user}, database: shop}`,
+    );
+    await server.createDatabase("shop");
+    await server.sql("shop", "create table t as select i, repeat('x', 1000) from generate_series(1, 10000) i");
+    expect((await site.run("create")).exitCode).toBe(0);
+    await server.sql("shop", "insert into t values (0, 'later')");
+    // What is made from template0 comes to lie where template0 does.
+    const place = join(server.socketDir, "small");
+    smallDisk(place, 20 * 1024);
+    const { uid, gid } = fs.statSync(server.socketDir);
+    fs.chownSync(place, uid, gid);
+    await server.sql("postgres", `create tablespace small location '${place}'`);
+    await server.sql("postgres", "alter database template0 set tablespace small");
+
+    const result = await site.run("restore", "latest", "--drop-existing", "--yes");
+
+    expect(result).toMatchObject(insufficient);
+    expect(result.stderr).toContain("hint: Free some space on the server's disk");
+    expect(await server.sql("shop", "select count(*) from t")).toBe("10001");
+    const databases = await server.sql(
+      "postgres",
+      "select datname from pg_database where not datistemplate order by 1",
+    );
+    expect(databases).toBe("postgres\nshop");
   });
 });

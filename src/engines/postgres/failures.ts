@@ -29,10 +29,16 @@ export function failureOf(error: unknown, frame: FailureFrame): unknown {
   if (frame.code === "RESTORE_FAILED" && isBackupctlError(error) && error.code !== "TOOL_FAILED") return error;
   if (error instanceof TypeError || error instanceof ReferenceError) return error;
   const hint = hintFor(error);
-  return new BackupctlError(frame.code, `${frame.what}: ${withoutPassword(messageOf(error), frame.options)}`, {
+  const code = frame.code === "RESTORE_FAILED" && isDiskFull(error) ? "INSUFFICIENT_STORAGE" : frame.code;
+  return new BackupctlError(code, `${frame.what}: ${withoutPassword(messageOf(error), frame.options)}`, {
     ...(hint === undefined ? {} : { hint }),
     retryable: RETRYABLE.includes(stateOf(error) ?? ""),
   });
+}
+
+/** Of the server. A tool prints what the server says without its code; where the server speaks another language it stays a plain failure. */
+function isDiskFull(error: unknown): boolean {
+  return stateOf(error) === "53100" || messageOf(error).includes("No space left on device");
 }
 
 /** No tool is known to print it; should one, it ends here. The cause is left out of the error for the same reason. */
@@ -48,6 +54,7 @@ function stateOf(error: unknown): string | undefined {
 }
 
 function hintFor(error: unknown): string | undefined {
+  if (isDiskFull(error)) return "Free some space on the server's disk, then run it again.";
   if (isBackupctlError(error)) return error.hint ?? hintForTool(error.message);
   switch (stateOf(error)) {
     case "ECONNREFUSED":
