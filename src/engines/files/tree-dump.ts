@@ -21,6 +21,7 @@ import { select } from "./selection.ts";
 
 const BATCH_NODES = 1_000;
 const SPECIALS_NAMED = 20;
+const LEAVINGS_NAMED = 5;
 /** A stat time that is a little too early is only more careful: see `TreeNode.statAtNs`. */
 const ENTRIES_PER_TIME = 64;
 
@@ -29,6 +30,8 @@ interface Findings {
   readonly counts: { files: number; directories: number; symlinks: number; special: number };
   readonly unreadable: string[];
   readonly warnings: string[];
+  /** Of interrupted restores. */
+  leavings: number;
 }
 
 /** @param roots at least one of them found */
@@ -37,6 +40,7 @@ export function startTreeDump(options: FilesOptions, roots: Roots, context: Dump
     counts: { files: 0, directories: 0, symlinks: 0, special: 0 },
     unreadable: [...roots.missing],
     warnings: [...roots.warnings],
+    leavings: 0,
   };
   const attributes = attributeReader(options, findings);
   return {
@@ -48,6 +52,9 @@ export function startTreeDump(options: FilesOptions, roots: Roots, context: Dump
       const { counts, unreadable, warnings } = findings;
       if (counts.special > SPECIALS_NAMED) {
         warnings.push(`${counts.special - SPECIALS_NAMED} more sockets, pipes and devices are not stored`);
+      }
+      if (findings.leavings > LEAVINGS_NAMED) {
+        warnings.push(`${findings.leavings - LEAVINGS_NAMED} more are left from interrupted restores: not stored`);
       }
       return { counts: { ...counts }, versions: {}, unreadable: [...unreadable, ...goneOf(roots)], warnings };
     },
@@ -141,6 +148,7 @@ function eventsInto(findings: Findings) {
       findings.unreadable.push(`${showPath(path)}: ${errnoOf(error) ?? "unknown error"}`);
     },
     leaving: (path: BytePath) => {
+      if (++findings.leavings > LEAVINGS_NAMED) return;
       findings.warnings.push(
         `${showPath(path)} is left from an interrupted restore: not stored. What it restored may be neither old nor new: restore it again`,
       );

@@ -29,6 +29,16 @@ describe("a dump has", () => {
       expect(warnings).toContainEqual(expect.stringMatching(`/${name} is left from an interrupted restore`));
   });
 
+  test("a few of what interrupted restores left by their names, and of more how many", async () => {
+    const folder = tempDir();
+    for (let i = 0; i < 12; i++) fs.writeFileSync(join(folder, `.backupctl-${String(i).padStart(16, "0")}`), "");
+
+    const { warnings } = await dumpTree({ paths: [folder] });
+
+    expect(warnings.filter((warning) => warning.includes("is left from an interrupted restore"))).toHaveLength(5);
+    expect(warnings).toContain("7 more are left from interrupted restores: not stored");
+  });
+
   test("every kind of entry with its facts, and the parents of the root", async () => {
     const folder = tempDir();
     fs.mkdirSync(join(folder, "empty"), { mode: 0o750 });
