@@ -132,6 +132,23 @@ test("a closed pool rejects what was under way and what comes after", async () =
   await expect(pool.run(scanOf(10))).rejects.toThrow("closed");
 });
 
+test("who waits is let go of only when no thread works any more", async () => {
+  const threads = (): number => readdirSync("/proc/self/task").length;
+  const before = threads();
+  const pool = new WorkerPool(2);
+  const waiting = Array.from({ length: 20 }, () => pool.run(scanOf(2_000_000)));
+  const seen = waiting.map((task) =>
+    task.then(
+      () => before,
+      () => threads(),
+    ),
+  );
+
+  await pool.close();
+
+  expect(Math.max(...(await Promise.all(seen)))).toBeLessThanOrEqual(before);
+});
+
 test.each([
   ["nothing", ""],
   ["a task done", "await task();"],

@@ -34,6 +34,7 @@ export class WorkerPool {
   readonly #size: number;
   #nextId = 0;
   #failure: Error | undefined;
+  #ended: Promise<void> | undefined;
 
   constructor(size: number = availableParallelism()) {
     // The heap of the main thread, which the limits above do not reach: it stays a third of what V8 would let it become.
@@ -54,13 +55,7 @@ export class WorkerPool {
   }
 
   async close(): Promise<void> {
-    this.#fail(new Error("the worker pool was closed"));
-    await Promise.all(
-      this.#members.map(({ worker }) => {
-        worker.ref();
-        return worker.terminate();
-      }),
-    );
+    await this.#fail(new Error("the worker pool was closed"));
   }
 
   #start(): Member {
@@ -69,13 +64,14 @@ export class WorkerPool {
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
     const member: Member = { worker, pending: new Map() };
     worker.on("message", (reply: Reply) => this.#settle(member, reply));
-    worker.on("error", (error: Error) => this.#fail(error));
-    worker.on("exit", () => this.#fail(new Error("a worker thread ended")));
+    worker.on("error", (error: Error) => void this.#fail(error));
+    worker.on("exit", () => void this.#fail(new Error("a worker thread ended")));
     worker.unref();
     return member;
   }
 
   #dispatch(): void {
+    if (this.#failure !== undefined) return;
     this.#grow();
     for (let depth = 0; depth < QUEUED_PER_WORKER; depth++) {
       for (const member of this.#members) {
@@ -108,12 +104,22 @@ export class WorkerPool {
     else waiting.reject(failureOf(reply));
   }
 
-  #fail(error: Error): void {
-    // The exit of one thread that is being closed must not let go of the others: the process would end before they did.
-    if (this.#failure !== undefined) return;
-    this.#failure = error;
+  /** Ends all threads at the first failure, and only then lets go of who waits: they may remove what a thread still wrote to. */
+  #fail(error: Error): Promise<void> {
+    this.#failure ??= error;
+    this.#ended ??= this.#end(error);
+    return this.#ended;
+  }
+
+  async #end(error: Error): Promise<void> {
+    await Promise.all(
+      this.#members.map(({ worker }) => {
+        worker.ref();
+        return worker.terminate();
+      }),
+    );
     const waiting = [...this.#urgent.splice(0), ...this.#normal.splice(0), ...this.#members.flatMap(takePending)];
-    for (const { reject } of waiting) reject(this.#failure);
+    for (const { reject } of waiting) reject(error);
   }
 }
 

@@ -219,7 +219,8 @@ class RestoreRun {
     return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
   }
 
-  #treeJob({ opened, chosen }: PreparedSource, place: TreePlace, damaged: ReadonlySet<string>): TreeRestore {
+  #treeJob(source: PreparedSource, place: TreePlace, damaged: ReadonlySet<string>): TreeRestore {
+    const { opened, chosen } = source;
     const { overwrite, delete: remove } = this.#request;
     return {
       contents: this.#prepared.contents,
@@ -232,6 +233,7 @@ class RestoreRun {
       signal: this.#context.session.signal,
       onWritten: (bytes, files) => this.#meter.add(bytes, files),
       activity: (item) => this.#meter.activity(item),
+      sayLeft: (error) => this.#sayLeft(source, error),
     };
   }
 

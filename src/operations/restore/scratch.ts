@@ -63,6 +63,8 @@ async function rehearseTree(
     signal,
     onWritten: onBytes,
     activity: () => undefined,
+    // The scratch place goes as a whole.
+    sayLeft: () => undefined,
   });
   await commit();
   const compared = await compareContents(allEntries(chosen), destination, signal, () => undefined);

@@ -29,6 +29,8 @@ export interface TreeRestore {
   readonly signal: AbortSignal;
   readonly onWritten: (bytes: number, files: number) => void;
   readonly activity: (item: string) => void;
+  /** What was made for a tree that failed could not be removed. */
+  readonly sayLeft: (error: unknown) => void;
 }
 
 /** An entry and where it goes; every pass over the index meets the same ones. */
@@ -48,8 +50,9 @@ export async function restoreTree(job: TreeRestore, root: string = job.place.roo
   const tree = openTreeTarget(root, policy);
   try {
     const run = new TreeRun(job, tree);
-    // What goes to its own place came from there: only elsewhere may its names not be told apart.
-    if (root !== "/" && ignoresCase(root)) await run.requireDistinctNames();
+    // In place, too: it may be another disk than the one that was backed up.
+    const folders = root === "/" ? job.place.folders.map((name) => Buffer.concat([SLASH, name])) : [Buffer.from(root)];
+    if (folders.some(ignoresCase)) await run.requireDistinctNames();
     return await run.run();
   } finally {
     tree.close();
@@ -71,12 +74,13 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
     const outcome = await restoreTree(job, stage.root);
     return { outcome, commit: stage.commit, discard: stage.discard };
   } catch (error) {
-    await stage.discard();
+    await stage.discard().catch((left: unknown) => job.sayLeft(left));
     throw error;
   }
 }
 
 const ENTRIES_BETWEEN_TURNS = 1_000;
+const SLASH = Buffer.from("/");
 
 class FileInProgress implements FileContents {
   readonly name: Buffer;
@@ -299,13 +303,9 @@ class TreeRun {
 
   #areOne(...names: readonly Buffer[]): BackupctlError {
     const shown = names.map((name) => showPath(name.toString("latin1"))).join(" and ");
-    return new BackupctlError(
-      "RESTORE_FAILED",
-      `${shown} are one name in ${this.#job.place.root}, which ignores case`,
-      {
-        hint: "Restore to another file system with --to PATH, or leave one of them out with --exclude.",
-      },
-    );
+    return new BackupctlError("RESTORE_FAILED", `${shown} are one name in the target, which ignores case`, {
+      hint: "Restore to another file system with --to PATH, or leave one of them out with --exclude.",
+    });
   }
 
   #notAsWritten(detail: string): BackupctlError {

@@ -88,6 +88,21 @@ test.runIf(canIgnoreCase)("one of them is restored, when the other is left out, 
   expect(restored).toEqual(["two", "three"]);
 });
 
+test.runIf(canIgnoreCase)("in place they are not restored either, where another disk lies there now", async () => {
+  fill({ README: "one", readme: "two" });
+  await createOne(site);
+  execFileSync("mount", ["--bind", ignoringCase(), www(site)]);
+  fs.writeFileSync(join(www(site), "theirs"), "theirs");
+  onTestFinished(() => {
+    execFileSync("umount", ["--lazy", www(site)]);
+  });
+
+  const restored = restore(site.operations, { latest: true, overwrite: true });
+
+  await expect(restored).rejects.toMatchObject(REFUSED);
+  expect(fs.readdirSync(www(site))).toEqual(["theirs"]);
+});
+
 function recover(to: string) {
   const args = [RECOVER, "restore", site.repositoryDirectory, "latest", "www", "--to", to];
   const key = ["--key-file", join(site.directory, "main.key")];
