@@ -102,6 +102,30 @@ describe.runIf(requireOrSkip("root", "strace"))("a storage whose disk fails in t
   });
 });
 
+describe.runIf(requireOrSkip("root", "strace"))("a file system that keeps no owners", () => {
+  it("is restored to all the same, with a warning", async () => {
+    const site = await makeWww();
+    const small = join(site.directory, "www/small");
+    fs.chownSync(small, 1234, 1234);
+    await site.run("create");
+    fs.rmSync(small);
+    const fault = ["-e", "trace=fchown,lchown,chown", "-e", "inject=fchown,lchown,chown:error=EPERM"];
+
+    const result = under(
+      site,
+      ["strace", "-f", "-qq", "-o", "/dev/null", ...fault],
+      ["restore", "latest", "--source", "www", "--overwrite", "--yes"],
+    );
+
+    expect(result.status, result.stderr).toBe(0);
+    expect(result.stderr).toContain(
+      "1 entries belong to the user who restored them: the file system there keeps no other owners",
+    );
+    expect(fs.readFileSync(small, "utf8")).toBe("small");
+    expect(fs.statSync(small).uid).toBe(0);
+  });
+});
+
 describe.runIf(requireOrSkip("root", "strace"))("a source that vanishes while it is backed up", () => {
   /** Runs create, and `change` when it is about to list the folder `www/middle`: what comes before was seen, what comes later only named. */
   async function createWhile(site: CliSite, change: (www: string) => void) {

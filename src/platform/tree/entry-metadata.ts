@@ -62,7 +62,8 @@ export function metadataWriter(shortfalls: Shortfalls, bare: boolean): MetadataW
       // Numbers beyond all systems Node refuses before the system can.
       const isImpossible = code === "ERR_OUT_OF_RANGE";
       if (isRoot && isImpossible) throw impossibleOwner(uid, gid, error);
-      if (isRoot || (code !== "EPERM" && code !== "EINVAL" && !isImpossible)) throw error;
+      // For root too: some file systems know no owners, and some containers' root may not give any.
+      if (code !== "EPERM" && code !== "EINVAL" && !isImpossible) throw error;
       shortfalls.owners++;
     }
   }

@@ -279,7 +279,7 @@ class WritableTree implements TreeTarget {
     const attributes = this.#shortfalls.attributes + others.attributes;
     const { times } = this.#shortfalls;
     return [
-      ...(owners > 0 ? [`${owners} entries belong to the user who restored them: run as root to give them back`] : []),
+      ...(owners > 0 ? [`${owners} entries belong to the user who restored them: ${whyNotOwned()}`] : []),
       ...(attributes > 0 ? [`${attributes} extended attributes or ACLs could not be set`] : []),
       ...(times > 0 ? [`${times} modification times are exact to a microsecond only: python3 is needed for more`] : []),
     ];
@@ -392,4 +392,8 @@ function checkedName(name: Buffer): BytePath {
     );
   }
   return path;
+}
+
+function whyNotOwned(): string {
+  return process.geteuid?.() === 0 ? "the file system there keeps no other owners" : "run as root to give them back";
 }
