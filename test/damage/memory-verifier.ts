@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
 import { isBackupctlError } from "../../src/errors.ts";
 import type { CheckState } from "../../src/operations/operations.ts";
@@ -22,7 +23,8 @@ export async function memoryVerifier(
   const { session } = site;
   const catalog = openSqliteCatalog({ file: (await statePaths(session)).catalog, warn: () => undefined });
   const known = new Map(catalog.list({}).backups.map((backup) => [backup.id as string, backup]));
-  catalog.close();
+  // A row reads its metadata when they are asked for.
+  onTestFinished(() => catalog.close());
   const repository = await openRepository(session);
   await repository.close();
   const modifiedAt = session.clock.now();
