@@ -1,3 +1,4 @@
+import { parsePackName, roleOf } from "../../src/domain/object-names.ts";
 import { flipped } from "../helpers/bytes.ts";
 import type { FixtureSite } from "./fixture-site.ts";
 
@@ -10,17 +11,27 @@ export interface Damage {
 
 const KINDS = ["flipped", "flipped", "flipped", "flipped", "cut", "emptied", "longer", "removed", "swapped", "older"];
 
-/**
- * Some damage to one of these objects. Two kinds are left out, because nobody can find them: notes that are gone, and wraps of a
- * key that is not at hand (nothing covers them but that key).
- */
+/** Some damage to one of these objects, as often to one kind of object as to another. */
 export function randomDamage(objects: FixtureSite["objects"], random: (limit: number) => number): Damage {
   for (;;) {
     const damage = anyDamage(objects, random);
-    if (damage.bytes === undefined && damage.key.includes("/notes-")) continue;
-    if (damage.key.includes("/keys-") && opensAllTheSame(damage, objects)) continue;
-    return damage;
+    if (canBeFound(damage, objects)) return damage;
   }
+}
+
+/** Up to `count` damages by one bit, evenly spread over an object: more than it has bits are all of them. */
+export function flips(objects: FixtureSite["objects"], key: string, count: number): readonly Damage[] {
+  const bytes = objects.get(key) ?? Buffer.alloc(0);
+  // Odd, so that it comes to every bit of a byte.
+  const step = Math.ceil(Math.max(1, (bytes.length * 8) / count)) | 1;
+  const bits = Array.from({ length: Math.ceil((bytes.length * 8) / step) }, (_, i) => i * step);
+  return bits.map((bit) => flip(key, bytes, bit)).filter((damage) => canBeFound(damage, objects));
+}
+
+/** Nobody can find notes that are gone, and wraps of a key that is not at hand: nothing covers them but that key. */
+function canBeFound(damage: Damage, objects: FixtureSite["objects"]): boolean {
+  if (damage.bytes === undefined && damage.key.includes("/notes-")) return false;
+  return !(damage.key.includes("/keys-") && opensAllTheSame(damage, objects));
 }
 
 /** What stands before the wrap of another provider is as it was. */
@@ -32,8 +43,9 @@ function opensAllTheSame({ key, bytes }: Damage, objects: FixtureSite["objects"]
 }
 
 function anyDamage(objects: FixtureSite["objects"], random: (limit: number) => number): Damage {
-  const keys = [...objects.keys()];
+  const kinds = [...Map.groupBy(objects.keys(), kindOf).values()];
   for (;;) {
+    const keys = kinds[random(kinds.length)] ?? [];
     const key = keys[random(keys.length)] ?? "";
     const kind = KINDS[random(KINDS.length)] ?? "";
     const bytes = objects.get(key) ?? Buffer.alloc(0);
@@ -42,6 +54,16 @@ function anyDamage(objects: FixtureSite["objects"], random: (limit: number) => n
       return { key, bytes: changed?.bytes, what: `${key} ${kind}${changed === undefined ? "" : changed.where}` };
     }
   }
+}
+
+/** Most objects are packs of data: drawn one by one, hardly any of the others would be damaged. */
+function kindOf(key: string): string {
+  const name = key.slice(key.lastIndexOf("/") + 1);
+  return parsePackName(name)?.artifact.part ?? roleOf(name);
+}
+
+function flip(key: string, bytes: Buffer, bit: number): Damage {
+  return { key, bytes: flipped(bytes, bit), what: `${key} flipped at byte ${bit >> 3}, bit ${bit & 7}` };
 }
 
 function damaged(

@@ -9,7 +9,7 @@ import { openRepository } from "../../src/operations/repository/repository.ts";
 import { type FixtureSource, openFixture } from "../format/fixture-reader.ts";
 import { randomNumbers } from "../helpers/random-numbers.ts";
 import { suiteTempDir, withTempDir } from "../helpers/temp-dir.ts";
-import { type Damage, directoryOf, isPack, nameOf, randomDamage, sourceOf } from "./damage.ts";
+import { type Damage, directoryOf, flips, isPack, nameOf, randomDamage, sourceOf } from "./damage.ts";
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES } from "./fixture-site.ts";
 import { type Found, memoryVerifier } from "./memory-verifier.ts";
 
@@ -42,6 +42,18 @@ describe.each(REPOSITORIES)("in %s each of many damages", { timeout: 36_000_000 
       const damages = someDamages(backup, random);
       expectNamed(damages, backup, await verify(damages, backup));
       done += damages.length;
+    }
+  });
+
+  it("is found in whatever bit of metadata, keys and notes it is", async () => {
+    const verify = await memoryVerifier(site, { quick: true });
+    const backup = site.backups.at(-1);
+    if (backup === undefined) throw new Error("there are no backups");
+    const own = [...site.objects.keys()].filter(
+      (key) => key.startsWith(`${backup.directory}/`) && key.endsWith(".json"),
+    );
+    for (const damage of own.flatMap((key) => flips(site.objects, key, DAMAGES))) {
+      expectNamed([damage], backup, await verify([damage], backup));
     }
   });
 

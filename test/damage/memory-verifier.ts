@@ -19,6 +19,7 @@ export interface Found {
 /** Verifies backups of a site whose objects lie in memory, some of them damaged. What is found is recorded nowhere. */
 export async function memoryVerifier(
   site: FixtureSite,
+  { quick = false }: { readonly quick?: boolean } = {},
 ): Promise<(damages: readonly Damage[], backup: FixtureBackup) => Promise<Found>> {
   const { session } = site;
   const catalog = openSqliteCatalog({ file: (await statePaths(session)).catalog, warn: () => undefined });
@@ -28,7 +29,7 @@ export async function memoryVerifier(
   const repository = await openRepository(session);
   await repository.close();
   const modifiedAt = session.clock.now();
-  const request = { all: false, deep: false, quick: false, components: [] };
+  const request = { all: false, deep: false, quick, components: [] };
 
   return async (damages, { id }) => {
     const objects = new Map([...site.objects].map(([key, bytes]) => [key, { bytes, modifiedAt }]));
