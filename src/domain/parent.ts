@@ -47,9 +47,8 @@ export function chooseParent(request: ParentRequest): ParentDecision {
     return fullBecause(`there is no ${wanted} of type ${request.type} yet`);
   }
   const parent = bestOf(candidates, request);
-  const passedOver = parent === newest ? undefined : whyPassedOver(newest, request);
-  if (parent === undefined) return fullBecause(passedOver ?? `no backup of type ${request.type} can be built on`);
-  return within(request, parent, passedOver);
+  if (parent === undefined) return fullBecause(whyPassedOver(newest, request));
+  return within(request, parent, parent === newest ? undefined : whyPassedOver(newest, request));
 }
 
 function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {

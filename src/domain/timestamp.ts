@@ -102,10 +102,10 @@ function badEdge(text: string, edge: "from" | "to", cause?: unknown): BackupctlE
 function readDateTime(text: string): ParsedTime | undefined {
   const match = DATE_TIME.exec(text.trim());
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = [1, 2, 3, 4, 5, 6].map((group) => Number(match[group] ?? 0));
-  if (year === undefined || month === undefined || day === undefined) return undefined;
+  const part = (group: number): number => Number(match[group] ?? 0);
+  const [month, day, hour, minute, second] = [part(2), part(3), part(4), part(5), part(6)];
   const milliseconds = Number((match[7] ?? "").padEnd(3, "0").slice(0, 3));
-  const asUtc = new Date(Date.UTC(year, month - 1, day, hour ?? 0, minute ?? 0, second ?? 0, milliseconds));
+  const asUtc = new Date(Date.UTC(part(1), month - 1, day, hour, minute, second, milliseconds));
   // Date rolls 30 February or 25:00 over into the next month or day: such a time does not exist.
   const rolledOver =
     asUtc.getUTCMonth() !== month - 1 ||

@@ -15,15 +15,10 @@ export function canonicalJson(value: unknown): string {
 function objectText(value: object): string {
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .sort(([left], [right]) => compareCodeUnits(left, right))
+    // JavaScript compares strings by UTF-16 code units, which is the order that the RFC asks for.
+    .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([name, member]) => `${stringText(name)}:${canonicalJson(member)}`);
   return `{${members.join(",")}}`;
-}
-
-/** JavaScript compares strings by UTF-16 code units, which is the order that the RFC asks for. */
-function compareCodeUnits(left: string, right: string): number {
-  if (left === right) return 0;
-  return left < right ? -1 : 1;
 }
 
 function numberText(value: number): string {

@@ -106,7 +106,7 @@ export class ContentWriter {
           yield group;
           group = new Group<F>(this.#objects);
         }
-        group.addWhole(file, key);
+        group.addWhole(file, key, first);
         continue;
       }
       for (const [i, chunk] of file.chunks.entries()) {
@@ -144,9 +144,7 @@ class Group<F extends FileContents> {
     return !this.blocks.has(key) && (this.#bytes >= GROUP_BYTES || this.blocks.size >= GROUP_BLOCKS);
   }
 
-  addWhole(file: F, key: string): void {
-    const [first] = file.chunks;
-    if (first === undefined) return;
+  addWhole(file: F, key: string, first: ChunkRef): void {
     const { name, size, metadata, chunks } = file;
     const block = this.#block(key, first);
     block.wanted.chunks.push(...chunks);

@@ -42,7 +42,7 @@ function macIfAny(content: Readonly<Record<string, unknown>>, macKey: Buffer | u
   try {
     return macOf(content, macKey);
   } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    return undefined;
   }
 }

@@ -29,6 +29,14 @@ it.each([
   );
 });
 
+it("names the first five of many candidates", () => {
+  const many = Array.from({ length: 6 }, (_, i) => ({ id: backupId(0xabcd0001 + i) }));
+
+  expect(() => resolveBackupId("abcd", () => many)).toThrow(
+    expect.objectContaining({ hint: expect.stringContaining(`${backupId(0xabcd0005)}, …`) }),
+  );
+});
+
 it("names the candidates of an ambiguous id", () => {
   expect(() => resolveBackupId("abcd", find)).toThrow(
     expect.objectContaining({ hint: expect.stringContaining(`${backupId(0xabcd0001)}, ${backupId(0xabcd0002)}`) }),

@@ -67,6 +67,16 @@ describe("an ancestor that others need", () => {
     });
   });
 
+  it("names five of many", () => {
+    const children = Array.from({ length: 7 }, (_, i) =>
+      knownBackup(metadataOf({ id: backupId(0x10 + i), mode: "incremental", parent: full, overrides: OVER })),
+    );
+
+    expect(refusalOf(plan(known(1), { backups: [known(1), ...children] }), { force: false })?.message).toContain(
+      "00000013, 00000014 and 2 more",
+    );
+  });
+
   it("stays while a run builds on it", () => {
     const running = uncommitted(backupId(9), { status: "running", parentId: grandchild.id });
 

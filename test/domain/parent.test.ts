@@ -69,6 +69,10 @@ describe("the parent", () => {
 
   it("is of the same type", () => {
     expect(choose({ type: "full" })).toMatchObject({ mode: "full", reason: "there is no backup of type full yet" });
+    expect(choose({ type: "full", mode: "differential" })).toMatchObject({
+      mode: "full",
+      reason: "there is no full backup of type full yet",
+    });
   });
 
   it("is not a run that committed nothing", () => {
@@ -123,6 +127,15 @@ describe("a backup is passed over, and the reason told", () => {
       mode: "full",
       lineage: [],
       reason: `00000003 can't be built on: its ancestor ${full.storage_path} is missing`,
+    });
+  });
+
+  it("when an ancestor was never completed", () => {
+    const backups = [...known(full, third), knownBackup(second, { committed: false })];
+
+    expect(choose({}, backups)).toMatchObject({
+      parent: { id: full.id },
+      reason: "00000003 can't be built on: of its ancestor 00000002: it was never completed",
     });
   });
 

@@ -20,12 +20,12 @@ const pool = new WorkerPool(2);
 afterAll(() => pool.close());
 
 /** A writer, and what it has stored. */
-function openWriter(put?: (pack: number) => Promise<void>) {
+function openWriter(put?: (pack: number) => Promise<void>, workers = pool) {
   const dataKey = makeDataKey();
   const packs: Buffer[] = [];
   const table = new ChunkTable("/nowhere");
   const writer = new ArtifactWriter({
-    pool,
+    pool: workers,
     compression: { algorithm: "zstd", level: 1 },
     artifactId: ARTIFACT_ID,
     backupId: idBytes(ID),
@@ -174,6 +174,16 @@ test("a pack that can't be stored fails the artifact, and whoever waits for a pl
   for (let i = 0; i < 18; i++) await add(writer, [MIB], i);
 
   await expect(writer.finish()).rejects.toThrow("disk full");
+});
+
+test("a pool that is gone fails the artifact, and whoever asks for a place afterwards", async () => {
+  const gone = new WorkerPool(1);
+  await gone.close();
+  const { writer } = openWriter(undefined, gone);
+  await add(writer, [MIB]);
+
+  await expect(writer.finish()).rejects.toThrow("the worker pool was closed");
+  await expect(writer.placed(1)).rejects.toThrow("the worker pool was closed");
 });
 
 test("nothing added, nothing stored", async () => {

@@ -150,6 +150,16 @@ test("a sealed block shows nothing of its content", () => {
   expect(blockOf(secret, { seal: PLAIN }).includes(secret)).toBe(true);
 });
 
+test("a block that is sound but holds more or less than it says is damage", () => {
+  const pack = Buffer.alloc(200);
+  const header = { storedLength: 50 + TAG_BYTES, rawLength: 49, flags: FLAG_NOT_COMPRESSED };
+  const end = sealBlock(SEALED, pack, PACK_HEADER_BYTES, noise(50), header);
+
+  const open = () => openBlock(SEALED, "zstd", PACK_HEADER_BYTES, pack.subarray(PACK_HEADER_BYTES, end));
+
+  expect(open).toThrow(new DamageError("block's raw length can't be right"));
+});
+
 test("a block that is sound but does not decompress is damage", () => {
   const payload = noise(50);
   const pack = Buffer.alloc(200);

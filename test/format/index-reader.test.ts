@@ -129,6 +129,7 @@ describe("the index of a tree", () => {
         { end: true, entries: 0, bytes: 0 },
       ],
     ],
+    ["an entry below a file without name", [entry(""), entry("a"), { end: true, entries: 2, bytes: 0 }]],
     ["a line that is no object", ["[]", { end: true, entries: 0, bytes: 0 }]],
     ["a line that is no JSON", ["x", { end: true, entries: 0, bytes: 0 }]],
   ])("with %s is damage", (_, lines) => {

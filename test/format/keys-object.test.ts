@@ -55,6 +55,17 @@ describe("a data key", () => {
     expect((await openKeysObjects([object], wanted, [broken, safe])).keyName).toBe("safe");
   });
 
+  it("is taken from the first by name of two that have the same number, in whatever order they are listed", async () => {
+    const [first, second] = [await sealedFor(laptop), await sealedFor(laptop)];
+    const names = [first.name, second.name].sort();
+
+    for (const objects of [
+      [first, second],
+      [second, first],
+    ])
+      expect((await openKeysObjects(objects, wanted, [laptop])).name).toBe(names[0]);
+  });
+
   it("is taken from the highest number that opens", async () => {
     const older = await buildKeysObject({ n: 9, backupId: id, dataKey, providers: [laptop] });
     const newer = await buildKeysObject({ n: 10, backupId: id, dataKey, providers: [laptop, safe] });

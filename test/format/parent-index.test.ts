@@ -36,6 +36,22 @@ test("the parent's entries are found in order, with all of their lines, and thos
   parent.close();
 });
 
+test("a parent whose last line is missing has no more entries", () => {
+  const parent = open(LINES.slice(0, 3));
+
+  expect(found(parent, "b")).toEqual(LINES.slice(2, 3));
+  expect(found(parent, "c")).toBeUndefined();
+  parent.close();
+});
+
+test("a chunk of the parent that has no place is damage", () => {
+  const directory = tempDir();
+  const file = join(directory, "index");
+  writeFileSync(file, `${JSON.stringify({ chunks: [["a".repeat(64), 1, 1, 1, 28, 0, 0]] })}\n`);
+
+  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(DamageError);
+});
+
 test.each([1, 2, 3, 4, 5, 6])("a chunk of the parent whose number %i is beyond all sizes is damage", (place) => {
   const directory = tempDir();
   const file = join(directory, "index");

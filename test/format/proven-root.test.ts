@@ -66,6 +66,13 @@ test("SHA256SUMS that the metadata do not know prove nothing", async () => {
   );
 });
 
+test("a root that is not encrypted is refused where SHA256SUMS is missing", async () => {
+  const { repository, directory, opened } = await openProven();
+  fs.rmSync(path.join(repository, directory, "SHA256SUMS"));
+
+  await expect(opened.source("notes", tempDir())).rejects.toThrow("SHA256SUMS is missing");
+});
+
 test("recover.mjs restores nothing from a root that nothing proves", async () => {
   const proven = await openProven();
   await forgeRoot(proven);

@@ -261,6 +261,14 @@ describe("a source that fails", () => {
     await expect(writeStreamSource(dumpOf(pieces), made.run, made.source)).rejects.toThrow("connection lost");
   });
 
+  it("because the worker threads are gone throws why", async () => {
+    const gone = new WorkerPool(1);
+    await gone.close();
+    const made = formatRun(gone, { kind: "dump" });
+
+    await expect(writeStreamSource(dumpOf([noise(100)]), made.run, made.source)).rejects.toThrow("pool was closed");
+  });
+
   it("because the storage does so throws the storage's error and lets go of the dump", async () => {
     const put = () => Promise.reject(new Error("disk full"));
     const made = formatRun(pool, { kind: "dump", settings: { put } });

@@ -46,11 +46,6 @@ export class ChunkCollector {
     this.#count++;
   }
 
-  /** Forgets all chunks from number `count` on: the file they were of is read again. */
-  truncate(count: number): void {
-    this.#count = count;
-  }
-
   list(): ChunkList {
     return { lengths: this.#lengths.slice(0, this.#count), hashes: this.#hashes.slice(0, this.#count * HASH_BYTES) };
   }
