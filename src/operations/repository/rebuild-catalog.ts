@@ -46,16 +46,18 @@ export async function fillCatalog(session: Session, repository: Repository, cata
 }
 
 function takeOver(session: Session, catalog: Catalog, known: readonly CatalogBackup[], scan: RepositoryScan): void {
+  const seenWhole = new Set(scan.storages);
+  // A copy in a storage that is away may be there still.
+  const away = new Map(known.map(({ id, copies }) => [id, copies.filter(({ storage }) => !seenWhole.has(storage))]));
   for (const backup of scan.backups) {
-    catalog.restoreFromStorage(backup);
+    const copies = [...backup.copies, ...(away.get(backup.metadata.id) ?? [])];
+    catalog.restoreFromStorage({ ...backup, copies });
     if (scan.deleting.has(backup.metadata.id)) catalog.setStatus(backup.metadata.id, "deleting");
   }
   const found = new Set(scan.backups.map(({ metadata }) => metadata.id));
-  const seenWhole = new Set(scan.storages);
   for (const backup of known) {
     if (!backup.committed || found.has(backup.id)) continue;
-    // A copy in a storage that is away may be there still; it keeps the row.
-    const elsewhere = backup.copies.some(({ storage }) => !seenWhole.has(storage));
+    const elsewhere = (away.get(backup.id) ?? []).length > 0;
     const unreadable = scan.unreadable.has(backup.storagePath);
     if (!elsewhere && !unreadable) forget(session, catalog, backup);
     else markCopies(catalog, backup, seenWhole, unreadable ? "damaged" : "missing");

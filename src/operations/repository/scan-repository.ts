@@ -22,7 +22,7 @@ export interface RepositoryScan {
   readonly unfinished: readonly string[];
   /** What can't be believed or read, one line each. */
   readonly damaged: readonly string[];
-  /** Directories whose metadata.json is there, but in no readable copy. */
+  /** Directories of backups whose metadata.json is in no copy to be read. */
   readonly unreadable: ReadonlySet<string>;
   /** The storages that were seen whole. */
   readonly storages: readonly string[];
@@ -56,9 +56,10 @@ export async function scanRepository(
   });
   for (const result of results) {
     if ("leftover" in result) {
-      if (result.leftover)
+      if (result.leftover) {
         damaged.push(`${result.directory}: its metadata.json is missing, what is written just before it is there`);
-      else unfinished.push(result.directory);
+        unreadable.add(result.directory);
+      } else unfinished.push(result.directory);
       continue;
     }
     damaged.push(...result.problems);
@@ -85,7 +86,7 @@ async function listStorages(session: Session, repository: Repository): Promise<r
       listings.push({ storage, directories: await listBackupDirectories(storage, (name) => name) });
     } catch (error) {
       if (name === repository.primary.name || !isUnreachable(error)) throw error;
-      session.logger.warn(`storage "${name}" is left out: ${error.message}`);
+      session.logger.warn(`storage "${name}" is left out: ${error.message}; what is known of its copies stays`);
     }
   }
   return listings;

@@ -133,6 +133,32 @@ describe("catalog rebuild", () => {
     expect(await states()).toEqual(["missing", "complete"]);
   });
 
+  it("keeps what it knew of copies in a storage that is away, of backups that it finds elsewhere, too", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    renameSync(join(site.directory, "replica"), join(site.directory, "away"));
+
+    const operations = await site.reopen();
+    await operations.rebuildCatalog();
+
+    const { copies } = await operations.show(backup.id);
+    expect(copies).toMatchObject([
+      { storage: "local", state: "complete" },
+      { storage: "second", state: "complete" },
+    ]);
+    expect(site.warnings.join()).toMatch(/storage "second" is left out: .*what is known of its copies stays/);
+  });
+
+  it("keeps a backup whose metadata are gone as a damaged one", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    rmSync(join(await site.backupDirectory(), "metadata.json"));
+
+    await site.operations.rebuildCatalog();
+
+    expect((await site.operations.show(backup.id)).copies).toMatchObject([{ state: "damaged" }]);
+  });
+
   it("takes the proven one of two backups with one id, and says where the other lies", async () => {
     const site = await openSite();
     const { id, timestamp } = await createOne(site);
