@@ -45,8 +45,10 @@ export interface Catalog {
 
   addVerification(record: VerificationEvent): void;
   addRestore(record: RestoreEvent): void;
-  /** Restores that still run are failed from here on, and given: for who knows that none can be running. */
-  failRunningRestores(): readonly Pick<RestoreEvent, "at" | "target" | "sources">[];
+  /** Oldest first. Who knows that none can be running knows that these died. */
+  runningRestores(): readonly RunningRestore[];
+  /** For who has said what became of them. */
+  failRunningRestores(): void;
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
   /** Throughput history for estimates, newest first. */
   recentDurations(filter: {
@@ -176,7 +178,11 @@ export interface RestoreEvent {
   readonly bytes: number;
   readonly seconds: number;
   readonly sources: readonly string[];
+  /** It replaces files one by one: where it dies some are old and some new. */
+  readonly replaces: boolean;
 }
+
+export type RunningRestore = Pick<RestoreEvent, "at" | "target" | "sources" | "replaces">;
 
 export interface CatalogEvent {
   readonly at: string;

@@ -12,6 +12,7 @@ import type {
   IndexCacheRecord,
   NewRun,
   RestoreEvent,
+  RunningRestore,
   VerificationEvent,
 } from "../catalog.ts";
 import { insertRun, upsertCommitted, upsertCopy } from "./backup-writes.ts";
@@ -170,8 +171,8 @@ export class SqliteCatalog implements Catalog {
   addRestore(record: RestoreEvent): void {
     this.#write((connection) =>
       connection.run(
-        `INSERT OR REPLACE INTO restores (id, backup_id, at, at_ms, target, status, bytes, seconds, sources)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT OR REPLACE INTO restores (id, backup_id, at, at_ms, target, status, bytes, seconds, sources, replaces)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         record.id,
         record.backupId,
         record.at,
@@ -181,17 +182,18 @@ export class SqliteCatalog implements Catalog {
         record.bytes,
         record.seconds,
         JSON.stringify(record.sources),
+        record.replaces ? 1 : 0,
       ),
     );
   }
 
-  failRunningRestores(): readonly Pick<RestoreEvent, "at" | "target" | "sources">[] {
-    const rows = this.#connection.all(
-      "SELECT at, target, sources FROM restores WHERE status = 'running' ORDER BY at_ms",
-    );
-    if (rows.length === 0) return [];
+  runningRestores(): readonly RunningRestore[] {
+    const sql = "SELECT at, target, sources, replaces FROM restores WHERE status = 'running' ORDER BY at_ms";
+    return this.#connection.all(sql).map(restoreOf);
+  }
+
+  failRunningRestores(): void {
     this.#write((connection) => connection.run("UPDATE restores SET status = 'failed' WHERE status = 'running'"));
-    return rows.map(restoreOf);
   }
 
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined } {

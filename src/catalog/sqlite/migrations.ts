@@ -113,5 +113,8 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (backup_id, source)
   ) STRICT, WITHOUT ROWID;
   `,
-  `ALTER TABLE backups ADD COLUMN keys_sha256 TEXT;`,
+  `
+  ALTER TABLE backups ADD COLUMN keys_sha256 TEXT;
+  ALTER TABLE restores ADD COLUMN replaces INTEGER NOT NULL DEFAULT 1;
+  `,
 ];

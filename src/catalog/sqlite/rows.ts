@@ -8,7 +8,7 @@ import {
   DamagedCatalogError,
   type IndexCacheRecord,
   type MetadataOutline,
-  type RestoreEvent,
+  type RunningRestore,
 } from "../catalog.ts";
 
 /** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
@@ -68,7 +68,7 @@ const eventRowSchema = z.object({
   detail: z.string(),
 });
 
-const restoreRowSchema = z.object({ at: z.string(), target: z.string(), sources: z.string() });
+const restoreRowSchema = z.object({ at: z.string(), target: z.string(), sources: z.string(), replaces: z.number() });
 
 const detailSchema = z.record(z.string(), z.unknown());
 
@@ -146,9 +146,9 @@ export function copyOf(row: unknown): CopyRecord {
   return { backupId: backup_id, ...rest };
 }
 
-export function restoreOf(row: unknown): Pick<RestoreEvent, "at" | "target" | "sources"> {
-  const { sources, ...rest } = parse(restoreRowSchema, row, "restores");
-  return { ...rest, sources: parse(namesSchema, json(sources), "restores") };
+export function restoreOf(row: unknown): RunningRestore {
+  const { sources, replaces, ...rest } = parse(restoreRowSchema, row, "restores");
+  return { ...rest, replaces: replaces === 1, sources: parse(namesSchema, json(sources), "restores") };
 }
 
 export function eventOf(row: unknown): CatalogEvent {

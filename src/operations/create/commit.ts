@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
 import type {
   BackupId,
   BackupMetadata,
@@ -21,6 +21,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
+import { mixedStates } from "./died-restores.ts";
 import type { PreparedCreate } from "./plan.ts";
 import type { SourceOutcome } from "./sources.ts";
 
@@ -39,6 +40,8 @@ export interface Commit {
   readonly description: string | undefined;
   readonly retentionDays: number | undefined;
   readonly warnings: readonly string[];
+  /** Restores that died since the last backup. */
+  readonly died: readonly RunningRestore[];
 }
 
 /** Everything between the last pack and the catalog's `completed`, in the order that a kill at any line can't hurt. */
@@ -71,6 +74,7 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     })),
     keysSha256,
   );
+  if (commit.died.length > 0) catalog.failRunningRestores();
   for (const { artifacts, result } of commit.outcomes) {
     if (artifacts === undefined) continue;
     const { rootSha256, indexSha256 } = artifacts;
@@ -171,8 +175,13 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     sources,
     objects: { count: objects.count, bytes: objects.totalBytes },
     verified: verifiedOnCreate(prepared.verify),
-    warnings:
-      commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`],
+    warnings: [
+      ...(commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`]),
+      ...mixedStates(
+        commit.died,
+        sources.map(({ name }) => name),
+      ),
+    ],
   };
 }
 

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
 import { backupDirectory } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
@@ -25,6 +25,7 @@ import type { Repository } from "../repository/repository.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
+import { diedWarning } from "./died-restores.ts";
 import { earlierKeyWarning } from "./earlier-key.ts";
 import { type PreparedCreate, prepareCreate } from "./plan.ts";
 import { readBack } from "./read-back.ts";
@@ -95,6 +96,8 @@ class CreateRun {
   readonly #id: BackupId;
   readonly #directory: string;
   readonly #warnings: string[] = [];
+  /** With the lock held none is running: they are failed when the backup that says so is complete. */
+  readonly #died: readonly RunningRestore[];
 
   constructor(
     context: OperationContext,
@@ -110,6 +113,7 @@ class CreateRun {
     this.#request = request;
     this.#prepared = prepared;
     this.#id = id;
+    this.#died = catalog.runningRestores();
     const { startedAt, selection, decision, category } = prepared;
     const timestamp = startedAt.toISOString();
     this.#directory = backupDirectory({ type: selection.type, category, mode: decision.mode, timestamp, id });
@@ -119,6 +123,7 @@ class CreateRun {
     const { session } = this.#context;
     const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog);
     if (keyWarning !== undefined) this.#warn(keyWarning);
+    for (const restore of this.#died) this.#warn(diedWarning(restore));
     const objects = await this.#openObjects();
     this.#begin();
     try {
@@ -287,6 +292,7 @@ class CreateRun {
       description: this.#request.description,
       retentionDays: this.#request.retentionDays,
       warnings: this.#warnings,
+      died: this.#died,
     });
   }
 

@@ -67,12 +67,6 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
     );
     session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
   }
-  for (const { at, target, sources } of catalog.failRunningRestores()) {
-    session.logger.warn(
-      `a restore of ${sources.join(", ")} (${target}) that began at ${at} died: what it restored may be neither old nor new. ` +
-        "Restore it again, from a backup made before that time",
-    );
-  }
   await clearLeavingsOfAll(session, repository, catalog);
   for (const name of await listDirectory(repository.state.temporary)) {
     await removeTree(path.join(repository.state.temporary, name));

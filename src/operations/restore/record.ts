@@ -3,6 +3,9 @@ import { isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 
+/** The target of a restore to its own place. */
+export const IN_PLACE = "in place";
+
 /** The row of a restore in this host's catalog. */
 interface RestoreRecord {
   end(status: "completed" | "failed", bytes: number, seconds: number): void;
@@ -13,13 +16,13 @@ export async function openRestoreRecord(
   context: OperationContext,
   request: RestoreRequest,
   plan: RestorePlan,
-  id: string,
+  { id, replaces }: { readonly id: string; readonly replaces: boolean },
 ): Promise<RestoreRecord> {
   const { session } = context;
   const at = session.clock.now().toISOString();
-  const target = request.to ?? request.target ?? "in place";
+  const target = request.to ?? request.target ?? IN_PLACE;
   const sources = plan.sources.map(({ name }) => name);
-  const row = { id, backupId: plan.backup.id, at, target, sources };
+  const row = { id, backupId: plan.backup.id, at, target, sources, replaces };
 
   const attempt = async (write: (catalog: Catalog) => void): Promise<Catalog | undefined> => {
     try {

@@ -106,7 +106,8 @@ class RestoreRun {
     const { session } = this.#context;
     const { plan } = this.#prepared;
     const startedMs = session.clock.monotonicMs();
-    const record = await openRestoreRecord(this.#context, this.#request, plan, this.#restoreId);
+    const replaces = this.#prepared.sources.some(({ place }) => place.shape === "tree" && !place.staged);
+    const record = await openRestoreRecord(this.#context, this.#request, plan, { id: this.#restoreId, replaces });
     try {
       const damage = await this.#verify();
       const sources = await this.#restoreAll(damage);

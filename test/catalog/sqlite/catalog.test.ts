@@ -272,12 +272,14 @@ describe("history", () => {
       bytes: 500,
       seconds: 2,
       sources: ["app"],
+      replaces: false,
     } as const;
     catalog.addRestore(restore);
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 0, last: undefined });
 
-    expect(catalog.failRunningRestores()).toEqual([{ at: AT, target: "staging", sources: ["app"] }]);
-    expect(catalog.failRunningRestores()).toEqual([]);
+    expect(catalog.runningRestores()).toEqual([{ at: AT, target: "staging", sources: ["app"], replaces: false }]);
+    catalog.failRunningRestores();
+    expect(catalog.runningRestores()).toEqual([]);
 
     catalog.addRestore({ ...restore, status: "completed" });
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 1, last: AT });
