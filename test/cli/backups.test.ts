@@ -355,6 +355,18 @@ describe("download", () => {
     }
   });
 
+  test("is what a restore to standard output does", async () => {
+    const result = await run("restore 5f64f4c1 --source shop --to -");
+
+    expect(result.requestOf("download")).toMatchObject({ reference: "5f64f4c1", sources: ["shop"], to: undefined });
+    expect(result.requestOf("restore")).toBeUndefined();
+    for (const option of ["--overwrite", "--drop-existing", "--skip-damaged", "--dry-run", "--type files"]) {
+      const refused = await run(`restore latest --to - ${option}`);
+      expect(refused.exitCode).toBe(2);
+      expect(refused.stderr).toContain(`${option.split(" ")[0]} has no meaning`);
+    }
+  });
+
   test("does not write bytes to a terminal, nor with --json", async () => {
     for (const [line, terminal] of [
       ["download latest", true],

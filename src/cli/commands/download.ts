@@ -1,7 +1,9 @@
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
+import type { DownloadRequest } from "../../operations/operations.ts";
 import { BACKUP_ARGUMENT, defineCommand, onlyOperand } from "../command.ts";
+import type { Context } from "../context.ts";
 import { flag, names, repeated, text } from "../option.ts";
 import { downloadJson } from "../render/json.ts";
 
@@ -35,41 +37,41 @@ export const download = defineCommand({
     10: "there is no such backup",
     12: "the encryption key is missing or wrong",
   },
-  run: async (context, values, operands) => {
-    const { output, json } = context;
-    const to = values.to === "-" ? undefined : values.to;
-    if (to === undefined && (json || output.stdoutIsTerminal)) {
-      throw new BackupctlError(
-        "USAGE",
-        `the backup can't be written to ${json ? "standard output with --json" : "a terminal"}`,
-        {
-          hint: "Add --to DIR, or send standard output to a file or a program.",
-        },
-      );
-    }
-    const operations = await context.operations("rescue");
-    const result = await context.withProgress((onProgress) =>
-      operations.download({
-        reference: onlyOperand(operands),
-        components: values.component,
-        sources: values.source,
-        include: values.include,
-        exclude: values.exclude,
-        to,
-        write: to === undefined ? output.writeBytes : undefined,
-        overwrite: values.overwrite,
-        allowUnencrypted: values.allowUnencrypted,
-        onProgress,
-      }),
-    );
-    const { noteLook, look } = context;
-    if (json) output.printJson(downloadJson(result));
-    else {
-      for (const warning of result.warnings) output.warn(noteLook.show(warning));
-      const lines = result.files.map((file) => look.line`${file.path}  ${formatBytes(file.sizeBytes)}`);
-      if (to === undefined) output.note(`wrote ${count(result.files.length, "file")}`);
-      else output.report([...lines, `wrote ${count(result.files.length, "file")}`].join("\n"));
-    }
-    return 0;
-  },
+  run: (context, { to, component: components, source: sources, ...rest }, operands) =>
+    writeFiles(context, {
+      ...rest,
+      reference: onlyOperand(operands),
+      components,
+      sources,
+      to: to === "-" ? undefined : to,
+    }),
 });
+
+/** Into a folder, or one file to standard output. @throws `USAGE` where that is a terminal */
+export async function writeFiles(
+  context: Context,
+  request: Omit<DownloadRequest, "write" | "onProgress">,
+): Promise<number> {
+  const { output, json, noteLook, look } = context;
+  const { to } = request;
+  if (to === undefined && (json || output.stdoutIsTerminal)) {
+    throw new BackupctlError(
+      "USAGE",
+      `the backup can't be written to ${json ? "standard output with --json" : "a terminal"}`,
+      {
+        hint: "Add --to DIR, or send standard output to a file or a program.",
+      },
+    );
+  }
+  const operations = await context.operations("rescue");
+  const write = to === undefined ? output.writeBytes : undefined;
+  const result = await context.withProgress((onProgress) => operations.download({ ...request, write, onProgress }));
+  if (json) output.printJson(downloadJson(result));
+  else {
+    for (const warning of result.warnings) output.warn(noteLook.show(warning));
+    const lines = result.files.map((file) => look.line`${file.path}  ${formatBytes(file.sizeBytes)}`);
+    if (to === undefined) output.note(`wrote ${count(result.files.length, "file")}`);
+    else output.report([...lines, `wrote ${count(result.files.length, "file")}`].join("\n"));
+  }
+  return 0;
+}

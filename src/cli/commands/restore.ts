@@ -9,6 +9,7 @@ import { requireConsent } from "../prompts/consent.ts";
 import { restoreJson, restorePlanJson } from "../render/json-runs.ts";
 import { formatSeconds } from "../render/look.ts";
 import { renderRestorePlan, renderRestoreResult, restoreOutcome } from "../render/restore.ts";
+import { writeFiles } from "./download.ts";
 
 export const restore = defineCommand({
   name: "restore",
@@ -31,7 +32,10 @@ export const restore = defineCommand({
     source: names("A,B", "only these sources"),
     include: repeated("PATH", "of file trees only this path; may be repeated"),
     exclude: repeated("PATH", "of file trees not this path; may be repeated"),
-    to: text("PATH", "into this folder, or a database of this name", { aliases: ["restore-path"], path: true }),
+    to: text("PATH", "into this folder, or a database of this name; - is standard output, for one source", {
+      aliases: ["restore-path"],
+      path: true,
+    }),
     target: text("NAME", "to this target of the configuration", { aliases: ["target-environment"] }),
     overwrite: flag("replace files that exist", { aliases: ["overwrite-existing"] }),
     delete: flag("with --overwrite: remove files that the backup does not have"),
@@ -88,6 +92,7 @@ export const restore = defineCommand({
       lockWaitMs: values.lockWait ?? 0,
     };
     checkPlace(request);
+    if (request.to === "-") return toStandardOutput(context, request, values.dryRun);
     const plan = await (await context.operations("rescue")).planRestore(request);
     return values.dryRun ? showPlan(context, plan) : apply(context, request, { plan, yes: values.yes });
   },
@@ -138,6 +143,22 @@ function checkPlace({ to, target, delete: remove, overwrite }: RestoreRequest): 
       hint: "Add --overwrite; --dry-run counts what would go.",
     });
   }
+}
+
+/** One source as one file, as `download` writes it: nothing is replaced, so there is nothing to plan. @throws `USAGE` */
+function toStandardOutput(context: Context, request: RestoreRequest, dryRun: boolean): Promise<number> {
+  const { reference = "latest", components, sources, include, exclude, allowUnencrypted } = request;
+  const { type, timestamp, overwrite, dropExisting, skipDamaged } = request;
+  const [unfit] = Object.entries({ type, timestamp, overwrite, dropExisting, skipDamaged, dryRun })
+    .filter(([, value]) => value !== undefined && value !== false)
+    .map(([name]) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  if (unfit !== undefined) {
+    throw new BackupctlError("USAGE", `${unfit} has no meaning where one source goes to standard output (--to -)`, {
+      hint: "Leave it out, or give a folder: --to ./-/ is one named `-`.",
+    });
+  }
+  const chosenParts = { components, sources, include, exclude, allowUnencrypted };
+  return writeFiles(context, { ...chosenParts, reference, to: undefined, overwrite: false });
 }
 
 function showPlan({ output, look, json }: Context, plan: RestorePlan): number {
