@@ -62,6 +62,11 @@ function kindOf(key: string): string {
   return parsePackName(name)?.artifact.part ?? roleOf(name);
 }
 
+/** Without what only tells two writers apart. */
+function nameAlike(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1).replace(/-[0-9a-f]{8}\.json$/, "");
+}
+
 function flip(key: string, bytes: Buffer, bit: number): Damage {
   return { key, bytes: flipped(bytes, bit), what: `${key} flipped at byte ${bit >> 3}, bit ${bit & 7}` };
 }
@@ -94,8 +99,7 @@ function damaged(
       return { bytes: objects.get(other) ?? bytes, where: ` with ${other}` };
     }
     default: {
-      const name = key.split("/").at(-1) ?? "";
-      const twins = [...objects.keys()].filter((twin) => twin !== key && twin.endsWith(`/${name}`));
+      const twins = [...objects.keys()].filter((twin) => twin !== key && nameAlike(twin) === nameAlike(key));
       const twin = twins[random(Math.max(1, twins.length))] ?? key;
       return { bytes: objects.get(twin) ?? bytes, where: `: that of ${twin}` };
     }
