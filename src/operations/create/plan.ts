@@ -167,7 +167,8 @@ function decideCategory(
   const { config } = session.loaded;
   // One that lacks a source, because it failed or was left out, does not stand for a month of this one.
   const holdsAll = (backup: KnownBackup): boolean => sources.every(({ name }) => wholeSourcesOf(backup).includes(name));
-  const fulls = catalog.list({ type, mode: "full" }).backups.filter(holdsAll);
+  // Only a full one's class is a matter of those before it, whose metadata take long to read where there are thousands.
+  const fulls = decision.mode === "full" ? catalog.list({ type, mode: "full" }).backups.filter(holdsAll) : [];
   return chooseCategory({
     manual: request.manual,
     explicitClass: request.retentionClass,
