@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { writeFully } from "../platform/write.ts";
 
 const WRITE_BYTES = 1024 * 1024;
 
@@ -34,7 +35,7 @@ export class LineWriter {
     );
     this.#pending = [];
     this.#pendingBytes = 0;
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+    writeFully(this.#descriptor, bytes);
     this.#hash.update(bytes);
     this.#size += bytes.length;
   }

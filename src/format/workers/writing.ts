@@ -1,11 +1,13 @@
-import { writeSync } from "node:fs";
 import type { Shortfalls } from "../../platform/tree/entry-metadata.ts";
 import { openSharedTree } from "../../platform/tree/tree-writer.ts";
-import type { BlockContents, FilePart } from "./tasks.ts";
+import { writeFully } from "../../platform/write.ts";
+import type { BlockContents } from "./tasks.ts";
 
 /** Writes what files have of an opened block: whole ones from their making to their times, parts into files that are open. */
 export function writeContents(raw: Uint8Array, { tree, files, parts }: BlockContents): Shortfalls {
-  for (const part of parts) writePart(raw, part);
+  for (const { descriptor, offsetInBlock, length, position } of parts) {
+    writeFully(descriptor, raw.subarray(offsetInBlock, offsetInBlock + length), position);
+  }
   const target = openSharedTree(tree);
   try {
     for (const { name, size, metadata, spans } of files) {
@@ -20,11 +22,5 @@ export function writeContents(raw: Uint8Array, { tree, files, parts }: BlockCont
     return target.shortfalls();
   } finally {
     target.close();
-  }
-}
-
-function writePart(raw: Uint8Array, { descriptor, offsetInBlock, length, position }: FilePart): void {
-  for (let done = 0; done < length; ) {
-    done += writeSync(descriptor, raw, offsetInBlock + done, length - done, position + done);
   }
 }

@@ -4,6 +4,7 @@ import { hasAttributes } from "../extended-attributes.ts";
 import { errnoOf } from "../files.ts";
 import { isTemporaryName, temporaryName } from "../leavings.ts";
 import { type BytePath, showPath } from "../walk.ts";
+import { writeFully } from "../write.ts";
 import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
 import { ExactTimes } from "./exact-times.ts";
 import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
@@ -160,11 +161,8 @@ class WritableTree implements TreeTarget {
   }
 
   writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void {
-    let written = 0;
-    while (written < bytes.length) {
-      written += fs.writeSync(file.fd, bytes, written, bytes.length - written, offset + written);
-    }
-    this.#open.set(file, Math.max(this.#open.get(file) ?? 0, offset + written));
+    writeFully(file.fd, bytes, offset);
+    this.#open.set(file, Math.max(this.#open.get(file) ?? 0, offset + bytes.length));
   }
 
   finishFile(file: OpenTreeFile, metadata: EntryMetadata): void {

@@ -3,6 +3,7 @@ import { constants, promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf, makeDirectory, syncDirectory } from "../../platform/files.ts";
+import { LARGEST_WRITE_BYTES } from "../../platform/write.ts";
 import { UNFINISHED_PREFIX } from "../object-key.ts";
 
 export type Link = (from: string, to: string) => Promise<void>;
@@ -12,8 +13,6 @@ const NO_HARD_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLI
 /** A pipe in an object's place would wait for its writer for ever, and no signal could end that. */
 export const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 const COMPARE_BYTES = 1024 * 1024;
-/** For more at a time Linux looks for memory in large pieces, which take several times as long to come by on a virtual machine. */
-const WRITE_BYTES = 128 * 1024;
 
 /** Writes beside the final name and flushes; the caller then places it. The part is removed on every error. */
 export async function writePart(directory: string, bytes: Uint8Array): Promise<{ file: string; stats: Stats }> {
@@ -22,7 +21,11 @@ export async function writePart(directory: string, bytes: Uint8Array): Promise<{
   try {
     let written = 0;
     while (written < bytes.length) {
-      const { bytesWritten } = await handle.write(bytes, written, Math.min(WRITE_BYTES, bytes.length - written));
+      const { bytesWritten } = await handle.write(
+        bytes,
+        written,
+        Math.min(LARGEST_WRITE_BYTES, bytes.length - written),
+      );
       written += bytesWritten;
     }
     await handle.sync();
