@@ -10,7 +10,7 @@ import type { FileState, ReadPartResult } from "./workers/tasks.ts";
 
 const PART_BYTES = 2 * 1024 * 1024;
 const BUFFER_BUDGET_BYTES = 5 * (PART_BYTES + 256 * 1024);
-/** With more holes than this a file is stored plain. */
+/** Behind so many holes the rest of a file is stored as it is read: each takes room in the index, and in memory. */
 const MAX_HOLES = 1000;
 
 export interface FileContent {
@@ -49,15 +49,11 @@ export class LargeFileReader {
       return { ...failed, errno: errnoOf(error) ?? "EIO" };
     }
     try {
-      let sparse = node.blocks * 512 < node.size;
+      const sparse = node.blocks * 512 < node.size;
       for (let attempt = 1; ; attempt++) {
         const before = stateOf(descriptor);
         const content = await this.#readOnce(descriptor, before, sparse);
         if (content.errno !== undefined) return { ...failed, errno: content.errno };
-        if (content.holes.length > MAX_HOLES) {
-          sparse = false;
-          continue;
-        }
         if (!content.changed || attempt >= 2) return content;
       }
     } finally {
@@ -154,7 +150,7 @@ class PartSequence {
       fileOffset: this.#offset,
       length: toRead,
       position,
-      sparse: this.#sparse,
+      sparse: this.#sparse && this.holes.length < MAX_HOLES,
       final: this.#offset + toRead >= this.#size,
     });
     read.catch(() => undefined);
