@@ -48,7 +48,7 @@ function versionOf(file: string): unknown {
   }
 }
 
-it.each([2, 4, 6])("a catalog is the old one after a kill behind part %i of a migration", (dieAfter) => {
+it.each([1, 2, 3, 4, 5, 6])("a catalog is the old one after a kill behind part %i of a migration", (dieAfter) => {
   const file = path.join(tempDir(), "catalog.db");
   const warnings: string[] = [];
   const open = () => openSqliteCatalog({ file, warn: (message) => warnings.push(message) });
