@@ -97,7 +97,8 @@ export class WorkerPool {
     const waiting = member.pending.get(reply.id);
     if (waiting === undefined) return;
     member.pending.delete(reply.id);
-    if (member.pending.size === 0) member.worker.unref();
+    // Who ends the threads waits for them: nothing else may keep the process alive until then.
+    if (member.pending.size === 0 && this.#failure === undefined) member.worker.unref();
     this.#dispatch();
     if ("result" in reply) waiting.resolve(reply.result as never);
     else if ("damage" in reply) waiting.reject(new DamageError(reply.damage, { cause: reply.cause }));
