@@ -75,8 +75,6 @@ function sorted(attributes: ExtendedAttributes): ExtendedAttributes {
 /** True if this line of the parent's index says the same of the file as `statPart` does, and may be trusted to. */
 export function isUnchanged(line: Buffer, statPart: Buffer): boolean {
   if (line.length <= statPart.length || statPart.compare(line, 0, statPart.length) !== 0) return false;
-  const next = line[statPart.length];
-  if (next !== 0x2c && next !== 0x7d) return false;
   return line.toString("latin1", statPart.length, statPart.length + UNTRUSTED_MARK.length) !== UNTRUSTED_MARK;
 }
 

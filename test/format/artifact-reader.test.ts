@@ -198,7 +198,9 @@ test("what the metadata says of encryption, compression and artifact decides, no
   const gz = changed(made, { "app.dump.gz.enc.00000000": made.objects.get("app.dump.zst.enc.00000000") });
   await expect(readAs(renamed, true, gz)).rejects.toThrow("its compression is not what the metadata says");
   await expect(readAs(other.artifacts.data, true)).rejects.toThrow("belongs to another artifact");
-  await expect(readAs({ ...data, name: "strange" }, true)).rejects.toThrow(StoredDamage);
+  const strange = changed(made, { "strange.00000000": made.objects.get("app.dump.zst.enc.00000000") });
+  const unnamed = readAs({ ...data, name: "strange" }, true, strange);
+  await expect(unnamed).rejects.toThrow("strange is not an artifact's name");
 });
 
 test("a pack that claims to be larger than any is not fetched", async () => {

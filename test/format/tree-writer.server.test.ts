@@ -298,6 +298,19 @@ describe("a file that is not as it was listed", () => {
     expect(Object.keys(contentsOf(await read()))).toEqual(["other"]);
   });
 
+  it("is a change where the backup before had it", async () => {
+    const { folder, nodes } = folderOf({ gone: noise(10), other: noise(10) });
+    const parent = await backUp(nodes());
+    fs.writeFileSync(join(folder, "gone"), "more than before");
+    const listed = nodes();
+    fs.rmSync(join(folder, "gone"));
+
+    const { artifacts, unreadable } = await backUp(listed, { parent: parent.made });
+
+    expect(unreadable).toEqual(["gone ENOENT"]);
+    expect(artifacts.sameAsParent).toBe(false);
+  });
+
   it.each([
     ["grown a little", 100, 5000],
     ["grown from small to large", 100, 3 * MIB],
@@ -361,3 +374,19 @@ test("a failure anywhere ends the writing with that failure", async () => {
   await expect(backUp(nodes(), { source: { onBytes: boom } })).rejects.toThrow("stopped");
   await expect(backUp(nodes().map((node) => ({ ...node, attributes: boom })))).rejects.toThrow("stopped");
 });
+
+test.each([100, 3 * MIB])(
+  "a file of %i bytes is not read where the worker threads are gone, and why is told",
+  async (size) => {
+    const { nodes } = folderOf({ file: noise(size) });
+    const gone = new WorkerPool(1);
+    await gone.close();
+    const made = formatRun(gone);
+    const ignored = () => undefined;
+    const callbacks = { onEntry: ignored, onUnreadable: ignored, onChanged: ignored };
+
+    const writing = writeTreeSource(nodesOf(...nodes()), made.run, made.source, callbacks);
+
+    await expect(writing).rejects.toThrow("the worker pool was closed");
+  },
+);

@@ -149,6 +149,27 @@ test("who waits is let go of only when no thread works any more", async () => {
   expect(Math.max(...(await Promise.all(seen)))).toBeLessThanOrEqual(before);
 });
 
+/** A file of the kernel's, which says that it has a page, and gives the few bytes that there are. */
+const SHORT = "/sys/kernel/uevent_seqnum";
+
+test("a small file that gives other bytes than it says is read twice, and said to have changed", async () => {
+  const { size, mtimeNs, ctimeNs, ino: inode } = statSync(SHORT, { bigint: true });
+  const capacity = Number(size);
+  const file = { name: Buffer.from(SHORT.slice(1)), offset: 0, capacity, wantsAttributes: false };
+  const buffer = new SharedArrayBuffer(capacity);
+
+  const { files, lengths } = await openPool().run({
+    kind: "read-files",
+    buffer,
+    files: [{ ...file, expected: { size: capacity, mtimeNs, ctimeNs, inode } }],
+  });
+
+  const [read] = files;
+  expect(read).toMatchObject({ changed: true, grown: false, chunkCount: 1, state: { size: read?.bytesRead } });
+  expect([...lengths]).toEqual([read?.bytesRead]);
+  expect(read?.bytesRead).toBeLessThan(capacity);
+});
+
 test.each([
   ["nothing", ""],
   ["a task done", "await task();"],

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
@@ -37,6 +37,14 @@ describe("delete", () => {
       user: "tester",
       detail: { reason: "no longer needed", forced: true },
     });
+  });
+
+  it("passes by a storage that was never initialised, where no copy can be", async () => {
+    const site = await openSite({ replica: true });
+    rmSync(join(site.directory, "replica/backupctl.json"));
+    const old = await createOne(site, { storages: ["local"] });
+
+    expect((await remove(site.operations, request(old.id))).deleted).toEqual([old.id]);
   });
 
   it("deletes what was agreed to, not what latest means by then", async () => {

@@ -29,3 +29,18 @@ it("files of many more bytes than are written at once come back whole, small one
   expect(names).toHaveLength(52);
   expect(sumsIn(join(to, folder), names)).toEqual(sumsIn(folder, names));
 });
+
+it("more files than are written at once come back whole", async () => {
+  const site = await openSite();
+  const folder = join(www(site), "uploads/many");
+  mkdirSync(folder);
+  for (let i = 0; i < 4_200; i++) writeFileSync(join(folder, `${i}`), `file ${i}`);
+  await createOne(site);
+  const to = join(site.directory, "to");
+
+  await restore(site.operations, { latest: true, to });
+
+  const names = namesIn(folder);
+  expect(names).toHaveLength(4_200);
+  expect(sumsIn(join(to, folder), names)).toEqual(sumsIn(folder, names));
+});
