@@ -6,7 +6,7 @@ import { tempDir } from "../helpers/temp-dir.ts";
 import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { makeKillSite } from "./killed-program.ts";
 
-it("a catalog that was killed while it was made anew is whole for the next run", { timeout: 3_600_000 }, async () => {
+it("a catalog that was killed while it was made anew is whole for the next run", { timeout: 36_000_000 }, async () => {
   const directory = tempDir();
   const site = await makeKillSite(directory);
   const made = await nextRun(site, async (operations) => [

@@ -5,7 +5,7 @@ import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
 
-describe("a delete that is killed", { timeout: 3_600_000 }, () => {
+describe("a delete that is killed", { timeout: 36_000_000 }, () => {
   const directory = suiteTempDir();
   let site: KillSite;
   let full: string;

@@ -8,7 +8,7 @@ import { requireOrSkip } from "../servers/requirements.ts";
 import { createNext, expectNoLeavings, expectWholeBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
 
-describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeout: 3_600_000 }, () => {
+describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeout: 36_000_000 }, () => {
   const directory = suiteTempDir();
   let server: PostgresServer;
   let site: KillSite;

@@ -32,7 +32,7 @@ function oldStream(target: string): void {
   fs.writeFileSync(path.join(target, "export"), "another");
 }
 
-describe("a restore that is killed", { timeout: 3_600_000 }, () => {
+describe("a restore that is killed", { timeout: 36_000_000 }, () => {
   const directory = suiteTempDir();
   const target = path.join(directory, "target");
   let site: KillSite;
