@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     sets: setsOf(values.only),
     sizes: quick ? QUICK_SIZES : FULL_SIZES,
     rounds: (set) => rounds ?? (quick || isSizeSet(set) ? 1 : 3),
-    startup: quick ? { backups: 1000, runs: 3 } : { backups: 10_000, runs: 9 },
+    startup: quick ? { backups: 200, runs: 3 } : { backups: 10_000, runs: 9 },
     cache: values.cache,
   };
   mkdirSync(plan.cache, { recursive: true });
