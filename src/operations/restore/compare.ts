@@ -9,7 +9,8 @@ import { DataLayout } from "./layout.ts";
 
 type Check = RestoreOutcome["checks"][number];
 
-const ENTRIES_BETWEEN_TURNS = 1_000;
+/** Few: others may have work to hand out meanwhile. */
+const ENTRIES_BETWEEN_TURNS = 100;
 const SHOWN = 5;
 const MODE_BITS = 0o7777n;
 const TYPE_MASK = 0o170000n;
@@ -26,22 +27,22 @@ export interface ComparedEntry {
 
 /**
  * Looks at every entry that was written: is it there, of its type, size, mode, time, link text, and linked to its peers.
- * @param seen entries that were looked at before and are none of `entries`
+ * @param seen asked at the end: entries that were looked at elsewhere and are none of `entries`
  */
 export async function compareTree(
-  entries: Iterable<ComparedEntry>,
+  entries: Iterable<ComparedEntry> | AsyncIterable<ComparedEntry>,
   tree: TreeTarget,
   madeParents: ReadonlySet<string>,
   signal: AbortSignal,
-  seen: { readonly entries: number; readonly bytes: number } = { entries: 0, bytes: 0 },
+  seen: () => { readonly entries: number; readonly bytes: number } = () => ({ entries: 0, bytes: 0 }),
 ): Promise<readonly Check[]> {
   const structure = new Differences();
   const metadata = new Differences();
   const groups = new HardLinkGroups();
   const inodes = new Map<string, bigint>();
-  let count = seen.entries;
-  let bytes = seen.bytes;
-  for (const { entry, name, isParent } of entries) {
+  let count = 0;
+  let bytes = 0;
+  for await (const { entry, name, isParent } of entries) {
     if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
     signal.throwIfAborted();
     const sight = tree.look(name);
@@ -58,6 +59,9 @@ export async function compareTree(
     const problem = isOthers ? undefined : metadataProblem(entry, sight);
     if (problem !== undefined) metadata.add(entry, problem);
   }
+  const others = seen();
+  count += others.entries;
+  bytes += others.bytes;
   return [
     structure.check(
       STRUCTURE_CHECK,

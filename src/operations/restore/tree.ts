@@ -16,6 +16,7 @@ import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
 import { findExtras } from "./plan.ts";
 import { type ChosenEntries, contains } from "./selection.ts";
+import { WritingFront } from "./writing-front.ts";
 
 export interface TreeRestore {
   readonly contents: BackupContents;
@@ -130,6 +131,7 @@ class TreeRun {
   #files = 0;
   #bytes = 0;
   #hasLinks = false;
+  readonly #front = new WritingFront();
 
   constructor(job: TreeRestore, tree: TreeTarget) {
     this.#job = job;
@@ -148,24 +150,27 @@ class TreeRun {
   }
 
   async run(): Promise<RestoreOutcome> {
-    const { contents, opened, place } = this.#job;
+    const { contents, opened, place, signal } = this.#job;
     if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
     const writer = new ContentWriter(contents.packs, contents.pool, opened.root.objects, this.#tree.share());
-    for await (const group of writer.write(this.#contents())) {
-      this.#job.signal.throwIfAborted();
-      for (const written of group) this.#note(written);
-      await this.#tree.timesTaken();
+    const behind = place.staged ? this.#compareBehind() : undefined;
+    try {
+      for await (const group of writer.write(this.#contents())) {
+        signal.throwIfAborted();
+        for (const written of group) this.#note(written);
+        await this.#tree.timesTaken();
+      }
+      this.#front.end();
+    } finally {
+      this.#front.stop();
+      await behind?.catch(() => undefined);
     }
     if (this.#hasLinks) await this.#linkAll();
     const removed = this.#job.delete ? await this.#removeExtras() : 0;
-    const seen = this.#filesSeen(writer.shortfalls);
-    const checks = await compareTree(
-      this.#finishing(seen !== undefined),
-      this.#tree,
-      this.#made,
-      this.#job.signal,
-      seen,
-    );
+    const checks =
+      behind !== undefined && this.#filesAreSeen(writer.shortfalls)
+        ? await behind
+        : await compareTree(this.#finishing(), this.#tree, this.#made, signal);
     await this.#tree.settle();
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
@@ -230,7 +235,10 @@ class TreeRun {
   }
 
   #note({ file, bytes, isLast }: Written<FileInProgress>): void {
-    if (isLast) this.#finish(file);
+    if (isLast) {
+      this.#finish(file);
+      this.#front.advance(file.entry.name);
+    }
     this.#job.onWritten(bytes, isLast ? 1 : 0);
   }
 
@@ -249,9 +257,17 @@ class TreeRun {
    * The files, where they need no other look: in a private tree nobody touches one that was looked at when it was finished. What is linked
    * is looked at together; of what was not as it should be it is said what.
    */
-  #filesSeen({ unlike }: Shortfalls): { readonly entries: number; readonly bytes: number } | undefined {
-    const isSeen = this.#job.place.staged && !this.#hasLinks && unlike + this.#tree.shortfalls().unlike === 0;
-    return isSeen ? { entries: this.#files, bytes: this.#bytes } : undefined;
+  #filesAreSeen({ unlike }: Shortfalls): boolean {
+    return !this.#hasLinks && unlike + this.#tree.shortfalls().unlike === 0;
+  }
+
+  /** Finishes and compares all but files while the writing goes on: at the end it would be work for one thread alone. */
+  #compareBehind(): ReturnType<typeof compareTree> {
+    const { signal } = this.#job;
+    const seen = () => ({ entries: this.#files, bytes: this.#bytes });
+    const compared = compareTree(this.#finishingBehind(), this.#tree, this.#made, signal, seen);
+    compared.catch(() => undefined);
+    return compared;
   }
 
   /** After all contents, because the first of a group may be written late. */
@@ -271,23 +287,36 @@ class TreeRun {
     return removed;
   }
 
-  /** The entries once more, each when it is finished: a directory comes before what is in it, and is finished when the index leaves it. */
-  *#finishing(withoutFiles: boolean): Generator<PlacedEntry> {
+  /** The entries once more: a directory comes before what is in it, and is given when the index leaves it. */
+  *#leaving(withoutFiles = false): Generator<PlacedEntry> {
     const open: PlacedEntry[] = [];
     for (const placed of this.#placed(withoutFiles)) {
       for (let last = open.at(-1); last !== undefined && !contains(last.name, placed.name); last = open.at(-1)) {
         open.pop();
-        yield this.#finishDirectory(last);
+        yield last;
       }
       if (placed.entry.type === "directory") open.push(placed);
       else yield placed;
     }
-    for (const placed of open.toReversed()) yield this.#finishDirectory(placed);
+    yield* open.toReversed();
   }
 
-  #finishDirectory(placed: PlacedEntry): PlacedEntry {
+  *#finishing(): Generator<PlacedEntry> {
+    for (const placed of this.#leaving()) yield this.#finished(placed);
+  }
+
+  async *#finishingBehind(): AsyncGenerator<PlacedEntry> {
+    for (const placed of this.#leaving(true)) {
+      const isWritten = await this.#front.passes(placed.entry.name);
+      // A hard link changes its directory, and is made after all contents.
+      if (!isWritten || this.#hasLinks) return;
+      yield this.#finished(placed);
+    }
+  }
+
+  #finished(placed: PlacedEntry): PlacedEntry {
     const isOthers = placed.isParent && !this.#made.has(placed.name.toString("latin1"));
-    if (!isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
+    if (placed.entry.type === "directory" && !isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
     return placed;
   }
 
