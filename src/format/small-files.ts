@@ -5,7 +5,7 @@ import type { SharedBuffer } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { FileToRead, ReadFilesResult } from "./workers/tasks.ts";
 
-const MAX_FILES = 512;
+const MAX_FILES = 250;
 
 /** Small files that one worker reads together into one buffer. Contents are taken in the order the files were added. */
 export class SmallFileBatch {

@@ -19,7 +19,7 @@ import type { FilesOptions } from "./options.ts";
 import { goneOf, type Roots } from "./roots.ts";
 import { select } from "./selection.ts";
 
-const BATCH_NODES = 1_000;
+const BATCH_NODES = 250;
 const SPECIALS_NAMED = 20;
 const LEAVINGS_NAMED = 5;
 /** A stat time that is a little too early is only more careful: see `TreeNode.statAtNs`. */
