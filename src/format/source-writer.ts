@@ -153,8 +153,27 @@ interface DataStage {
   readonly index: LineWriter;
 }
 
-/** Data, then the index of it, then the root of that. `writeData` gives the artifact's raw size, and what it knows of the parent. */
+/** Whoever meets the failure removes what the source has put: nothing may be put behind them, although packs are still on their way. */
 async function writeArtifacts(
+  run: RunSettings,
+  source: SourceSettings,
+  writeData: Parameters<typeof writeAll>[2],
+): Promise<WrittenArtifacts> {
+  let failed = false;
+  const put: RunSettings["put"] = async (...object) => {
+    if (failed) throw new Error(`the writing of source "${source.name}" failed before`);
+    await run.put(...object);
+  };
+  try {
+    return await writeAll({ ...run, put }, source, writeData);
+  } catch (error) {
+    failed = true;
+    throw error;
+  }
+}
+
+/** Data, then the index of it, then the root of that. `writeData` gives the artifact's raw size, and what it knows of the parent. */
+async function writeAll(
   run: RunSettings,
   source: SourceSettings,
   writeData: (stage: DataStage) => Promise<{ readonly size: number; readonly sameAsParent?: boolean }>,

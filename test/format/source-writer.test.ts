@@ -242,6 +242,29 @@ describe("an incremental backup", () => {
 });
 
 describe("a source that fails", () => {
+  it("puts nothing more, although its last packs are still being sealed and hashed", async () => {
+    for (const size of [PACK_BYTES - MIB, PACK_BYTES, PACK_BYTES + MIB, 2 * PACK_BYTES + MIB]) {
+      const late: string[] = [];
+      let isOver = false;
+      const put = async (name: string) => {
+        if (isOver) late.push(name);
+      };
+      const own = new WorkerPool(2);
+      const made = formatRun(own, { kind: "dump", settings: { put } });
+      const dump = { ...dumpOf([noise(size)]), finish: () => Promise.reject(new Error("the dump is not whole")) };
+
+      await expect(writeStreamSource(dump, made.run, made.source)).rejects.toThrow("not whole");
+      isOver = true;
+      // Tasks are taken in turn: when these are done, so is all that was under way, and what it led to.
+      for (let turn = 0; turn < 20; turn++) {
+        const range = { buffer: new SharedArrayBuffer(MIB), offset: 0, length: MIB };
+        await Promise.all([own.run({ kind: "hash", range }), own.run({ kind: "hash", range })]);
+      }
+      expect(late).toEqual([]);
+      await own.close();
+    }
+  });
+
   it("after its last byte has no root, and throws what finish threw", async () => {
     const made = formatRun(pool, { kind: "dump" });
     const dump = { ...dumpOf([noise(MIB)]), finish: () => Promise.reject(new Error("exit status 1")) };
