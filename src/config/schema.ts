@@ -171,7 +171,7 @@ function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>
     orphan_grace: durationField()
       .default("7d")
       .describe(
-        "How long what a died run or deletion left in storage is left alone: longer than any run takes. The next full backup removes it then. A host that knows that its own run died clears up at once.",
+        "How long what a died run or deletion left in storage is left alone: longer than any run takes. The next full backup removes it then. A host that knows that its own run died clears up at once. Files that you copy into a storage with their old times, packs first, look the same while the copy goes on: make no full backup meanwhile.",
       ),
     workers: z.int().min(1).max(64).optional().describe("Worker threads. Default: one a core.").meta({ example: 2 }),
     tags: z

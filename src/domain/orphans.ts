@@ -1,5 +1,5 @@
 import { addDuration, type FiniteDuration } from "./duration.ts";
-import { directoryState } from "./object-names.ts";
+import { directoryState, roleOf } from "./object-names.ts";
 
 /** An object in a backup's directory, by its name there. */
 interface SeenObject {
@@ -18,9 +18,14 @@ export function findOrphans(storages: readonly SeenStorage[], grace: FiniteDurat
   const directories = new Set(storages.flatMap((storage) => [...storage.keys()]));
   return [...directories].filter((directory) => {
     const objects = storages.flatMap((storage) => storage.get(directory) ?? []);
-    const state = directoryState(objects.map(({ name }) => name));
-    return (state === "unfinished" || state === "deleting") && isLeftAlone(objects, grace, now);
+    return isOrphaned(objects.map(({ name }) => name)) && isLeftAlone(objects, grace, now);
   });
+}
+
+/** No backup, and nothing that somebody else put there. */
+export function isOrphaned(names: readonly string[]): boolean {
+  const state = directoryState(names);
+  return (state === "unfinished" || state === "deleting") && names.every((name) => roleOf(name) !== "unknown");
 }
 
 /** None of them was written within `grace` before `now`, or after it. */

@@ -19,6 +19,8 @@ const CASES: readonly (readonly [
   ["one pack within the grace", false, [{ "www.tree.zst.enc.00000001": YOUNG, [PACK]: OLD }]],
   ["packs within the grace in another storage", false, [{ [PACK]: OLD }, { [PACK]: YOUNG }]],
   ["packs that are written tomorrow", false, [{ [PACK]: "2026-03-21T12:00:00Z" }]],
+  ["packs beside somebody's own file", false, [{ [PACK]: OLD, "README.txt": OLD }]],
+  ["somebody's own file alone", false, [{ "backup.tar": OLD }]],
   ["a backup", false, [{ [PACK]: OLD, "metadata.json": OLD }]],
   ["a backup that is whole in another storage", false, [{ [PACK]: OLD }, { [PACK]: OLD, "metadata.json": OLD }]],
   ["a backup that is being deleted", false, [{ "deleted.json": OLD, "metadata.json": OLD }]],

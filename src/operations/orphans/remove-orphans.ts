@@ -18,6 +18,7 @@ const PARALLEL_REMOVES = 8;
  * a whole backup may be there. What can't be removed is warned about, and found again the next time.
  *
  * Order of effects: `deleted.json` → listed again: where something is new the run is alive, and all stays → objects → `deleted.json`.
+ * Directories with names that no run gives are somebody's own, and stay.
  * A run lists its directory before it writes metadata.json: one that lives still sees the mark, or has written and is seen.
  */
 export async function removeOrphans(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
@@ -27,7 +28,10 @@ export async function removeOrphans(session: Session, repository: Repository, ca
     const needed = found.length === 0 ? new Set() : pathsOfLineages(catalog);
     for (const directory of found.filter((path) => !needed.has(path))) {
       const holders = [...storages].filter(([, directories]) => directories.has(directory));
-      for (const [storage] of holders) if (!(await removeDirectory(session, catalog, storage, directory))) break;
+      for (const [storage, directories] of holders) {
+        const names = (directories.get(directory) ?? []).map(({ name }) => name);
+        if (!(await removeDirectory(session, catalog, storage, { directory, names }))) break;
+      }
     }
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
@@ -59,30 +63,45 @@ function pathsOfLineages(catalog: Catalog): ReadonlySet<string> {
   return new Set(catalog.list({}).backups.flatMap(({ metadata }) => metadata?.lineage.map(({ path }) => path) ?? []));
 }
 
+/** A directory, and the names that were seen there first. */
+interface Orphan {
+  readonly directory: string;
+  readonly names: readonly string[];
+}
+
 /** False if it stays: somebody writes there, or what time it is in the storage is not certain. */
-async function removeDirectory(
-  session: Session,
-  catalog: Catalog,
-  storage: Storage,
-  directory: string,
-): Promise<boolean> {
+async function removeDirectory(session: Session, catalog: Catalog, storage: Storage, orphan: Orphan): Promise<boolean> {
   session.signal.throwIfAborted();
-  await putDeletionMark(session, storage, directory, undefined);
+  const { directory, names } = orphan;
+  const mark = `${directory}/${DELETED_NAME}`;
+  // A deletion that died has its own, which stays as long as anything does.
+  const isMarked = names.includes(DELETED_NAME);
+  if (!isMarked) await putDeletionMark(session, storage, directory, undefined);
   const objects: StoredObject[] = [];
-  let now: Date | undefined;
+  let marked: StoredObject | undefined;
   for await (const object of storage.list(directory)) {
-    if (object.key === `${directory}/${DELETED_NAME}`) now = object.modifiedAt;
+    if (object.key === mark) marked = object;
     else objects.push(object);
   }
-  const aheadMs = (now?.getTime() ?? Number.NaN) - session.clock.now().getTime();
   const goes =
-    now !== undefined &&
-    Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS &&
-    isLeftAlone(objects, session.loaded.config.orphanGrace, now);
+    marked !== undefined &&
+    holdsOnly(orphan, objects) &&
+    (isMarked || isLeftAloneSince(session, objects, marked.modifiedAt));
   if (goes) await mapInParallel(objects, PARALLEL_REMOVES, ({ key }) => storage.remove(key));
-  await storage.remove(`${directory}/${DELETED_NAME}`);
+  if (goes || !isMarked) await storage.remove(mark);
   if (goes) record(session, catalog, storage, directory, objects);
   return goes;
+}
+
+/** What came meanwhile may be a backup that somebody copies back, whatever its times say; what lies deeper is not of a run. */
+function holdsOnly({ directory, names }: Orphan, objects: readonly StoredObject[]): boolean {
+  return objects.every(({ key }) => names.includes(key.slice(directory.length + 1)));
+}
+
+/** By the storage's own clock, unless it is another one than this host's. */
+function isLeftAloneSince({ clock, loaded }: Session, objects: readonly StoredObject[], now: Date): boolean {
+  const isSure = Math.abs(now.getTime() - clock.now().getTime()) <= CLOCK_TOLERANCE_MS;
+  return isSure && isLeftAlone(objects, loaded.config.orphanGrace, now);
 }
 
 function record(

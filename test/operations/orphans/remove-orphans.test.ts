@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
@@ -106,6 +106,44 @@ it("a run that wakes up when its leavings are about to go keeps them", async () 
   const names = [...PACKS, "SHA256SUMS"];
   expect(objectsIn(site).filter((key) => key.startsWith(LEFT))).toEqual(names.map((name) => `${LEFT}/${name}`).sort());
   expect(folders.map(existsSync)).toEqual([true, true]);
+});
+
+it("what is copied back in the meantime stays, however old it says it is", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8);
+  const operations = await withFaults(site, (storage) => {
+    storage.onKey("put", /0a1b2c3d\/deleted\.json$/).meanwhile(async () => {
+      leave(site, "repository", 8, ["www.tree.zst.enc.00000002"]);
+    });
+  });
+
+  await operations.create(NO_CHOICES);
+
+  expect(readdirSync(folder).sort()).toEqual([...PACKS, "www.tree.zst.enc.00000002"].sort());
+});
+
+it("what lies deeper is somebody's own, and stays with what is around it", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8);
+  mkdirSync(path.join(folder, "keep"));
+  writeFileSync(path.join(folder, "keep", "metadata.json"), "");
+  age(path.join(folder, "keep"), 8, ["metadata.json"]);
+
+  await createOne(site);
+
+  expect(readdirSync(folder).sort()).toEqual([...PACKS, "keep"].sort());
+  expect(readdirSync(path.join(folder, "keep"))).toEqual(["metadata.json"]);
+});
+
+it("half a deletion that stays keeps its mark", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8, ["deleted.json", "SHA256SUMS", ...PACKS]);
+  mkdirSync(path.join(folder, "keep"));
+  writeFileSync(path.join(folder, "keep", "note"), "");
+
+  await createOne(site);
+
+  expect(readdirSync(folder).sort()).toEqual(["SHA256SUMS", "deleted.json", "keep", ...PACKS].sort());
 });
 
 it("nothing goes from a storage whose clock is not that of this host", async () => {
