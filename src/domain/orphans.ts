@@ -23,7 +23,7 @@ export function findOrphans(storages: readonly SeenStorage[], grace: FiniteDurat
 }
 
 /** No backup, and nothing that somebody else put there. */
-export function isOrphaned(names: readonly string[]): boolean {
+function isOrphaned(names: readonly string[]): boolean {
   const state = directoryState(names);
   return (state === "unfinished" || state === "deleting") && names.every((name) => roleOf(name) !== "unknown");
 }
