@@ -47,6 +47,7 @@ export interface FixtureSite {
 
 export interface Restored {
   readonly error: unknown;
+  readonly warnings: readonly string[];
   /** By source: every entry with its content; empty if nothing is there. */
   readonly contents: Readonly<Record<string, string>>;
   /** The target and its surroundings are as they were. */
@@ -121,15 +122,16 @@ ${more}`,
       const to = path.join(around, "to");
       const request = { ...NOTHING_ASKED, reference: backup.id, to, skipDamaged, sources };
       let error: unknown;
+      let warnings: readonly string[] = [];
       try {
-        await opened.restore(request, await opened.planRestore(request));
+        ({ warnings } = await opened.restore(request, await opened.planRestore(request)));
       } catch (thrown) {
         error = thrown;
       }
       const contents = contentsOf(to, sources);
       const isUntouched = fs.readdirSync(around).length === 0;
       fs.rmSync(around, { recursive: true });
-      return { error, contents, isUntouched };
+      return { error, warnings, contents, isUntouched };
     },
   };
 }

@@ -36,7 +36,7 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     last = newest;
     sound = await site.withDamage((operations) => site.restore(operations, last));
   });
-  afterAll(() => expect(sound.error).toBeUndefined());
+  afterAll(() => expect(sound).toMatchObject({ error: undefined, warnings: [] }));
 
   const keyOf = ({ directory: path }: FixtureBackup, object: string): string | undefined =>
     [...site.objects.keys()].find((key) => key.startsWith(`${path}/${object}`));
@@ -63,23 +63,42 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     // No key, none to change.
     if (change(Buffer.from(site.objects.get(key) ?? ""))?.equals(site.objects.get(key) ?? Buffer.alloc(0))) return;
 
-    const { verified, whole } = await look(key, change);
+    const { verified, whole, rest } = await look(key, change);
 
     expect(verified).toMatchObject({ passed: false });
     expect(verified.backups[0]?.issues.join("\n")).toContain("metadata.json");
     expect(whole).toMatchObject(refusal);
     expect(String(whole.error)).toContain(last.directory);
+    // All else is proven by what the catalog knows.
+    expect(rest).toMatchObject({ error: undefined, contents: sound.contents });
+    expect(rest.warnings.join("\n")).toMatch(new RegExp(`metadata.json.*catalog knows of backup ${last.id}`));
+    expect(rest.warnings.join("\n")).toContain(last.directory);
   });
 
   it.each(OF_KEYS)("a keys object that %s is damage, and no wrong key", async (_, change) => {
     const key = keyOf(last, "keys-");
     if (key === undefined) return;
 
-    const { verified, whole } = await look(key, change);
+    const { verified, whole, rest } = await look(key, change);
 
     expect(verified).toMatchObject({ passed: false });
     expect(verified.backups[0]?.issues.join("\n")).toContain("keys");
     expect(whole).toMatchObject(refusal);
+    expect(rest).toMatchObject(refusal);
+  });
+
+  it("the catalog stands in for nothing but metadata.json: what else is damaged stays so", async () => {
+    const key = keyOf(last, "metadata.json") ?? "";
+    const packs = [...site.objects.keys()].filter((name) => name.startsWith(last.directory) && name.includes(".root."));
+    expect(packs).not.toEqual([]);
+
+    const rest = await site.withDamage((operations) => {
+      site.store(key, undefined);
+      for (const pack of packs) site.store(pack, flipped(site.objects.get(pack) ?? Buffer.alloc(0), 801));
+      return site.restore(operations, last, { skipDamaged: true });
+    });
+
+    expect(rest).toMatchObject(refusal);
   });
 
   it.each(OF_METADATA)("an ancestor whose metadata.json %s keeps nothing from coming back", async (_, change) => {

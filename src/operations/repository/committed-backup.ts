@@ -5,7 +5,7 @@ import { DELETED_NAME, METADATA_NAME, parseNumberedName } from "../../domain/obj
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { canonicalJson } from "../../format/canonical-json.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
+import { keylessProblem, type Repository, readBackup, readDataKey, type StoredBackup } from "./repository.ts";
 
 /**
  * Reads a backup that the catalog knows. What is gone or is not what the catalog recorded is damage, where `readBackup` alone can't tell
@@ -21,7 +21,8 @@ export async function readCommitted(
   const stored = await readBackup(repository, storage, storagePath).catch(async (error: unknown) => {
     throw (await damageBehind(repository, storage, known, error)) ?? error;
   });
-  if (stored.metadata.id !== id) throw damaged(`${storagePath} holds backup ${stored.metadata.id}, not ${id}`);
+  if (stored.metadata.id !== id)
+    throw damaged(`metadata.json of ${storagePath} holds backup ${stored.metadata.id}, not ${id}`);
   const isProvenByKey = stored.problem === undefined && stored.dataKey !== undefined;
   if (isProvenByKey || !trusted || metadata === undefined) return stored;
   if (!isSame(stored.metadata, metadata)) {
@@ -54,6 +55,27 @@ export async function readAncestor(
   const { id, checksum } = stored.metadata;
   if (id === member.id && checksum === member.checksum) return stored;
   throw damaged(`${member.path} holds something else than this backup was built on`);
+}
+
+/**
+ * What restores a backup whose own metadata.json is lost or damaged: what the catalog has of it, which was proven here before. Its sums or
+ * sealed roots, and with them all else, must still be what these metadata say.
+ * @returns `undefined` where they were never proven, or its keys no longer open
+ */
+export async function readAsKnown(
+  repository: Repository,
+  storage: Storage,
+  { metadata, trusted }: CatalogBackup,
+): Promise<Pick<StoredBackup, "metadata" | "trusted" | "problem"> | undefined> {
+  if (!trusted || metadata === undefined) return undefined;
+  try {
+    await readDataKey(repository, storage, metadata);
+  } catch (error) {
+    if (isBackupctlError(error)) return undefined;
+    throw error;
+  }
+  const problem = keylessProblem(repository, metadata);
+  return { metadata, trusted: problem === undefined, problem };
 }
 
 /** Damage that reading alone took for something else; `undefined` if it was right. */

@@ -7,7 +7,11 @@ import type { StoredBackup } from "./repository.ts";
  * the storage could else put a backup of their own making there. `allowUnencrypted` is the whole id of the one backup that may be.
  * @throws the reason why it is not proven; `BACKUP_VERIFICATION_FAILED` for one that is not encrypted.
  */
-export function requireTrusted(session: Session, stored: StoredBackup, allowUnencrypted: string | undefined): void {
+export function requireTrusted(
+  session: Session,
+  stored: Pick<StoredBackup, "metadata" | "trusted" | "problem">,
+  allowUnencrypted: string | undefined,
+): void {
   const { metadata, trusted, problem } = stored;
   const isKeyless = isBackupctlError(problem, "BACKUP_VERIFICATION_FAILED");
   if (isKeyless && allowUnencrypted === metadata.id) return;

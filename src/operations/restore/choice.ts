@@ -4,13 +4,13 @@ import { durationMs } from "../../domain/duration.ts";
 import { isGoodSource, isWholeSource } from "../../domain/known-backup.ts";
 import { chooseRestorePoint } from "../../domain/restore-point.ts";
 import { parseInstant } from "../../domain/timestamp.ts";
-import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
-import { readCommitted } from "../repository/committed-backup.ts";
+import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
 import { resolveReference } from "../repository/references.ts";
-import { type Repository, readBackup, type StoredBackup } from "../repository/repository.ts";
+import { type Repository, readBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 
 type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
@@ -119,38 +119,68 @@ async function explainUnproven(context: OperationContext, backups: readonly Cata
 
 interface FoundCopy {
   readonly storage: Storage;
-  readonly stored: StoredBackup;
+  readonly metadata: BackupMetadata;
   readonly warnings: readonly string[];
 }
 
+type CopyRequest = Pick<RestoreRequest, "allowUnencrypted"> & Partial<Pick<RestoreRequest, "skipDamaged">>;
+
 /**
- * A copy of the backup that can be read and is proven, on this host where there is one.
+ * A copy of the backup that can be read and is proven, on this host where there is one. With `skipDamaged` and none, one that
+ * the catalog's metadata open.
  * @throws what `requireTrusted` throws, `BACKUP_NOT_FOUND` if no storage has it
  */
 export async function findCopy(
   context: OperationContext,
   backup: CatalogBackup,
-  allowUnencrypted: string | undefined,
+  request: CopyRequest,
 ): Promise<FoundCopy> {
   const repository = await context.repository();
-  const warnings: string[] = [];
-  let best: FoundCopy | undefined;
-  let problem: unknown;
+  const failures = new Map<string, BackupctlError>();
+  let best: Pick<FoundCopy, "storage" | "metadata"> | undefined;
   for (const name of storageNames(context, backup)) {
     try {
       const storage = await openByName(repository, name);
       const stored = await readCommitted(repository, storage, backup);
-      requireTrusted(context.session, stored, allowUnencrypted);
-      best ??= { storage, stored, warnings };
-      if (storage.capabilities.local) return { storage, stored, warnings };
+      requireTrusted(context.session, stored, request.allowUnencrypted);
+      const { local } = storage.capabilities;
+      if (best === undefined || local) best = { storage, metadata: stored.metadata };
+      if (local) break;
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
-      problem ??= error;
-      warnings.push(`the copy in storage "${name}" is not used: ${messageOf(error)}`);
+      failures.set(name, error);
     }
   }
-  if (best === undefined) throw problem;
-  return best;
+  if (best !== undefined) return { ...best, warnings: [...failures].map(notUsed) };
+  const salvaged = request.skipDamaged === true ? await salvageCopy(context, backup, request, failures) : undefined;
+  if (salvaged !== undefined) return salvaged;
+  const [problem] = failures.values();
+  throw problem;
+}
+
+/** The first copy of which nothing but metadata.json is known to be damaged. */
+async function salvageCopy(
+  context: OperationContext,
+  backup: CatalogBackup,
+  { allowUnencrypted }: CopyRequest,
+  failures: ReadonlyMap<string, BackupctlError>,
+): Promise<FoundCopy | undefined> {
+  const repository = await context.repository();
+  for (const [name, error] of failures) {
+    if (error.code !== "BACKUP_CORRUPTED") continue;
+    const storage = await openByName(repository, name);
+    const known = await readAsKnown(repository, storage, backup);
+    if (known === undefined) continue;
+    requireTrusted(context.session, known, allowUnencrypted);
+    const instead = `${error.message}; what the catalog knows of backup ${backup.id} is used instead`;
+    const others = [...failures].filter(([other]) => other !== name).map(notUsed);
+    return { storage, metadata: known.metadata, warnings: [instead, ...others] };
+  }
+  return undefined;
+}
+
+function notUsed([name, error]: readonly [string, BackupctlError]): string {
+  return `the copy in storage "${name}" is not used: ${error.message}`;
 }
 
 function openByName(repository: Repository, name: string): Promise<Storage> {

@@ -79,8 +79,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
   const { session } = context;
   const catalog = await context.catalog("read");
   const { backup, gap } = await chooseBackup(context, catalog, request);
-  const { storage, stored, warnings: copyWarnings } = await findCopy(context, backup, request.allowUnencrypted);
-  const { metadata } = stored;
+  const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   // A component chose the backup already where none was named; its other sources are still not wanted.
   const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
   const wanted = { sources: request.sources, components: [...byType, ...request.components] };
@@ -112,7 +111,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
       return { plan, contents, sources, damaged: preparing.damaged, again, close: () => contents.close() };
     };
     const again = async (): Promise<PreparedRestore> => {
-      await findCopy(context, backup, request.allowUnencrypted);
+      await findCopy(context, backup, request);
       return place();
     };
     return await place();
