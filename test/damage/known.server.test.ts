@@ -110,7 +110,11 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     expect(verified).toMatchObject({ passed: false });
     if (name.startsWith("sealed")) expect(whole).toMatchObject(refusal);
     // Blocks that are not sealed are proven by the backup's own root: nothing of the ancestor's metadata is needed.
-    else expect(whole).toMatchObject({ error: undefined, contents: sound.contents });
+    else {
+      expect(whole).toMatchObject({ error: undefined, contents: sound.contents });
+      expect(whole.warnings.join("\n")).toMatch(new RegExp(`ancestor ${full.id} is damaged.*metadata.json`));
+      expect(whole.warnings.join("\n")).toContain(full.directory);
+    }
     expect(rest).toMatchObject({ error: undefined, contents: sound.contents });
   });
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupMetadata, LineageMember } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { canonicalJson } from "../../format/canonical-json.ts";
@@ -76,6 +76,27 @@ export async function readAsKnown(
   }
   const problem = keylessProblem(repository, metadata);
   return { metadata, trusted: problem === undefined, problem };
+}
+
+/** Damage of ancestors that a backup which is not sealed comes back without: nobody else would tell before more is lost. */
+export async function findDamagedAncestors(
+  repository: Repository,
+  storage: Storage,
+  { id, encrypted, lineage }: BackupMetadata,
+  known: (id: BackupId) => CatalogBackup | undefined,
+): Promise<readonly string[]> {
+  const ancestors = encrypted ? [] : lineage.filter((member) => member.id !== id);
+  const looks = ancestors.map(async (member) => {
+    try {
+      await readAncestor(repository, storage, member, known(member.id));
+      return [];
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      const isDamage = error.code === "BACKUP_CORRUPTED" || error.code === "UNSUPPORTED_FORMAT";
+      return isDamage ? [`ancestor ${member.id} is damaged, which this restore does without: ${error.message}`] : [];
+    }
+  });
+  return (await Promise.all(looks)).flat();
 }
 
 /** Damage that reading alone took for something else; `undefined` if it was right. */

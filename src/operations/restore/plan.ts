@@ -9,6 +9,7 @@ import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "../operations.ts";
 import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "../repository/backup-contents.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
+import { findDamagedAncestors } from "../repository/committed-backup.ts";
 import type { Session } from "../session.ts";
 import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
 import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
@@ -80,6 +81,8 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
   const catalog = await context.catalog("read");
   const { backup, gap } = await chooseBackup(context, catalog, request);
   const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
+  const repository = await context.repository();
+  const ancestorWarnings = await findDamagedAncestors(repository, storage, metadata, (id) => catalog.get(id));
   // A component chose the backup already where none was named; its other sources are still not wanted.
   const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
   const wanted = { sources: request.sources, components: [...byType, ...request.components] };
@@ -106,7 +109,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         downtime: sources.some((source) => source.plan.downtime),
         refusals,
         inPlace: request.to === undefined && request.target === undefined,
-        warnings: [...copyWarnings, ...chosen.warnings, ...warnings],
+        warnings: [...copyWarnings, ...ancestorWarnings, ...chosen.warnings, ...warnings],
       };
       return { plan, contents, sources, damaged: preparing.damaged, again, close: () => contents.close() };
     };
