@@ -122,6 +122,11 @@ class FileInProgress implements FileContents {
   }
 }
 
+/** A directory that its owner can't search, unless that is root. */
+function isClosedToUs({ type, mode }: TreeEntry): boolean {
+  return type === "directory" && (mode & 0o100) === 0 && process.geteuid?.() !== 0;
+}
+
 class TreeRun {
   readonly #job: TreeRestore;
   readonly #tree: TreeTarget;
@@ -301,17 +306,24 @@ class TreeRun {
     yield* open.toReversed();
   }
 
-  *#finishing(): Generator<PlacedEntry> {
-    for (const placed of this.#leaving()) yield this.#finished(placed);
+  async *#finishing(entries: Iterable<PlacedEntry> = this.#leaving()): AsyncGenerator<PlacedEntry> {
+    for (const placed of entries) {
+      // Whoever sets exact times has to get in.
+      if (isClosedToUs(placed.entry)) await this.#tree.settle();
+      yield this.#finished(placed);
+    }
   }
 
   async *#finishingBehind(): AsyncGenerator<PlacedEntry> {
+    const closed: PlacedEntry[] = [];
     for (const placed of this.#leaving(true)) {
       const isWritten = await this.#front.passes(placed.entry.name);
       // A hard link changes its directory, and is made after all contents.
       if (!isWritten || this.#hasLinks) return;
-      yield this.#finished(placed);
+      if (isClosedToUs(placed.entry)) closed.push(placed);
+      else yield this.#finished(placed);
     }
+    if (await this.#front.passesAll()) yield* this.#finishing(closed);
   }
 
   #finished(placed: PlacedEntry): PlacedEntry {

@@ -33,6 +33,12 @@ export class WritingFront {
     return this.#state !== "stopped";
   }
 
+  /** Resolves when all is written; with false if it never will be. */
+  async passesAll(): Promise<boolean> {
+    while (this.#state === "writing") await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return this.#state === "ended";
+  }
+
   #isBehind(name: Buffer): boolean {
     return this.#last !== undefined && !contains(name, this.#last) && compareNames(name, this.#last) < 0;
   }
