@@ -33,6 +33,11 @@ describe("verify of an incremental", () => {
 
   it.each([
     ["is gone", (file: string) => rmSync(file), "/metadata.json is missing"],
+    [
+      "is gone with all else of it",
+      (file: string) => rmSync(join(file, ".."), { recursive: true }),
+      "/metadata.json is missing",
+    ],
     ["is damaged", (file: string) => writeFileSync(file, "{"), "is damaged: it is not JSON"],
     [
       "was changed",
@@ -45,6 +50,16 @@ describe("verify of an incremental", () => {
 
     expect((await verify(true)).join("\n")).toContain(message);
   });
+});
+
+it("verify names a backup of which nothing is left", async () => {
+  const site = await openSite();
+  const { id } = await createOne(site);
+  rmSync(await site.backupDirectory(), { recursive: true });
+
+  const { backups } = await site.operations.verify({ ...ASKED, reference: id });
+
+  expect(backups[0]?.issues.join("\n")).toMatch(/\/metadata\.json is missing in storage "local"/);
 });
 
 it("verify names metadata of another backup in a backup's place", async () => {
