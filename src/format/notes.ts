@@ -54,6 +54,8 @@ export function decodeNotes(
   const what = `${object.name} of backup ${backup.id}`;
   const raw = parseJsonObject(object.bytes, what);
   const named = parseNumberedName(object.name)?.n;
+  if (isMacValid({ ...raw, version: 1 }, String(raw.mac), macKey) && raw.version !== 1)
+    throw damaged(what, `it was written with version 1 and says ${JSON.stringify(raw.version)}`);
   if (isOtherVersion(raw) && named !== undefined)
     return ofOtherVersion(named, `${what} has format version ${raw.version}`, backup);
   const { version, backup_id, n, mac, ...rest } = raw;

@@ -76,6 +76,17 @@ describe("a notes object", () => {
     );
   });
 
+  it.each([macKey, undefined])("whose version alone was changed is damaged", (key) => {
+    const object = encodeNotes({ backupId: id, n: 3, notes: everything, macKey: key });
+
+    for (const version of ["0", "2", "3", "9", "null"]) {
+      const bytes = Buffer.from(object.bytes.toString().replace('"version": 1', `"version": ${version}`));
+      expect(() => decodeNotes({ ...object, bytes }, backup, key)).toThrow(
+        expect.objectContaining({ code: "BACKUP_CORRUPTED", message: expect.stringContaining(`says ${version}`) }),
+      );
+    }
+  });
+
   it("of a later version is a hold that nobody proves", () => {
     const object = { name: "notes-3-00000000.json", bytes: Buffer.from('{"version":2,"released":true}') };
 
