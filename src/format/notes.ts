@@ -8,7 +8,6 @@ import { isMacOfKind, isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
 import { isOtherVersion, parseJsonObject } from "./parse-json.ts";
 
 const envelopeSchema = z.object({
-  version: z.literal(1),
   backup_id: backupIdSchema,
   n: z.int().min(0).max(999_999_999),
   mac: z.string().regex(MAC_PATTERN, "not a mac"),
@@ -54,21 +53,22 @@ export function decodeNotes(
   const what = `${object.name} of backup ${backup.id}`;
   const raw = parseJsonObject(object.bytes, what);
   const named = parseNumberedName(object.name)?.n;
-  if (isMacValid({ ...raw, version: 1 }, String(raw.mac), macKey) && raw.version !== 1)
-    throw damaged(what, `it was written with version 1 and says ${JSON.stringify(raw.version)}`);
+  const { version, backup_id, n, mac, ...rest } = raw;
+  const envelope = envelopeSchema.safeParse({ backup_id, n, mac });
+  const notes = notesSchema.safeParse(rest);
+  const isProven = envelope.success && notes.success && isMacValid({ ...raw, version: 1 }, envelope.data.mac, macKey);
+  if (isProven && version !== 1)
+    throw damaged(what, `it was written with version 1 and says ${JSON.stringify(version)}`);
   if (isOtherVersion(raw) && named !== undefined)
     return ofOtherVersion(named, `${what} has format version ${raw.version}`, backup);
-  const { version, backup_id, n, mac, ...rest } = raw;
-  const envelope = envelopeSchema.safeParse({ version, backup_id, n, mac });
+  if (version !== 1) throw damaged(what, "its version is not a number");
   if (!envelope.success) throw damaged(what, describeIssues(envelope.error));
-  const notes = notesSchema.safeParse(rest);
   if (!notes.success) throw damaged(what, describeIssues(notes.error));
   if (envelope.data.backup_id !== backup.id || envelope.data.n !== named) {
     throw damaged(what, "it belongs to another place");
   }
-  const verified = isMacValid(raw, envelope.data.mac, macKey);
-  const changed = !verified && isMacOfKind(envelope.data.mac, macKey);
-  return { n: envelope.data.n, notes: notes.data, verified, changed };
+  const changed = !isProven && isMacOfKind(envelope.data.mac, macKey);
+  return { n: envelope.data.n, notes: notes.data, verified: isProven, changed };
 }
 
 function ofOtherVersion(n: number, what: string, { timestamp }: Pick<BackupMetadata, "timestamp">): DecodedNotes {

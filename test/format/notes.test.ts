@@ -69,6 +69,7 @@ describe("a notes object", () => {
   it.each([
     ["nothing", ""],
     ["no mac", `{"version":1,"backup_id":"${id}","n":3}`],
+    ["a mac that is no text", `{"version":"1","backup_id":"${id}","n":3,"mac":{"toString":1}}`],
     ["an unknown fact", `{"version":1,"backup_id":"${id}","n":3,"mac":"sha256:${"0".repeat(64)}","x":1}`],
   ])("of %s is refused", (_what, text) => {
     expect(() => decodeNotes({ name: "notes-3-00000000.json", bytes: Buffer.from(text) }, backup, macKey)).toThrow(
