@@ -323,7 +323,8 @@ class TreeRun {
       if (isClosedToUs(placed.entry)) closed.push(placed);
       else yield this.#finished(placed);
     }
-    if (await this.#front.passesAll()) yield* this.#finishing(closed);
+    // Links of files below them may have come by since.
+    if ((await this.#front.passesAll()) && !this.#hasLinks) yield* this.#finishing(closed);
   }
 
   #finished(placed: PlacedEntry): PlacedEntry {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../../src/platform/clock.ts";
@@ -201,6 +201,38 @@ describe("the plan", () => {
     const result = await restore(site.operations, { reference: backup.id, to });
 
     expect(result.sources).toMatchObject([{ name: "www", status: "completed" }]);
+    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
+  });
+
+  it("is read from a sound copy where the primary's metadata.json is gone, and says so", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const directory = await site.backupDirectory();
+    rmSync(join(directory, "metadata.json"));
+    const to = join(site.directory, "out");
+
+    const result = await restore(site.operations, { latest: true, to });
+
+    expect(result.warnings).toContainEqual(
+      expect.stringMatching(/^the copy in storage "local" is not used: .*metadata\.json/),
+    );
+    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
+  });
+
+  it("is the primary's, by what the catalog knows, where no copy has its metadata.json", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const directory = await site.backupDirectory();
+    const second = directory.replace(site.repositoryDirectory, join(site.directory, "replica"));
+    for (const copy of [directory, second]) writeFileSync(join(copy, "metadata.json"), "");
+    const to = join(site.directory, "out");
+
+    const result = await restore(site.operations, { latest: true, to, skipDamaged: true });
+
+    expect(result.warnings).toContainEqual(
+      expect.stringMatching(/what the catalog knows of backup .* is used instead/),
+    );
+    expect(result.warnings).toContainEqual(expect.stringMatching(/^the copy in storage "second" is not used: /));
     expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
   });
 });
