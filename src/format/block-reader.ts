@@ -68,6 +68,7 @@ export class BlockReader {
   readonly #source: PackSource;
   readonly #pool: WorkerPool;
   readonly #buffers = new SharedBuffers(RANGES_AT_ONCE * MAX_RANGE_BYTES, 2);
+  #last: { readonly object: ObjectEntry; readonly pack: number; readonly seal: PackSeal } | undefined;
 
   constructor(source: PackSource, pool: WorkerPool) {
     this.#source = source;
@@ -120,7 +121,8 @@ export class BlockReader {
       const bytes = await this.#source.get(first.object.origin, name, start, length);
       if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
       const shared = Buffer.from(buffer.memory, 0, bytes.length);
-      shared.set(bytes);
+      // Not set(): to shared memory it copies word by word.
+      bytes.copy(shared);
       giveBack(bytes);
       return { start, bytes: shared, buffer };
     } catch (error) {
@@ -153,8 +155,13 @@ export class BlockReader {
     }
   }
 
+  /** Blocks of a pack come one after the other; deriving its key for each takes longer than opening a small one. */
   async #seal(object: ObjectEntry, pack: number): Promise<PackSeal> {
-    return sealOf(object, pack, object.cipher === 1 ? await this.#source.dataKey(object.origin) : undefined);
+    if (this.#last?.object !== object || this.#last.pack !== pack) {
+      const dataKey = object.cipher === 1 ? await this.#source.dataKey(object.origin) : undefined;
+      this.#last = { object, pack, seal: sealOf(object, pack, dataKey) };
+    }
+    return this.#last.seal;
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ExtendedAttributes, NodeType, StreamEntry } from "../domain/artifact.ts";
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
-import { compareNames } from "../platform/walk.ts";
+import { compareNames, contains } from "../platform/walk.ts";
 import { readWholeArtifact } from "./artifact-reader.ts";
 import { DamageError } from "./block.ts";
 import { type PackSource, StoredDamage } from "./block-reader.ts";
@@ -98,7 +98,7 @@ export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean)
   const lines = new LineReader(file);
   const order = new EntryOrder();
   try {
-    let open: { entry: TreeEntry; chunks: ChunkRef[] } | undefined;
+    let open: OpenEntry | undefined;
     let entries = 0;
     let bytes = 0;
     for (const line of wantedLines(lines, order, wanted)) {
@@ -117,7 +117,7 @@ export function* readTreeIndex(file: string, wanted?: (name: Buffer) => boolean)
       order.follow(entry);
       entries++;
       bytes += entry.size;
-      open = { entry, chunks: [...entry.chunks] };
+      open = entry;
     }
     throw new DamageError("the index is cut: its last line is missing");
   } finally {
@@ -165,9 +165,7 @@ class EntryOrder {
     if (compareNames(last.name, next.name) >= 0) throw new DamageError("the index is out of order");
     if (last.type === "directory") return;
     // What is below an entry follows it directly. Below a symlink it would be restored somewhere else.
-    const below = Buffer.concat([last.name, Buffer.from(last.name.length === 0 ? "" : "/")]);
-    if (next.name.subarray(0, below.length).equals(below))
-      throw new DamageError("an entry lies below one that is no directory");
+    if (contains(last.name, next.name)) throw new DamageError("an entry lies below one that is no directory");
   }
 }
 
@@ -176,8 +174,11 @@ function requireEnd(lines: LineReader, isAsItSays: boolean): void {
   if (!isAsItSays) throw new DamageError("the index does not hold what its last line says");
 }
 
-function finished({ entry, chunks }: { readonly entry: TreeEntry; readonly chunks: readonly ChunkRef[] }): TreeEntry {
-  let size = chunks.reduce((sum, { length }) => sum + length, 0);
+/** Further lines may bring more chunks. */
+type OpenEntry = TreeEntry & { readonly chunks: ChunkRef[] };
+
+function finished(entry: OpenEntry): TreeEntry {
+  let size = entry.chunks.reduce((sum, { length }) => sum + length, 0);
   let end = 0;
   for (const [offset, length] of entry.holes) {
     if (offset < end) throw new DamageError("an entry's holes are out of order");
@@ -185,10 +186,10 @@ function finished({ entry, chunks }: { readonly entry: TreeEntry; readonly chunk
     size += length;
   }
   if (size !== entry.size || end > size) throw new DamageError("an entry's chunks and holes do not make up its size");
-  return { ...entry, chunks };
+  return entry;
 }
 
-function parseTreeEntry(fields: Readonly<Record<string, unknown>>): TreeEntry {
+function parseTreeEntry(fields: Readonly<Record<string, unknown>>): OpenEntry {
   const type = textOf(fields.type);
   if (!isNodeType(type)) throw new DamageError(`unknown type of entry ${type}`);
   return {
@@ -217,8 +218,8 @@ const STRANGE_PART = /(^|\/)\.{0,2}(\/|$)|\0/;
 /** The source may be `/` itself, whose name is empty. */
 function nameOf(fields: Readonly<Record<string, unknown>>): Buffer {
   const name = bytesOf(fields.name, fields.name_b64);
-  if (name.length > 0 && STRANGE_PART.test(name.toString("latin1")))
-    throw new DamageError("an entry's name leads elsewhere");
+  const text = fields.name_b64 === undefined ? textOf(fields.name) : name.toString("latin1");
+  if (name.length > 0 && STRANGE_PART.test(text)) throw new DamageError("an entry's name leads elsewhere");
   return name;
 }
 

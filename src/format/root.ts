@@ -90,7 +90,7 @@ export function parseRoot(bytes: Buffer): Root {
 }
 
 /** The chunk references of a parsed line, checked. */
-export function chunksOf(line: Readonly<Record<string, unknown>>): readonly ChunkRef[] {
+export function chunksOf(line: Readonly<Record<string, unknown>>): ChunkRef[] {
   if (line.chunks === undefined) return [];
   const tuples = arrayOf(line.chunks);
   if (tuples.length > CHUNKS_PER_LINE) throw new DamageError(`a line has more than ${CHUNKS_PER_LINE} chunks`);

@@ -168,6 +168,12 @@ export function compareNames(left: Buffer, right: Buffer): number {
   return rank(left[at]) - rank(right[at]);
 }
 
+/** Whether a name lies in a directory, at any depth. All do in the one without a name. */
+export function contains(directory: Buffer, name: Buffer): boolean {
+  if (directory.length === 0) return true;
+  return name[directory.length] === SLASH && directory.compare(name, 0, directory.length) === 0;
+}
+
 const SLASH = 0x2f;
 
 function rank(byte: number | undefined): number {

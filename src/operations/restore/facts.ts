@@ -1,8 +1,9 @@
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { ChunkRef } from "../../format/root.ts";
+import { contains } from "../../platform/walk.ts";
 import type { OpenedSource } from "../repository/backup-contents.ts";
-import { contains, type SelectedEntry } from "./selection.ts";
+import type { SelectedEntry } from "./selection.ts";
 
 /** What a restore of one source means, counted from its index before anything is fetched. */
 export interface SourceFacts {

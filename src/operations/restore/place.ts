@@ -3,10 +3,10 @@ import type { StreamEntry } from "../../domain/artifact.ts";
 import type { BackupId, SourceMetadata } from "../../domain/backup.ts";
 import type { Engine, EngineContext, TargetState } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
+import { contains } from "../../platform/walk.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { openEngine, openEngineOf, type Session } from "../session.ts";
 import type { TreeFacts } from "./facts.ts";
-import { contains } from "./selection.ts";
 
 type Refusal = RestorePlan["refusals"][number];
 

@@ -5,6 +5,7 @@ import type { EngineContext } from "../../engines/engine.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { readTreeIndex } from "../../format/index-reader.ts";
 import { type ExtraEntries, findExtra } from "../../platform/tree/folder-contents.ts";
+import { contains } from "../../platform/walk.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "../operations.ts";
 import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "../repository/backup-contents.ts";
@@ -23,7 +24,7 @@ import {
   type StreamPlace,
   type TreePlace,
 } from "./place.ts";
-import { ChosenEntries, contains, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
+import { ChosenEntries, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
 
 /** A source with all that its restore needs. */
 export interface PreparedSource {

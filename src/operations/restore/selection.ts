@@ -1,6 +1,7 @@
 import ignore from "ignore";
 import type { StreamEntry } from "../../domain/artifact.ts";
 import { readTreeIndex, type TreeEntry } from "../../format/index-reader.ts";
+import { contains } from "../../platform/walk.ts";
 
 /** What `--include` and `--exclude` choose of a source. `undefined`: everything. */
 export interface Selection {
@@ -89,13 +90,6 @@ export class ChosenEntries implements Iterable<SelectedEntry> {
     }
     for (const chosen of this) if (chosen.entry.type !== "file") yield chosen;
   }
-}
-
-const SLASH = 0x2f;
-
-export function contains(directory: Buffer, name: Buffer): boolean {
-  if (directory.length === 0) return true;
-  return name[directory.length] === SLASH && directory.compare(name, 0, directory.length) === 0;
 }
 
 type NameFilter = (name: Buffer, isDirectory: boolean) => boolean;

@@ -8,14 +8,14 @@ import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { ignoresCase } from "../../platform/tree/ignored-case.ts";
 import { stageTree } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
-import { showPath } from "../../platform/walk.ts";
+import { contains, showPath } from "../../platform/walk.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
 import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
 import { findExtras } from "./plan.ts";
-import { type ChosenEntries, contains } from "./selection.ts";
+import type { ChosenEntries } from "./selection.ts";
 import { WritingFront } from "./writing-front.ts";
 
 export interface TreeRestore {

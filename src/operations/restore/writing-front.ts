@@ -1,5 +1,4 @@
-import { compareNames } from "../../platform/walk.ts";
-import { contains } from "./selection.ts";
+import { compareNames, contains } from "../../platform/walk.ts";
 
 /** How far a tree is written, in the order of its index: for who comes behind and finishes what is complete. */
 export class WritingFront {

@@ -15,27 +15,24 @@ def fields():
 given = fields()
 root = os.open(next(given), os.O_RDONLY | os.O_DIRECTORY)
 flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
-held, held_path, done = root, b"", 0
+held, names, done = [root], [], 0
 for path in given:
     ns = int(next(given))
-    parent, _, name = path.rpartition(b"/")
+    *parents, name = path.split(b"/")
+    shared = 0
+    while shared < min(len(parents), len(names)) and parents[shared] == names[shared]:
+        shared += 1
+    for fd in held[shared + 1:]:
+        os.close(fd)
+    del held[shared + 1:], names[shared:]
     try:
-        if parent != held_path:
-            if held != root:
-                os.close(held)
-            held, held_path = root, b""
-            for member in parent.split(b"/") if parent else []:
-                step = os.open(member, flags, dir_fd=held)
-                if held != root:
-                    os.close(held)
-                held = step
-            held_path = parent
-        os.utime(name, ns=(ns, ns), dir_fd=held, follow_symlinks=False)
+        for member in parents[shared:]:
+            held.append(os.open(member, flags, dir_fd=held[-1]))
+            names.append(member)
+        os.utime(name, ns=(ns, ns), dir_fd=held[-1], follow_symlinks=False)
         done += 1
     except OSError:
-        if held_path != parent and held != root:
-            os.close(held)
-            held, held_path = root, b""
+        pass
 print(done)
 `;
 
