@@ -43,16 +43,12 @@ function pieceFor(outputBytes: number): number {
   return Math.max(64, outputBytes);
 }
 
-/** Exactly `rawLength` bytes in memory of their own, or an error: never much more memory than that, whatever the input claims. */
-export function decompress(
-  packed: Uint8Array,
-  algorithm: CompressionAlgorithm,
-  rawLength: number,
-): Uint8Array<ArrayBuffer> {
+/** `rawLength` bytes in memory of their own, or an error: never much more memory than that, whatever the input claims. */
+export function decompress(packed: Uint8Array, algorithm: CompressionAlgorithm, rawLength: number): Uint8Array {
   // One more: a piece that is full is followed by another one.
   const options = { chunkSize: pieceFor(rawLength + 1), maxOutputLength: Math.max(1, rawLength) };
   const raw = algorithm === "gzip" ? gunzipSync(packed, options) : zstdDecompressSync(packed, options);
   if (raw.length !== rawLength)
     throw new RangeError(`block decompresses to ${raw.length} bytes instead of ${rawLength}`);
-  return exactly(raw);
+  return raw;
 }

@@ -3,7 +3,7 @@ import { isBackupctlError, messageOf } from "../../errors.ts";
 import { errnoOf } from "../../platform/files.ts";
 import { DamageError, type OpenedBlock, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
-import { giveBack } from "../own-memory.ts";
+import { exactly, giveBack } from "../own-memory.ts";
 import { findMismatch, sha256 } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";
@@ -123,16 +123,10 @@ function openAndWrite(task: WriteBlockTask): Performed {
 
 function openForReader(task: OpenBlocksTask): Performed {
   const { raw, last } = openAndCheck(task);
-  // A block that is neither sealed nor compressed opens to where it lies: in memory that whoever read it uses again.
-  const own = owned(raw).length > 0 ? raw : Uint8Array.prototype.slice.call(raw);
+  // A copy of a block that is neither sealed nor compressed: it opens to where it lies, in memory that whoever read it uses again.
+  const own = exactly(raw);
   const result: OpenBlockResult = { raw: own, last };
-  return { result, transfer: owned(own) };
-}
-
-/** A buffer may be handed over only if it is not shared and nothing else lies in it. */
-function owned(bytes: Uint8Array): ArrayBuffer[] {
-  const { buffer } = bytes;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength ? [buffer] : [];
+  return { result, transfer: [own.buffer] };
 }
 
 function failureReply(id: number, error: unknown): Reply {
