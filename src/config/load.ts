@@ -34,8 +34,8 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
   const origin = found?.file ?? "environment";
   const directory = found === undefined ? cwd : path.dirname(found.file);
   const base = { directory, home: homeOf(env) };
-  const schema = await loadConfigSchema();
   const document = found === undefined ? environmentDocument(env) : parseYaml(found.text, env);
+  const schema = await loadConfigSchema(document.values);
   const checked = checkOrRescue(document);
 
   const warnings = [...(found === undefined ? environmentWarnings(env) : []), ...checked.warnings];

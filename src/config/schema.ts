@@ -4,6 +4,8 @@ import { engineDefinitions } from "../engines/registry.ts";
 import { keyProviderDefinitions } from "../keys/registry.ts";
 import { storageDefinitions } from "../storage/registry.ts";
 import { durationField, nameField, timezoneField } from "./fields.ts";
+import type { ConfigPath } from "./problems.ts";
+import { isRecord, valueAt } from "./schema-walk.ts";
 import { secretChoices, withSecretForms } from "./secret-options.ts";
 
 /** The schema of the whole configuration, put together from what every storage, key provider and engine says of itself. */
@@ -31,16 +33,20 @@ export interface Variant {
 
 const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
 
-export async function loadConfigSchema(): Promise<ConfigSchema> {
+/**
+ * @param values a document, where that is all that will be checked: what none of its sections names is left out of the schema, since
+ * putting it together takes a tenth of a short command's time
+ */
+export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> {
   const [storages, keys, engines] = await Promise.all([
-    variants("type", storageDefinitions, {
+    variants("type", named("type", storageDefinitions, values, ["storages"]), {
       role: z
         .enum(["primary", "replica", "archive"])
         .optional()
         .describe("What this storage is for. By default the first one is the primary, the others are replicas."),
     }),
-    variants("provider", keyProviderDefinitions, {}),
-    variants("engine", engineDefinitions, {
+    variants("provider", named("provider", keyProviderDefinitions, values, ["encryption", "keys"]), {}),
+    variants("engine", named("engine", engineDefinitions, values, ["sources"]), {
       component: nameField
         .refine(
           (name) => !TYPES_AND_MODES.includes(name),
@@ -55,30 +61,42 @@ export async function loadConfigSchema(): Promise<ConfigSchema> {
         .meta({ example: "media" }),
     }),
   ]);
-  return {
-    full: sections(unionOf("type", storages), unionOf("provider", keys), unionOf("engine", engines)),
-    frame: frameSchema(),
-    storages,
-    keys,
-    engines,
-  };
+  const frame = frameSchema();
+  const full = frame.extend({
+    storages: storagesSection(unionOf("type", storages)),
+    encryption: encryptionSection(unionOf("provider", keys)),
+    sources: sourcesSection(unionOf("engine", engines)),
+  });
+  return { full, frame, storages, keys, engines };
 }
 
-function frameSchema() {
-  return sections(
-    z.looseObject({ type: z.string(), role: z.enum(["primary", "replica", "archive"]).optional() }),
-    z.looseObject({ provider: z.string() }),
-    z.looseObject({ engine: z.string(), component: z.string().optional(), category: z.string().optional() }),
-  );
+interface Definition {
+  readonly options: () => Promise<unknown>;
+}
+
+/** The definitions that the members of a section name; all of them if one names none that there is: it is told which there are. */
+function named(
+  discriminator: string,
+  definitions: Readonly<Record<string, Definition>>,
+  values: unknown,
+  path: ConfigPath,
+): readonly (readonly [string, Definition])[] {
+  const all = Object.entries(definitions);
+  if (values === undefined) return all;
+  const section = valueAt(values, path);
+  const members = isRecord(section) ? Object.values(section) : [];
+  const names = members.map((member) => (isRecord(member) ? member[discriminator] : undefined));
+  const found = all.filter(([name]) => names.includes(name));
+  return names.every((name) => found.some(([known]) => known === name)) ? found : all;
 }
 
 async function variants(
   discriminator: string,
-  definitions: Readonly<Record<string, { readonly options: () => Promise<unknown> }>>,
+  definitions: readonly (readonly [string, Definition])[],
   common: Readonly<Record<string, z.ZodType>>,
 ): Promise<ReadonlyMap<string, Variant>> {
   const built = await Promise.all(
-    Object.entries(definitions).map(async ([type, definition]) => {
+    definitions.map(async ([type, definition]) => {
       const options = await definition.options();
       if (!(options instanceof z.ZodObject)) throw new TypeError(`the options of ${type} are no zod object`);
       const shape: Record<string, z.ZodType> = {};
@@ -98,11 +116,12 @@ async function variants(
 
 function unionOf(discriminator: string, variantsByType: ReadonlyMap<string, Variant>): z.ZodType {
   const [first, ...others] = [...variantsByType.values()].map((variant) => variant.inFile);
-  if (first === undefined) throw new TypeError(`nothing is registered for ${discriminator}`);
+  if (first === undefined) return z.never();
   return z.discriminatedUnion(discriminator, [first, ...others]);
 }
 
-function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>(storage: S, key: K, source: E) {
+/** Everything, of adapters no more than their names. */
+function frameSchema() {
   return z.strictObject({
     version: z.literal(1).default(1).describe("The version of this file's layout."),
     name: z
@@ -121,16 +140,14 @@ function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>
         "Where the catalog, caches and locks are; BACKUPCTL_STATE_DIR takes precedence. Default: /var/lib/backupctl for root, else $XDG_STATE_HOME/backupctl or ~/.local/state/backupctl.",
       )
       .meta({ path: true, example: "/var/lib/backupctl" }),
-    storages: z
-      .record(nameField, storage)
-      .default({})
-      .describe("Where backups are kept: a name, and under it the type and its options."),
-    encryption: encryptionSection(key),
+    storages: storagesSection(
+      z.looseObject({ type: z.string(), role: z.enum(["primary", "replica", "archive"]).optional() }),
+    ),
+    encryption: encryptionSection(z.looseObject({ provider: z.string() })),
     compression: compressionSection(),
-    sources: z
-      .record(nameField, source)
-      .default({})
-      .describe("What is backed up: a name, and under it the engine and its options."),
+    sources: sourcesSection(
+      z.looseObject({ engine: z.string(), component: z.string().optional(), category: z.string().optional() }),
+    ),
     chain: chainSection(),
     verify: z
       .strictObject({
@@ -180,6 +197,20 @@ function sections<S extends z.ZodType, K extends z.ZodType, E extends z.ZodType>
       .describe("Tags that every backup gets.")
       .meta({ example: ["production"] }),
   });
+}
+
+function storagesSection<S extends z.ZodType>(storage: S) {
+  return z
+    .record(nameField, storage)
+    .default({})
+    .describe("Where backups are kept: a name, and under it the type and its options.");
+}
+
+function sourcesSection<E extends z.ZodType>(source: E) {
+  return z
+    .record(nameField, source)
+    .default({})
+    .describe("What is backed up: a name, and under it the engine and its options.");
 }
 
 function encryptionSection<K extends z.ZodType>(key: K) {
