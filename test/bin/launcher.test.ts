@@ -20,7 +20,7 @@ const GLIBC_LOADERS: Readonly<Record<string, string>> = {
   arm64: "/lib/ld-linux-aarch64.so.1",
 };
 const usesBundledNode = process.platform === "linux" && existsSync(GLIBC_LOADERS[process.arch] ?? "");
-const LITTLE_MEMORY = "--max-semi-space-size=2";
+const LITTLE_MEMORY = "--max-semi-space-size=2 --min-semi-space-size=2";
 const bundledPackage = `node-linux-${process.arch}`;
 
 function writeProgram(path: string, says: string): void {
@@ -61,6 +61,14 @@ describe("the launcher", () => {
     const { root, launcher, run } = install("backupctl");
 
     expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs a b`);
+  });
+
+  test("gives a restore more memory for what is young, wherever the word stands", () => {
+    const { root, launcher, run } = install("backupctl");
+
+    expect(run(launcher, {}, ["--config", "a b", "restore", "latest"]).output).toMatch(
+      new RegExp(`^system --max-semi-space-size=16 .*${root}/dist/main.cjs --config a b restore latest$`),
+    );
   });
 
   test("prefers BACKUPCTL_NODE, a path or a name", () => {

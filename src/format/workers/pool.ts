@@ -40,6 +40,8 @@ export class WorkerPool {
     // The heap of the main thread, which the limits above do not reach: it stays a third of what V8 would let it become.
     setFlagsFromString("--heap-growing-percent=30");
     setFlagsFromString("--semi-space-growth-factor=1");
+    // bin/backupctl lets the main thread begin with more.
+    setFlagsFromString("--min-semi-space-size=1");
     this.#size = size;
     this.#members.push(this.#start());
   }
