@@ -71,14 +71,14 @@ async function main(): Promise<number> {
 
   async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
     const { loadConfig: load } = await import("./config/load.ts");
-    const loaded = await load(request);
+    const loaded = await load({ ...request, signal });
     secrets = loaded.secrets;
     redacted = 0;
     return loaded;
   }
 
   const world: Surroundings = {
-    stdout: streamOf(process.stdout),
+    stdout: streamOf(process.stdout, signal),
     stderr,
     // Asking `process.stdin` would open it.
     stdinIsTerminal: isatty(0),
@@ -184,7 +184,8 @@ function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): Abor
   return controller.signal;
 }
 
-function streamOf(stream: NodeJS.WriteStream): Stream {
+/** @param signal ends waiting for a reader */
+function streamOf(stream: NodeJS.WriteStream, signal?: AbortSignal): Stream {
   let broken = false;
   // `backupctl list | head` is no failure, and a backup must not die because nobody reads what it says.
   stream.on("error", () => {
@@ -197,13 +198,20 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
     write: (text) => {
       if (!broken) stream.write(text);
     },
-    writeBytes: (bytes) =>
-      new Promise((resolve, reject) => {
-        stream.write(bytes, (error) => {
-          if (error == null) return resolve();
-          reject("code" in error && error.code === "EPIPE" ? nobodyReads(error) : error);
-        });
-      }),
+    writeBytes: async (bytes) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const stop = (): void => reject(signal?.reason);
+      signal?.addEventListener("abort", stop);
+      stream.write(bytes, (error) => {
+        if (error == null) return resolve();
+        reject("code" in error && error.code === "EPIPE" ? nobodyReads(error) : error);
+      });
+      try {
+        await promise;
+      } finally {
+        signal?.removeEventListener("abort", stop);
+      }
+    },
   };
 }
 

@@ -25,6 +25,8 @@ export interface LoadRequest {
   readonly mode?: "strict" | "rescue";
   /** Called for what is found out later, when a secret is read. */
   readonly warn?: (message: string) => void;
+  /** Ends waiting for a secret. */
+  readonly signal?: AbortSignal;
 }
 
 /** Finds, reads and checks the configuration. @throws `CONFIG_NOT_FOUND`, `CONFIG_INVALID` with every problem at once. */
@@ -49,7 +51,7 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
     strict: request.mode !== "rescue",
     warnings,
     secrets,
-    ...resolvers({ values, schema, env, directory, secrets, warn }),
+    ...resolvers({ values, schema, env, directory, secrets, warn, signal: request.signal }),
     shown: () => shownConfig(values, schema, config),
   };
 

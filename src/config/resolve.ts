@@ -16,6 +16,7 @@ interface ResolveContext {
   readonly directory: string;
   readonly secrets: Set<string>;
   readonly warn: (message: string) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Secrets are fetched when the thing they belong to is used: listing needs no database password. */

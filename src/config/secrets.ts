@@ -11,6 +11,7 @@ interface SecretContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly directory: string;
   readonly warn: (message: string) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -19,11 +20,13 @@ const READABLE_BY_OTHERS = 0o004;
 /** The file's text without one trailing newline. */
 export async function readSecretFile(file: string, context: SecretContext): Promise<string> {
   try {
-    const { mode } = await fs.stat(file);
-    if ((mode & READABLE_BY_OTHERS) !== 0) {
+    const stats = await fs.stat(file);
+    if ((stats.mode & READABLE_BY_OTHERS) !== 0) {
       context.warn(`${file} (${context.option}) can be read by every user of this host; run \`chmod 600 ${file}\``);
     }
-    return withoutNewline(await fs.readFile(file, "utf8"), file, context);
+    // A pipe may never be written to, and no signal would end its reading in this process.
+    const text = stats.isFIFO() ? await outputOf("cat", ["--", file], context) : await fs.readFile(file, "utf8");
+    return withoutNewline(text, file, context);
   } catch (error) {
     if (isBackupctlError(error)) throw error;
     throw new BackupctlError(context.code, `${context.option}: ${file} ${fileFailure(error)}`, {
@@ -51,14 +54,7 @@ export async function runSecretCommand(command: string | readonly string[], cont
   const [program, ...args] = typeof command === "string" ? command.split(" ").filter((part) => part !== "") : command;
   if (program === undefined) throw new BackupctlError("CONFIG_INVALID", `${context.option} is empty`);
   try {
-    const { stdout } = await runTool({
-      command: program,
-      args,
-      env: defined(context.env),
-      cwd: context.directory,
-      timeoutMs: COMMAND_TIMEOUT_MS,
-    });
-    return withoutNewline(stdout.toString("utf8"), program, context);
+    return withoutNewline(await outputOf(program, args, context), program, context);
   } catch (error) {
     if (!isBackupctlError(error, "TOOL_FAILED") && !isBackupctlError(error, "TOOL_MISSING")) throw error;
     throw new BackupctlError(context.code, `${context.option}: ${error.message}`, {
@@ -66,6 +62,13 @@ export async function runSecretCommand(command: string | readonly string[], cont
       cause: error,
     });
   }
+}
+
+async function outputOf(command: string, args: readonly string[], context: SecretContext): Promise<string> {
+  const { env, directory: cwd, signal } = context;
+  const limits = { timeoutMs: COMMAND_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
+  const { stdout } = await runTool({ command, args, env: defined(env), cwd, ...limits });
+  return stdout.toString("utf8");
 }
 
 function withoutNewline(text: string, from: string, context: SecretContext): string {
