@@ -12,7 +12,7 @@ export const SPEED_SETS = ["mixed", "small", "large", "postgres"] as const;
 export const SIZE_SETS = ["million", "sparse", "dump"] as const;
 export type SetName = (typeof SPEED_SETS | typeof SIZE_SETS)[number];
 
-const WORKS: Readonly<Record<SetName, readonly Work[]>> = {
+export const WORKS_OF_SET: Readonly<Record<SetName, readonly Work[]>> = {
   mixed: ["first", "unchanged", "changed", "restore", "one"],
   small: ["first", "unchanged", "changed", "restore", "one"],
   large: ["first", "unchanged", "changed", "restore", "one"],
@@ -47,7 +47,7 @@ async function preparedSet(set: SetName, sizes: Sizes, cache: string): Promise<P
 async function preparedDatabase(sizes: Sizes): Promise<PreparedSet> {
   const { source, stop, ...subject } = await startDatabase(sizes.databaseBytes);
   return {
-    subject: { set: "postgres", works: WORKS.postgres, ...subject },
+    subject: { set: "postgres", works: WORKS_OF_SET.postgres, ...subject },
     contenders: dumpContenders(source, "pg_dump"),
     description: `a PostgreSQL database, ${showBytes(subject.bytes)} as a dump`,
     stop,
@@ -58,7 +58,7 @@ function preparedDump(sizes: Sizes, cache: string): PreparedSet {
   const command = ["cat", join(treeOf("dump", sizes, cache), DUMP_NAME)];
   const bytes = sizes.dumpBytes;
   return {
-    subject: { set: "dump", works: WORKS.dump, bytes, variables: { DUMP: command.join(" ") } },
+    subject: { set: "dump", works: WORKS_OF_SET.dump, bytes, variables: { DUMP: command.join(" ") } },
     contenders: dumpContenders(`{engine: command, command: ${JSON.stringify(command)}}`, "program").filter(({ key }) =>
       COMPARED_AT_SIZE.includes(key),
     ),
@@ -70,7 +70,7 @@ function preparedDump(sizes: Sizes, cache: string): PreparedSet {
 function preparedTree(set: TreeName, sizes: Sizes, cache: string): PreparedSet {
   const folder = treeOf(set, sizes, cache);
   const files = filesBelow(folder);
-  const works = WORKS[set];
+  const works = WORKS_OF_SET[set];
   const change = works.includes("changed") ? () => changeOnePercent(folder) : undefined;
   const subject = treeSubject({ set, works, folder, files, change });
   const description = `${files.length === 1 ? "1 file" : `${files.length} files`}, ${showBytes(subject.bytes)}`;

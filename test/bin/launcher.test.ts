@@ -63,12 +63,13 @@ describe("the launcher", () => {
     expect(run(launcher, {}, ["a b", ""]).output).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs a b`);
   });
 
-  test("gives a restore more memory for what is young, wherever the word stands", () => {
+  test("gives a restore more memory for what is young, and nothing else that has this word", () => {
     const { root, launcher, run } = install("backupctl");
 
-    expect(run(launcher, {}, ["--config", "a b", "restore", "latest"]).output).toMatch(
-      new RegExp(`^system --max-semi-space-size=16 .*${root}/dist/main.cjs --config a b restore latest$`),
+    expect(run(launcher, {}, ["restore", "latest"]).output).toMatch(
+      new RegExp(`^system --max-semi-space-size=16 .*${root}/dist/main.cjs restore latest$`),
     );
+    expect(run(launcher, {}, ["create", "--tags", "restore"]).output).toContain(LITTLE_MEMORY);
   });
 
   test("prefers BACKUPCTL_NODE, a path or a name", () => {

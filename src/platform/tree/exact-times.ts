@@ -1,6 +1,9 @@
 import { type FedTool, feedTool } from "../process.ts";
 import type { BytePath } from "../walk.ts";
 
+/** Directories, of the path of one name: there is no limit to its depth, but to open files. */
+const HELD_AT_MOST = 64;
+
 /**
  * Node sets file times as floating-point seconds, which is up to 240 ns off. Python has a call with whole nanoseconds: one
  * process, which sets the times of names as they come, each reached from the root through open directories, never through a symlink.
@@ -22,13 +25,19 @@ for path in given:
     shared = 0
     while shared < min(len(parents), len(names)) and parents[shared] == names[shared]:
         shared += 1
+    if held[shared] is None:
+        shared = 0
     for fd in held[shared + 1:]:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
     del held[shared + 1:], names[shared:]
     try:
         for member in parents[shared:]:
             held.append(os.open(member, flags, dir_fd=held[-1]))
             names.append(member)
+            if len(held) > ${HELD_AT_MOST}:
+                os.close(held[-${HELD_AT_MOST}])
+                held[-${HELD_AT_MOST}] = None
         os.utime(name, ns=(ns, ns), dir_fd=held[-1], follow_symlinks=False)
         done += 1
     except OSError:
