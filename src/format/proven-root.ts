@@ -1,20 +1,25 @@
 import { createHash } from "node:crypto";
 import type { BackupMetadata, SourceMetadata, StoredArtifact } from "../domain/backup.ts";
-import { SHA256SUMS_NAME } from "../domain/object-names.ts";
-import { DamageError } from "./block.ts";
+import { packName, SHA256SUMS_NAME } from "../domain/object-names.ts";
+import { DamageError, MAX_PACK_BYTES } from "./block.ts";
 import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { readRoot } from "./index-reader.ts";
+import { giveBack } from "./own-memory.ts";
 import type { Root } from "./root.ts";
-import { parseSha256Sums } from "./sha256sums.ts";
+import { encodeSha256Sums, parseSha256Sums } from "./sha256sums.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** The lines of some ten million packs. */
 const MAX_SUMS_BYTES = 2 ** 30;
 
+/** SHA-256 in hex of every pack of a backup's own directory, by name; `undefined` where the packs prove themselves, being sealed. */
+type Sums = ReadonlyMap<string, string> | undefined;
+
 /**
  * Reads a source's root as far as the backup's metadata prove it, and with it all that it leads to: the index by its SHA-256, every
  * chunk by its own. A sealed root opens only under the backup's key; one that is not sealed must be what SHA256SUMS says, whose
  * checksum the mac covers: else whoever can write to the storage could put another root there.
+ * @param sums of the same backup, where several roots of it are read
  * @throws StoredDamage; DamageError for a root that disagrees with the metadata
  */
 export async function readProvenRoot(
@@ -22,11 +27,57 @@ export async function readProvenRoot(
   source: SourceMetadata & { readonly root: StoredArtifact },
   packs: PackSource,
   pool: WorkerPool,
+  sums: Promise<Sums> = readSums(metadata, packs),
 ): Promise<{ readonly root: Root; readonly bytes: Buffer }> {
-  const proven = metadata.encrypted ? packs : await comparedWithSums(metadata, packs);
-  const read = await readRoot(metadata.id, source, metadata.encrypted, proven, pool);
+  const read = await readRoot(metadata.id, source, metadata.encrypted, comparedWith(await sums, packs), pool);
   requireSameFacts(read.root, metadata, source);
   return read;
+}
+
+/**
+ * SHA256SUMS as the metadata know it.
+ * @param salvage where it is damaged, what the packs themselves add up to is taken instead: if that is what the metadata know, it proves
+ *   as much; where no key proves the metadata either, in any case. Is told so.
+ * @throws StoredDamage
+ */
+export async function readSums(
+  metadata: BackupMetadata,
+  packs: PackSource,
+  salvage?: ((why: string) => void) | undefined,
+): Promise<Sums> {
+  const { id, checksum, encrypted, key_id, storage_path } = metadata;
+  if (encrypted) return undefined;
+  const text = await packs.get(id, SHA256SUMS_NAME, 0, MAX_SUMS_BYTES);
+  if (text !== undefined && checksumOf(text) === checksum) return parseSha256Sums(text, storage_path);
+  const what = text === undefined ? "is missing" : "does not match the checksum in metadata.json";
+  if (salvage !== undefined) {
+    const anew = await sumsOfPacks(metadata, packs);
+    const isSame = checksumOf(encodeSha256Sums(anew)) === checksum;
+    const instead = isSame
+      ? "made anew from the packs it is what metadata.json knows, which proves them"
+      : "nothing but their own checksums says which packs are sound";
+    if (isSame || key_id === null) {
+      salvage(`${storage_path}/${SHA256SUMS_NAME} ${what}; ${instead}`);
+      return anew;
+    }
+  }
+  throw new StoredDamage(id, SHA256SUMS_NAME, `${SHA256SUMS_NAME} ${what}`);
+}
+
+/** Of the packs that are there. */
+async function sumsOfPacks({ id, sources }: BackupMetadata, packs: PackSource): Promise<ReadonlyMap<string, string>> {
+  const sums = new Map<string, string>();
+  const artifacts = sources.flatMap(({ data, index, root }) => [data, index, root]);
+  for (const { name: artifact, packs: sizes } of artifacts.filter((stored) => stored !== undefined)) {
+    for (const number of sizes.keys()) {
+      const name = packName(artifact, number);
+      const bytes = await packs.get(id, name, 0, MAX_PACK_BYTES);
+      if (bytes === undefined) continue;
+      sums.set(name, sha256Hex(bytes));
+      giveBack(bytes);
+    }
+  }
+  return sums;
 }
 
 /** A root may not mean other ancestors, artifacts or bytes than the metadata say. @throws DamageError */
@@ -46,27 +97,23 @@ export function requireSameFacts(root: Root, metadata: BackupMetadata, source: S
   }
 }
 
-/** Whole packs of the backup's own directory, each compared with SHA256SUMS as it is read. */
-async function comparedWithSums(
-  { id, checksum, storage_path }: Pick<BackupMetadata, "id" | "checksum" | "storage_path">,
-  packs: PackSource,
-): Promise<PackSource> {
-  const text = await packs.get(id, SHA256SUMS_NAME, 0, MAX_SUMS_BYTES);
-  if (text === undefined) throw new StoredDamage(id, SHA256SUMS_NAME, `${SHA256SUMS_NAME} is missing`);
-  if (`sha256:${sha256Hex(text)}` !== checksum) {
-    throw new StoredDamage(id, SHA256SUMS_NAME, `${SHA256SUMS_NAME} does not match the checksum in metadata.json`);
-  }
-  const sums = parseSha256Sums(text, storage_path);
+/** Whole packs of the backup's own directory, each compared as it is read. */
+function comparedWith(sums: Sums, packs: PackSource): PackSource {
+  if (sums === undefined) return packs;
   return {
     ...packs,
     async get(origin, name, offset, length) {
       const bytes = await packs.get(origin, name, offset, length);
       if (bytes !== undefined && sha256Hex(bytes) !== sums.get(name)) {
-        throw new StoredDamage(id, name, `${name} does not match ${SHA256SUMS_NAME}`);
+        throw new StoredDamage(origin, name, `${name} does not match ${SHA256SUMS_NAME}`);
       }
       return bytes;
     },
   };
+}
+
+function checksumOf(sums: Uint8Array): string {
+  return `sha256:${sha256Hex(sums)}`;
 }
 
 function sha256Hex(bytes: Uint8Array): string {

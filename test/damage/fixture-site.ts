@@ -47,6 +47,7 @@ export interface FixtureSite {
 
 export interface Restored {
   readonly error: unknown;
+  /** Of the result, and what was said on the way. */
   readonly warnings: readonly string[];
   /** By source: every entry with its content; empty if nothing is there. */
   readonly contents: Readonly<Record<string, string>>;
@@ -76,7 +77,8 @@ workers: 1
 encryption: {${name === "proven-none" ? "enabled: false, " : ""}${encryption}}
 ${more}`,
   );
-  const session = await openSession(config);
+  const logged: string[] = [];
+  const session = await openSession(config, {}, logged);
   const operations = await openOperations(session);
   await operations.rebuildCatalog();
   await operations.close();
@@ -121,6 +123,7 @@ ${more}`,
       const around = fs.mkdtempSync(path.join(directory, "target-"));
       const to = path.join(around, "to");
       const request = { ...NOTHING_ASKED, reference: backup.id, to, skipDamaged, sources };
+      logged.splice(0);
       let error: unknown;
       let warnings: readonly string[] = [];
       try {
@@ -131,7 +134,7 @@ ${more}`,
       const contents = contentsOf(to, sources);
       const isUntouched = fs.readdirSync(around).length === 0;
       fs.rmSync(around, { recursive: true });
-      return { error, warnings, contents, isUntouched };
+      return { error, warnings: [...warnings, ...logged], contents, isUntouched };
     },
   };
 }

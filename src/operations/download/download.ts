@@ -85,7 +85,7 @@ async function filesOf(
       const opened = await contents.source(name);
       files.push(...(opened.shape === "tree" ? tarOf(opened, selection) : await partsOf(session, opened, selection)));
     } catch (error) {
-      throw asCorrupted(error, contents.metadata.id, name);
+      throw asCorrupted(error, contents, name);
     }
   }
   if (files.length === 0) {
@@ -226,7 +226,7 @@ async function writeFile(
         await counted(piece);
     }
   } catch (error) {
-    throw asCorrupted(error, contents.metadata.id, opened.source.name);
+    throw asCorrupted(error, contents, opened.source.name);
   }
   return size;
 }

@@ -1,10 +1,10 @@
 import * as path from "node:path";
-import type { BackupId, BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
+import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
 import { BackupctlError, messageOf } from "../../errors.ts";
 import { DamageError } from "../../format/block.ts";
 import { type PackSource, StoredDamage } from "../../format/block-reader.ts";
 import { fetchIndex } from "../../format/index-reader.ts";
-import { readProvenRoot } from "../../format/proven-root.ts";
+import { readProvenRoot, readSums } from "../../format/proven-root.ts";
 import type { Root } from "../../format/root.ts";
 import { sourceCache } from "../../format/source-writer.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
@@ -31,6 +31,8 @@ export interface BackupContents {
   readonly storage: Storage;
   readonly packs: PackSource;
   readonly pool: WorkerPool;
+  /** What is sound of a damaged backup is taken. */
+  readonly salvages: boolean;
   /** Private, removed by `close`. */
   readonly temporaryDirectory: string;
   /** Reads a source's root and index at the first call. @throws `SOURCE_NOT_FOUND`, `BACKUP_CORRUPTED` */
@@ -40,7 +42,7 @@ export interface BackupContents {
 
 const TREE_KIND = "tree";
 
-/** `salvage`: see `openPackSource`. `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
+/** `salvage`: see `openPackSource` and `readSums`. `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
 export async function openContents(
   context: OperationContext,
   storage: Storage,
@@ -56,6 +58,8 @@ export async function openContents(
   const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
   const pool = new WorkerPool(session.loaded.config.workers);
   const opened = new Map<string, Promise<OpenedSource>>();
+  const salvages = salvage !== undefined;
+  let sums: ReturnType<typeof readSums> | undefined;
 
   async function open(name: string): Promise<OpenedSource> {
     const source = metadata.sources.find((candidate) => candidate.name === name);
@@ -65,7 +69,8 @@ export async function openContents(
       });
     }
     try {
-      const { root } = await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool);
+      sums ??= readSums(metadata, packs, salvage);
+      const { root } = await readProvenRoot(metadata, { ...source, root: source.root }, packs, pool, sums);
       const cached = sourceCache(indexDirectory(repository, metadata.id), name).indexFile;
       const indexFile = path.join(temporary.path, `${name}.index`);
       // A create that ends meanwhile prunes the cache; a name of our own stays.
@@ -76,7 +81,7 @@ export async function openContents(
       }
       return { source, root, indexFile, shape: source.kind === TREE_KIND ? "tree" : "stream" };
     } catch (error) {
-      throw asCorrupted(error, metadata.id, name);
+      throw asCorrupted(error, { metadata, salvages }, name);
     }
   }
 
@@ -85,6 +90,7 @@ export async function openContents(
     storage,
     packs,
     pool,
+    salvages,
     temporaryDirectory: temporary.path,
     source(name) {
       const known = opened.get(name) ?? open(name);
@@ -99,13 +105,20 @@ export async function openContents(
 }
 
 /** Damage in stored bytes as an expected error that names backup, source and object; anything else stays as it is. */
-export function asCorrupted(error: unknown, id: BackupId, sourceName: string): unknown {
+export function asCorrupted(
+  error: unknown,
+  { metadata: { id }, salvages }: Pick<BackupContents, "metadata" | "salvages">,
+  sourceName: string,
+): unknown {
   if (!(error instanceof StoredDamage) && !(error instanceof DamageError)) return error;
+  const instead = salvages
+    ? "use another backup: `backupctl list`"
+    : `use another backup; what is sound comes back with \`backupctl restore ${id} --skip-damaged --to DIR\``;
   return new BackupctlError(
     "BACKUP_CORRUPTED",
     `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`,
     {
-      hint: `See how much: \`backupctl verify ${id}\`. Then use another backup; what is sound comes back with \`backupctl restore ${id} --skip-damaged --to DIR\`.`,
+      hint: `See how much: \`backupctl verify ${id}\`. Then ${instead}.`,
       cause: error,
       data: {
         backupId: id,

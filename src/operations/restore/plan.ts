@@ -187,7 +187,7 @@ class Preparing {
       const candidate = await this.#candidate(await this.#contents.source(source.name));
       if (candidate !== undefined) this.#candidates.push(candidate);
     } catch (caught) {
-      const error = asCorrupted(caught, this.#contents.metadata.id, source.name);
+      const error = asCorrupted(caught, this.#contents, source.name);
       if (!this.#request.skipDamaged || !isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
       this.damaged.push({ source, error });
       this.#warnings.push(`source "${source.name}" is left out: ${error.message}`);

@@ -132,7 +132,7 @@ class RestoreRun {
   }
 
   async #verify(): Promise<ReadonlyMap<string, FoundDamage>> {
-    const { contents, plan } = this.#prepared;
+    const { contents } = this.#prepared;
     const found = new Map<string, FoundDamage>();
     const sources = this.#checkedFirst();
     if (sources.length > 0) this.#meter.phase("verify", { bytes: bytesOf(sources) });
@@ -141,7 +141,7 @@ class RestoreRun {
       this.#meter.activity(name);
       const damage = await checkSource(contents, opened, chosen, (bytes, files) => this.#meter.add(bytes, files));
       if (damage === undefined) continue;
-      if (!this.#request.skipDamaged) throw asCorrupted(damage.cause, plan.backup.id, name);
+      if (!this.#request.skipDamaged) throw asCorrupted(damage.cause, contents, name);
       found.set(name, damage);
     }
     return found;
@@ -182,7 +182,7 @@ class RestoreRun {
       const staged = await stageRestore(job);
       return { source, finish: () => staged.commit().then(() => staged.outcome), discard: staged.discard };
     } catch (caught) {
-      const error = asCorrupted(caught, this.#prepared.plan.backup.id, source.plan.name);
+      const error = asCorrupted(caught, this.#prepared.contents, source.plan.name);
       if (isBackupctlError(error, "BACKUP_CORRUPTED") && !this.#request.skipDamaged) throw error;
       this.#context.session.signal.throwIfAborted();
       return { source, finish: () => Promise.reject(error), discard };
@@ -195,9 +195,9 @@ class RestoreRun {
     failures: unknown[],
   ): Promise<SourceResult> {
     const { name, place } = source.plan;
-    const backupId = this.#prepared.plan.backup.id;
+    const { contents } = this.#prepared;
     if (damage !== undefined && source.place.shape === "stream")
-      return skipped(name, asCorrupted(damage.cause, backupId, name));
+      return skipped(name, asCorrupted(damage.cause, contents, name));
     try {
       const outcome = await finish();
       this.#warnings.push(...outcome.warnings);
@@ -206,7 +206,7 @@ class RestoreRun {
       return { name, place, status: "completed", checks: outcome.checks, error: undefined };
     } catch (caught) {
       this.#context.session.signal.throwIfAborted();
-      const error = asRestoreFailure(asCorrupted(caught, backupId, name), source);
+      const error = asRestoreFailure(asCorrupted(caught, contents, name), source);
       failures.push(error);
       return failed(source, error);
     }
@@ -281,9 +281,10 @@ function nothingRestored(results: readonly SourceResult[], failures: readonly un
   const [only, ...others] = failures;
   if (only !== undefined && others.length === 0 && results.length === 1) return only;
   const errors = results.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: ${error.message}`]));
-  const code = failures.length === 0 ? "BACKUP_CORRUPTED" : "RESTORE_FAILED";
+  const isDamage = failures.length === 0;
+  const code = isDamage ? "BACKUP_CORRUPTED" : "RESTORE_FAILED";
   return new BackupctlError(code, `no source was restored: ${errors.join("; ")}`, {
-    hint: "Restore another backup, or one source at a time with --source: `backupctl list`.",
+    hint: `Restore another backup${isDamage ? "" : ", or one source at a time with --source"}: \`backupctl list\`.`,
     cause: only,
     data: {
       sources: results.map(({ name, status, error }) => ({ name, status, message: messageOf(error?.message ?? "") })),

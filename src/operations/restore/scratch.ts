@@ -29,7 +29,7 @@ export async function restoreSourceTo(
     return await rehearse(context, contents, opened, destination, onBytes);
   } catch (error) {
     const { name } = opened.source;
-    const expected = asCorrupted(error, contents.metadata.id, name);
+    const expected = asCorrupted(error, contents, name);
     throw fromSystem(expected, { name, place: destination }) ?? expected;
   }
 }
