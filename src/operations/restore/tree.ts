@@ -6,7 +6,7 @@ import type { TreeEntry } from "../../format/index-reader.ts";
 import { type EntryMetadata, ownerOnThisSystem, type Shortfalls } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { ignoresCase } from "../../platform/tree/ignored-case.ts";
-import { stageTree } from "../../platform/tree/staged-tree.ts";
+import { stageTree, sweepStaging } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
 import { contains, showPath } from "../../platform/walk.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
@@ -47,6 +47,7 @@ interface PlacedEntry {
  * `--delete` removes → directories, deepest first, and checks of every entry → exact times. Each file is the old one or the new one at any moment.
  */
 export async function restoreTree(job: TreeRestore, root: string = job.place.root): Promise<RestoreOutcome> {
+  if (root === job.place.root && root !== "/") await sweepStaging(root);
   const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
   const tree = openTreeTarget(root, policy);
   try {

@@ -41,10 +41,20 @@ export function isStagingName(place: string, name: string): boolean {
   return name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length));
 }
 
-/** Removes what killed restores of this place left. The caller's lock keeps others from being at it. */
-async function sweepStaging(place: string, folder: string): Promise<void> {
-  for (const name of await listDirectory(folder)) {
-    if (isStagingName(place, name)) await removeStaging(path.join(folder, name));
+/**
+ * Removes what killed restores of this place left beside it and in it, as far as this user may. A link under such a name is not the
+ * program's own: what it leads to is not touched. The caller's lock keeps others from being at it.
+ */
+export async function sweepStaging(place: string): Promise<void> {
+  for (const folder of [path.dirname(place), place]) {
+    try {
+      for (const name of await listDirectory(folder)) {
+        const left = path.join(folder, name);
+        if (isStagingName(place, name) && (await fs.lstat(left)).isDirectory()) await removeStaging(left);
+      }
+    } catch (error) {
+      if (!["EACCES", "EPERM", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
+    }
   }
 }
 
@@ -99,7 +109,7 @@ async function stageInside(place: string): Promise<StagedTree> {
 async function makeStaging(place: string, parent: string | undefined, root: string): Promise<string | undefined> {
   try {
     const made = parent === undefined ? undefined : await makeDirectory(parent);
-    await sweepStaging(place, path.dirname(root));
+    await sweepStaging(place);
     await fs.mkdir(root);
     return made;
   } catch (error) {

@@ -120,6 +120,25 @@ describe("a restore to a target of the config", () => {
   });
 });
 
+it.each([{ delete: false }, { delete: true }])(
+  "takes away what a killed restore to the same place left there and beside it, over what came to its place (%o)",
+  async (asked) => {
+    const site = await openSite();
+    await createOne(site);
+    const to = join(site.directory, "target/to");
+    await restore(site.operations, { latest: true, to });
+    const whole = namesIn(join(to, ".."));
+    for (const folder of [to, join(to, "..")]) {
+      mkdirSync(join(folder, ".to.backupctl-01234567"));
+      writeFileSync(join(folder, ".to.backupctl-01234567/secret"), "half of it");
+    }
+
+    await restore(site.operations, { latest: true, to, overwrite: true, ...asked });
+
+    expect(namesIn(join(to, ".."))).toEqual(whole);
+  },
+);
+
 it("takes back what it made for the other sources where one can't be taken back", async () => {
   const sources = ["a", "b", "c"].map((name) => `  ${name}: {engine: files, paths: ["{dir}/${name}"]}`).join("\n");
   const site = await openSite({ sources });

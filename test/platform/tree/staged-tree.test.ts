@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { describeFolder } from "../../../src/platform/tree/folder-contents.ts";
-import { stageTree } from "../../../src/platform/tree/staged-tree.ts";
+import { stageTree, sweepStaging } from "../../../src/platform/tree/staged-tree.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const ODD_NAME = Buffer.from([0xff, 0x0a]);
@@ -46,6 +46,22 @@ describe("a staged tree", () => {
       expect(fs.readdirSync(place)).toEqual(["a"]);
     },
   );
+
+  it("is taken away from beside its place and in it, but for a link under its name and what that leads to", async () => {
+    const folder = tempDir();
+    const place = join(folder, "place");
+    fill((await stageTree(place)).root);
+    fs.mkdirSync(place);
+    fs.mkdirSync(join(place, ".place.backupctl-00000000"));
+    fill(join(folder, "others"));
+    fs.symlinkSync("../others", join(place, ".place.backupctl-11111111"));
+
+    await sweepStaging(place);
+
+    expect(fs.readdirSync(folder).sort()).toEqual(["others", "place"]);
+    expect(fs.readdirSync(place)).toEqual([".place.backupctl-11111111"]);
+    expect(fs.readdirSync(join(folder, "others"))).toEqual(["a"]);
+  });
 
   it("leaves nothing when it is discarded, not even the parents that it made", async () => {
     const folder = tempDir();
