@@ -1,4 +1,5 @@
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
+import type { DiedRestore, RestoredPlace } from "../domain/died-restore.ts";
 import { BackupctlError } from "../errors.ts";
 
 /** The file, or a row in it, is not what this program wrote; every read can throw it. */
@@ -33,7 +34,7 @@ export interface Catalog {
   setStatus(id: BackupId, status: BackupStatus): void;
   setNotes(id: BackupId, notes: BackupNotes): void;
   setCopy(copy: CopyRecord): void;
-  /** The row and everything below it goes; what was deleted stays in `events`. */
+  /** The row and everything below it goes, but for restores that did not end; what was deleted stays in `events`. */
   remove(id: BackupId): void;
 
   get(id: BackupId): CatalogBackup | undefined;
@@ -47,8 +48,8 @@ export interface Catalog {
   addRestore(record: RestoreEvent): void;
   /** Oldest first. Who knows that none can be running knows that these died. */
   runningRestores(): readonly RunningRestore[];
-  /** For who has said what became of them. */
-  failRunningRestores(): void;
+  /** How far a restore that runs is, or of which places it is still to be said that it died; of none: it failed. */
+  setPlaces(restoreId: string, places: readonly RestoredPlace[]): void;
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
   /** Throughput history for estimates, newest first. */
   recentDurations(filter: {
@@ -169,20 +170,16 @@ export interface VerificationEvent {
   readonly issues: readonly string[];
 }
 
-export interface RestoreEvent {
-  readonly id: string;
+export interface RestoreEvent extends RunningRestore {
   readonly backupId: BackupId;
-  readonly at: string;
-  readonly target: string;
   readonly status: "running" | "completed" | "failed";
   readonly bytes: number;
   readonly seconds: number;
-  readonly sources: readonly string[];
-  /** It replaces files one by one: where it dies some are old and some new. */
-  readonly replaces: boolean;
 }
 
-export type RunningRestore = Pick<RestoreEvent, "at" | "target" | "sources" | "replaces">;
+export interface RunningRestore extends DiedRestore {
+  readonly id: string;
+}
 
 export interface CatalogEvent {
   readonly at: string;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus } from "../../domain/backup.ts";
+import type { RestoredPlace } from "../../domain/died-restore.ts";
 import { backupIdSchema } from "../../domain/metadata-schema.ts";
 import { BackupctlError } from "../../errors.ts";
 import type {
@@ -109,9 +110,10 @@ export class SqliteCatalog implements Catalog {
   remove(id: BackupId): void {
     this.#write((connection) => {
       connection.run("DELETE FROM backups WHERE id = ?", id);
-      for (const table of ["metadata", "artifacts", "copies", "verifications", "restores", "index_cache"]) {
+      for (const table of ["metadata", "artifacts", "copies", "verifications", "index_cache"]) {
         connection.run(`DELETE FROM ${table} WHERE backup_id = ?`, id);
       }
+      connection.run("DELETE FROM restores WHERE backup_id = ? AND status <> 'running'", id);
     });
   }
 
@@ -171,8 +173,8 @@ export class SqliteCatalog implements Catalog {
   addRestore(record: RestoreEvent): void {
     this.#write((connection) =>
       connection.run(
-        `INSERT OR REPLACE INTO restores (id, backup_id, at, at_ms, target, status, bytes, seconds, sources, replaces)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT OR REPLACE INTO restores (id, backup_id, at, at_ms, target, status, bytes, seconds, sources)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         record.id,
         record.backupId,
         record.at,
@@ -181,19 +183,22 @@ export class SqliteCatalog implements Catalog {
         record.status,
         record.bytes,
         record.seconds,
-        JSON.stringify(record.sources),
-        record.replaces ? 1 : 0,
+        JSON.stringify(record.places),
       ),
     );
   }
 
   runningRestores(): readonly RunningRestore[] {
-    const sql = "SELECT at, target, sources, replaces FROM restores WHERE status = 'running' ORDER BY at_ms";
+    const sql = "SELECT id, at, target, sources FROM restores WHERE status = 'running' ORDER BY at_ms";
     return this.#connection.all(sql).map(restoreOf);
   }
 
-  failRunningRestores(): void {
-    this.#write((connection) => connection.run("UPDATE restores SET status = 'failed' WHERE status = 'running'"));
+  setPlaces(restoreId: string, places: readonly RestoredPlace[]): void {
+    this.#write((connection) =>
+      places.length === 0
+        ? connection.run("UPDATE restores SET status = 'failed' WHERE id = ?", restoreId)
+        : connection.run("UPDATE restores SET sources = ? WHERE id = ?", JSON.stringify(places), restoreId),
+    );
   }
 
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined } {

@@ -115,6 +115,5 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE backups ADD COLUMN keys_sha256 TEXT;
-  ALTER TABLE restores ADD COLUMN replaces INTEGER NOT NULL DEFAULT 1;
   `,
 ];

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type BackupMetadata, type BackupNotes, STATUSES } from "../../domain/backup.ts";
+import { STAGES } from "../../domain/died-restore.ts";
 import { backupIdSchema, describeIssues, metadataSchema, notesSchema } from "../../domain/metadata-schema.ts";
 import {
   type CatalogBackup,
@@ -68,7 +69,15 @@ const eventRowSchema = z.object({
   detail: z.string(),
 });
 
-const restoreRowSchema = z.object({ at: z.string(), target: z.string(), sources: z.string(), replaces: z.number() });
+const restoreRowSchema = z.object({ id: z.string(), at: z.string(), target: z.string(), sources: z.string() });
+
+/** An earlier release wrote names alone. */
+const placesSchema = z.array(
+  z.union([
+    z.object({ source: z.string(), place: z.string(), stage: z.enum(STAGES), marked: z.boolean() }),
+    z.string().transform((source) => ({ source, place: "", stage: "coming" as const, marked: false })),
+  ]),
+);
 
 const detailSchema = z.record(z.string(), z.unknown());
 
@@ -147,8 +156,8 @@ export function copyOf(row: unknown): CopyRecord {
 }
 
 export function restoreOf(row: unknown): RunningRestore {
-  const { sources, replaces, ...rest } = parse(restoreRowSchema, row, "restores");
-  return { ...rest, replaces: replaces === 1, sources: parse(namesSchema, json(sources), "restores") };
+  const { sources, ...rest } = parse(restoreRowSchema, row, "restores");
+  return { ...rest, places: parse(placesSchema, json(sources), "restores") };
 }
 
 export function eventOf(row: unknown): CatalogEvent {

@@ -9,6 +9,7 @@ import type {
   VerifiedOnCreate,
 } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
+import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
 import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
 import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
@@ -21,7 +22,6 @@ import type { Storage } from "../../storage/storage.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
-import { mixedStates } from "./died-restores.ts";
 import type { PreparedCreate } from "./plan.ts";
 import type { SourceOutcome } from "./sources.ts";
 
@@ -40,7 +40,7 @@ export interface Commit {
   readonly description: string | undefined;
   readonly retentionDays: number | undefined;
   readonly warnings: readonly string[];
-  /** Restores that died since the last backup. */
+  /** Restores that died, of which no backup says so yet. */
   readonly died: readonly RunningRestore[];
 }
 
@@ -74,7 +74,8 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     })),
     keysSha256,
   );
-  if (commit.died.length > 0) catalog.failRunningRestores();
+  const configured = session.loaded.config.sources.map(({ name }) => name);
+  for (const died of commit.died) catalog.setPlaces(died.id, unsaidAfterBackup(died, heldBy(commit), configured));
   for (const { artifacts, result } of commit.outcomes) {
     if (artifacts === undefined) continue;
     const { rootSha256, indexSha256 } = artifacts;
@@ -177,12 +178,14 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     verified: verifiedOnCreate(prepared.verify),
     warnings: [
       ...(commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`]),
-      ...mixedStates(
-        commit.died,
-        sources.map(({ name }) => name),
-      ),
+      ...commit.died.flatMap((died) => diedMark(died, heldBy(commit)) ?? []),
     ],
   };
+}
+
+/** The names of the sources that the backup has. */
+function heldBy({ outcomes }: Commit): readonly string[] {
+  return outcomes.filter(({ artifacts }) => artifacts !== undefined).map(({ result }) => result.name);
 }
 
 function verifiedOnCreate(verify: boolean | "full"): VerifiedOnCreate {

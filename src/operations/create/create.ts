@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
+import { diedWarning } from "../../domain/died-restore.ts";
 import { backupDirectory } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { artifactKey, makeDataKey } from "../../format/data-key.ts";
@@ -25,7 +26,6 @@ import type { Repository } from "../repository/repository.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
-import { diedWarning } from "./died-restores.ts";
 import { earlierKeyWarning } from "./earlier-key.ts";
 import { type PreparedCreate, prepareCreate } from "./plan.ts";
 import { readBack } from "./read-back.ts";
@@ -96,7 +96,7 @@ class CreateRun {
   readonly #id: BackupId;
   readonly #directory: string;
   readonly #warnings: string[] = [];
-  /** With the lock held none is running: they are failed when the backup that says so is complete. */
+  /** With the lock held none is running. */
   readonly #died: readonly RunningRestore[];
 
   constructor(

@@ -1,53 +1,75 @@
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
+import {
+  diedWarning,
+  IN_PLACE,
+  type RestoredPlace,
+  type RestoreStage,
+  unsaidAfterRestore,
+} from "../../domain/died-restore.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 
-/** The target of a restore to its own place. */
-export const IN_PLACE = "in place";
-
 /** The row of a restore in this host's catalog. */
-interface RestoreRecord {
+export interface RestoreRecord {
+  /** Before the first effect on a source's place `coming`, after the last `come`: what is said of it if this process dies. */
+  reach(source: string, stage: RestoreStage): void;
   end(status: "completed" | "failed", bytes: number, seconds: number): void;
 }
 
-/** Writes the row `running`. A catalog that can't be written is warned about: it must not stand in the way of a restore. */
+/**
+ * Writes the row `running`, and warns of restores that died: with the lock held no other runs. A catalog that can't be written is
+ * warned about: it must not stand in the way of a restore.
+ */
 export async function openRestoreRecord(
   context: OperationContext,
   request: RestoreRequest,
   plan: RestorePlan,
-  { id, replaces }: { readonly id: string; readonly replaces: boolean },
+  id: string,
 ): Promise<RestoreRecord> {
   const { session } = context;
   const at = session.clock.now().toISOString();
   const target = request.to ?? request.target ?? IN_PLACE;
+  const row = { id, backupId: plan.backup.id, at, target };
   const sources = plan.sources.map(({ name }) => name);
-  const row = { id, backupId: plan.backup.id, at, target, sources, replaces };
-
-  const attempt = async (write: (catalog: Catalog) => void): Promise<Catalog | undefined> => {
+  let places: readonly RestoredPlace[] = plan.sources.map(({ name, place }) => {
+    return { source: name, place, stage: "beside", marked: false };
+  });
+  let died: readonly RunningRestore[] = [];
+  let catalog: Catalog | undefined;
+  const attempt = (what: string, write: (catalog: Catalog) => void): void => {
+    if (catalog === undefined) return;
     try {
-      const catalog = await context.catalog("write");
       write(catalog);
-      return catalog;
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
-      session.logger.warn(`the restore is not recorded: ${error.message}`);
-      return undefined;
+      session.logger.warn(`${what} is not recorded: ${error.message}`);
     }
   };
-
-  const catalog = await attempt((found) => found.addRestore({ ...row, status: "running", bytes: 0, seconds: 0 }));
+  try {
+    const opened = await context.catalog("write");
+    died = opened.runningRestores();
+    opened.addRestore({ ...row, places, status: "running", bytes: 0, seconds: 0 });
+    catalog = opened;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    session.logger.warn(`the restore is not recorded: ${error.message}`);
+  }
+  for (const one of died) session.logger.warn(diedWarning(one));
   return {
+    reach(source, stage) {
+      places = places.map((place) => (place.source === source ? { ...place, stage } : place));
+      attempt("how far the restore is", (open) => open.setPlaces(id, places));
+    },
     end(status, bytes, seconds) {
-      if (catalog === undefined) return;
-      try {
-        catalog.addRestore({ ...row, status, bytes, seconds });
+      attempt("the end of the restore", (open) => {
+        open.addRestore({ ...row, places, status, bytes, seconds });
         const detail = { restoreId: id, target, sources, bytes };
-        catalog.addEvent({ at, action: "restore", user: session.user, backupId: plan.backup.id, status, detail });
-      } catch (error) {
-        if (!isBackupctlError(error)) throw error;
-        session.logger.warn(`the end of the restore is not recorded: ${error.message}`);
-      }
+        open.addEvent({ at, action: "restore", user: session.user, backupId: plan.backup.id, status, detail });
+        const isPart = request.include.length + request.exclude.length > 0;
+        const restored = places.filter(({ stage }) => stage === "come" && !isPart).map(({ place }) => place);
+        for (const one of died) open.setPlaces(one.id, unsaidAfterRestore(one, restored));
+      });
     },
   };
 }

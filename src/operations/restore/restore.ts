@@ -10,7 +10,7 @@ import { checkSource, type FoundDamage } from "./check.ts";
 import { asRestoreFailure } from "./failure.ts";
 import type { StreamPlace, TreePlace } from "./place.ts";
 import { type PreparedRestore, type PreparedSource, prepareAgain } from "./plan.ts";
-import { openRestoreRecord } from "./record.ts";
+import { openRestoreRecord, type RestoreRecord } from "./record.ts";
 import { restoreStream } from "./stream.ts";
 import { restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
 
@@ -106,11 +106,10 @@ class RestoreRun {
     const { session } = this.#context;
     const { plan } = this.#prepared;
     const startedMs = session.clock.monotonicMs();
-    const replaces = this.#prepared.sources.some(({ place }) => place.shape === "tree" && !place.staged);
-    const record = await openRestoreRecord(this.#context, this.#request, plan, { id: this.#restoreId, replaces });
+    const record = await openRestoreRecord(this.#context, this.#request, plan, this.#restoreId);
     try {
       const damage = await this.#verify();
-      const sources = await this.#restoreAll(damage);
+      const sources = await this.#restoreAll(damage, record);
       const done = sources.filter(({ status }) => status === "completed").map(({ name }) => name);
       const bytes = bytesOf(this.#prepared.sources.filter((source) => done.includes(source.plan.name)));
       const seconds = (session.clock.monotonicMs() - startedMs) / 1_000;
@@ -147,7 +146,7 @@ class RestoreRun {
     return found;
   }
 
-  async #restoreAll(damage: ReadonlyMap<string, FoundDamage>): Promise<readonly SourceResult[]> {
+  async #restoreAll(damage: ReadonlyMap<string, FoundDamage>, record: RestoreRecord): Promise<readonly SourceResult[]> {
     const { sources, damaged, plan } = this.#prepared;
     this.#meter.phase("restore", { bytes: plan.bytesToRestore, files: entriesOfTrees(sources) });
     const results: SourceResult[] = damaged.map(({ source, error }) => skipped(source.name, error));
@@ -155,7 +154,8 @@ class RestoreRun {
     const begun: Begun[] = [];
     try {
       for (const source of sources) begun.push(await this.#begin(source, damage.get(source.plan.name)));
-      for (const next of begun) results.push(await this.#finish(next, damage.get(next.source.plan.name), failures));
+      for (const next of begun)
+        results.push(await this.#finish(next, damage.get(next.source.plan.name), record, failures));
     } finally {
       // The first may have made a folder that the others lie in.
       for (const { source, discard } of begun.toReversed())
@@ -192,6 +192,7 @@ class RestoreRun {
   async #finish(
     { source, finish }: Begun,
     damage: FoundDamage | undefined,
+    record: RestoreRecord,
     failures: unknown[],
   ): Promise<SourceResult> {
     const { name, place } = source.plan;
@@ -199,10 +200,12 @@ class RestoreRun {
     if (damage !== undefined && source.place.shape === "stream")
       return skipped(name, asCorrupted(damage.cause, contents, name));
     try {
+      record.reach(name, "coming");
       const outcome = await finish();
       this.#warnings.push(...outcome.warnings);
       const leftOut = damage?.entries.size ?? 0;
-      if (leftOut > 0) this.#warnings.push(`${leftOut} damaged entries of source "${name}" were left out`);
+      if (leftOut === 0) record.reach(name, "come");
+      else this.#warnings.push(`${leftOut} damaged entries of source "${name}" were left out`);
       return { name, place, status: "completed", checks: outcome.checks, error: undefined };
     } catch (caught) {
       this.#context.session.signal.throwIfAborted();

@@ -271,14 +271,12 @@ describe("history", () => {
       status: "running",
       bytes: 500,
       seconds: 2,
-      sources: ["app"],
-      replaces: false,
+      places: [{ source: "app", place: "/app.db", stage: "coming", marked: false }],
     } as const;
     catalog.addRestore(restore);
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 0, last: undefined });
 
-    expect(catalog.runningRestores()).toEqual([{ at: AT, target: "staging", sources: ["app"], replaces: false }]);
-    catalog.failRunningRestores();
+    catalog.setPlaces("r1", []);
     expect(catalog.runningRestores()).toEqual([]);
 
     catalog.addRestore({ ...restore, status: "completed" });
