@@ -572,7 +572,8 @@ function* indexLines(root, reader) {
 }
 
 /** Reads the index once from end to end, before anything is written. Gives what is worth a note, and a stream's parts. */
-function surveyIndex(root, reader, tree) {
+function surveyIndex(root, reader, kind) {
+  const tree = kind === "tree";
   const found = { xattrs: 0, changed: 0, parts: [] };
   const counted = { entries: 0, chunks: 0, bytes: 0 };
   let last;
@@ -591,7 +592,16 @@ function surveyIndex(root, reader, tree) {
     throw damaged("the index does not hold what its last line says");
   if (found.parts.some(({ offset, size }) => !(offset >= 0 && size >= 0 && offset + size <= bytes)))
     throw damaged("the index names a part that lies outside of the stream");
+  if (KINDS_OF_FILES.includes(kind) && found.parts.some(({ name }) => !isFileName(name)))
+    throw damaged("a part of the stream has an impossible name");
   return found;
+}
+
+/** Whose parts are files. Others are named as in a database, which allows everything. */
+const KINDS_OF_FILES = ["sqlite", "output", "env"];
+
+function isFileName(name) {
+  return !["", ".", ".."].includes(name) && !/[/\0]/.test(name);
 }
 
 function countLine(counted, line, tree) {
@@ -666,9 +676,9 @@ function filesIn(parts, streamSize) {
 }
 
 function fileNameOf({ name, type }) {
-  const safe = name.replace(/[%/\0]/g, encodeURIComponent);
-  if (safe === "" || safe === "." || safe === "..") throw damaged("a part of the stream has an impossible name");
-  return type === "database" ? `${safe}.dump` : safe;
+  const safe = name.replace(/[%/\0]/g, encodeURIComponent) + (type === "database" ? ".dump" : "");
+  if (!isFileName(safe)) throw damaged("a part of the stream has an impossible name");
+  return safe;
 }
 
 function findPart(parts, name) {
@@ -1105,7 +1115,7 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
   const root = readRoot(repository, metadata, source, dataKey, secrets);
   const reader = new ChunkReader(repository, root.objects);
   const tree = source.kind === "tree";
-  const found = surveyIndex(root, reader, tree);
+  const found = surveyIndex(root, reader, source.kind);
   const part = options["--part"];
   if (tree && part !== undefined) throw usage(`"${sourceName}" is a tree of files, which has no parts`);
   if (tree) restoreTree(root, reader, place);

@@ -1,4 +1,20 @@
+import { BackupctlError } from "../errors.ts";
+
 /** What artifacts consist of: the entries of a file tree and the named ranges of a stream. */
+
+/** True for a name that a file can have, and that leads to nowhere but into the folder where it is used. */
+export function isFileName(name: string): boolean {
+  return name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
+}
+
+/** For every name of a backup that becomes a file's. @throws `BACKUP_CORRUPTED` */
+export function requireFileName(name: string): string {
+  if (isFileName(name)) return name;
+  throw new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `the backup has a part with an impossible name: ${JSON.stringify(name)}`,
+  );
+}
 
 /** A named range of a stream artifact: one database, one table, the globals. */
 export interface StreamEntry {

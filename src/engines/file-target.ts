@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream, promises as fs } from "node:fs";
 import * as path from "node:path";
+import { requireFileName } from "../domain/artifact.ts";
 import { BackupctlError } from "../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "./engine.ts";
@@ -30,12 +31,13 @@ export async function existingFile(file: string): Promise<ExistingFile | undefin
   }
 }
 
-/** `to` as a file: a folder stands for a file of the given name in it. */
+/** `to` as a file: a folder stands for a file of the given name in it. @throws `BACKUP_CORRUPTED` for a name that leads elsewhere */
 export async function fileAt(to: string, name: string): Promise<string> {
   const place = path.resolve(to);
-  if (to.endsWith("/")) return path.join(place, name);
+  const inFolder = path.join(place, requireFileName(name));
+  if (to.endsWith("/")) return inFolder;
   const found = await fs.stat(place).catch(() => undefined);
-  return found?.isDirectory() ? path.join(place, name) : place;
+  return found?.isDirectory() ? inFolder : place;
 }
 
 export function refuseExisting(

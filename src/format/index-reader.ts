@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ExtendedAttributes, NodeType, StreamEntry } from "../domain/artifact.ts";
+import { type ExtendedAttributes, isFileName, type NodeType, type StreamEntry } from "../domain/artifact.ts";
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { compareNames, contains } from "../platform/walk.ts";
 import { readWholeArtifact } from "./artifact-reader.ts";
@@ -223,8 +223,11 @@ function nameOf(fields: Readonly<Record<string, unknown>>): Buffer {
   return name;
 }
 
-/** The index of a stream artifact. @throws DamageError */
-export function readStreamIndex(file: string): StreamIndex {
+/** Whose entries are files: docs/format.md, "Engines". In other kinds they are named as in a database, which allows everything. */
+const KINDS_OF_FILES: readonly string[] = ["sqlite", "output", "env"];
+
+/** The index of a stream artifact of that kind. @throws DamageError */
+export function readStreamIndex(file: string, kind: string): StreamIndex {
   const lines = new LineReader(file);
   const chunks: ChunkRef[] = [];
   const entries: StreamEntry[] = [];
@@ -242,7 +245,7 @@ export function readStreamIndex(file: string): StreamIndex {
       }
       if (fields.chunks !== undefined) chunks.push(...chunksOf(fields));
       else if (fields.inventory !== undefined) inventory = recordOf(fields.inventory);
-      else entries.push(parseStreamEntry(fields));
+      else entries.push(parseStreamEntry(fields, kind));
     }
   } finally {
     lines.close();
@@ -250,10 +253,13 @@ export function readStreamIndex(file: string): StreamIndex {
   throw new DamageError("the index is cut: its last line is missing");
 }
 
-function parseStreamEntry(fields: Readonly<Record<string, unknown>>): StreamEntry {
+function parseStreamEntry(fields: Readonly<Record<string, unknown>>, kind: string): StreamEntry {
+  const name = textOf(fields.name);
+  if (KINDS_OF_FILES.includes(kind) && !isFileName(name))
+    throw new DamageError(`the entry ${JSON.stringify(name.slice(0, 200))} of its index is no file's name`);
   return {
     ...fields,
-    name: textOf(fields.name),
+    name,
     type: textOf(fields.type),
     offset: countOf(fields.offset),
     size: countOf(fields.size),

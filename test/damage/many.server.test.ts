@@ -121,7 +121,7 @@ describe.each(REPOSITORIES)("in %s each of many damages", { timeout: 36_000_000 
 async function contentOf({ metadata, indexFile, bytes }: FixtureSource): Promise<string> {
   const chunks: ChunkRef[] = [];
   if (metadata.kind === "tree") for (const entry of readTreeIndex(indexFile)) chunks.push(...entry.chunks);
-  else chunks.push(...readStreamIndex(indexFile).chunks);
+  else chunks.push(...readStreamIndex(indexFile, metadata.kind).chunks);
   return createHash("sha256")
     .update(await bytes(chunks))
     .digest("hex");

@@ -298,7 +298,7 @@ test("the example of a stream's index is what the program writes, and reads", as
   const example = only("An index of a stream", "text");
   const file = join(tempDir(), "index");
   writeFileSync(file, example);
-  const { entries, inventory, chunks, size } = readStreamIndex(file);
+  const { entries, inventory, chunks, size } = readStreamIndex(file, "pgdump");
   const made = formatRun(openPool(1), { kind: "pgdump", settings: { compression: { algorithm: "none", level: 0 } } });
   const dump = {
     bytes: (async function* () {

@@ -129,7 +129,7 @@ async function contentOf(source: FixtureSource, { chunks, holes, size }: IndexEn
 }
 
 async function readStream(source: FixtureSource): Promise<ExpectedSource> {
-  const { chunks, entries, size } = readStreamIndex(source.indexFile);
+  const { chunks, entries, size } = readStreamIndex(source.indexFile, source.metadata.kind);
   const bytes = await source.bytes(chunks);
   const parts = entries.map(({ name, offset, size: length }) => [
     name,
@@ -217,7 +217,7 @@ const shops = all.filter(({ backup }) => backup.sources.shop !== undefined);
 test.each(shops)("the ranges of a database's tables hold the tables' rows: $mode", async ({ repository, backup }) => {
   const opened = await openFixture(folderOf(repository), backup.directory, { keys, pool });
   const source = await opened.source("shop", tempDir());
-  const { chunks, entries } = readStreamIndex(source.indexFile);
+  const { chunks, entries } = readStreamIndex(source.indexFile, source.metadata.kind);
   const stream = await source.bytes(chunks);
   const database = entries.find(({ type }) => type === "database");
   const tables = entries.filter(({ type }) => type === "table");

@@ -25,7 +25,7 @@ async function readForged({ source, ...forgery }: NamedForgery): Promise<number>
   await forge(repository, { directory: DIRECTORY, source }, forgery, { pool, directory });
   const backup = await openFixture(repository, DIRECTORY, { keys: [], pool });
   const { indexFile, metadata, bytes } = await backup.source(source, tempDir());
-  const index = metadata.kind === "tree" ? undefined : readStreamIndex(indexFile);
+  const index = metadata.kind === "tree" ? undefined : readStreamIndex(indexFile, metadata.kind);
   const entries = index?.entries ?? [...readTreeIndex(indexFile)];
   await bytes(index?.chunks ?? []);
   return entries.length;
@@ -62,6 +62,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^a tree with a name that is not there/, "a text was expected"],
   [/^a tree with a name that came twice|out of order/, "the index is out of order"],
   [/^a tree with a name/, "an entry's name leads elsewhere"],
+  [/^a stream with (a name|no name)/, "of its index is no file's name"],
   [/size that its chunks do not make up|hole behind its end/, "chunks and holes do not make up its size"],
   [/^a tree with an unknown type/, "unknown type of entry socket"],
   [/^a tree with an entry below/, "an entry lies below one that is no directory"],

@@ -1,8 +1,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { isFileName } from "../../src/domain/artifact.ts";
 import type { BackupId } from "../../src/domain/backup.ts";
 import { readArtifact } from "../../src/format/artifact-reader.ts";
 import type { PackSource } from "../../src/format/block-reader.ts";
@@ -136,7 +137,8 @@ test.each(["notes", "app"])("the index of %s, to restore from and as a parent", 
     () => [...readTreeIndex(file)],
     () => [...readTreeIndex(file, () => false)],
     () => [...readTreeIndex(file, ({ length }) => length % 2 === 0)],
-    () => readStreamIndex(file),
+    () => expect(readStreamIndex(file, "sqlite").entries.filter((entry) => !isFileName(entry.name))).toEqual([]),
+    () => readStreamIndex(file, "pgdump"),
     () => loadChunks(file, new ChunkTable(directory)),
     () => readAsParent(file),
   );

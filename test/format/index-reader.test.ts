@@ -180,7 +180,7 @@ describe("the index of a tree", () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 4 }), (lines) => {
         writeFileSync(file, lines.join("\n"));
-        for (const read of [() => [...readTreeIndex(file)], () => readStreamIndex(file)]) {
+        for (const read of [() => [...readTreeIndex(file)], () => readStreamIndex(file, "pgdump")]) {
           try {
             read();
           } catch (error) {
@@ -232,7 +232,7 @@ describe("the index of a stream", () => {
   const chunks = { chunks: [chunk(10), chunk(20)] };
 
   it("gives chunks, entries with all their facts, and the inventory", () => {
-    const index = readStreamIndex(fileOf(chunks, table, { inventory: { tables: 1 } }, end));
+    const index = readStreamIndex(fileOf(chunks, table, { inventory: { tables: 1 } }, end), "pgdump");
 
     expect(index.chunks.map(({ length }) => length)).toEqual([10, 20]);
     expect(index).toMatchObject({ entries: [table], inventory: { tables: 1 }, size: 30 });
@@ -248,7 +248,24 @@ describe("the index of a stream", () => {
     ["an entry without a name", [chunks, { ...table, name: undefined }, end]],
     ["an inventory that is a list", [chunks, table, { inventory: [] }, end]],
   ])("with %s is damage", (_, lines) => {
-    expect(() => readStreamIndex(fileOf(...lines))).toThrow(DamageError);
+    expect(() => readStreamIndex(fileOf(...lines), "pgdump")).toThrow(DamageError);
+  });
+
+  it.each(["", ".", "..", "/etc/passwd", "../a", "a/../b", "a/b", "a\0"])(
+    "refuses the name %j where it is a file's",
+    (name) => {
+      const file = fileOf(chunks, { ...table, name }, end);
+
+      for (const kind of ["sqlite", "output", "env"]) expect(() => readStreamIndex(file, kind)).toThrow(DamageError);
+    },
+  );
+
+  it("gives databases and tables whatever names they have", () => {
+    const names = ["..", "/a", "a//b", 'a/../b."c/."'];
+    const entries = names.map((name) => ({ ...table, name }));
+    const file = fileOf(chunks, ...entries, { ...end, entries: names.length });
+
+    expect(readStreamIndex(file, "pgdump").entries.map(({ name }) => name)).toEqual(names);
   });
 });
 

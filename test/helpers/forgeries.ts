@@ -170,6 +170,12 @@ const STREAMS: readonly NamedForgery[] = [
   stream("a wrong count of entries", -1, (line) => ({ ...line, entries: Number(line.entries) + 1 })),
   stream("an entry behind its end", 1, (line) => ({ ...line, offset: 1 })),
   stream("a chunk that is missing", 0, () => ({ chunks: [] })),
+  stream("a name of two dots", 1, (line) => ({ ...line, name: ".." })),
+  stream("a name that begins with a slash", 1, (line) => ({ ...line, name: "/tmp/backupctl-escaped.db" })),
+  stream("a name that leads elsewhere", 1, (line) => ({ ...line, name: `../../escaped-${String(line.name)}` })),
+  stream("a name that leads through a folder", 1, (line) => ({ ...line, name: `folder/${String(line.name)}` })),
+  stream("a name with a zero byte", 1, (line) => ({ ...line, name: `${String(line.name)}\0` })),
+  stream("no name at all", 1, (line) => ({ ...line, name: "" })),
   { what: "a stream without a last line", source: "app", index: (lines) => lines.slice(0, -1) },
   { what: "a stream with lines behind the last", source: "app", index: (lines) => [...lines, '{"end":true}'] },
 ];

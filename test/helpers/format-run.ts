@@ -96,7 +96,7 @@ export async function openIndex(made: FormatRun, { root: artifact }: WrittenArti
 /** The bytes of a stream as they come out of the packs. */
 export async function readStream(made: FormatRun, artifacts: WrittenArtifacts, directory?: string) {
   const { root, file } = await openIndex(made, artifacts, directory);
-  const index = readStreamIndex(file);
+  const index = readStreamIndex(file, made.source.kind);
   return { bytes: await readChunks(made, root, index.chunks), index, root };
 }
 

@@ -223,6 +223,11 @@ class Source:
         require(ended, "the index has no end")
 
 
+def is_file_name(name):
+    """Section "A stream"."""
+    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
+
+
 def read_stream(source):
     """Section "A stream": its chunks and its entries."""
     chunks, entries, inventory = [], [], False
@@ -242,6 +247,8 @@ def read_stream(source):
         else:
             check(line, STREAM_ENTRY, "an entry")
             require(not inventory, "the index has an entry behind the inventory")
+            is_named = source.metadata["kind"] not in ("sqlite", "output", "env") or is_file_name(line["name"])
+            require(is_named, "an entry's name is no file's")
             entries.append(line)
     require(all(entry["offset"] + entry["size"] <= size for entry in entries), "an entry lies outside the stream")
     return chunks, entries

@@ -97,9 +97,13 @@ test("any metadata, keys or pack as they lie there", async () => {
   });
 });
 
-test.each(["index", "root"] as const)("any %s that somebody rewrote, every sum right", async (part) => {
-  const place = { directory: OPEN, source: "notes" };
-  const temporary = { pool, directory: path.join(directory, part) };
+test.each([
+  ["index", "notes"],
+  ["root", "notes"],
+  ["index", "app"],
+] as const)("any %s of %s that somebody rewrote, every sum right", async (part, source) => {
+  const place = { directory: OPEN, source };
+  const temporary = { pool, directory: path.join(directory, `${part}-${source}`) };
   fs.mkdirSync(temporary.directory);
   const forged = async (edit: (lines: readonly string[]) => readonly string[]): Promise<string> => {
     const repository = copyOf("open-zstd");

@@ -1,6 +1,6 @@
 import * as path from "node:path";
+import { requireFileName } from "../../domain/artifact.ts";
 import { BackupctlError } from "../../errors.ts";
-import { readStreamIndex } from "../../format/index-reader.ts";
 import { openBesideFile, pathExists, refuseExisting } from "../../platform/beside-file.ts";
 import type { OperationContext } from "../context.ts";
 import type { DownloadRequest, DownloadResult } from "../operations.ts";
@@ -108,8 +108,7 @@ async function partsOf(
   selection: Selection | undefined,
 ): Promise<readonly OrdinaryFile[]> {
   const { source } = opened;
-  streamFacts(opened);
-  const { entries, size } = readStreamIndex(opened.indexFile);
+  const { entries, size } = streamFacts(opened).index;
   const selected = selectedParts(entries, selection);
   if (selected.length === 0 && selection !== undefined) return [];
   const configured = session.loaded.config.sources.some(({ name }) => name === source.name);
@@ -121,19 +120,10 @@ async function partsOf(
   const parts = engine.download?.files(selected, size) ?? [whole];
   return parts.map(({ name, offset, size: bytes }) => ({
     opened,
-    name: safeName(name),
+    name: requireFileName(name),
     range: { offset, size: bytes },
     bytes,
   }));
-}
-
-/** Names of parts come from the backup; none may lead out of the folder. */
-function safeName(name: string): string {
-  if (name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name)) return name;
-  throw new BackupctlError(
-    "BACKUP_CORRUPTED",
-    `the backup has a part with an impossible name: ${JSON.stringify(name)}`,
-  );
 }
 
 function withDistinctNames(files: readonly OrdinaryFile[]): readonly OrdinaryFile[] {

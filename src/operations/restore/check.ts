@@ -67,7 +67,7 @@ function* chunksOf({ chunks }: TreeEntry): Generator<Wanted<Counted>> {
 }
 
 function* streamChunks(opened: OpenedSource): Generator<Wanted<Counted>> {
-  for (const chunk of readStreamIndex(opened.indexFile).chunks) yield { chunk, what: INSIDE };
+  for (const chunk of readStreamIndex(opened.indexFile, opened.source.kind).chunks) yield { chunk, what: INSIDE };
 }
 
 /** Slower, one entry at a time, so that each damage is found and not only the first. */

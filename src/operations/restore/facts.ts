@@ -40,7 +40,7 @@ export function treeFacts(chosen: Iterable<SelectedEntry>, names: readonly Buffe
 }
 
 export function streamFacts(opened: OpenedSource): SourceFacts & { readonly index: StreamIndex } {
-  const index = readStreamIndex(opened.indexFile);
+  const index = readStreamIndex(opened.indexFile, opened.source.kind);
   if (index.size !== opened.root.size) throw new DamageError("the index is of another size than its root says");
   const fetched = new BlockCount();
   fetched.add(index.chunks);

@@ -91,7 +91,7 @@ async function rehearseStream(
   if (engine.restore === undefined) {
     throw new BackupctlError("RESTORE_FAILED", `source "${source.name}" can't be restored by engine ${source.engine}`);
   }
-  const { entries, inventory } = readStreamIndex(opened.indexFile);
+  const { entries, inventory } = readStreamIndex(opened.indexFile, opened.source.kind);
   const isName = definition?.toMeans === "name";
   return engine.restore(
     {

@@ -15,7 +15,7 @@ export async function* streamBytes(
 ): AsyncGenerator<Uint8Array> {
   const end = range.offset + range.size;
   let position = 0;
-  const wanted = readStreamIndex(opened.indexFile).chunks.flatMap((chunk) => {
+  const wanted = readStreamIndex(opened.indexFile, opened.source.kind).chunks.flatMap((chunk) => {
     const start = position;
     position += chunk.length;
     return position > range.offset && start < end ? [{ chunk, what: start }] : [];
@@ -43,7 +43,7 @@ interface StreamRestoreJob {
 /** Lets the engine restore a stream: it writes beside what is there, checks, and swaps. */
 export async function restoreStream(job: StreamRestoreJob): Promise<RestoreOutcome> {
   const { contents, opened, place, overwrite, dropExisting } = job;
-  const { inventory } = readStreamIndex(opened.indexFile);
+  const { inventory } = readStreamIndex(opened.indexFile, opened.source.kind);
   if (place.engine.restore === undefined) {
     throw new BackupctlError(
       "USAGE",

@@ -87,7 +87,7 @@ async function readIndex(check: SourceCheck, root: Root, file: string): Promise<
   const chunks = new ChunkReferences();
   const { source } = check;
   if (source.kind !== TREE_KIND) {
-    const index = readStreamIndex(file);
+    const index = readStreamIndex(file, source.kind);
     for (const chunk of index.chunks) chunks.add(chunk);
     if (index.size !== source.size)
       throw new DamageError(`its index says ${index.size} bytes, metadata.json ${source.size}`);
