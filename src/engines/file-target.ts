@@ -13,18 +13,23 @@ interface ExistingFile {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** The link is replaced. What it points to stays as it is, whoever put the link there. */
+  readonly isLink: boolean;
 }
 
-/** @throws `RESTORE_FAILED` if something else than a file is there. */
+/** A link to a file has what that file has. @throws `RESTORE_FAILED` if something else than a file is there. */
 export async function existingFile(file: string): Promise<ExistingFile | undefined> {
   try {
-    const found = await fs.stat(file);
+    const own = await fs.lstat(file);
+    const isLink = own.isSymbolicLink();
+    const found = isLink ? await fs.stat(file).catch(() => undefined) : own;
+    if (found === undefined) return { sizeBytes: 0, mode: 0o600, uid: own.uid, gid: own.gid, isLink };
     if (!found.isFile()) {
       throw new BackupctlError("RESTORE_FAILED", `${file} is there and is not a file`, {
         hint: "Give another place with --to.",
       });
     }
-    return { sizeBytes: found.size, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid };
+    return { sizeBytes: found.size, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid, isLink };
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
     throw error;
@@ -136,10 +141,17 @@ export async function moveIntoPlace(
   return warnings;
 }
 
+/** A file that is a symlink, as a plan shows it. */
+export function stateOfLink(place: string, file: string): TargetState {
+  const overwrites = [`${file} is a symlink and is replaced; what it points to stays`];
+  return { place, exists: true, contents: ["a symlink"], overwrites, downtime: false };
+}
+
 /** What a restore into a file would find there. */
 export async function targetFileState(to: string, name: string): Promise<TargetState> {
   const file = await fileAt(to, name);
   const found = await existingFile(file);
+  if (found?.isLink) return stateOfLink(file, file);
   return {
     place: file,
     exists: found !== undefined,

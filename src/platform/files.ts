@@ -149,6 +149,14 @@ export async function writeNewFile(file: string, bytes: Uint8Array | string, mod
   return true;
 }
 
+/** Whether the name itself is a symlink; what lies above it may be. */
+export async function isSymlink(file: string): Promise<boolean> {
+  return fs.lstat(file).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
+}
+
 /** Whether there is anything of that name. */
 export async function fileExists(file: string): Promise<boolean> {
   try {

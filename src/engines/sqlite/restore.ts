@@ -4,7 +4,7 @@ import { count } from "../../domain/count.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { readFileIfExists, syncDirectory } from "../../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "../engine.ts";
-import { existingFile, moveIntoPlace, refuseExisting, writeBeside } from "../file-target.ts";
+import { existingFile, moveIntoPlace, refuseExisting, stateOfLink, writeBeside } from "../file-target.ts";
 import { openDatabase, readHeader, sqliteCode, withOwnDatabase } from "./database.ts";
 import { type Inventory, integrityProblems, readInventory, storedInventory } from "./inventory.ts";
 
@@ -15,6 +15,7 @@ export async function inspectFile(file: string): Promise<TargetState> {
   const found = await existingFile(file);
   const place = `SQLite database ${file}`;
   if (found === undefined) return { place, exists: false, contents: [], overwrites: [], downtime: false };
+  if (found.isLink) return { ...stateOfLink(place, file), downtime: true };
   const contents = [...(await contentsOf(file)), ...(await usersOf(file))];
   return {
     place,
@@ -91,7 +92,9 @@ export async function restoreDatabase(
         hint: "Nothing was replaced. Try another backup: `backupctl list`.",
       });
     }
-    const warnings = replaced === undefined ? await clearLeavings(file) : await settle(file);
+    // SQLite would open what a link points to, which nobody named, and keeps that database's journals beside that.
+    const isDatabase = replaced !== undefined && !replaced.isLink;
+    const warnings = isDatabase ? await settle(file) : await clearLeavings(file);
     warnings.push(...(await moveIntoPlace(temporary, file, replaced)));
     if (replaced !== undefined) warnings.push(`restart whatever had ${file} open: it still sees the old database`);
     return { place: `SQLite database ${file}`, checks, warnings };

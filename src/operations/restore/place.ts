@@ -3,6 +3,7 @@ import type { StreamEntry } from "../../domain/artifact.ts";
 import type { BackupId, SourceMetadata } from "../../domain/backup.ts";
 import type { Engine, EngineContext, TargetState } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
+import { isSymlink } from "../../platform/files.ts";
 import { contains } from "../../platform/walk.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { openEngine, openEngineOf, type Session } from "../session.ts";
@@ -81,9 +82,8 @@ export async function planTreePlace(
 ): Promise<PlannedPlace<TreePlace>> {
   const configured = isConfigured(session, source.name);
   const moved = request.target === undefined ? undefined : await movedPaths(session, source.name, request.target);
-  const own = moved?.overrides ?? {};
-  const to =
-    request.to === undefined ? undefined : path.resolve(request.to, company.sources.length > 1 ? source.name : "");
+  const own = ownFolder(source, request, company);
+  const to = own ?? (request.to === undefined ? undefined : path.resolve(request.to));
   const nameOf = moved === undefined || to !== undefined ? (name: Buffer) => name : moved.nameOf;
   const covered = facts.present.flatMap((name) => nameOf(name) ?? []);
   const folders = covered.length === 0 ? [facts.commonFolder] : covered;
@@ -91,7 +91,7 @@ export async function planTreePlace(
   const looking = await openEngineOf(session, source.engine, { paths: places });
   const state = await looking.inspectTarget({ ...(to === undefined ? {} : { to }), entries: [] }, engineContext);
   const leavesOut = configured
-    ? (await openEngine(session, source.name, to === undefined ? own : {})).leavesOut
+    ? (await openEngine(session, source.name, to === undefined ? moved?.overrides : {})).leavesOut
     : undefined;
   const isEmpty = state.overwrites.length === 0;
   const place: TreePlace = {
@@ -103,7 +103,24 @@ export async function planTreePlace(
     leavesOut,
     staged: to !== undefined && isEmpty,
   };
-  return { place, state, refusals: treeRefusals(source, state, place, request), warnings: [] };
+  const link = await refuseLink(own, source);
+  const refusals = link === undefined ? treeRefusals(source, state, place, request) : [link];
+  return { place, state, refusals, warnings: [] };
+}
+
+/** The folder of its own below `--to` that each of several sources gets. */
+function ownFolder({ name }: SourceMetadata, { to }: PlaceRequest, { sources }: Company): string | undefined {
+  return to === undefined || sources.length === 1 ? undefined : path.resolve(to, name);
+}
+
+/** The operator named `--to`, which may be a symlink, but never saw where one in it leads. */
+async function refuseLink(folder: string | undefined, { name }: SourceMetadata): Promise<Refusal | undefined> {
+  if (folder === undefined || !(await isSymlink(folder))) return undefined;
+  return {
+    code: "TARGET_NOT_EMPTY",
+    message: `the target of source "${name}", ${folder}, is a symlink, which is not followed`,
+    hint: `Remove the link, or restore to where it leads with --source ${name} --to DIR.`,
+  };
 }
 
 function treeRefusals(
@@ -208,19 +225,20 @@ export async function planStreamPlace(
   company: Company,
   engineContext: EngineContext,
 ): Promise<PlannedPlace<StreamPlace>> {
-  const several = company.sources.length > 1;
   const definition = session.adapters.engines[source.engine];
   const isName = definition?.toMeans === "name";
   const configured = isConfigured(session, source.name);
   const overrides =
     request.target === undefined ? undefined : await targetOverrides(session, source.name, request.target);
-  const to = request.to === undefined || isName || !several ? request.to : `${path.resolve(request.to, source.name)}/`;
+  const own = isName ? undefined : ownFolder(source, request, company);
+  const to = own === undefined ? request.to : `${own}/`;
   const engine = configured
     ? await openEngine(session, source.name)
     : await openEngineOf(session, source.engine, definition?.unconfigured ?? {});
   const place: StreamPlace = { shape: "stream", engine, to, overrides, entries };
   const refusal =
-    whyNot(source, configured, request) ?? (isName ? apartFromOthers(session, source, company, request) : undefined);
+    whyNot(source, configured, request) ??
+    (isName ? apartFromOthers(session, source, company, request) : await refuseLink(own, source));
   if (refusal !== undefined) {
     const state = { place: request.to ?? "nowhere", exists: false, contents: [], overwrites: [], downtime: false };
     return { place, state, refusals: [refusal], warnings: [] };
