@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { treeContenders, WORKS } from "./contenders.ts";
 import { installContenders, isInstalled } from "./installed.ts";
 import { interruption } from "./measure.ts";
-import { benchmarksPage, surroundings } from "./page.ts";
+import { benchmarksPage, type Page, sizePage, surroundings } from "./page.ts";
 import { type SetReport, showBytes } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
 import { runRound, type Sample } from "./rounds.ts";
@@ -24,7 +24,7 @@ Compares backupctl with the programs that are installed, on data that it makes i
   --rounds N       medians of so many rounds (default 3; 1 with --quick, and of million, sparse and dump)
   --cache DIR      where data and repositories lie (default ~/.cache/backupctl-bench); all at full size needs 40 GB
   --json FILE      write the results, keys as in docs/benchmarks.md
-  --write-docs     write docs/benchmarks.md`;
+  --write-docs     write docs/benchmarks.md, or docs/benchmarks-size.md, or both: of what was run`;
 
 const SETS: readonly Chosen[] = [...SPEED_SETS, "startup", ...SIZE_SETS];
 type Chosen = SetName | "startup";
@@ -104,7 +104,7 @@ function setsOf(only: string | undefined): readonly Chosen[] {
   });
 }
 
-function isSizeSet(set: SetName): boolean {
+function isSizeSet(set: Chosen): boolean {
   return SIZE_SETS.some((it) => it === set);
 }
 
@@ -138,24 +138,29 @@ async function main(): Promise<void> {
   mkdirSync(plan.cache, { recursive: true });
 
   const scratch = openScratch(join(plan.cache, "round"));
-  let page = "";
+  const hasSizes = plan.sets.some((set) => isSizeSet(set));
+  const hasOthers = plan.sets.some((set) => !isSizeSet(set));
+  const pages = new Map<string, string>();
   const publish = ({ reports, samples, startup }: Finished): void => {
     const results = { ...resultsOf(samples), ...startup };
     const about = surroundings(
-      { rounds: plan.rounds("mixed"), quick, scratch: scratch.kind },
+      { rounds: plan.rounds(hasOthers ? "mixed" : "million"), quick, scratch: scratch.kind },
       samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
     );
     if (values.json !== undefined)
       writeFileSync(values.json, `${JSON.stringify({ ...about, ...results }, undefined, 2)}\n`);
-    page = benchmarksPage({ reports, results, about });
-    if (values["write-docs"] === true) writeFileSync(join(import.meta.dirname, "../docs/benchmarks.md"), page);
+    const page: Page = { reports, results, about };
+    if (hasOthers) pages.set("benchmarks.md", benchmarksPage(page));
+    if (hasSizes) pages.set("benchmarks-size.md", sizePage(page));
+    if (values["write-docs"] !== true) return;
+    for (const [name, text] of pages) writeFileSync(join(import.meta.dirname, "../docs", name), text);
   };
   try {
     await run(plan, scratch, publish);
   } finally {
     scratch.remove();
   }
-  console.log(page);
+  for (const page of pages.values()) console.log(page);
 }
 
 // Interrupted or not, servers are stopped, the data are as they were, and nothing stays behind but them.

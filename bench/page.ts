@@ -4,7 +4,7 @@ import { installedVersions } from "./installed.ts";
 import { alignedTable, type SetReport, showBytes, startupTable, tableOf, WORK_TITLES } from "./report.ts";
 import type { Results } from "./results.ts";
 import type { Scratch } from "./scratch.ts";
-import { type SetName, SPEED_SETS, WORKS_OF_SET } from "./sets.ts";
+import { type SetName, SIZE_SETS, SPEED_SETS, WORKS_OF_SET } from "./sets.ts";
 
 export type Surroundings = Readonly<Record<string, string | number>>;
 
@@ -63,8 +63,7 @@ const GOALS: readonly Goal[] = [
       atLeast: 1,
     })),
   ),
-  ...([...SPEED_SETS, "sparse", "dump"] as const).flatMap((set) => memoryGoals(set, 256e6)),
-  ...memoryGoals("million", 400e6),
+  ...SPEED_SETS.flatMap((set) => memoryGoals(set, 256e6)),
   { title: "seconds to `--help`", key: "startup.help.seconds", atMost: 0.1 },
   { title: "seconds to `list` with 10,000 backups", key: "startup.list.seconds", atMost: 0.2 },
   ...(["create", "delete", "rebuild", "verify"] as const).map((run) => ({
@@ -74,8 +73,14 @@ const GOALS: readonly Goal[] = [
   })),
 ];
 
-function goalsTable(results: Results): string {
-  const rows = GOALS.map(({ title, key, atLeast = 0, atMost = Number.POSITIVE_INFINITY }) => {
+const SIZE_GOALS: readonly Goal[] = [
+  ...memoryGoals("million", 400e6),
+  ...memoryGoals("sparse", 256e6),
+  ...memoryGoals("dump", 256e6),
+];
+
+function goalsTable(goals: readonly Goal[], results: Results): string {
+  const rows = goals.map(({ title, key, atLeast = 0, atMost = Number.POSITIVE_INFINITY }) => {
     const value = results[key];
     const show = (number: number): string => (key.endsWith("_bytes") ? showBytes(number) : number.toFixed(2));
     const goal = atMost === Number.POSITIVE_INFINITY ? `≥ ${show(atLeast)}` : `≤ ${show(atMost)}`;
@@ -110,10 +115,17 @@ compare with.
 
 Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
 data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
-nobody pays for files that others removed ("Where" says which). The sets million (a million small files and folders), sparse (a disk's image, nearly all holes) and
-dump (a large stream) show that memory is bounded, and skip the change; verify reads the whole repository. Before each step the disk's caches are flushed, so that nobody writes what another one left;
+nobody pays for files that others removed ("Where" says which). Before each step the disk's caches are flushed, so that nobody writes what another one left;
 what is read is in memory. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
-In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less.
+In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less. That memory is bounded whatever the size is on
+[a page of its own](benchmarks-size.md).
+`;
+
+const SIZE_INTRODUCTION = `# Benchmarks of size
+
+Written by \`npm run bench -- --only size --write-docs\`, never by hand: what shows that memory is bounded. A million small files and folders, a disk's
+image that is nearly all holes, a large stream; one round, no change. verify reads the whole repository. How it is measured, what the columns mean, and
+10,000 backups in one repository: [benchmarks](benchmarks.md).
 `;
 
 const NO_GOAL = `Of an unchanged dump there is no goal of speed: all programs wait for \`pg_dump\`, which alone takes most of the time.`;
@@ -124,7 +136,35 @@ export interface Page {
   readonly about: Surroundings;
 }
 
+/** The page of speed, docs/benchmarks.md. */
 export function benchmarksPage({ reports, results, about }: Page): string {
+  return [
+    INTRODUCTION,
+    `## Goals\n\n${goalsTable(GOALS, results)}\n\n${NO_GOAL}\n`,
+    ...setSections(reports, SPEED_SETS, results),
+    ...("startup.help.seconds" in results ? [`## startup\n\n${startupTable(results)}\n`] : []),
+    whereSection(about),
+    KEYS,
+  ].join("\n");
+}
+
+/** The page of size, docs/benchmarks-size.md. */
+export function sizePage({ reports, results, about }: Page): string {
+  return [
+    SIZE_INTRODUCTION,
+    `## Goals\n\n${goalsTable(SIZE_GOALS, results)}\n`,
+    ...setSections(reports, SIZE_SETS, results),
+    whereSection(about),
+  ].join("\n");
+}
+
+function setSections(reports: readonly SetReport[], sets: readonly SetName[], results: Results): readonly string[] {
+  return reports
+    .filter(({ set }) => sets.includes(set))
+    .map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`);
+}
+
+function whereSection(about: Surroundings): string {
   const machine = Object.entries(about).map(([key, value]) => [
     key
       .replace(/^about\./, "")
@@ -132,12 +172,5 @@ export function benchmarksPage({ reports, results, about }: Page): string {
       .replaceAll("_", " "),
     key.endsWith("_bytes") && typeof value === "number" ? showBytes(value) : String(value),
   ]);
-  return [
-    INTRODUCTION,
-    `## Goals\n\n${goalsTable(results)}\n\n${NO_GOAL}\n`,
-    ...reports.map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`),
-    ...("startup.help.seconds" in results ? [`## startup\n\n${startupTable(results)}\n`] : []),
-    `## Where\n\n${alignedTable([["", ""], ...machine])}\n`,
-    KEYS,
-  ].join("\n");
+  return `## Where\n\n${alignedTable([["", ""], ...machine])}\n`;
 }

@@ -1,10 +1,11 @@
 import type { Contender, Work } from "./contenders.ts";
 import type { Metric, Results } from "./results.ts";
+import type { SetName } from "./sets.ts";
 import type { StartupRun } from "./startup.ts";
 
 /** What the tables of one set have in common. */
 export interface SetReport {
-  readonly set: string;
+  readonly set: SetName;
   readonly description: string;
   readonly works: readonly Work[];
   readonly contenders: readonly Contender[];

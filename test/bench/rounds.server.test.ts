@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { treeContenders } from "../../bench/contenders.ts";
 import { filesBelow } from "../../bench/folders.ts";
-import { benchmarksPage } from "../../bench/page.ts";
+import { benchmarksPage, sizePage } from "../../bench/page.ts";
 import { resultsOf } from "../../bench/results.ts";
 import { runRound, type Sample, treeSubject } from "../../bench/rounds.ts";
 import { openScratch } from "../../bench/scratch.ts";
@@ -132,12 +132,20 @@ describe("results of the bench", () => {
 
   it("become a page that says which goals were reached", () => {
     const [ours, , restic] = treeContenders();
-    const reports = [{ set: "mixed", description: "3 files", works: ["first" as const], contenders: [ours!, restic!] }];
+    const of = (set: "mixed" | "million") => ({ set, description: "3 files", contenders: [ours!, restic!] });
+    const reports = [of("mixed"), of("million")].map((set) => ({ ...set, works: ["first" as const] }));
+    const run = { reports, results: resultsOf(samples), about: { "about.cores": 2 } };
 
-    const page = benchmarksPage({ reports, results: resultsOf(samples), about: { "about.cores": 2 } });
+    const page = benchmarksPage(run);
+    const ofSize = sizePage(run);
 
     expect(page).toMatch(/\| mixed files, first backup, speed against restic +\| ≥ 1.50 +\| 3.00 +\| yes +\|/);
     expect(page).toMatch(/\| first backup: time +\| 2.00 s +\| 6.00 s \(3.00\) +\|/);
+    expect(page).toMatch(/\| small files, first backup, speed against restic +\| ≥ 1.30 +\| not measured +\|/);
     expect(page).toMatch(/\| cores +\| 2 +\|/);
+    expect(page).not.toContain("## million");
+    expect(ofSize).toMatch(/\| MB of memory, million, first backup +\| ≤ 400 MB +\| not measured +\|/);
+    expect(ofSize).toContain("## million: 3 files");
+    expect(ofSize).not.toContain("## mixed");
   });
 });
