@@ -13,6 +13,8 @@ export const MARKER_NAME = "backupctl.json";
 export const METADATA_NAME = "metadata.json";
 export const SHA256SUMS_NAME = "SHA256SUMS";
 export const DELETED_NAME = "deleted.json";
+/** n of the keys object that a backup is made with. */
+export const FIRST_KEYS = 1;
 export const MAX_PACK_NUMBER = 99_999_999;
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;

@@ -15,7 +15,7 @@ const KINDS = ["flipped", "flipped", "flipped", "flipped", "cut", "emptied", "lo
 export function randomDamage(objects: FixtureSite["objects"], random: (limit: number) => number): Damage {
   for (;;) {
     const damage = anyDamage(objects, random);
-    if (canBeFound(damage, objects)) return damage;
+    if (canBeFound(damage)) return damage;
   }
 }
 
@@ -25,17 +25,16 @@ export function flips(objects: FixtureSite["objects"], key: string, count: numbe
   // Odd, so that it comes to every bit of a byte.
   const step = Math.ceil(Math.max(1, (bytes.length * 8) / count)) | 1;
   const bits = Array.from({ length: Math.ceil((bytes.length * 8) / step) }, (_, i) => i * step);
-  return bits.map((bit) => flip(key, bytes, bit)).filter((damage) => canBeFound(damage, objects));
+  return bits.map((bit) => flip(key, bytes, bit));
 }
 
-/** Nobody can find notes that are gone, and wraps of a key that is not at hand: nothing covers them but that key. */
-function canBeFound(damage: Damage, objects: FixtureSite["objects"]): boolean {
-  if (damage.bytes === undefined && damage.key.includes("/notes-")) return false;
-  return !(damage.key.includes("/keys-") && opensAllTheSame(damage, objects));
+/** Nobody can find notes that are gone: how many there are is written nowhere. */
+function canBeFound({ key, bytes }: Damage): boolean {
+  return bytes !== undefined || !key.includes("/notes-");
 }
 
-/** What stands before the wrap of another provider is as it was. */
-function opensAllTheSame({ key, bytes }: Damage, objects: FixtureSite["objects"]): boolean {
+/** A keys object in which nothing but the wrap of another key than the configured one is damaged. */
+export function opensAllTheSame({ key, bytes }: Damage, objects: FixtureSite["objects"]): boolean {
   const sound = objects.get(key);
   const end = sound?.indexOf('"provider": "passphrase"') ?? -1;
   if (sound === undefined || bytes === undefined || end < 1 || bytes.length < end) return false;

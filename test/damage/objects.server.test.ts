@@ -3,7 +3,7 @@ import { isBackupctlError, messageOf } from "../../src/errors.ts";
 import type { Operations } from "../../src/operations/operations.ts";
 import { randomNumbers } from "../helpers/random-numbers.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
-import { type Damage, directoryOf, isPack, nameOf, randomDamage, sourceOf } from "./damage.ts";
+import { type Damage, directoryOf, isPack, nameOf, opensAllTheSame, randomDamage, sourceOf } from "./damage.ts";
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES, type Restored } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);
@@ -54,7 +54,8 @@ describe.each(REPOSITORIES)("in %s any object that is damaged", (name) => {
       if (isOwn || !isAside(object)) expect(found).toContain(object);
 
       const restored = await run((operations) => site.restore(operations, backup));
-      if (isOwn && isNeeded(object, backup)) expect(restored.error).toBeDefined();
+      if (isOwn && isNeeded(object, backup) && !opensAllTheSame(damage, site.objects))
+        expect(restored.error).toBeDefined();
       if (restored.error === undefined) return expect(restored.contents).toEqual(sound.get(backup.id));
       expect(restored).toMatchObject({ isUntouched: true, error: { code: "BACKUP_CORRUPTED", exitCode: 4 } });
       expect(messageOf(restored.error)).toContain(object);

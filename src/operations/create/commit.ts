@@ -10,7 +10,7 @@ import type {
 } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
 import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
-import { DELETED_NAME, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { DELETED_NAME, FIRST_KEYS, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
 import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -52,7 +52,7 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
   let keyId: string | null = null;
   let keysSha256: string | undefined;
   if (dataKey !== undefined) {
-    const keys = await buildKeysObject({ n: 1, backupId: id, dataKey, providers: repository.keys });
+    const keys = await buildKeysObject({ n: FIRST_KEYS, backupId: id, dataKey, providers: repository.keys });
     await objects.put(keys.name, keys.bytes);
     keyId = keys.keyId;
     keysSha256 = sha256Hex(keys.bytes);

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
-import { DELETED_NAME, METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
+import { DELETED_NAME, FIRST_KEYS, METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { canonicalJson } from "../../format/canonical-json.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -23,15 +22,17 @@ export async function readCommitted(
   });
   if (stored.metadata.id !== id)
     throw damaged(`metadata.json of ${storagePath} holds backup ${stored.metadata.id}, not ${id}`);
+  const changed = changedKeys(stored, known);
   const isProvenByKey = stored.problem === undefined && stored.dataKey !== undefined;
+  if (isProvenByKey && changed !== undefined)
+    return { ...stored, keysProblems: [...stored.keysProblems, `${storagePath}: ${changed}`] };
   if (isProvenByKey || !trusted || metadata === undefined) return stored;
   if (!isSame(stored.metadata, metadata)) {
     const problem = damaged(`metadata.json of ${storagePath} is not authentic: the catalog knows other metadata`);
     return { ...stored, trusted: false, problem };
   }
-  if (!isBackupctlError(stored.problem, "ENCRYPTION_KEY_NOT_FOUND")) return stored;
-  const changed = await changedKeys(storage, known);
-  return changed === undefined ? stored : { ...stored, problem: damaged(`backup ${id} can't be opened: ${changed}`) };
+  if (changed === undefined || !isBackupctlError(stored.problem, "ENCRYPTION_KEY_NOT_FOUND")) return stored;
+  return { ...stored, problem: damaged(`backup ${id} can't be opened: ${changed}`) };
 }
 
 /**
@@ -122,15 +123,15 @@ function isSame(left: BackupMetadata, right: BackupMetadata): boolean {
   return canonicalJson({ ...left }) === canonicalJson({ ...right });
 }
 
-/** The keys objects, if none is the one that the catalog knows; `undefined` also where it knows none. */
-async function changedKeys(storage: Storage, { storagePath, keysSha256 }: CatalogBackup): Promise<string | undefined> {
-  if (keysSha256 === undefined) return undefined;
-  const names = (await namesIn(storage, storagePath)).filter((name) => parseNumberedName(name)?.family === "keys");
-  for (const name of names) {
-    const bytes = await storage.get(`${storagePath}/${name}`);
-    if (bytes !== undefined && createHash("sha256").update(bytes).digest("hex") === keysSha256) return undefined;
-  }
-  return `${names.join(", ")} is not what was written`;
+/**
+ * The keys objects, where none is the one that the catalog knows. `undefined` also where it knows none, and where all are later than the
+ * first: others, which another host made, may have taken its place.
+ */
+function changedKeys({ keysObjects }: StoredBackup, { keysSha256 }: CatalogBackup): string | undefined {
+  if (keysSha256 === undefined || [...keysObjects.values()].includes(keysSha256)) return undefined;
+  const names = [...keysObjects.keys()];
+  if (!names.some((name) => parseNumberedName(name)?.n === FIRST_KEYS)) return undefined;
+  return `its keys (${names.join(", ")}) are not what was written`;
 }
 
 async function namesIn(storage: Storage, directory: string): Promise<readonly string[]> {

@@ -74,8 +74,10 @@ export interface StoredBackup {
   readonly trusted: boolean;
   /** Why not, when it was not. */
   readonly problem: BackupctlError | undefined;
-  /** Keys objects that were passed over, one line each. */
+  /** What is wrong with keys objects, though one gave the data key: one line each. */
   readonly keysProblems: readonly string[];
+  /** SHA-256 of each keys object, by name. */
+  readonly keysObjects: ReadonlyMap<string, string>;
   /** Of the keys object that gave the data key. */
   readonly keysSha256: string | undefined;
   readonly notes: BackupNotes;
@@ -96,6 +98,7 @@ export async function readBackup(repository: Repository, storage: Storage, direc
   const { metadata } = decoded;
   requirePlace(metadata, { storagePath: directory, repositoryId: repository.id });
   const numbered = await readNumbered(storage, directory);
+  const keysObjects = new Map(numbered.keys.map(({ name, bytes }) => [name, sha256Hex(bytes)]));
   const opened = await openDataKey(repository, metadata, numbered.keys);
   const macKey = opened.dataKey === undefined ? undefined : metadataKey(opened.dataKey, metadata.id);
   const problem =
@@ -106,7 +109,8 @@ export async function readBackup(repository: Repository, storage: Storage, direc
     trusted: problem === undefined,
     problem,
     keysProblems: opened.keysProblems ?? [],
-    keysSha256: opened.keysSha256,
+    keysObjects,
+    keysSha256: keysObjects.get(opened.keysName ?? ""),
     notes: mergeNotes(decodeAll(numbered.notes, metadata, macKey), metadata.retention_until),
   };
 }
@@ -155,18 +159,21 @@ async function openDataKey(
   readonly dataKey: Buffer | undefined;
   readonly problem?: BackupctlError;
   readonly keysProblems?: readonly string[];
-  readonly keysSha256?: string;
+  readonly keysName?: string;
 }> {
   if (metadata.key_id === null) return { dataKey: undefined };
   try {
-    const opened = await openKeysObjects(objects, { backupId: metadata.id, keyId: metadata.key_id }, repository.keys);
-    const { bytes } = objects.find(({ name }) => name === opened.name) ?? { bytes: "" };
-    const keysSha256 = createHash("sha256").update(bytes).digest("hex");
-    return { dataKey: opened.dataKey, keysProblems: opened.problems, keysSha256 };
+    const wanted = { backupId: metadata.id, keyId: metadata.key_id };
+    const { dataKey, problems, name } = await openKeysObjects(objects, wanted, repository.keys);
+    return { dataKey, keysProblems: problems, keysName: name };
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
     return { dataKey: undefined, problem: error };
   }
+}
+
+function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** Highest number and bytes of the keys and notes objects of a backup. */

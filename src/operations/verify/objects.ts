@@ -160,13 +160,16 @@ export async function lookAtAncestor(
   member: LineageMember,
   known: CatalogBackup | undefined,
 ): Promise<{ readonly metadata: BackupMetadata | undefined; readonly problems: readonly Problem[] }> {
+  const problem = (what: string): Problem => ({
+    check: "metadata_validation",
+    text: `ancestor ${member.id}: ${what}`,
+  });
   try {
-    const { metadata } = await readAncestor(repository, storage, member, known);
-    return { metadata, problems: [] };
+    const { metadata, keysProblems } = await readAncestor(repository, storage, member, known);
+    return { metadata, problems: keysProblems.map(problem) };
   } catch (error) {
     if (!isBackupctlError(error) || !ABOUT_THE_ANCESTOR.includes(error.code)) throw error;
-    const text = `ancestor ${member.id}: ${error.message}`;
-    return { metadata: undefined, problems: [{ check: "metadata_validation", text }] };
+    return { metadata: undefined, problems: [problem(error.message)] };
   }
 }
 

@@ -191,7 +191,7 @@ describe("verify", () => {
     ]);
   });
 
-  it("finds what was sealed for another configured key and does not open, and holds it not against the backup", async () => {
+  it("finds what was sealed for another configured key and does not open, and holds it not against the backup unless the catalog knows better", async () => {
     const site = await openSite();
     const config = join(site.directory, "backup.config.yaml");
     const team = `    team: {provider: local, key: ${"cd".repeat(32)}}\n`;
@@ -206,12 +206,18 @@ describe("verify", () => {
     const wrap = content.wraps.find(({ name }: { name: string }) => name === "team");
     wrap.ciphertext = wrap.ciphertext.replace(/^./, (first: string) => (first === "A" ? "B" : "A"));
     writeFileSync(keys, JSON.stringify(content));
+    const isLocked = expect.stringContaining(`${basename(keys)}: key team (local) does not open`);
 
-    const { backups } = await operations.verify({ ...NOTHING, all: true });
+    const known = await operations.verify({ ...NOTHING, all: true });
+    const stateThen = await operations.show(backup?.id ?? "");
+    await operations.rebuildCatalog();
+    const unknown = await operations.verify({ ...NOTHING, all: true });
 
-    expect(backups[0]).toMatchObject({
+    expect(known.backups[0]?.issues).toEqual([expect.stringContaining("are not what was written"), isLocked]);
+    expect(stateThen).toMatchObject({ copies: [{ state: "damaged" }] });
+    expect(unknown.backups[0]).toMatchObject({
       passed: false,
-      issues: [expect.stringContaining(`${basename(keys)}: key team (local) does not open`)],
+      issues: [isLocked],
       recommendations: [expect.stringContaining("key team")],
     });
     expect(await operations.show(backup?.id ?? "")).toMatchObject({ copies: [{ state: "complete" }] });
