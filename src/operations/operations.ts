@@ -385,6 +385,7 @@ export interface RebuildResult {
   readonly found: number;
   readonly unverified: number;
   readonly unfinished: number;
+  /** What can't be believed or read, a sentence each. */
   readonly damaged: readonly string[];
   readonly seconds: number;
 }

@@ -390,12 +390,18 @@ describe("the small ones", () => {
   });
 
   test("catalog rebuild exits with 4 when metadata is damaged", async () => {
-    const rebuildCatalog = async () => ({ found: 2, unverified: 0, unfinished: 0, damaged: ["full/x"], seconds: 1 });
+    const rebuildCatalog = async () => ({
+      found: 2,
+      unverified: 0,
+      unfinished: 0,
+      damaged: ["full/x: no"],
+      seconds: 1,
+    });
 
     expect((await run("catalog rebuild")).stdout).toContain("found 3 backups in 0.4 s: 1 unverified, 0 unfinished");
     const damaged = await run("catalog rebuild", { operations: { rebuildCatalog } });
     expect(damaged.exitCode).toBe(4);
-    expect(damaged.stderr).toContain("warning: the metadata of full/x is damaged");
+    expect(damaged.stderr).toContain("warning: full/x: no\n");
   });
 
   test("init works where there is no configuration, and says what to keep", async () => {

@@ -26,18 +26,22 @@ function clearCipher(site: FixtureSite, key: string): void {
 
 interface Forgery {
   readonly what: string;
+  /** The object, and the source where it is one's. */
+  readonly named: RegExp;
   readonly forge: (site: FixtureSite, backup: FixtureBackup, older: FixtureBackup) => void;
 }
 
 const FORGERIES: readonly Forgery[] = [
   {
     what: "every root says that it is not encrypted",
+    named: /source "(\w+)".*: \1\.\w+\.root\.zst\.enc\.00000000: its cipher is not/,
     forge: (site, backup) => {
       for (const key of objectsOf(site, backup).filter((name) => name.includes(".root."))) clearCipher(site, key);
     },
   },
   {
     what: "a plain backup lies in its place, which proves itself",
+    named: /^metadata\.json of \S+-8f9d777b is not authentic/,
     forge: (site, backup) => {
       for (const key of objectsOf(site, backup).filter((name) => name.includes(".enc."))) {
         site.store(key.replace(".enc.", "."), site.objects.get(key));
@@ -55,10 +59,12 @@ const FORGERIES: readonly Forgery[] = [
   },
   {
     what: "its metadata were changed and hashed anew",
+    named: /^metadata\.json of \S+-8f9d777b is not authentic/,
     forge: (site, backup) => changeMetadata(site, backup, (text) => text.replace('"host": "', '"host": "x')),
   },
   {
     what: "an older backup lies in its place",
+    named: /^metadata\.json of \S+-8f9d777b says storage path/,
     forge: (site, backup, older) => {
       for (const key of objectsOf(site, backup)) site.store(key, undefined);
       for (const key of objectsOf(site, older))
@@ -67,6 +73,7 @@ const FORGERIES: readonly Forgery[] = [
   },
   {
     what: "its keys are those of an older one",
+    named: /keys-1-[0-9a-f]{8}\.json belongs to backup/,
     forge: (site, backup, older) => {
       const [own = ""] = objectsOf(site, backup).filter((key) => key.includes("/keys-"));
       const [others] = objectsOf(site, older).filter((key) => key.includes("/keys-"));
@@ -76,7 +83,7 @@ const FORGERIES: readonly Forgery[] = [
 ];
 
 describe("a sealed backup is refused, and nothing written, where", () => {
-  it.each(FORGERIES)("$what", async ({ forge }) => {
+  it.each(FORGERIES)("$what", async ({ forge, named }) => {
     const site = await openFixtureSite("sealed-zstd", tempDir());
     const [older] = site.backups;
     const backup = site.backups.at(-1);
@@ -85,14 +92,12 @@ describe("a sealed backup is refused, and nothing written, where", () => {
     const { restored, verified } = await site.withDamage(async (operations) => {
       forge(site, backup, older);
       const look = { reference: backup.id, all: false, deep: false, quick: false, components: [] };
-      const passed = operations.verify(look).then(
-        (result) => result.passed,
-        () => false,
-      );
-      return { verified: await passed, restored: await site.restore(operations, backup) };
+      const issues = operations.verify(look).then(({ backups }) => backups.flatMap((result) => result.issues));
+      return { verified: await issues, restored: await site.restore(operations, backup) };
     });
 
-    expect(verified).toBe(false);
+    expect(verified).toContainEqual(expect.stringMatching(named));
     expect(restored).toMatchObject({ isUntouched: true, error: { code: "BACKUP_CORRUPTED", exitCode: 4 } });
+    expect(restored.error).toMatchObject({ message: expect.stringMatching(named) });
   });
 });

@@ -20,7 +20,7 @@ export const catalogRebuild = defineCommand({
       output.report(
         `found ${count(result.found, "backup")} in ${formatSeconds(result.seconds)}: ${result.unverified} unverified, ${result.unfinished} unfinished`,
       );
-      for (const path of result.damaged) output.warn(noteLook.line`the metadata of ${path} is damaged`);
+      for (const problem of result.damaged) output.warn(noteLook.line`${problem}`);
       if (result.unverified > 0) output.note(look.line`Unverified: the key that opens them is not configured.`);
     }
     return result.damaged.length > 0 ? 4 : 0;
