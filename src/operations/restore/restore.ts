@@ -12,7 +12,7 @@ import type { StreamPlace, TreePlace } from "./place.ts";
 import { type PreparedRestore, type PreparedSource, prepareAgain } from "./plan.ts";
 import { openRestoreRecord, type RestoreRecord } from "./record.ts";
 import { restoreStream } from "./stream.ts";
-import { restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
+import { requirePlaceForAll, restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
 
 type SourceResult = RestoreResult["sources"][number];
 
@@ -177,7 +177,10 @@ class RestoreRun {
     const { place } = source;
     if (place.shape === "stream") return { source, finish: () => this.#restoreStream(source, place), discard };
     const job = this.#treeJob(source, place, new Set(damage?.entries.keys()));
-    if (!place.staged) return { source, finish: () => restoreTree(job), discard };
+    if (!place.staged) {
+      await requirePlaceForAll(job);
+      return { source, finish: () => restoreTree(job), discard };
+    }
     try {
       const staged = await stageRestore(job);
       return { source, finish: () => staged.commit().then(() => staged.outcome), discard: staged.discard };

@@ -8,9 +8,10 @@ import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { ignoresCase } from "../../platform/tree/ignored-case.ts";
 import { stageTree, sweepStaging } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
-import { contains, showPath } from "../../platform/walk.ts";
+import { contains } from "../../platform/walk.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
+import { requireDistinctNames } from "./distinct-names.ts";
 import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
@@ -51,11 +52,7 @@ export async function restoreTree(job: TreeRestore, root: string = job.place.roo
   const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
   const tree = openTreeTarget(root, policy);
   try {
-    const run = new TreeRun(job, tree);
-    // In place, too: it may be another disk than the one that was backed up.
-    const folders = root === "/" ? job.place.folders.map((name) => Buffer.concat([SLASH, name])) : [Buffer.from(root)];
-    if (folders.some(ignoresCase)) await run.requireDistinctNames();
-    return await run.run();
+    return await new TreeRun(job, tree).run();
   } finally {
     tree.close();
   }
@@ -73,6 +70,8 @@ interface StagedRestore {
 export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
   const stage = await stageTree(job.place.root);
   try {
+    // What is made anew is as its root is.
+    if (ignoresCase(stage.root)) await requireDistinctNames(stage.root, namesOf(job), job.signal);
     const outcome = await restoreTree(job, stage.root);
     return { outcome, commit: stage.commit, discard: stage.discard };
   } catch (error) {
@@ -81,8 +80,25 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
   }
 }
 
+/** Whether a tree can be restored into what is there; touches nothing. In place, too: another disk may lie there now. */
+export function requirePlaceForAll(job: TreeRestore): Promise<void> {
+  return requireDistinctNames(job.place.root, namesOf(job), job.signal);
+}
+
+function* namesOf(job: TreeRestore): Generator<Buffer> {
+  for (const { name } of placedEntries(job)) yield name;
+}
+
+function* placedEntries({ chosen, place, damaged }: TreeRestore, withoutFiles = false): Generator<PlacedEntry> {
+  for (const { entry, onlyAsParent } of withoutFiles ? chosen.withoutFiles() : chosen) {
+    const name = place.nameOf(entry.name);
+    if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
+    const holdsFolder = place.folders.some((folder) => contains(name, folder));
+    yield { entry, name, isParent: onlyAsParent || holdsFolder };
+  }
+}
+
 const ENTRIES_BETWEEN_TURNS = 1_000;
-const SLASH = Buffer.from("/");
 
 class FileInProgress implements FileContents {
   readonly name: Buffer;
@@ -144,17 +160,6 @@ class TreeRun {
     this.#tree = tree;
   }
 
-  /** Two entries that differ in case alone would become one, whichever is written last. */
-  async requireDistinctNames(): Promise<void> {
-    const seen = new Map<string, Buffer>();
-    for await (const { name } of this.#paced()) {
-      const folded = name.toString("utf8").toLowerCase();
-      const other = seen.get(folded);
-      if (other !== undefined) throw this.#areOne(other, name);
-      seen.set(folded, name);
-    }
-  }
-
   async run(): Promise<RestoreOutcome> {
     const { contents, opened, place, signal } = this.#job;
     if (place.root !== "/") this.#tree.sweep(Buffer.alloc(0));
@@ -192,7 +197,7 @@ class TreeRun {
   *#contents(): Generator<FileInProgress> {
     const groups = new HardLinkGroups();
     const begin = (file: FileInProgress): OpenTreeFile => this.#begin(file);
-    for (const placed of this.#placed()) {
+    for (const placed of placedEntries(this.#job)) {
       const { entry, name } = placed;
       this.#job.signal.throwIfAborted();
       if (entry.type === "directory") {
@@ -218,16 +223,6 @@ class TreeRun {
     const isNew = this.#tree.makeDirectory(name);
     if (isNew && isParent) this.#made.add(name.toString("latin1"));
     if (!isNew && !isParent) this.#tree.sweep(name);
-  }
-
-  *#placed(withoutFiles = false): Generator<PlacedEntry> {
-    const { chosen, place, damaged } = this.#job;
-    for (const { entry, onlyAsParent } of withoutFiles ? chosen.withoutFiles() : chosen) {
-      const name = place.nameOf(entry.name);
-      if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
-      const holdsFolder = place.folders.some((folder) => contains(name, folder));
-      yield { entry, name, isParent: onlyAsParent || holdsFolder };
-    }
   }
 
   #begin({ name, entry }: FileInProgress): OpenTreeFile {
@@ -296,7 +291,7 @@ class TreeRun {
   /** The entries once more: a directory comes before what is in it, and is given when the index leaves it. */
   *#leaving(withoutFiles = false): Generator<PlacedEntry> {
     const open: PlacedEntry[] = [];
-    for (const placed of this.#placed(withoutFiles)) {
+    for (const placed of placedEntries(this.#job, withoutFiles)) {
       for (let last = open.at(-1); last !== undefined && !contains(last.name, placed.name); last = open.at(-1)) {
         open.pop();
         yield last;
@@ -337,18 +332,11 @@ class TreeRun {
   /** The entries again, with a turn for signals now and then. */
   async *#paced(): AsyncGenerator<PlacedEntry> {
     let count = 0;
-    for (const placed of this.#placed()) {
+    for (const placed of placedEntries(this.#job)) {
       if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
       this.#job.signal.throwIfAborted();
       yield placed;
     }
-  }
-
-  #areOne(...names: readonly Buffer[]): BackupctlError {
-    const shown = names.map((name) => showPath(name.toString("latin1"))).join(" and ");
-    return new BackupctlError("RESTORE_FAILED", `${shown} are one name in the target, which ignores case`, {
-      hint: "Restore to another file system with --to PATH, or leave one of them out with --exclude.",
-    });
   }
 
   #notAsWritten(detail: string): BackupctlError {

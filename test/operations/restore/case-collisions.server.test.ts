@@ -103,6 +103,27 @@ test.runIf(canIgnoreCase)("in place they are not restored either, where another 
   expect(fs.readdirSync(www(site))).toEqual(["theirs"]);
 });
 
+test.runIf(canIgnoreCase)("nor where a folder of the target alone ignores case", async () => {
+  fill({ "Docs/README": "one", "Docs/between/x": "x", "Docs/readme": "two", docs: "a file where case counts" });
+  await createOne(site);
+  const to = join(site.directory, "to");
+  const folder = join(to, www(site), "Docs");
+  fs.mkdirSync(folder, { recursive: true });
+  execFileSync("mount", ["--bind", ignoringCase(), folder]);
+  fs.writeFileSync(join(folder, "readme"), "theirs");
+  onTestFinished(() => {
+    execFileSync("umount", ["--lazy", folder]);
+  });
+
+  const failure = await restore(site.operations, { latest: true, to, overwrite: true }).catch((error) => error);
+
+  expect(failure).toMatchObject(REFUSED);
+  expect(failure.message).toMatch(/Docs\/README and .*Docs\/readme are/);
+  expect(failure.hint).toMatch(/Nothing was written\.$/);
+  expect(fs.readFileSync(join(folder, "readme"), "utf8")).toBe("theirs");
+  expect(fs.readdirSync(join(to, www(site)))).toEqual(["Docs"]);
+});
+
 function recover(to: string) {
   const args = [RECOVER, "restore", site.repositoryDirectory, "latest", "www", "--to", to];
   const key = ["--key-file", join(site.directory, "main.key")];
