@@ -2,7 +2,9 @@ import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import { STATUSES } from "../../domain/backup.ts";
 import { resolveBackupId } from "../../domain/backup-id.ts";
 import { isGood } from "../../domain/known-backup.ts";
-import { BackupctlError } from "../../errors.ts";
+import { directoryState, METADATA_NAME, parseBackupDirectory } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import type { OperationContext } from "../context.ts";
 
 const PAGE = 50;
 
@@ -13,6 +15,37 @@ const PAGE = 50;
 export function resolveReference(catalog: Catalog, reference: string): CatalogBackup {
   if (reference === "latest") return latestGood(catalog);
   return resolveBackupId(reference, (prefix) => catalog.findByPrefix(prefix));
+}
+
+/**
+ * As `resolveReference`. A catalog that was made anew does not know a backup whose metadata.json is lost, but the storage tells.
+ * @throws `BACKUP_CORRUPTED` for such a one
+ */
+export async function findReferenced(
+  context: OperationContext,
+  catalog: Catalog,
+  reference: string,
+): Promise<CatalogBackup> {
+  try {
+    return resolveReference(catalog, reference);
+  } catch (error) {
+    if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+    const { listBackupDirectories } = await import("./repository.ts");
+    const { primary } = await context.repository();
+    const prefix = reference.trim().toLowerCase().slice(0, 8);
+    for (const [directory, names] of await listBackupDirectories(primary, (name) => name)) {
+      if (parseBackupDirectory(directory)?.idPrefix.startsWith(prefix) !== true) continue;
+      if (directoryState(names) === "damaged") throw metadataLost(directory, primary.name, error);
+    }
+    throw error;
+  }
+}
+
+function metadataLost(directory: string, storage: string, cause: unknown): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", `${directory}/${METADATA_NAME} is missing in storage "${storage}"`, {
+    hint: "Bring it back from a copy of the storage, then `backupctl catalog rebuild`, or use another backup: `backupctl list`.",
+    cause,
+  });
 }
 
 function latestGood(catalog: Catalog): CatalogBackup {

@@ -9,7 +9,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
-import { resolveReference } from "../repository/references.ts";
+import { findReferenced } from "../repository/references.ts";
 import { type Repository, readBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 
@@ -23,7 +23,7 @@ interface ChosenBackup {
 
 /**
  * Which backup a restore or download means: the one named, or the newest good one (at or before `--timestamp`) that holds what is wanted.
- * @throws `BACKUP_NOT_FOUND`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
+ * @throws `BACKUP_NOT_FOUND`, `BACKUP_CORRUPTED`, `COMPONENT_NOT_FOUND`, `SOURCE_NOT_FOUND`, `USAGE`; the key's problem where none could be proven for want of it
  */
 export async function chooseBackup(
   context: OperationContext,
@@ -41,7 +41,7 @@ export async function chooseBackup(
         },
       );
     }
-    return { backup: resolveReference(catalog, reference), gap: undefined };
+    return { backup: await findReferenced(context, catalog, reference), gap: undefined };
   }
   const at = timestamp === undefined ? undefined : parseInstant(timestamp);
   const all = catalog.list({}).backups;

@@ -5,7 +5,7 @@ import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "../operations.ts";
-import { resolveReference } from "../repository/references.ts";
+import { findReferenced } from "../repository/references.ts";
 import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
 import { componentNamed } from "../restore/choice.ts";
 import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
@@ -18,7 +18,7 @@ import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
 export async function verifyBackups(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
   const repository = await context.repository();
   const catalog = await context.catalog("read");
-  const backups = choose(context, catalog, request);
+  const backups = await choose(context, catalog, request);
   const storage = request.storage === undefined ? repository.primary : await repository.storage(request.storage);
   const single = request.reference !== undefined;
   const known = (id: BackupId): CatalogBackup | undefined => catalog.get(id);
@@ -34,7 +34,12 @@ export async function verifyBackups(context: OperationContext, request: VerifyRe
   return { backups: results, passed: results.every(({ passed }) => passed) };
 }
 
-function choose({ session }: OperationContext, catalog: Catalog, request: VerifyRequest): readonly CatalogBackup[] {
+async function choose(
+  context: OperationContext,
+  catalog: Catalog,
+  request: VerifyRequest,
+): Promise<readonly CatalogBackup[]> {
+  const { session } = context;
   const { reference, lastMs, all, components } = request;
   if ([reference !== undefined, lastMs !== undefined, all].filter(Boolean).length !== 1) {
     throw new BackupctlError("USAGE", "verify needs one backup, --last or --all", {
@@ -42,7 +47,7 @@ function choose({ session }: OperationContext, catalog: Catalog, request: Verify
     });
   }
   if (reference !== undefined) {
-    const backup = resolveReference(catalog, reference);
+    const backup = await findReferenced(context, catalog, reference);
     requireCommitted(backup);
     return [backup];
   }
