@@ -25,8 +25,7 @@ function expected(error: BackupctlError, { json, verbose, look }: FailureStyle) 
     return { text: jsonText({ error: { ...shown, exit_code: exitCode, data: data ?? null } }, 0), exitCode };
   }
   const lines = [look.line`${bad("error")}: ${code}: ${message}`, ...error.lines.map((line) => `  ${look.show(line)}`)];
-  if (hint !== undefined)
-    lines.push(...hint.split("\n").map((line, index) => (index === 0 ? look.line`hint: ${line}` : look.show(line))));
+  if (hint !== undefined) lines.push(look.line`hint: ${hint}`);
   if (verbose) lines.push(...causesOf(error).map((cause) => look.show(dim(`  because: ${cause}`))));
   return { text: lines.join("\n"), exitCode };
 }

@@ -58,6 +58,16 @@ describe("an expected error", () => {
     );
   });
 
+  test("has one line for its hint, whatever the operator's own words in it are", async () => {
+    const error = new BackupctlError("CONFIG_NOT_FOUND", "no a\nerror: b", {
+      hint: "See a\nerror: STORAGE_FAILED: b.",
+    });
+
+    expect((await run("show latest", failing(error))).stderr).toBe(
+      "error: CONFIG_NOT_FOUND: no a\\x0aerror: b\nhint: See a\\x0aerror: STORAGE_FAILED: b.\n",
+    );
+  });
+
   test("shows no secret and drives no terminal", async () => {
     const error = new BackupctlError("STORAGE_FAILED", "url ftp://u:hunter22@h\u001b[2J", { hint: "Not hunter22." });
 
