@@ -7,9 +7,13 @@ import type { BackupSummary, Operations } from "../../src/operations/operations.
 import { NO_CHOICES, openSession } from "../helpers/site.ts";
 import type { KillSite } from "./killed-program.ts";
 
-/** The next run of the same host. */
-export async function nextRun<T>({ configFile }: KillSite, use: (operations: Operations) => Promise<T>): Promise<T> {
-  const session = await openSession(configFile);
+/** The next run of the same host; what it warns of comes to `warnings`. */
+export async function nextRun<T>(
+  { configFile }: KillSite,
+  use: (operations: Operations) => Promise<T>,
+  warnings: string[] = [],
+): Promise<T> {
+  const session = await openSession(configFile, {}, warnings);
   const operations = await openOperations({ ...session, host: os.hostname() });
   try {
     return await use(operations);
@@ -78,4 +82,23 @@ export async function createNext(operations: Operations, mode = "incremental"): 
   const { backup } = await operations.create({ ...NO_CHOICES, mode });
   if (backup === undefined) throw new Error("no backup was made");
   return backup;
+}
+
+type States = Readonly<Record<"old" | "now" | "restored", readonly string[]>>;
+
+/** Compares what is said of the restore that died with what is there. */
+export function expectTrue(warnings: readonly string[], sources: readonly string[], states: States): void {
+  const { old, now, restored } = states;
+  const warning = warnings.find((text) => text.startsWith("a restore of "));
+  if (warning === undefined) expect([old, restored]).toContainEqual(now);
+  else if (warning.includes("nothing came to its place")) expect(now).toEqual(old);
+  else if (warning.includes("all of it had come")) expect(now).toEqual(restored);
+  else {
+    for (const source of sources) {
+      const of = (lines: readonly string[]) => lines.filter((line) => sources.length === 1 || line.startsWith(source));
+      if (warning.includes(`${source} is as it was`)) expect(of(now)).toEqual(of(old));
+      else if (warning.includes(`${source} is the backup's`)) expect(of(now)).toEqual(of(restored));
+      else expect(warning).toContain(`${source} may hold some of the backup`);
+    }
+  }
 }

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Operations } from "../../src/operations/operations.ts";
 import { databasesOf, rowsOf } from "../engines/postgres/subject.ts";
 import { said } from "../helpers/said.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { restore } from "../operations/restore/tools.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
-import { createNext, expectNoLeavings, expectWholeBackups, nextRun } from "./after-the-kill.ts";
+import { createNext, expectNoLeavings, expectTrue, expectWholeBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
+
+const DATABASES = ["shop", "blog"];
 
 describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeout: 36_000_000 }, () => {
   const directory = suiteTempDir();
@@ -15,8 +18,8 @@ describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeo
   beforeAll(async () => {
     server = await startPostgres();
     const place = `host: ${server.host}, port: ${server.port}, user: ${server.user}, bin_directory: ${server.binDir}`;
-    site = await makeKillSite(directory, `  shop: {engine: postgres, ${place}, databases: [shop]}`);
-    await putDatabase("select n as id, repeat(md5(n::text), 30) as text from generate_series(1, 2000) n");
+    site = await makeKillSite(directory, `  shop: {engine: postgres, ${place}, databases: [shop, blog]}`);
+    await putDatabases("select n as id, repeat(md5(n::text), 30) as text from generate_series(1, 2000) n");
     await site.run("create");
     site.keep();
   }, 600_000);
@@ -37,25 +40,28 @@ describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeo
     }
   });
 
-  it("a restore that is killed leaves the old database or the new one, and the next one names what else it left", async () => {
+  it("a restore that is killed leaves each database the old or the new, and the next one says which may be, and what else it left", async () => {
     const command = ["restore", "latest", "--source", "shop", "--drop-existing", "--yes"];
-    const restored = await rowsOf(server, "shop");
+    const restored = await rowsOfAll();
     const kills = await site.kills(command);
     for (const kill of kills) {
       for (const name of await besideOurs()) await server.sql("postgres", `drop database "${name}"`);
-      await putDatabase("select 1 as id");
-      const old = await rowsOf(server, "shop");
+      await putDatabases("select 1 as id");
+      const old = await rowsOfAll();
       await kill.run();
       await said(kill.what, async () => {
         await untilAlone();
-        expect([old, restored]).toContainEqual(await rowsOf(server, "shop"));
+        const now = await rowsOfAll();
+        for (const [i, rows] of now.entries()) expect([old[i], restored[i]]).toContainEqual(rows);
         const left = await besideOurs();
 
-        const { warnings } = await nextRun(site, (operations) =>
-          restore(operations, { reference: "latest", sources: ["shop"], dropExisting: true }),
-        );
+        const told: string[] = [];
+        const again = (operations: Operations) =>
+          restore(operations, { reference: "latest", sources: ["shop"], dropExisting: true });
+        const { warnings } = await nextRun(site, again, told);
 
-        expect(await rowsOf(server, "shop")).toEqual(restored);
+        expectTrue(told, ["shop"], { old, now, restored });
+        expect(await rowsOfAll()).toEqual(restored);
         expect(await besideOurs()).toEqual(left);
         for (const name of left) expect(warnings.join("\n")).toContain(`dropdb '${name}'`);
         await expectNoLeavings(site);
@@ -63,14 +69,22 @@ describe.runIf(requireOrSkip("postgres"))("with a database on a server", { timeo
     }
   });
 
-  async function putDatabase(rows: string): Promise<void> {
-    await server.sql("postgres", "drop database if exists shop with (force)");
-    await server.createDatabase("shop");
-    await server.sql("shop", `create table notes as ${rows}`);
+  async function putDatabases(rows: string): Promise<void> {
+    for (const name of DATABASES) {
+      await server.sql("postgres", `drop database if exists ${name} with (force)`);
+      await server.createDatabase(name);
+      await server.sql(name, `create table notes as ${rows}`);
+    }
+  }
+
+  async function rowsOfAll(): Promise<readonly string[]> {
+    const rows: string[] = [];
+    for (const name of DATABASES) rows.push(JSON.stringify(await rowsOf(server, name)));
+    return rows;
   }
 
   async function besideOurs(): Promise<readonly string[]> {
-    return (await databasesOf(server)).filter((name) => name !== "postgres" && name !== "shop");
+    return (await databasesOf(server)).filter((name) => name !== "postgres" && !DATABASES.includes(name));
   }
 
   /** The tools of a run that was killed notice it by themselves, and so does the server. */
