@@ -323,9 +323,10 @@ describe("recover.mjs", () => {
       { name: "app", type: "database", offset: 6, size: 4 },
       { name: "app/public.t", type: "table", offset: 7, size: 3 },
       { name: "../a%b", type: "database", offset: 10, size: 3 },
+      { name: "..", type: "database", offset: 13, size: 4 },
     ];
     const facts = { counts: {}, versions: {}, entries };
-    await server.backUp([{ name: "db", kind: "pgdump", bytes: piecesOf("globalDUMPend"), facts }]);
+    await server.backUp([{ name: "db", kind: "pgdump", bytes: piecesOf("globalDUMPenddots"), facts }]);
 
     const { status, to } = restore(["latest", "db", "--key-file", good], server.directory);
 
@@ -335,6 +336,7 @@ describe("recover.mjs", () => {
       "globals.sql": "global",
       "app.dump": "DUMP",
       "..%2Fa%25b.dump": "end",
+      "...dump": "dots",
     });
   });
 
