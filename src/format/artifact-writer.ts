@@ -14,10 +14,15 @@ const BLOCK_IN_ONE_BUFFER_BYTES = 768 * 1024;
 /** Blocks being compressed or waiting for their place. */
 const BLOCKS_AHEAD = 8;
 /**
- * An open block that keeps this much memory waiting is closed, however little of it is new: at most three buffers of those who
- * read, which have five, so that they never wait for a block that waits for them.
+ * An open block that keeps this much memory waiting is closed, however little of it is new: it never keeps more than this and one
+ * buffer. Who reads has another two, and so never waits for a block that waits for it.
  */
 const HELD_BYTES_PER_BLOCK = 5 * 1024 * 1024;
+/**
+ * How many buffers who reads must be able to have, of 2.25 MiB or more each. They grow with the position in a file: what a block
+ * keeps may be of several sizes, of which the last is the largest.
+ */
+export const READERS_BUFFERS = 5;
 
 interface OpenBlock {
   readonly ranges: BufferRange[];

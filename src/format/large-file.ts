@@ -2,14 +2,14 @@ import { closeSync, fstatSync } from "node:fs";
 import type { FoundAttributes, TreeNode } from "../domain/artifact.ts";
 import { errnoOf } from "../platform/files.ts";
 import { openForReading } from "../platform/walk.ts";
-import type { ArtifactWriter } from "./artifact-writer.ts";
+import { type ArtifactWriter, READERS_BUFFERS } from "./artifact-writer.ts";
 import { dataChunksAt } from "./chunker.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { FileState, ReadPartResult } from "./workers/tasks.ts";
 
 const PART_BYTES = 2 * 1024 * 1024;
-const BUFFER_BUDGET_BYTES = 5 * (PART_BYTES + 256 * 1024);
+const BUFFER_BUDGET_BYTES = READERS_BUFFERS * (PART_BYTES + 256 * 1024);
 /** Behind so many holes the rest of a file is stored as it is read: each takes room in the index, and in memory. */
 const MAX_HOLES = 1000;
 
@@ -33,7 +33,7 @@ export interface LargeFileOptions {
 /** Reads files that do not fit a batch, part by part: workers read, cut and hash, one part ahead of the writer. */
 export class LargeFileReader {
   readonly #options: LargeFileOptions;
-  readonly #buffers = new SharedBuffers(BUFFER_BUDGET_BYTES);
+  readonly #buffers = new SharedBuffers(BUFFER_BUDGET_BYTES, READERS_BUFFERS);
 
   constructor(options: LargeFileOptions) {
     this.#options = options;
@@ -68,6 +68,8 @@ export class LargeFileReader {
     } finally {
       await parts.dispose();
     }
+    // It may keep more of a file's far end than what is read next, which begins with small buffers, could have beside it.
+    if (dataChunksAt(before.size).average > dataChunksAt(0).average) this.#options.writer.closeBlock();
     const after = stateOf(descriptor);
     const changed = !sameState(before, after) || parts.bytesRead !== after.size;
     const state = changed ? { ...after, size: parts.bytesRead } : after;

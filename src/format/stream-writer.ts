@@ -1,4 +1,4 @@
-import type { ArtifactWriter } from "./artifact-writer.ts";
+import { type ArtifactWriter, READERS_BUFFERS } from "./artifact-writer.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { dataChunksAt, INDEX_CHUNKS } from "./chunker.ts";
 import { giveBack, isWhole } from "./own-memory.ts";
@@ -7,8 +7,8 @@ import type { WorkerPool } from "./workers/pool.ts";
 import type { ScanResult } from "./workers/tasks.ts";
 
 export const BODY_BYTES = 2 * 1024 * 1024;
-/** The open block holds up to three buffers, two are being filled and scanned, the rest is being compressed. */
-const BUFFER_BUDGET_BYTES = 6 * (BODY_BYTES + 256 * 1024);
+/** One more is being compressed meanwhile. */
+const BUFFER_BUDGET_BYTES = (READERS_BUFFERS + 1) * (BODY_BYTES + 256 * 1024);
 
 export interface StreamWriterOptions {
   readonly pool: WorkerPool;
@@ -42,7 +42,7 @@ export async function writeStream(bytes: AsyncIterable<Uint8Array>, options: Str
 }
 
 async function writeAll(source: ByteSource, options: StreamWriterOptions): Promise<number> {
-  const buffers = new SharedBuffers(BUFFER_BUDGET_BYTES);
+  const buffers = new SharedBuffers(BUFFER_BUDGET_BYTES, READERS_BUFFERS);
   let before: Part | undefined;
   let total = 0;
   for (;;) {
