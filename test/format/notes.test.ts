@@ -114,6 +114,7 @@ describe("the notes in force", () => {
       [of(1, { tags: ["b"] }), of(1, { tags: ["a", "b"], hold })],
       { tags: ["a", "b"], hold },
     ],
+    ["are the tags that one of equals has", [of(1, { tags: ["a"] }), of(1, { hold })], { tags: ["a"], hold }],
     [
       "are the longer retention of equals",
       [of(1, { retention_until: "2026-03-01T00:00:00Z" }), of(1, { retention_until: "2026-02-01T00:00:00Z" })],

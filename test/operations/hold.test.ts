@@ -92,9 +92,8 @@ describe("hold", () => {
     expect(verified.passed).toBe(true);
     expect(site.warnings.join()).toContain(`backup ${backup.id} counts as on hold: unknown: notes-0-00000000.json`);
     expect(plan.protections.map(({ kind }) => kind)).toContain("hold");
-    for (const attempt of [site.operations.hold(backup.id, "audit"), site.operations.unhold(backup.id)]) {
-      await expect(attempt).rejects.toMatchObject({ code: "UNSUPPORTED_FORMAT" });
-    }
+    await expect(site.operations.hold(backup.id, "audit")).rejects.toMatchObject({ code: "UNSUPPORTED_FORMAT" });
+    await expect(site.operations.unhold(backup.id)).rejects.toMatchObject({ code: "UNSUPPORTED_FORMAT" });
   });
 
   it.each([
