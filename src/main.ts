@@ -199,6 +199,7 @@ function streamOf(stream: NodeJS.WriteStream, signal?: AbortSignal): Stream {
       if (!broken) stream.write(text);
     },
     writeBytes: async (bytes) => {
+      signal?.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const stop = (): void => reject(signal?.reason);
       signal?.addEventListener("abort", stop);

@@ -53,8 +53,15 @@ function fileFailure(error: unknown): string {
 export async function runSecretCommand(command: string | readonly string[], context: SecretContext): Promise<string> {
   const [program, ...args] = typeof command === "string" ? command.split(" ").filter((part) => part !== "") : command;
   if (program === undefined) throw new BackupctlError("CONFIG_INVALID", `${context.option} is empty`);
+  return withoutNewline(await outputOf(program, args, context), program, context);
+}
+
+async function outputOf(command: string, args: readonly string[], context: SecretContext): Promise<string> {
+  const { env, directory: cwd, signal } = context;
+  const limits = { timeoutMs: COMMAND_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
   try {
-    return withoutNewline(await outputOf(program, args, context), program, context);
+    const { stdout } = await runTool({ command, args, env: defined(env), cwd, ...limits });
+    return stdout.toString("utf8");
   } catch (error) {
     if (!isBackupctlError(error, "TOOL_FAILED") && !isBackupctlError(error, "TOOL_MISSING")) throw error;
     throw new BackupctlError(context.code, `${context.option}: ${error.message}`, {
@@ -62,13 +69,6 @@ export async function runSecretCommand(command: string | readonly string[], cont
       cause: error,
     });
   }
-}
-
-async function outputOf(command: string, args: readonly string[], context: SecretContext): Promise<string> {
-  const { env, directory: cwd, signal } = context;
-  const limits = { timeoutMs: COMMAND_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
-  const { stdout } = await runTool({ command, args, env: defined(env), cwd, ...limits });
-  return stdout.toString("utf8");
 }
 
 function withoutNewline(text: string, from: string, context: SecretContext): string {
