@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { BackupMetadata, SourceMetadata, StoredArtifact } from "../domain/backup.ts";
 import { packName, SHA256SUMS_NAME } from "../domain/object-names.ts";
 import { DamageError, MAX_PACK_BYTES } from "./block.ts";
@@ -7,6 +6,7 @@ import { readRoot } from "./index-reader.ts";
 import { giveBack } from "./own-memory.ts";
 import type { Root } from "./root.ts";
 import { encodeSha256Sums, parseSha256Sums } from "./sha256sums.ts";
+import { sha256Hex } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 
 /** The lines of some ten million packs. */
@@ -114,8 +114,4 @@ function comparedWith(sums: Sums, packs: PackSource): PackSource {
 
 function checksumOf(sums: Uint8Array): string {
   return `sha256:${sha256Hex(sums)}`;
-}
-
-function sha256Hex(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -7,6 +7,11 @@ export function sha256(bytes: Uint8Array): Buffer {
   return hash("sha256", bytes, "buffer");
 }
 
+/** SHA-256 of bytes, in hex. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return hash("sha256", bytes, "hex");
+}
+
 /**
  * Compares spans (pairs of offset and length) of `raw` with their hashes, 32 bytes each.
  * Gives the offset of the first that differs or lies outside.

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { METADATA_NAME, parsePackName } from "../../domain/object-names.ts";
 import { BackupctlError, messageOf } from "../../errors.ts";
+import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 interface WrittenObject {
@@ -58,7 +58,7 @@ export class BackupObjects {
   }
 
   /** The primary must take it; a replica that does not is dropped from this run. Packs come with their SHA-256, in hex: it takes a while. */
-  async put(name: string, bytes: Uint8Array, sha256 = sha256Of(bytes)): Promise<void> {
+  async put(name: string, bytes: Uint8Array, sha256 = sha256Hex(bytes)): Promise<void> {
     const work = this.#putEverywhere(name, bytes, sha256);
     this.#underWay.add(work);
     try {
@@ -132,10 +132,6 @@ export class BackupObjects {
       this.#written.delete(name);
     }
   }
-}
-
-function sha256Of(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function checkedPut(storage: Storage, key: string, bytes: Uint8Array): Promise<void> {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
 import type {
   BackupId,
@@ -18,6 +17,7 @@ import { metadataKey } from "../../format/data-key.ts";
 import { buildKeysObject } from "../../format/keys-object.ts";
 import { encodeMetadata } from "../../format/metadata.ts";
 import { encodeSha256Sums } from "../../format/sha256sums.ts";
+import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
@@ -90,10 +90,6 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     detail: { type: metadata.type, mode: metadata.mode, seconds: metadata.duration_seconds, bytes: metadata.size },
   });
   return metadata;
-}
-
-function sha256Hex(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** A backup dated in the future would be the newest for as long as the clock was ahead. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import * as path from "node:path";
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
@@ -7,6 +6,7 @@ import { messageOf } from "../../errors.ts";
 import { fetchIndex } from "../../format/index-reader.ts";
 import { readProvenRoot } from "../../format/proven-root.ts";
 import { type SourceCache, sourceCache } from "../../format/source-writer.ts";
+import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { WorkerPool } from "../../format/workers/pool.ts";
 import { listDirectory, makePrivateDirectory, writeFileAtomically } from "../../platform/files.ts";
 import { hashFile } from "../../platform/hash-file.ts";
@@ -67,7 +67,7 @@ async function fetchCache(
   catalog.setIndexCache({
     backupId: parent.id,
     source: sourceName,
-    rootSha256: createHash("sha256").update(bytes).digest("hex"),
+    rootSha256: sha256Hex(bytes),
     indexSha256: root.indexSha256,
   });
   return cache;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { BackupMetadata, BackupNotes, LineageMember } from "../../domain/backup.ts";
 import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -7,6 +6,7 @@ import { type LockedWrap, lockedWraps, type NamedBytes, openKeysObjects } from "
 import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.ts";
 import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
+import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
@@ -170,10 +170,6 @@ async function openDataKey(
     if (!isBackupctlError(error)) throw error;
     return { dataKey: undefined, problem: error };
   }
-}
-
-function sha256Hex(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** Highest number and bytes of the keys and notes objects of a backup. */

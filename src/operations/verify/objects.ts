@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { PackSource } from "../../format/block-reader.ts";
 import { parseSha256Sums } from "../../format/sha256sums.ts";
+import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { CheckName } from "../operations.ts";
 import { readAncestor } from "../repository/committed-backup.ts";
@@ -75,7 +75,7 @@ async function readSums(
     problems: [{ check: "checksum_validation" as const, text }],
   });
   if (bytes === undefined) return failed(`${where} is missing`);
-  if (`sha256:${sha256Of(bytes)}` !== metadata.checksum)
+  if (`sha256:${sha256Hex(bytes)}` !== metadata.checksum)
     return failed(`${where} does not match the checksum in metadata.json`);
   try {
     const sums = parseSha256Sums(bytes, metadata.storage_path);
@@ -115,7 +115,7 @@ export async function checkSums(
       // Told as missing by the listing.
       if (bytes === undefined) continue;
       options.onBytes(bytes.length);
-      actual = sha256Of(bytes);
+      actual = sha256Hex(bytes);
     }
     if (actual !== wanted) {
       found.push({
@@ -146,7 +146,7 @@ export function hashingSource(
         onBytes(bytes.length);
         const whole =
           origin === metadata.id && offset === 0 && bytes.length === sizes.get(name) && length >= bytes.length;
-        if (whole && !hashed.has(name)) hashed.set(name, sha256Of(bytes));
+        if (whole && !hashed.has(name)) hashed.set(name, sha256Hex(bytes));
         return bytes;
       },
     },
@@ -179,7 +179,3 @@ const ABOUT_THE_ANCESTOR: readonly ErrorCode[] = [
   "ENCRYPTION_KEY_NOT_FOUND",
   "BACKUP_VERIFICATION_FAILED",
 ];
-
-function sha256Of(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
