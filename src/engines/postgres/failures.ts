@@ -36,9 +36,12 @@ export function failureOf(error: unknown, frame: FailureFrame): unknown {
   });
 }
 
-/** Of the server. A tool prints what the server says without its code; where the server speaks another language it stays a plain failure. */
+/**
+ * Of the server. A tool prints what the server says without its code: the system's error, or where a part of a page still found
+ * room ("wrote only 4096 of 8192 bytes") just the hint. Where the server speaks another language it stays a plain failure.
+ */
 function isDiskFull(error: unknown): boolean {
-  return stateOf(error) === "53100" || messageOf(error).includes("No space left on device");
+  return stateOf(error) === "53100" || /No space left on device|Check free disk space/.test(messageOf(error));
 }
 
 /** No tool is known to print it; should one, it ends here. The cause is left out of the error for the same reason. */
