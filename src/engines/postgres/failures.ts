@@ -31,7 +31,7 @@ export function failureOf(error: unknown, frame: FailureFrame): unknown {
   const hint = hintFor(error);
   const code = frame.code === "RESTORE_FAILED" && isDiskFull(error) ? "INSUFFICIENT_STORAGE" : frame.code;
   return new BackupctlError(code, `${frame.what}: ${withoutPassword(messageOf(error), frame.options)}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint: hint ?? "See what the server's log says of the same moment.",
     retryable: RETRYABLE.includes(stateOf(error) ?? ""),
   });
 }

@@ -6,8 +6,10 @@ import type { PreparedSource } from "./plan.ts";
 export function asRestoreFailure(error: unknown, source: PreparedSource): unknown {
   const expected = isBackupctlError(error) ? error : fromSystem(error, source.plan);
   if (expected === undefined) return error;
+  const hints = [expected.hint, whatIsThere(source)].filter((text) => text !== undefined);
   return new BackupctlError(expected.code, expected.message, {
-    hint: [expected.hint, whatIsThere(source)].filter((text) => text !== undefined).join(" "),
+    ...(hints.length === 0 ? {} : { hint: hints.join(" ") }),
+    lines: expected.lines,
     cause: expected.cause ?? error,
     ...(expected.data === undefined ? {} : { data: expected.data }),
     exitCode: expected.exitCode,

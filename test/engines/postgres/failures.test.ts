@@ -12,17 +12,25 @@ const FULL = [
   'pg_restore: error: could not execute query: ERROR:  could not write to file "base/pgsql_tmp/1": No space left on device',
 ];
 
+async function failureSaying(said: string): Promise<unknown> {
+  const context = await engineContext(tempDir());
+  const frame = { code: "RESTORE_FAILED", what: "restore failed", context, options: options.parse({}) } as const;
+  return failureOf(new BackupctlError("TOOL_FAILED", said), frame);
+}
+
 describe("a failure of PostgreSQL's tools", () => {
   it.each(FULL)("is a full disk of the server: %s", async (said) => {
-    const context = await engineContext(tempDir());
-    const frame = { code: "RESTORE_FAILED", what: "restore failed", context, options: options.parse({}) } as const;
-
-    const failure = failureOf(new BackupctlError("TOOL_FAILED", said, { hint: "" }), frame);
-
-    expect(failure).toMatchObject({
+    expect(await failureSaying(said)).toMatchObject({
       code: "INSUFFICIENT_STORAGE",
       message: `restore failed: ${said}`,
       hint: "Free some space on the server's disk, then run it again.",
+    });
+  });
+
+  it("that nobody here knows leads to the server's log", async () => {
+    expect(await failureSaying("pg_restore: error: out of luck")).toMatchObject({
+      code: "RESTORE_FAILED",
+      hint: "See what the server's log says of the same moment.",
     });
   });
 });
