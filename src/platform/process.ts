@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
+import { endWithDescendants } from "./process-tree.ts";
 
 /** External programs are run here only: argument arrays, never a shell; secrets by environment or file, never as arguments. */
 export interface ToolRun {
@@ -22,6 +23,7 @@ export interface ToolStream {
   readonly stdout: Readable;
   /** Resolves when the tool has ended with exit code 0 and all output was read; else throws `TOOL_FAILED`. */
   finish(): Promise<{ readonly stderr: string }>;
+  /** Ends the tool, and what it has started. */
   kill(): void;
 }
 
@@ -63,8 +65,9 @@ export async function streamTool(given: ToolRun): Promise<ToolStream> {
   });
   // Until somebody listens, execa throws the output away: what a quick tool prints must wait for its reader.
   child.stdout.on("readable", () => undefined);
+  // With everything that writes to it ended, the output would end like that of a tool that is done.
+  run.signal?.addEventListener("abort", () => child.stdout.destroy(asError(run.signal?.reason)));
   const aborted = endByAbort(child, run.signal);
-  aborted.catch((reason: unknown) => child.stdout.destroy(asError(reason)));
   const ended = child.then((result) => result);
   ended.catch(() => undefined);
   return {
@@ -74,7 +77,7 @@ export async function streamTool(given: ToolRun): Promise<ToolStream> {
       throwIfFailed(run, result, tail.text());
       return { stderr: tail.text() };
     },
-    kill: () => child.kill(),
+    kill: () => endWithDescendants(child.nodeChildProcess),
   };
 }
 
@@ -93,13 +96,15 @@ function withDeadline<R extends ToolRun>(run: R, stderr: () => string): R {
   return { ...run, signal: run.signal === undefined ? late.signal : AbortSignal.any([run.signal, late.signal]) };
 }
 
-/** Rejects when an abort has ended the tool. A child of the tool may outlive it and keep the pipes open: nobody waits for that. */
+/** Ends the tool and what it has started when aborted, and rejects then: who left it may keep the pipes open, and nobody waits for that. */
 function endByAbort(child: { readonly nodeChildProcess: ChildProcess }, signal?: AbortSignal): Promise<never> {
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
   const { nodeChildProcess: process } = child;
   const stop = (): void => ended.reject(signal?.reason);
   signal?.addEventListener("abort", () => {
+    // Before execa ends the tool alone: who has no parent any more can't be found.
+    endWithDescendants(process);
     if (process.exitCode === null && process.signalCode === null) process.once("exit", stop);
     else stop();
   });

@@ -1,11 +1,21 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { runTool, streamTool } from "../../src/platform/process.ts";
+import { runTool, streamTool, type ToolStream } from "../../src/platform/process.ts";
 
 async function read(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stream) pieces.push(piece);
   return Buffer.concat(pieces).toString("utf8");
+}
+
+/** Nobody may be there to collect one whose parent has ended: it is a zombie then. */
+function isRunning(pid: string): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 describe("streamTool", () => {
@@ -27,24 +37,44 @@ describe("streamTool", () => {
     });
   });
 
-  it("ends when its time is over, though a child of the tool keeps the pipe open", async () => {
-    const run = { command: "sh", args: ["-c", "echo waiting >&2; sleep 600; true"], timeoutMs: 1_000 };
+  it("ends when its time is over, though something that left the tool keeps the pipe open", async () => {
+    const run = { command: "sh", args: ["-c", "echo waiting >&2; (sleep 60 &); sleep 600; true"], timeoutMs: 1_000 };
     const late = { code: "TOOL_FAILED", message: "sh was ended because it took too long: waiting" };
     const tool = await streamTool(run);
 
     await expect(read(tool.stdout)).rejects.toMatchObject(late);
     await expect(tool.finish()).rejects.toMatchObject(late);
     await expect(runTool(run)).rejects.toMatchObject(late);
-  });
+  }, 30_000);
 
-  it("ends at once when aborted, though a child of the tool keeps the pipe open", async () => {
+  it("ends at once when aborted, though something that left the tool keeps the pipe open", async () => {
     const controller = new AbortController();
-    const tool = await streamTool({ command: "sh", args: ["-c", "echo begin; sleep 30"], signal: controller.signal });
+    const tool = await streamTool({
+      command: "sh",
+      args: ["-c", "echo begin; (sleep 60 &); sleep 30"],
+      signal: controller.signal,
+    });
     setTimeout(() => controller.abort(new Error("enough")), 200);
 
     await expect(read(tool.stdout)).rejects.toThrow("enough");
     await expect(tool.finish()).rejects.toThrow("enough");
   }, 5_000);
+
+  it.each([
+    ["aborted", (_tool: ToolStream, controller: AbortController) => controller.abort(new Error("enough"))],
+    ["killed", (tool: ToolStream) => tool.kill()],
+  ])("leaves nothing of what the tool has started when it is %s", async (_how, end) => {
+    const controller = new AbortController();
+    const script = "sh -c 'sleep 600 & echo $$ $!; wait; true'; echo on";
+    const tool = await streamTool({ command: "sh", args: ["-c", script], signal: controller.signal });
+    const { value } = await tool.stdout[Symbol.asyncIterator]().next();
+    const pids = String(value).trim().split(" ");
+
+    end(tool, controller);
+
+    await expect(tool.finish()).rejects.toThrow();
+    await expect.poll(() => pids.filter(isRunning)).toEqual([]);
+  });
 
   it("says that a tool could not be started", async () => {
     const start = async () => {
