@@ -9,7 +9,7 @@ import { benchmarksPage, type Page, sizePage, surroundings } from "./page.ts";
 import { type SetReport, showBytes } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
 import { runRound, type Sample } from "./rounds.ts";
-import { openScratch, type Scratch } from "./scratch.ts";
+import { openRestores, openScratch, type Scratch } from "./scratch.ts";
 import { prepareSet, type SetName, SIZE_SETS, SPEED_SETS } from "./sets.ts";
 import { measureStartup, type StartupPlan } from "./startup.ts";
 import { FULL_SIZES, QUICK_SIZES, type Sizes } from "./trees.ts";
@@ -69,22 +69,31 @@ async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sampl
   const { subject, contenders, description, stop } = await prepareSet(set, plan.sizes, plan.cache);
   console.log(`\n${set}: ${description}`);
   const rounds = plan.rounds(set);
+  const restores = openRestores(join(plan.cache, "restored"), subject.bytes);
+  const { folder } = scratch;
   try {
     for (let round = 0; round < rounds; round++) {
       const first = round % contenders.length;
       scratch.renew();
-      await runRound(subject, [...contenders.slice(first), ...contenders.slice(0, first)], scratch.folder, (sample) => {
-        samples.push(sample);
-        const { work, contender, seconds, peakMemoryBytes } = sample;
-        const figures = `${seconds.toFixed(2)} s, ${showBytes(peakMemoryBytes)}`;
-        console.log(`  ${round + 1}  ${work.padEnd(9)}  ${contender.padEnd(20)} ${figures}`);
-      });
+      await runRound(
+        subject,
+        [...contenders.slice(first), ...contenders.slice(0, first)],
+        { folder, restores },
+        (sample) => {
+          samples.push(sample);
+          const { work, contender, seconds, peakMemoryBytes } = sample;
+          const figures = `${seconds.toFixed(2)} s, ${showBytes(peakMemoryBytes)}`;
+          console.log(`  ${round + 1}  ${work.padEnd(9)}  ${contender.padEnd(20)} ${figures}`);
+        },
+      );
     }
   } finally {
+    restores?.remove();
     await stop();
   }
   const works = WORKS.filter((work) => subject.works.includes(work));
-  return { set, description: rounds === 1 ? `${description}, one round` : description, contenders, works };
+  const to = restores === undefined ? "" : `, restored to ${restores.kind}`;
+  return { set, description: `${description}${to}${rounds === 1 ? ", one round" : ""}`, contenders, works };
 }
 
 /** @throws for what is no number of rounds */

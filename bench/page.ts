@@ -105,7 +105,7 @@ A key is missing where a tool does not do the work, and where a set was not run.
 | \`SET.WORK.time_vs_TOOL\`, \`cpu_vs_TOOL\`, \`stored_vs_TOOL\`, \`memory_vs_TOOL\` | TOOL's figure divided by backupctl's: above 1 backupctl is faster, or needs less |
 | \`SET.WORK.no_verify.time_vs_TOOL\` and so on | the same for \`backupctl create --no-verify\` |
 | \`startup.RUN.seconds\`, \`.cpu_seconds\`, \`.peak_memory_bytes\` | in a repository of \`startup.backups\` backups of one small file: \`help\`, \`list\` (20 of them), \`list_json\` (all), \`show\` (the newest), \`status\`, \`delete\` (\`--dry-run\`, of the newest), \`create\` (one more), \`rebuild\` (of a catalog that knows three), \`verify\` (\`--all --quick\`) |
-| \`about.*\` | date, commit, machine and versions; \`about.repositories_in\` is the kind of file system of repositories and restores, \`about.other_cores\` is how many cores other programs kept busy |
+| \`about.*\` | date, commit, machine and versions; \`about.repositories_in\` is the kind of file system of repositories, \`about.other_cores\` is how many cores other programs kept busy |
 `;
 
 const INTRODUCTION = `# Benchmarks
@@ -115,7 +115,8 @@ compare with.
 
 Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
 data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
-nobody pays for files that others removed ("Where" says which). Before each step the disk's caches are flushed, so that nobody writes what another one left;
+nobody pays for files that others removed ("Where" says which). Restores go to one of their own in memory, where there is enough of it: each commit of
+ext4's journal waits for the disk, and this one writes slower than any of these programs restores. Before each step the disk's caches are flushed, so that nobody writes what another one left;
 what is read is in memory. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less. That memory is bounded whatever the size is on
 [a page of its own](benchmarks-size.md).

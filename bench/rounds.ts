@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Contender, Work } from "./contenders.ts";
 import { bytesBelow, type FileSize, filesBelow, sumOf } from "./folders.ts";
 import { type Measurement, measure } from "./measure.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** What all contenders back up. */
 export interface Subject {
@@ -32,6 +33,12 @@ export interface Sample extends Measurement {
 const BEFORE_CHANGE: readonly Work[] = ["first", "unchanged"];
 const AFTER_CHANGE: readonly Work[] = ["changed", "restore", "one", "verify"];
 
+export interface RoundFolders {
+  readonly folder: string;
+  /** Made anew for each restore; without it they go to the round's folder and stay to its end. */
+  readonly restores?: Scratch | undefined;
+}
+
 /**
  * One round: every contender in turn makes its first backup and one of the same data, then the data change, and every contender
  * does the rest. The caller rotates the contenders, so that nobody always follows the same one, and removes the folder.
@@ -39,10 +46,10 @@ const AFTER_CHANGE: readonly Work[] = ["changed", "restore", "one", "verify"];
 export async function runRound(
   subject: Subject,
   contenders: readonly Contender[],
-  folder: string,
+  { folder, restores }: RoundFolders,
   tell: (sample: Sample) => void,
 ): Promise<void> {
-  const places = contenders.map((contender) => new Place(subject, contender, folder));
+  const places = contenders.map((contender) => new Place(subject, contender, folder, restores));
   const all = async (works: readonly Work[]): Promise<void> => {
     for (const place of places) {
       for (const work of works.filter((it) => subject.works.includes(it))) {
@@ -74,8 +81,10 @@ class Place {
   readonly #state: string;
   readonly #repository: string;
   readonly #place: string;
+  readonly #restores: Scratch | undefined;
 
-  constructor(subject: Subject, contender: Contender, folder: string) {
+  constructor(subject: Subject, contender: Contender, folder: string, restores: Scratch | undefined) {
+    this.#restores = restores;
     this.#subject = subject;
     this.#contender = contender;
     this.#state = join(folder, contender.key, "state");
@@ -92,9 +101,7 @@ class Place {
   async run(work: Work): Promise<Sample | undefined> {
     const script = this.#contender.scripts[work];
     if (script === undefined) return undefined;
-    // It stays to the end of the round: ext4 makes files many times slower for minutes after others were removed.
-    const out = join(this.#place, work);
-    mkdirSync(out);
+    const out = this.#newFolder(work);
     const before = bytesBelow(this.#repository);
     // Nobody pays for what the one before left to be written.
     execFileSync("sync");
@@ -104,6 +111,15 @@ class Place {
     this.#checkOutput(work, script, restored);
     const storedBytes = bytesBelow(this.#repository) - before + sumOf(restored, "allocatedBytes");
     return { ...measurement, set: this.#subject.set, work, contender: this.#contender.key, storedBytes, bytes };
+  }
+
+  #newFolder(work: Work): string {
+    const isRestore = work === "restore" || work === "one";
+    if (isRestore) this.#restores?.renew();
+    // It stays to the end of the round: ext4 makes files many times slower for minutes after others were removed.
+    const out = join((isRestore ? this.#restores?.folder : undefined) ?? this.#place, work);
+    mkdirSync(out);
+    return out;
   }
 
   #bytesOf(work: Work): number {

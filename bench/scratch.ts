@@ -1,15 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { isInstalled } from "./installed.ts";
 
 /** Sparse: it takes what is written. */
 const IMAGE_BYTES = 96 * 1024 ** 3;
 
-/** The folder of a round: repositories, and what is restored from them. */
+/** A folder to work in: a round's, with the repositories, or a restore's. */
 export interface Scratch {
   readonly folder: string;
   /** What kind of file system it lies on; figures of another kind can't be compared. */
-  readonly kind: "a fresh ext4 for each round" | "a plain folder";
+  readonly kind: "a fresh ext4" | "a fresh ext4 in memory" | "a plain folder";
   /** Empties it. */
   renew(): void;
   /** May be called twice. */
@@ -19,9 +20,10 @@ export interface Scratch {
 /**
  * A file system of its own, made anew each time, where we may mount one: ext4 makes files many times slower for minutes after others were
  * removed, by whomever. Else a plain folder.
+ * @param image of the file system: what is written to the folder goes there
  */
-export function openScratch(folder: string): Scratch {
-  const isFresh = mountsHere(folder);
+export function openScratch(folder: string, image = `${folder}.ext4`): Scratch {
+  const isFresh = mountsHere(folder, image);
   const remove = (): void => {
     if (isFresh) unmount(folder);
     rmSync(folder, { recursive: true, force: true });
@@ -29,19 +31,40 @@ export function openScratch(folder: string): Scratch {
   const renew = (): void => {
     remove();
     mkdirSync(folder, { recursive: true });
-    if (isFresh) mount(folder);
+    if (isFresh) mount(folder, image);
   };
-  return { folder, kind: isFresh ? "a fresh ext4 for each round" : "a plain folder", renew, remove };
+  const fresh = image.startsWith(`${MEMORY}/`) ? "a fresh ext4 in memory" : "a fresh ext4";
+  return { folder, kind: isFresh ? fresh : "a plain folder", renew, remove };
+}
+
+/**
+ * Where restores go: to memory, since each commit of ext4's journal waits for the disk, which writes slower than any of the programs
+ * restores. `undefined` where that can't be, or `bytes` would leave too little memory to everything else.
+ */
+export function openRestores(folder: string, bytes: number): Scratch | undefined {
+  if (!existsSync(MEMORY) || bytes * 4 > availableMemory()) return undefined;
+  const scratch = openScratch(folder, join(MEMORY, "backupctl-bench.ext4"));
+  if (scratch.kind === "a fresh ext4 in memory") return scratch;
+  scratch.remove();
+  return undefined;
+}
+
+const MEMORY = "/dev/shm";
+
+/** Bytes that could be had without taking anybody's away (proc(5), MemAvailable). */
+function availableMemory(): number {
+  const kilobytes = /^MemAvailable: +(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  return Number(kilobytes ?? 0) * 1024;
 }
 
 /** Root alone does not tell: a container's often may not. */
-function mountsHere(folder: string): boolean {
+function mountsHere(folder: string, image: string): boolean {
   if (process.getuid?.() !== 0 || !["mkfs.ext4", "losetup", "mount", "umount"].every(isInstalled)) return false;
   mkdirSync(folder, { recursive: true });
   try {
     // Also what a killed run left.
     unmount(folder);
-    mount(folder);
+    mount(folder, image);
     unmount(folder);
     return true;
   } catch {
@@ -50,8 +73,7 @@ function mountsHere(folder: string): boolean {
 }
 
 /** The image has no name any more, and the loop device goes with the mount: to unmount is to remove all. */
-function mount(folder: string): void {
-  const image = `${folder}.ext4`;
+function mount(folder: string, image: string): void {
   try {
     writeFileSync(image, "");
     truncateSync(image, IMAGE_BYTES);

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { treeContenders } from "../../bench/contenders.ts";
 import { filesBelow } from "../../bench/folders.ts";
 import { benchmarksPage, sizePage } from "../../bench/page.ts";
 import { resultsOf } from "../../bench/results.ts";
 import { runRound, type Sample, treeSubject } from "../../bench/rounds.ts";
-import { openScratch } from "../../bench/scratch.ts";
+import { openRestores, openScratch } from "../../bench/scratch.ts";
 import { prepareSet, SIZE_SETS } from "../../bench/sets.ts";
 import { measureStartup } from "../../bench/startup.ts";
 import { type Sizes, treeOf } from "../../bench/trees.ts";
@@ -33,7 +33,7 @@ describe("the bench", () => {
     const before = filesBelow(tree).map(({ path }) => readFileSync(path, "hex"));
     const samples: Sample[] = [];
 
-    await runRound(subject, OURS, join(directory, "round"), (sample) => samples.push(sample));
+    await runRound(subject, OURS, { folder: join(directory, "round") }, (sample) => samples.push(sample));
 
     const done = samples.filter(({ contender }) => contender === "backupctl").map(({ work }) => work);
     expect(done).toEqual(["first", "unchanged", "changed", "restore", "one"]);
@@ -56,7 +56,7 @@ describe("the bench", () => {
     });
     const lazy = { title: "lazy", needs: [], variables: {}, prepare: "true" };
     const run = (key: string, scripts: Readonly<Record<string, string>>) =>
-      runRound(subject, [{ ...lazy, key, scripts }], join(directory, "round"), () => undefined);
+      runRound(subject, [{ ...lazy, key, scripts }], { folder: join(directory, "round") }, () => undefined);
 
     await expect(run("failing", { first: "true | false | true" })).rejects.toThrow("exit status 1");
     await expect(run("lazy", { restore: "true" })).rejects.toThrow("0 bytes instead of 491520");
@@ -67,7 +67,7 @@ describe("the bench", () => {
     const { subject, contenders } = await prepareSet(set, TINY, directory);
     const samples: Sample[] = [];
 
-    await runRound(subject, contenders, join(directory, "round"), (sample) => samples.push(sample));
+    await runRound(subject, contenders, { folder: join(directory, "round") }, (sample) => samples.push(sample));
 
     const done = samples.filter(({ contender }) => contender === "backupctl");
     expect(done.map(({ work }) => work)).toEqual(subject.works);
@@ -85,6 +85,20 @@ describe("the bench", () => {
     expect(filesBelow(folder)).toEqual([]);
     scratch.remove();
     expect(existsSync(folder)).toBe(false);
+  });
+
+  it("gives each restore an empty folder in memory, where there is enough of it and one may be mounted", () => {
+    const folder = join(tempDir(), "restored");
+    const restores = openRestores(folder, 1_000_000);
+    onTestFinished(() => restores?.remove());
+    if (restores === undefined) return expect(existsSync(folder)).toBe(false);
+    restores.renew();
+    writeFileSync(join(folder, "left"), "");
+
+    restores.renew();
+
+    expect(filesBelow(folder)).toEqual([]);
+    expect(openRestores(`${folder}-too-large`, 2 ** 50)).toBeUndefined();
   });
 
   it("measures what commands take where there are many backups, which are real ones", async () => {
