@@ -1,18 +1,38 @@
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
+import { setTimeout } from "node:timers/promises";
 
-/** Asks a program to end, and whatever it started: itself first, since a shell would go on with its next command. */
-export function endWithDescendants(child: ChildProcess): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const descendants = descendantsOf(child.pid);
-  child.kill();
-  for (const pid of descendants) {
-    try {
-      process.kill(pid);
-    } catch {
-      // It has ended meanwhile, or is another user's.
-    }
+const LOOK_EVERY_MS = 20;
+const KILL_AFTER_MS = 5_000;
+
+/**
+ * Asks a program to end, and whatever it started: itself first, since a shell would go on with its next command. Who has not ended
+ * after 5 s is killed. Resolves when none of them runs any more.
+ */
+export async function endWithDescendants({ pid, exitCode, signalCode }: ChildProcess): Promise<void> {
+  // The number of one that has ended may be somebody else's by now.
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  const pids = [pid, ...descendantsOf(pid)];
+  for (const one of pids) send(one, "SIGTERM");
+  for (let waitedMs = 0; pids.some(isRunning); waitedMs += LOOK_EVERY_MS) {
+    if (waitedMs >= KILL_AFTER_MS) for (const one of pids.filter(isRunning)) send(one, "SIGKILL");
+    await setTimeout(LOOK_EVERY_MS);
   }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile, or is another user's.
+  }
+}
+
+/** One that has ended and that nobody has collected yet does not run. */
+function isRunning(pid: number): boolean {
+  const stat = readIfExists(`/proc/${pid}/stat`);
+  // The name before the state may hold anything, parentheses too (proc(5)).
+  return stat !== "" && !["Z", "X"].includes(stat.charAt(stat.lastIndexOf(")") + 2));
 }
 
 /** None where the system can't tell them: only Linux lists a thread's children (proc(5), `/proc/PID/task/TID/children`). */

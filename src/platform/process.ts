@@ -65,9 +65,8 @@ export async function streamTool(given: ToolRun): Promise<ToolStream> {
   });
   // Until somebody listens, execa throws the output away: what a quick tool prints must wait for its reader.
   child.stdout.on("readable", () => undefined);
-  // With everything that writes to it ended, the output would end like that of a tool that is done.
-  run.signal?.addEventListener("abort", () => child.stdout.destroy(asError(run.signal?.reason)));
   const aborted = endByAbort(child, run.signal);
+  aborted.catch((reason: unknown) => child.stdout.destroy(asError(reason)));
   const ended = child.then((result) => result);
   ended.catch(() => undefined);
   return {
@@ -77,7 +76,7 @@ export async function streamTool(given: ToolRun): Promise<ToolStream> {
       throwIfFailed(run, result, tail.text());
       return { stderr: tail.text() };
     },
-    kill: () => endWithDescendants(child.nodeChildProcess),
+    kill: () => void endWithDescendants(child.nodeChildProcess),
   };
 }
 
@@ -100,14 +99,9 @@ function withDeadline<R extends ToolRun>(run: R, stderr: () => string): R {
 function endByAbort(child: { readonly nodeChildProcess: ChildProcess }, signal?: AbortSignal): Promise<never> {
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
-  const { nodeChildProcess: process } = child;
-  const stop = (): void => ended.reject(signal?.reason);
-  signal?.addEventListener("abort", () => {
-    // Before execa ends the tool alone: who has no parent any more can't be found.
-    endWithDescendants(process);
-    if (process.exitCode === null && process.signalCode === null) process.once("exit", stop);
-    else stop();
-  });
+  // Before execa ends the tool alone: who has no parent any more can't be found.
+  const end = (): void => void endWithDescendants(child.nodeChildProcess).then(() => ended.reject(signal?.reason));
+  signal?.addEventListener("abort", end);
   return ended.promise;
 }
 

@@ -120,10 +120,12 @@ async function* dumpGlobals(
 async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]): AsyncGenerator<Uint8Array> {
   const { plan, context } = run;
   context.activity(`database ${database.name}`);
-  const session = await openSession(plan.connection, database.name, context.signal);
+  const patience = patienceWith(run, database.name);
+  const session = await openSession(plan.connection, database.name, AbortSignal.any([context.signal, patience.signal]));
   try {
     const snapshot = await beginSnapshot(session, run);
     const inventory = await readInventory(session);
+    patience.end();
     const tool = await streamTool({
       command: plan.pgDump.command,
       args: dumpArguments(run, database, snapshot),
@@ -156,8 +158,28 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
     run.inventories.set(database.name, inventoryOf(archive, inventory));
     run.offset += archive.sizeBytes;
   } finally {
+    patience.end();
     await session.close();
   }
+}
+
+/** Aborts when the server takes longer than `timeout` to say what a database holds: a table may be locked, or the connection dead. */
+function patienceWith({ source }: Run, database: string): { readonly signal: AbortSignal; end(): void } {
+  const late = new AbortController();
+  const { timeout } = source.options;
+  const giveUp = (): void =>
+    late.abort(
+      new BackupctlError(
+        "SOURCE_FAILED",
+        `the server did not say within ${timeout} what database "${database}" holds`,
+        {
+          hint: "See in pg_stat_activity and pg_locks what it waits for. lock_wait_timeout gives up on locked tables earlier; `timeout` sets this limit.",
+        },
+      ),
+    );
+  // A timer of more than 24 days would fire at once.
+  const timer = setTimeout(giveUp, Math.min(durationMs(parseFiniteDuration(timeout)), 2 ** 31 - 1));
+  return { signal: late.signal, end: () => clearTimeout(timer) };
 }
 
 /** On a connection that died without a word a tool would wait for ever. */

@@ -190,6 +190,21 @@ describe.runIf(requireOrSkip("postgres"))("a dump of PostgreSQL", () => {
     await lock;
   });
 
+  it("waits for a locked table no longer than its timeout, and names the option", async () => {
+    const lock = server.sql("one", "begin; lock table b in access exclusive mode; select pg_sleep(6)");
+    const locked = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 'b'::regclass";
+    await expect.poll(async () => await server.sql("one", locked)).toBe("1");
+
+    const failing = dumped(engine({ database: "one", timeout: "1s" }));
+
+    await expect(failing).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      message: expect.stringContaining('did not say within 1s what database "one" holds'),
+      hint: expect.stringContaining("lock_wait_timeout"),
+    });
+    await lock;
+  });
+
   it("agrees with its inventory to the row while others write", async () => {
     let writing = true;
     const writer = (async () => {
