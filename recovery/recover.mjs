@@ -770,8 +770,7 @@ class TreeTarget {
     const parent = this.#enter(members.slice(0, -1));
     const place = Buffer.concat([parent.path, SLASH, members.at(-1)]);
     if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
-    // An inode number is free again when its file is gone: the next thing to have it may be of another type.
-    const group = entry.hard_link === undefined ? undefined : `${entry.type} ${entry.hard_link}`;
+    const group = groupOf(entry);
     const first = this.#firsts.get(group);
     if (first !== undefined) return fs.linkSync(first, place);
     if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
@@ -864,6 +863,14 @@ class TreeTarget {
 function secondsOf(ns) {
   const beyondMicrosecond = ((ns % 1000n) + 1000n) % 1000n;
   return String(Number(ns - beyondMicrosecond + 500n) / 1e9);
+}
+
+/** Names of one file. With other content, read after a change or of another file that got the same number, it is another one. */
+function groupOf({ type, hard_link, size, link, link_b64, holes = [], chunks }) {
+  if (hard_link === undefined) return undefined;
+  const content = createHash("sha256").update(JSON.stringify([size, link, link_b64, holes]));
+  for (const [sha256] of chunks) content.update(sha256);
+  return `${type} ${hard_link} ${content.digest("hex")}`;
 }
 
 /**

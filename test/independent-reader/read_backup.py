@@ -66,19 +66,26 @@ def restore_tree(source, to):
             os.mkdir(place, 0o700)
             directories.append((place, entry))
             continue
-        if entry.get("hard_link") in first:
-            os.link(first[entry["hard_link"]], place, follow_symlinks=False)
+        group = group_of(entry)
+        if group in first:
+            os.link(first[group], place, follow_symlinks=False)
             continue
         if entry["type"] == "symlink":
             os.symlink(path_of(entry, "link"), place)
         else:
             write_file(source, entry, place)
         if "hard_link" in entry:
-            first[entry["hard_link"]] = place
+            first[group] = place
         set_facts(place, entry)
     for place, entry in reversed(directories):
         set_facts(place, entry)
     return {}
+
+
+def group_of(entry):
+    """`hard_link`: what is the same in all names of a file."""
+    same = [entry.get(name) for name in ("hard_link", "type", "size", "link", "link_b64", "holes")]
+    return json.dumps([*same, [item[0] for item in entry["chunks"]]])
 
 
 def write_file(source, entry, place):

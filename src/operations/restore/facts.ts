@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { ChunkRef } from "../../format/root.ts";
@@ -47,19 +48,27 @@ export function streamFacts(opened: OpenedSource): SourceFacts & { readonly inde
   return { index, bytes: index.size, entries: index.entries.length, ...fetched.totals() };
 }
 
-/** Members of a hard link group but the first carry the same chunks again; they are linked, not written. */
+/**
+ * Members of a hard link group but the first carry the same chunks again; they are linked, not written. A name that was read with other
+ * content, because the file changed meanwhile or its inode number went to another one, begins a group of its own.
+ */
 export class HardLinkGroups {
   readonly #first = new Map<string, Buffer>();
 
   /** The group's first member; `undefined` if this is it, or if it is in no group. */
   firstOf(entry: TreeEntry): Buffer | undefined {
     if (entry.hardLink === undefined || entry.type === "directory") return undefined;
-    // An inode number is free again when its file is gone: the next thing to have it may be of another type.
-    const group = `${entry.type} ${entry.hardLink}`;
+    const group = `${entry.type} ${entry.hardLink} ${contentOf(entry)}`;
     const first = this.#first.get(group);
     if (first === undefined) this.#first.set(group, entry.name);
     return first;
   }
+}
+
+function contentOf({ size, link, holes, chunks }: TreeEntry): string {
+  const hash = createHash("sha256").update(JSON.stringify([size, link?.toString("latin1"), holes]));
+  for (const { sha256 } of chunks) hash.update(sha256);
+  return hash.digest("hex");
 }
 
 /** Distinct blocks, however many chunks are wanted of each. */
