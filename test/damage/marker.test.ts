@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { expect, it } from "vitest";
@@ -5,7 +6,9 @@ import { decodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import { openOperations } from "../../src/operations/open.ts";
 import { flipped } from "../helpers/bytes.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
-import { openFixtureSite } from "./fixture-site.ts";
+import { openFixtureSite, REPOSITORIES } from "./fixture-site.ts";
+
+const RECOVER = path.join(import.meta.dirname, "../../recovery/recover.mjs");
 
 const REFUSALS = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT"];
 
@@ -33,6 +36,44 @@ it("a marker with any bit flipped is refused, is of another repository, or was m
     else
       expect({ error, isUntouched }).toMatchObject({ isUntouched: true, error: { code: expect.toBeOneOf(REFUSALS) } });
   }
+});
+
+it.each(REPOSITORIES)("a lost marker is said to be lost, and init writes it again: %s", async (name) => {
+  const { repository, configFile, backups, ...site } = await openFixtureSite(name, tempDir());
+  const file = path.join(repository, "backupctl.json");
+  const { repositoryId } = decodeRepositoryMarker(fs.readFileSync(file), "disk");
+  fs.rmSync(file);
+
+  const before = await openOperations(site.session);
+  await expect(before.rebuildCatalog()).rejects.toMatchObject({
+    code: "REPOSITORY_NOT_INITIALIZED",
+    message: 'storage "disk" has lost its marker backupctl.json; its backups are there',
+    hint: expect.stringContaining("backupctl init"),
+  });
+  const initialised = await before.init({ configPath: undefined, storagePath: undefined });
+  await before.close();
+  expect(initialised).toMatchObject({ repositoryId, storages: [{ name: "disk", created: false }] });
+
+  const operations = await openOperations(site.session);
+  expect(await operations.rebuildCatalog()).toMatchObject({ damaged: [] });
+  expect((await operations.list({ limit: 100, offset: 0 })).total).toBe(backups.length);
+  const all = { all: true, deep: false, quick: false, components: [] };
+  expect((await operations.verify(all)).backups.flatMap(({ issues }) => issues)).toEqual([]);
+  for (const backup of backups.filter(({ restorable }) => restorable.length > 0)) {
+    const { error, contents } = await site.restore(operations, backup);
+    expect(error).toBeUndefined();
+    expect(Object.values(contents)).not.toContain("");
+  }
+  await operations.close();
+
+  const keyFile = path.join(tempDir(), "key");
+  const key = /key: (\w+)/.exec(fs.readFileSync(configFile, "utf8"))?.[1];
+  fs.writeFileSync(keyFile, key ?? "");
+  const keyGiven = key === undefined ? [] : ["--key-file", keyFile];
+  const listed = spawnSync(process.execPath, [RECOVER, "list", repository, ...keyGiven], { encoding: "utf8" });
+  expect(listed).toMatchObject({ status: 0, stderr: "" });
+  expect(listed.stdout).not.toContain("DAMAGED");
+  expect(listed.stdout).toContain(`${backups.length} backups`);
 });
 
 function outcomeOf(bytes: Buffer, repositoryId: string): string {

@@ -68,8 +68,8 @@ async function openEvery(session: Session, repository: Repository): Promise<read
     try {
       storages.push(await repository.storage(name));
     } catch (error) {
-      // A place that was never initialised holds no copy.
-      if (!isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED")) throw error;
+      // A place that was never initialised holds no copy; one that lost its marker does.
+      if (!isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED") || error.data?.holds_backups === true) throw error;
     }
   }
   return storages;

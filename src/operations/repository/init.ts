@@ -8,6 +8,7 @@ import { newUuid } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { InitRequest, InitResult } from "../operations.ts";
 import { openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
+import { readOrphaned } from "./lost-marker.ts";
 import { refreshRecovery } from "./recovery-files.ts";
 
 /** What `init` needs where there is no configuration yet. */
@@ -88,7 +89,8 @@ export async function initialiseConfigured(session: Session, request: InitReques
 
 interface Prepared {
   readonly storage: Storage;
-  /** As its marker says; `undefined` for a place that has none. */
+  readonly state: "marked" | "marker lost" | "new";
+  /** As its marker says, or where that is lost its backups; `undefined` for a place that has neither. */
   readonly repositoryId: string | undefined;
 }
 
@@ -99,28 +101,53 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
   try {
     for (const { name } of session.loaded.config.storages) {
       const storage = await openStorage(session, name, true);
-      prepared.push({ storage, repositoryId: undefined });
-      prepared[prepared.length - 1] = { storage, repositoryId: await readMarker(storage) };
+      prepared.push({ storage, state: "new", repositoryId: undefined });
+      prepared[prepared.length - 1] = await look(session, storage);
     }
-    const repositoryId = commonId(prepared) ?? newUuid();
+    const repositoryId = commonId(prepared) ?? firstId(prepared);
     // A key that can't be had is better met now than by the first backup.
     for (const key of await openKeys(session, await statePaths(session), repositoryId)) await key.seal();
-    for (const { storage, repositoryId: known } of prepared) {
-      if (known === undefined) await putMarker(session, storage, repositoryId);
+    for (const { storage, state } of prepared) {
+      if (state !== "marked") await putMarker(session, storage, repositoryId);
+      if (state === "marker lost") {
+        session.logger.warn(
+          `storage "${storage.name}" had lost its marker ${MARKER_NAME}: it is written again, for repository ${repositoryId}, to which its backups belong`,
+        );
+      }
     }
     const storages = prepared.map(({ storage }) => storage);
     await refreshRecovery(session, storages, repositoryId, (message) => session.logger.warn(message));
     return {
       repositoryId,
-      storages: prepared.map(({ storage, repositoryId: known }) => ({
+      storages: prepared.map(({ storage, state }) => ({
         name: storage.name,
         address: storage.address,
-        created: known === undefined,
+        created: state === "new",
       })),
     };
   } finally {
     for (const { storage } of prepared) await storage.close();
   }
+}
+
+async function look(session: Session, storage: Storage): Promise<Prepared> {
+  const marked = await readMarker(storage);
+  if (marked !== undefined) return { storage, state: "marked", repositoryId: marked };
+  const { holdsBackups, repositoryId } = await readOrphaned(session, storage);
+  return { storage, state: holdsBackups ? "marker lost" : "new", repositoryId };
+}
+
+/** A new repository, but never over the backups of another. */
+function firstId(prepared: readonly Prepared[]): string {
+  const lost = prepared.find(({ state }) => state === "marker lost");
+  if (lost === undefined) return newUuid();
+  throw new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `storage "${lost.storage.name}" has lost its marker ${MARKER_NAME}, and no metadata.json in it can be read`,
+    {
+      hint: "Bring either back from a copy, or give the storage another path or prefix; then run `backupctl init` again.",
+    },
+  );
 }
 
 async function readMarker(storage: Storage): Promise<string | undefined> {

@@ -57,12 +57,27 @@ export async function openRepository(session: Session): Promise<Repository> {
 
 async function readRepositoryId(storage: Storage): Promise<string> {
   const bytes = await storage.get(MARKER_NAME);
-  if (bytes === undefined) {
-    throw new BackupctlError("REPOSITORY_NOT_INITIALIZED", `storage "${storage.name}" holds no repository yet`, {
-      hint: "Run backupctl init to make one there.",
-    });
+  if (bytes !== undefined) return decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
+  if (await holdsBackups(storage)) {
+    throw new BackupctlError(
+      "REPOSITORY_NOT_INITIALIZED",
+      `storage "${storage.name}" has lost its marker ${MARKER_NAME}; its backups are there`,
+      {
+        hint: "Run `backupctl init`: it writes the marker again, with the repository id that the backups say.",
+        data: { holds_backups: true },
+      },
+    );
   }
-  return decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
+  throw new BackupctlError("REPOSITORY_NOT_INITIALIZED", `storage "${storage.name}" holds no repository yet`, {
+    hint: "Run backupctl init to make one there.",
+  });
+}
+
+async function holdsBackups(storage: Storage): Promise<boolean> {
+  for await (const { key } of storage.list("")) {
+    if (splitObjectKey(key)?.name === METADATA_NAME) return true;
+  }
+  return false;
 }
 
 /** A backup as one storage has it, its authenticity checked as far as the keys at hand allow. */

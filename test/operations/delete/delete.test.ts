@@ -256,6 +256,25 @@ describe("delete", () => {
     expect((await site.operations.show(id)).status).toBe("completed");
   });
 
+  it("leaves a copy nowhere unseen: a storage that lost its marker is not one that was never initialised", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site);
+    const before = objectsIn(site);
+    rmSync(join(site.directory, "replica/backupctl.json"));
+
+    await expect(remove(await site.reopen(), request(id))).rejects.toMatchObject({
+      code: "REPOSITORY_NOT_INITIALIZED",
+      message: expect.stringContaining('"second" has lost its marker'),
+    });
+
+    expect(objectsIn(site)).toEqual(before);
+    const operations = await site.reopen();
+    await operations.init({ configPath: undefined, storagePath: undefined });
+    await remove(operations, request(id));
+    expect(existsSync(join(site.directory, "replica/full"))).toBe(false);
+    expect(objectsIn(site)).toEqual([]);
+  });
+
   it("changes nothing when planned", async () => {
     const site = await openSite();
     const backup = await createOne(site);

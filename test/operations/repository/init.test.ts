@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { LoadedConfig } from "../../../src/config/config.ts";
@@ -154,6 +154,63 @@ describe("init with a configuration", () => {
     const again = await (await site.reopen({ loaded })).init(ANEW);
 
     expect(again).toMatchObject({ repositoryId, storages: [{ created: true }, { created: false }] });
+  });
+
+  it("writes a lost marker again with the id that the backups say, whatever else is damaged there", async () => {
+    const site = await openSite();
+    await createOne(site);
+    const damaged = await site.backupDirectory();
+    await createOne(site);
+    writeFileSync(join(damaged, "metadata.json"), "{}");
+    const file = join(site.repositoryDirectory, "backupctl.json");
+    const { repository_id: repositoryId } = JSON.parse(readFileSync(file, "utf8"));
+    rmSync(file);
+
+    const result = await (await site.reopen()).init(ANEW);
+
+    expect(result).toMatchObject({ repositoryId, storages: [{ name: "local", created: false }] });
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ repository_id: repositoryId });
+    expect(site.warnings.join("\n")).toMatch(
+      new RegExp(`"local" had lost its marker .* written again, for repository ${repositoryId}`),
+    );
+  });
+
+  it("takes the id of another storage where no backup says one, and makes no new repository over backups", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const file = join(site.repositoryDirectory, "backupctl.json");
+    const { repository_id: repositoryId } = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(join(await site.backupDirectory(), "metadata.json"), "{}");
+    rmSync(file);
+    expect(await (await site.reopen()).init(ANEW)).toMatchObject({ repositoryId });
+    rmSync(file);
+    rmSync(join(site.directory, "replica"), { recursive: true });
+
+    await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining('"local" has lost its marker'),
+    });
+
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it("refuses to write a lost marker where the backups are of two repositories", async () => {
+    const site = await openSite();
+    const other = await openSite();
+    for (const each of [site, other]) await createOne(each);
+    const file = join(site.repositoryDirectory, "backupctl.json");
+    rmSync(file);
+    cpSync(other.repositoryDirectory, site.repositoryDirectory, {
+      recursive: true,
+      filter: (source) => !source.endsWith("backupctl.json"),
+    });
+
+    await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({
+      code: "REPOSITORY_MISMATCH",
+      message: expect.stringContaining("its backups are of different repositories"),
+    });
+
+    expect(existsSync(file)).toBe(false);
   });
 
   it("refuses storages of two repositories before it writes anything", async () => {
