@@ -654,11 +654,34 @@ function writeRange(root, reader, target, { offset: from, size }) {
     }
     if (position !== root.size) throw damaged("the stream is not as long as its root says");
     fs.fsyncSync(descriptor);
-    // A link refuses to replace what came there meanwhile; a rename would not.
-    fs.linkSync(work, target);
+    giveName(work, target);
   } finally {
     fs.closeSync(descriptor);
     fs.rmSync(work, { force: true });
+  }
+}
+
+/** A link refuses to replace what came there meanwhile; a rename would not. */
+function giveName(work, target) {
+  if (linked(work, target)) return;
+  // So the name is taken first, by an empty file that nobody but this program made.
+  fs.closeSync(fs.openSync(target, "wx", 0o600));
+  try {
+    fs.renameSync(work, target);
+  } catch (error) {
+    fs.rmSync(target, { force: true });
+    throw error;
+  }
+}
+
+/** False where the file system takes no hard links (FAT, exFAT), or no more of this file. */
+function linked(existing, place) {
+  try {
+    fs.linkSync(existing, place);
+    return true;
+  } catch (error) {
+    if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(error.code)) return false;
+    throw error;
   }
 }
 
@@ -772,7 +795,8 @@ class TreeTarget {
     if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
     const group = groupOf(entry);
     const first = this.#firsts.get(group);
-    if (first !== undefined) return fs.linkSync(first, place);
+    if (first !== undefined && linked(first, place)) return undefined;
+    if (first !== undefined) this.problems.push(`${entry.name}: is a file of its own, because it can't be linked here`);
     if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
     else if (entry.type === "file") this.#makeFile(place, entry);
     else throw damaged(`unknown type of entry: ${entry.type}`);
