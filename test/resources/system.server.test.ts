@@ -126,6 +126,29 @@ describe.runIf(requireOrSkip("root", "strace"))("a file system that keeps no own
   });
 });
 
+describe.runIf(requireOrSkip("root", "strace"))("a file system without links", () => {
+  it.each([
+    { what: "hard links", calls: "link,linkat", make: fs.linkSync },
+    { what: "symlinks", calls: "symlink,symlinkat", make: fs.symlinkSync },
+  ])("is named by a restore that needs $what, and nothing is put there", async ({ what, calls, make }) => {
+    const site = await makeWww();
+    make(join(site.directory, "www/small"), join(site.directory, "www/too"));
+    await site.run("create", "--source", "www");
+    const to = join(site.directory, "to");
+
+    const { status, stderr } = under(
+      site,
+      ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EPERM`],
+      ["restore", "latest", "--source", "www", "--to", to, "--yes"],
+    );
+
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain(`source "www" has ${what}, which the file system of ${to} does not take (EPERM)`);
+    expect(stderr).toContain("backupctl download");
+    expect(fs.existsSync(to)).toBe(false);
+  });
+});
+
 describe.runIf(requireOrSkip("root", "strace"))("a source that vanishes while it is backed up", () => {
   /** Runs create, and `change` when it is about to list the folder `www/middle`: what comes before was seen, what comes later only named. */
   async function createWhile(site: CliSite, change: (www: string) => void) {

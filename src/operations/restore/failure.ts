@@ -33,10 +33,30 @@ export function fromSystem(
       },
     );
   }
+  const links = refusedLinks(error, errno);
+  if (links !== undefined) {
+    return new BackupctlError(
+      "RESTORE_FAILED",
+      `source "${plan.name}" has ${links}, which the file system of ${plan.place} does not take (${errno})`,
+      {
+        hint: "Give a place on a file system that has them with --to PATH, or keep the source as a tar there: `backupctl download`.",
+        cause: error,
+      },
+    );
+  }
   return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be written to ${plan.place} (${errno})`, {
     hint: "Run it as a user that may write there, or give another place with --to PATH.",
     cause: error,
   });
+}
+
+const KINDS_OF_LINKS: Readonly<Record<string, string>> = { link: "hard links", symlink: "symlinks" };
+
+/** What the file system has none of (FAT, exFAT), whoever asks for it; where rights are missing, the system says EACCES. */
+function refusedLinks(error: unknown, errno: string): string | undefined {
+  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno)) return undefined;
+  const call = error instanceof Error && "syscall" in error ? error.syscall : undefined;
+  return typeof call === "string" ? KINDS_OF_LINKS[call] : undefined;
 }
 
 function whatIsThere({ place, plan }: PreparedSource): string | undefined {
