@@ -1090,21 +1090,39 @@ function list(repository, secrets) {
 }
 
 function findBackup(repository, text, sourceName) {
-  if (text !== "latest" && !/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${text}" is not a backup id`);
+  if (text === "latest") return findLatest(repository, sourceName);
+  if (!/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${text}" is not a backup id`);
   const fits = [];
   for (const directory of backupDirectories(repository)) {
     // The folder's name ends with the first 8 digits of the id: others need not be read.
-    if (text !== "latest" && !directory.slice(-8).startsWith(text.slice(0, 8))) continue;
+    if (!directory.slice(-8).startsWith(text.slice(0, 8))) continue;
     const metadata = readMetadata(repository, directory);
-    const hasSource = metadata?.sources.some(({ name, root }) => name === sourceName && root !== undefined);
-    if (text === "latest" ? hasSource : metadata?.id.startsWith(text)) fits.push(metadata);
+    if (metadata?.id.startsWith(text)) fits.push(metadata);
   }
-  const [first] = text === "latest" ? fits.slice(-1) : fits;
-  if (first === undefined)
-    throw usage(`no backup ${text === "latest" ? `holds a source "${sourceName}"` : `has the id ${text}`}`);
-  if (text !== "latest" && fits.length > 1)
-    throw usage(`${fits.length} backups begin with ${text}: write more of the id`);
+  const [first] = fits;
+  if (first === undefined) throw usage(`no backup has the id ${text}`);
+  if (fits.length > 1) throw usage(`${fits.length} backups begin with ${text}: write more of the id`);
   return first;
+}
+
+/** One that is damaged, or was planted, must not keep the others from being restored. */
+function findLatest(repository, sourceName) {
+  let latest;
+  let problem;
+  for (const directory of backupDirectories(repository)) {
+    try {
+      reading(`${directory}/metadata.json`, () => {
+        const metadata = readMetadata(repository, directory);
+        const holds = metadata?.sources.some(({ name, root }) => name === sourceName && root !== undefined);
+        if (holds) latest = metadata;
+      });
+    } catch (error) {
+      note(`warning: backup ${directory} is left out: ${error.message}`);
+      problem = error;
+    }
+  }
+  if (latest !== undefined) return latest;
+  throw problem ?? usage(`no backup holds a source "${sourceName}"`);
 }
 
 /** Refuses before anything is read what could have been planted by whoever writes to the storage. */

@@ -298,6 +298,35 @@ describe("recover.mjs", () => {
     expect(fs.readdirSync(path.join(to, tree))).toEqual(["a"]);
   });
 
+  test("leaves out of latest what is damaged or was planted, with a warning, and refuses where nothing else is there", () => {
+    const copy = copyOf();
+    const put = (directory: string, text: string): void => {
+      fs.mkdirSync(path.join(copy, directory), { recursive: true });
+      fs.writeFileSync(path.join(copy, directory, "metadata.json"), text);
+    };
+    const bad = ["2020-01-01/full-02-00-00-0a0a0a0a", "2020-01-02/full-02-00-00-0b0b0b0b"].map(
+      (name) => `full/daily/${name}`,
+    );
+    put(bad[0] ?? "", "{}");
+    put(bad[1] ?? "", "");
+    put(full.metadata.storage_path, JSON.stringify({ ...full.metadata, mac: "x", sources: [null] }));
+    fs.mkdirSync(path.join(copy, "full/daily/2099-01-01/full-02-00-00-0c0c0c0c/metadata.json"), { recursive: true });
+    const options = ["latest", "db", "--key-file", good];
+
+    const { status, stderr, to } = restore(options, copy);
+
+    expect(status).toBe(0);
+    expect(fs.readFileSync(to, "utf8")).toBe("globalDUMPend");
+    expect(stderr).toContain(`(${incremental.metadata.id}, incremental)`);
+    expect(stderr.match(/^warning: backup .* is left out: /gm)).toHaveLength(4);
+    for (const directory of bad) expect(stderr).toContain(`warning: backup ${directory} is left out`);
+
+    put(incremental.metadata.storage_path, "{}");
+    fs.rmSync(path.join(copy, "full/daily/2099-01-01"), { recursive: true });
+    expect(restore(options, copy)).toMatchObject({ status: expect.toBeOneOf([1, 4]) });
+    expect(restore(["0a0a0a0a", "db", "--key-file", good], copy)).toMatchObject({ status: expect.toBeOneOf([1, 4]) });
+  });
+
   test("restores a stream as one file, or one part of it", () => {
     const whole = restore(["latest", "db", "--key-file", good]);
     const one = restore(["latest", "db", "--key-file", good, "--part", "app"]);
