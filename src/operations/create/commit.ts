@@ -9,7 +9,7 @@ import type {
 } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
 import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
-import { DELETED_NAME, FIRST_KEYS, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { FIRST_KEYS, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
 import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -18,7 +18,7 @@ import { buildKeysObject } from "../../format/keys-object.ts";
 import { encodeMetadata } from "../../format/metadata.ts";
 import { encodeSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
-import type { Storage } from "../../storage/storage.ts";
+import { findDeletedAncestor } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
@@ -107,24 +107,13 @@ async function requireClock({ objects, repository, prepared, directory }: Commit
 
 /** Another host may have begun to delete an ancestor meanwhile: it looks after it writes, and so do we. */
 async function requireAncestors({ objects, prepared }: Commit): Promise<void> {
-  for (const storage of objects.storages) {
-    for (const { path, id } of prepared.decision.lineage) {
-      if (await isThere(storage, path)) continue;
-      await objects.discard();
-      throw new BackupctlError("BACKUP_FAILED", `backup ${id}, which this one builds on, was deleted meanwhile`, {
-        hint: "Run backupctl create again: it will make a full backup.",
-        retryable: true,
-      });
-    }
-  }
-}
-
-async function isThere(storage: Storage, directory: string): Promise<boolean> {
-  const [metadata, deleted] = await Promise.all([
-    storage.stat(`${directory}/${METADATA_NAME}`),
-    storage.stat(`${directory}/${DELETED_NAME}`),
-  ]);
-  return metadata !== undefined && deleted === undefined;
+  const gone = await findDeletedAncestor(objects.storages, prepared.decision.lineage);
+  if (gone === undefined) return;
+  await objects.discard();
+  throw new BackupctlError("BACKUP_FAILED", `backup ${gone.id}, which this one builds on, was deleted meanwhile`, {
+    hint: "Run backupctl create again: it will make a full backup.",
+    retryable: true,
+  });
 }
 
 function buildMetadata(commit: Commit, checksum: string, keyId: string | null): BackupMetadata {

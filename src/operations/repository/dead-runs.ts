@@ -8,6 +8,7 @@ import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
 import { indexDirectory } from "./index-cache.ts";
+import { findDeletedAncestor } from "./lineage-check.ts";
 import { type Repository, readBackup } from "./repository.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
@@ -51,21 +52,12 @@ async function clearLeavingsOfAll(session: Session, repository: Repository, cata
 
 /**
  * Clears what runs of this host left that died: called with the lock held, so nothing of this host can be running. Only
- * directories that this catalog knows as this host's own are touched, and only those without metadata.json.
+ * directories that this catalog knows as this host's own are touched, and only those that are no whole backups.
  */
 export async function clearDeadRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
   await adoptFinishedRuns(session, repository, catalog);
   for (const run of runsUnderWay(session, catalog)) {
-    // The primary decides: a replica may have had the metadata a moment before it.
-    await removeDirectory(repository.primary, run.storagePath);
-    await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
-    await removeTree(indexDirectory(repository, run.id));
-    catalog.fail(
-      run.id,
-      { code: "INTERRUPTED", message: "the run died before it was complete" },
-      session.clock.now().toISOString(),
-    );
-    session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
+    await withdraw(session, repository, catalog, run);
   }
   await clearLeavingsOfAll(session, repository, catalog);
   for (const name of await listDirectory(repository.state.temporary)) {
@@ -73,14 +65,27 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
   }
 }
 
+async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
+  // The primary decides: a replica may have had the metadata a moment before it.
+  await removeDirectory(repository.primary, run.storagePath);
+  await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
+  await removeTree(indexDirectory(repository, run.id));
+  catalog.fail(
+    run.id,
+    { code: "INTERRUPTED", message: "the run died before it was complete" },
+    session.clock.now().toISOString(),
+  );
+  session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
+}
+
 /**
  * Runs of this host that were killed between the commit and the catalog: the storage is right, they are whole backups. Called with the
  * lock held.
  */
 export async function adoptFinishedRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
-  for (const { storagePath } of runsUnderWay(session, catalog)) {
-    const committed = await repository.primary.stat(`${storagePath}/${METADATA_NAME}`);
-    if (committed !== undefined) await adopt(session, repository, catalog, storagePath);
+  for (const run of runsUnderWay(session, catalog)) {
+    const committed = await repository.primary.stat(`${run.storagePath}/${METADATA_NAME}`);
+    if (committed !== undefined) await adopt(session, repository, catalog, run);
   }
 }
 
@@ -97,9 +102,18 @@ async function removeDirectory(storage: Storage, directory: string): Promise<voi
   for (const key of keys) await storage.remove(key);
 }
 
-async function adopt(session: Session, repository: Repository, catalog: Catalog, directory: string): Promise<void> {
+/** As create does it after its last write: what builds on a backup that another host deleted meanwhile is none. */
+async function adopt(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
+  const directory = run.storagePath;
   const { metadata, trusted, notes, keysSha256 } = await readBackup(repository, repository.primary, directory);
-  const copies = (await storagesHolding(session, repository, directory)).map(({ name }) => ({
+  const storages = await storagesHolding(session, repository, directory);
+  const gone = await findDeletedAncestor(storages, metadata.lineage.slice(0, -1));
+  if (gone !== undefined) {
+    session.logger.warn(`backup ${gone.id}, which the dead run ${metadata.id} builds on, was deleted meanwhile`);
+    await withdraw(session, repository, catalog, run);
+    return;
+  }
+  const copies = storages.map(({ name }) => ({
     backupId: metadata.id,
     storage: name,
     state: "complete" as const,

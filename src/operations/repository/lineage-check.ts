@@ -26,6 +26,27 @@ export async function findLineageDefect(
   return undefined;
 }
 
+/** The first of `ancestors` that is deleted, or about to be, in one of the storages that a backup which builds on them is in. */
+export async function findDeletedAncestor(
+  storages: readonly Storage[],
+  ancestors: readonly LineageMember[],
+): Promise<LineageMember | undefined> {
+  for (const storage of storages) {
+    for (const member of ancestors) {
+      if (!(await isThere(storage, member.path))) return member;
+    }
+  }
+  return undefined;
+}
+
+async function isThere(storage: Storage, directory: string): Promise<boolean> {
+  const [metadata, deleted] = await Promise.all([
+    storage.stat(`${directory}/${METADATA_NAME}`),
+    storage.stat(`${directory}/${DELETED_NAME}`),
+  ]);
+  return metadata !== undefined && deleted === undefined;
+}
+
 /** What is missing of a backup in a storage, by listing it; `undefined` if it is complete there. */
 export async function objectDefect(storage: Storage, metadata: BackupMetadata): Promise<string | undefined> {
   const wanted = new Map<string, number | undefined>([

@@ -1,0 +1,53 @@
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+
+/** As a kill between the last put and the catalog leaves it. Gives the backup's directory. */
+async function forget(site: OpenSite, id: string): Promise<string> {
+  const { metadata } = await site.operations.show(id);
+  if (metadata === undefined) throw new Error("it has no metadata");
+  const { type, mode, category, timestamp, host, created_by, storage_path, parent_id } = metadata;
+  const catalog = await site.context.catalog("write");
+  catalog.remove(metadata.id);
+  catalog.begin({
+    ...{ id: metadata.id, type, mode, category, timestamp, host, createdBy: created_by, storagePath: storage_path },
+    ...{ parentId: parent_id ?? undefined, pid: 1, tags: [], description: undefined },
+  });
+  return storage_path;
+}
+
+it("a killed run that was complete becomes a backup, where all that it builds on is there", async () => {
+  const site = await openSite();
+  await createOne(site);
+  addFile(site);
+  const { id } = await createOne(site, { mode: "incremental" });
+  await forget(site, id);
+
+  await createOne(site);
+
+  expect((await site.operations.show(id)).status).toBe("completed");
+});
+
+it.each([
+  ["was deleted meanwhile", (directory: string) => rmSync(directory, { recursive: true })],
+  ["is being deleted", (directory: string) => writeFileSync(join(directory, "deleted.json"), "{}")],
+])("a killed run that was complete is removed where what it builds on %s", async (_, remove) => {
+  const site = await openSite({ replica: true });
+  await createOne(site);
+  const first = await site.backupDirectory();
+  addFile(site);
+  const { id } = await createOne(site, { mode: "incremental" });
+  const directory = await forget(site, id);
+  remove(first);
+
+  const next = await createOne(site);
+
+  expect((await site.operations.show(id)).status).toBe("failed");
+  for (const storage of ["repository", "replica"]) {
+    expect(existsSync(join(site.directory, storage, directory))).toBe(false);
+  }
+  expect(next.mode).toBe("full");
+  expect(readdirSync(await site.backupDirectory())).toContain("metadata.json");
+  expect(site.warnings.join("\n")).toMatch(/which the dead run .* builds on, was deleted meanwhile/);
+});
