@@ -3,7 +3,7 @@ import type { BackupId, BackupMetadata } from "../domain/backup.ts";
 import { describeIssues, metadataSchema } from "../domain/metadata-schema.ts";
 import { BackupctlError } from "../errors.ts";
 import { isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
-import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+import { MAX_METADATA_BYTES, parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
 
 export interface DecodedMetadata {
   readonly metadata: BackupMetadata;
@@ -27,7 +27,7 @@ export function encodeMetadata(metadata: BackupMetadata, macKey: Buffer | undefi
  */
 export function decodeMetadata(bytes: Uint8Array, where: string): DecodedMetadata {
   const what = `metadata.json of ${where}`;
-  const raw = parseJsonObject(bytes, what);
+  const raw = parseJsonObject(bytes, what, MAX_METADATA_BYTES);
   refuseOtherVersions(raw, what);
   // Reserved: no release writes one, so nothing is made of it.
   const { mac, signature: _signature, ...content } = raw;

@@ -1,10 +1,22 @@
 import { z } from "zod";
 import { BackupctlError } from "../errors.ts";
 
+/** Of a keys object, notes and the marker. Who reads one fetches a byte more: that is enough to know. */
+export const MAX_JSON_BYTES = 2 ** 20;
+/** Of metadata.json: with it a backup may have millions of packs. */
+export const MAX_METADATA_BYTES = 64 * 2 ** 20;
+
 const objectSchema = z.record(z.string(), z.unknown());
 
-/** The members of a JSON object in UTF-8. @throws `BACKUP_CORRUPTED`, naming the object as `what`. */
-export function parseJsonObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
+/** The members of a JSON object in UTF-8, of `most` bytes. @throws `BACKUP_CORRUPTED`, naming the object as `what`. */
+export function parseJsonObject(
+  bytes: Uint8Array,
+  what: string,
+  most: number = MAX_JSON_BYTES,
+): Readonly<Record<string, unknown>> {
+  if (bytes.length > most) {
+    throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is larger than ${most / 2 ** 20} MiB`);
+  }
   const parsed = objectSchema.safeParse(parseText(bytes, what));
   if (parsed.success) return parsed.data;
   throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not a JSON object`);

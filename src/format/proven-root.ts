@@ -5,12 +5,9 @@ import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { readRoot } from "./index-reader.ts";
 import { giveBack } from "./own-memory.ts";
 import type { Root } from "./root.ts";
-import { encodeSha256Sums, parseSha256Sums } from "./sha256sums.ts";
+import { encodeSha256Sums, maxSumsBytes, parseSha256Sums } from "./sha256sums.ts";
 import { sha256Hex } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
-
-/** The lines of some ten million packs. */
-const MAX_SUMS_BYTES = 2 ** 30;
 
 /** SHA-256 in hex of every pack of a backup's own directory, by name; `undefined` where the packs prove themselves, being sealed. */
 type Sums = ReadonlyMap<string, string> | undefined;
@@ -47,7 +44,7 @@ export async function readSums(
 ): Promise<Sums> {
   const { id, checksum, encrypted, key_id, storage_path } = metadata;
   if (encrypted) return undefined;
-  const text = await packs.get(id, SHA256SUMS_NAME, 0, MAX_SUMS_BYTES);
+  const text = await packs.get(id, SHA256SUMS_NAME, 0, maxSumsBytes(metadata) + 1);
   if (text !== undefined && checksumOf(text) === checksum) return parseSha256Sums(text, storage_path);
   const what = text === undefined ? "is missing" : "does not match the checksum in metadata.json";
   if (salvage !== undefined) {

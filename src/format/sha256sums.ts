@@ -1,6 +1,16 @@
+import type { BackupMetadata } from "../domain/backup.ts";
 import { BackupctlError } from "../errors.ts";
 
 const LINE = /^([0-9a-f]{64}) {2}([A-Za-z0-9._-]+)$/;
+
+/** A line takes at most 219: hash, spaces, name and line feed. */
+const MAX_LINE_BYTES = 256;
+
+/** What `SHA256SUMS` of a backup can be at most. */
+export function maxSumsBytes({ sources }: Pick<BackupMetadata, "sources">): number {
+  const artifacts = sources.flatMap(({ data, index, root }) => [data, index, root]);
+  return MAX_LINE_BYTES * artifacts.reduce((packs, artifact) => packs + (artifact?.packs.length ?? 0), 0);
+}
 
 /** `SHA256SUMS` as `sha256sum` writes and checks it, sorted by name. The same sums give the same bytes. */
 export function encodeSha256Sums(sums: ReadonlyMap<string, string>): Buffer {

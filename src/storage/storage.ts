@@ -20,7 +20,10 @@ export interface Storage {
   readonly capabilities: StorageCapabilities;
 
   put(key: string, bytes: Uint8Array, options?: OperationOptions): Promise<StoredObject>;
-  /** The bytes from `offset`, `length` of them; fewer only where the object ends. */
+  /**
+   * The bytes from `offset`, `length` of them; fewer only where the object ends. Without a range all: who does not know how large an
+   * object is may not ask for that, since it can have grown to any size.
+   */
   get(key: string, range?: ByteRange, options?: OperationOptions): Promise<Buffer | undefined>;
   stat(key: string, options?: OperationOptions): Promise<StoredObject | undefined>;
   /** All objects whose key starts with the folder `prefix` (`""`: all), in no particular order. */

@@ -3,11 +3,13 @@ import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { decodeMetadata } from "../../format/metadata.ts";
+import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import { putDeletionMark } from "../repository/deletion-mark.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
+import { readObject } from "../repository/read-object.ts";
 import { listBackupDirectories, type Repository, readBackup } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
 
@@ -165,7 +167,7 @@ async function readUnproven(
   storage: Storage,
   directory: string,
 ): Promise<BackupMetadata | undefined> {
-  const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
+  const bytes = await readObject(storage, `${directory}/${METADATA_NAME}`, MAX_METADATA_BYTES);
   if (bytes === undefined) return undefined;
   try {
     return decodeMetadata(bytes, directory).metadata;

@@ -2,6 +2,7 @@ import * as path from "node:path";
 import type { LoadedConfig } from "../../config/config.ts";
 import { MARKER_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { MAX_JSON_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker, encodeRepositoryMarker } from "../../format/repository-marker.ts";
 import { errnoOf, fileExists, writeNewFile } from "../../platform/files.ts";
 import { newUuid } from "../../platform/random.ts";
@@ -9,6 +10,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { InitRequest, InitResult } from "../operations.ts";
 import { openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
 import { readOrphaned } from "./lost-marker.ts";
+import { readObject } from "./read-object.ts";
 import { refreshRecovery } from "./recovery-files.ts";
 
 /** What `init` needs where there is no configuration yet. */
@@ -151,7 +153,7 @@ function firstId(prepared: readonly Prepared[]): string {
 }
 
 async function readMarker(storage: Storage): Promise<string | undefined> {
-  const bytes = await storage.get(MARKER_NAME);
+  const bytes = await readObject(storage, MARKER_NAME, MAX_JSON_BYTES);
   return bytes === undefined ? undefined : decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
 }
 

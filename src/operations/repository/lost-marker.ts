@@ -1,9 +1,11 @@
 import { MARKER_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { decodeMetadata, requirePlace } from "../../format/metadata.ts";
+import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import type { Session } from "../session.ts";
+import { readObject } from "./read-object.ts";
 import { listBackupDirectories } from "./repository.ts";
 
 const PARALLEL_READS = 16;
@@ -45,7 +47,7 @@ export async function readOrphaned({ logger }: Session, storage: Storage): Promi
 }
 
 async function readId(storage: Storage, directory: string): Promise<string | undefined> {
-  const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
+  const bytes = await readObject(storage, `${directory}/${METADATA_NAME}`, MAX_METADATA_BYTES);
   if (bytes === undefined) return undefined;
   const { metadata } = decodeMetadata(bytes, directory);
   requirePlace(metadata, { storagePath: directory, repositoryId: metadata.repository_id });

@@ -1,6 +1,7 @@
 import { isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Session, storageDefinition } from "../session.ts";
+import { readObject } from "./read-object.ts";
 import { runbookText } from "./runbook.ts";
 
 const PROGRAM_KEY = "recovery/recover.mjs";
@@ -44,7 +45,7 @@ async function describePlace(session: Session, name: string, type: string) {
 }
 
 async function replace(storage: Storage, key: string, bytes: Buffer): Promise<void> {
-  const old = await storage.get(key);
+  const old = await readObject(storage, key, bytes.length);
   if (old?.equals(bytes) === true) return;
   if (old !== undefined) await storage.remove(key);
   await storage.put(key, bytes);

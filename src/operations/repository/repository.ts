@@ -5,11 +5,13 @@ import { metadataKey } from "../../format/data-key.ts";
 import { type LockedWrap, lockedWraps, type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
 import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.ts";
 import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
+import { MAX_JSON_BYTES, MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
+import { readObject } from "./read-object.ts";
 
 /** The storages of one repository, its keys, and what can be read from it without any catalog. */
 export interface Repository {
@@ -56,7 +58,7 @@ export async function openRepository(session: Session): Promise<Repository> {
 }
 
 async function readRepositoryId(storage: Storage): Promise<string> {
-  const bytes = await storage.get(MARKER_NAME);
+  const bytes = await readObject(storage, MARKER_NAME, MAX_JSON_BYTES);
   if (bytes !== undefined) return decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
   if (await holdsBackups(storage)) {
     throw new BackupctlError(
@@ -103,7 +105,7 @@ export interface StoredBackup {
  * @throws `BACKUP_NOT_FOUND` without metadata.json, `BACKUP_CORRUPTED` if it is damaged or of another place.
  */
 export async function readBackup(repository: Repository, storage: Storage, directory: string): Promise<StoredBackup> {
-  const bytes = await storage.get(`${directory}/${METADATA_NAME}`);
+  const bytes = await readObject(storage, `${directory}/${METADATA_NAME}`, MAX_METADATA_BYTES);
   if (bytes === undefined) {
     throw new BackupctlError("BACKUP_NOT_FOUND", `there is no backup in ${directory} of storage "${storage.name}"`, {
       hint: "It was deleted, or never finished. See what there is with `backupctl catalog rebuild`, then `backupctl list`.",
@@ -194,7 +196,7 @@ async function readNumbered(storage: Storage, directory: string): Promise<{ keys
     const name = object.key.slice(directory.length + 1);
     const parsed = parseNumberedName(name);
     if (parsed === undefined) continue;
-    const bytes = await storage.get(object.key);
+    const bytes = await readObject(storage, object.key, MAX_JSON_BYTES);
     if (bytes !== undefined) found[parsed.family].push({ name, bytes });
   }
   return found;

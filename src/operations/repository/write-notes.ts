@@ -4,9 +4,11 @@ import { METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { type DecodedNotes, decodeNotes, encodeNotes, mergeNotes, unprovenInForce } from "../../format/notes.ts";
+import { MAX_JSON_BYTES } from "../../format/parse-json.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { Session } from "../session.ts";
+import { readObject } from "./read-object.ts";
 import { type Repository, readBackup } from "./repository.ts";
 
 /** The notes of a backup as several storages have them. */
@@ -35,7 +37,7 @@ export async function collectNotes(
       const parsed = parseNumberedName(name);
       if (parsed?.family !== "notes" || decoded.get(name)?.verified === true) continue;
       highest = Math.max(highest, parsed.n);
-      const bytes = await storage.get(key);
+      const bytes = await readObject(storage, key, MAX_JSON_BYTES);
       if (bytes === undefined) continue;
       try {
         const notes = decodeNotes({ name, bytes }, metadata, macKey);

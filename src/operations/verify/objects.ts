@@ -3,11 +3,12 @@ import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backu
 import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { PackSource } from "../../format/block-reader.ts";
-import { parseSha256Sums } from "../../format/sha256sums.ts";
+import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { CheckName } from "../operations.ts";
 import { readAncestor } from "../repository/committed-backup.ts";
+import { readObject } from "../repository/read-object.ts";
 import type { Repository } from "../repository/repository.ts";
 
 export interface Problem {
@@ -69,7 +70,7 @@ async function readSums(
   metadata: BackupMetadata,
 ): Promise<{ readonly sums: ReadonlyMap<string, string>; readonly problems: readonly Problem[] }> {
   const where = `${metadata.storage_path}/${SHA256SUMS_NAME}`;
-  const bytes = await storage.get(where);
+  const bytes = await readObject(storage, where, maxSumsBytes(metadata));
   const failed = (text: string) => ({
     sums: new Map<string, string>(),
     problems: [{ check: "checksum_validation" as const, text }],
@@ -105,13 +106,13 @@ export async function checkSums(
 ): Promise<readonly Problem[]> {
   const { sums, problems } = await readSums(storage, metadata);
   const found: Problem[] = [...problems];
-  for (const { name, source } of expectedPacks(metadata)) {
+  for (const { name, source, sizeBytes } of expectedPacks(metadata)) {
     const wanted = sums.get(name);
     if (wanted === undefined || options.sources?.includes(source) === false) continue;
     options.signal.throwIfAborted();
     let actual = options.hashed?.get(name);
     if (actual === undefined) {
-      const bytes = await storage.get(`${metadata.storage_path}/${name}`);
+      const bytes = await readObject(storage, `${metadata.storage_path}/${name}`, sizeBytes);
       // Told as missing by the listing.
       if (bytes === undefined) continue;
       options.onBytes(bytes.length);

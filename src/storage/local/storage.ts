@@ -17,6 +17,9 @@ import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
 import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
 
+/** Node ends the whole process where it is asked for 2 GiB at once. */
+const MAX_READ_BYTES = 2 ** 30;
+
 /** What differs between file systems, and what time it is. */
 interface LocalSurroundings {
   readonly link?: Link;
@@ -235,7 +238,8 @@ async function readRange(handle: fs.FileHandle, size: number, range: ByteRange |
   const bytes = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+    const piece = Math.min(MAX_READ_BYTES, length - filled);
+    const { bytesRead } = await handle.read(bytes, filled, piece, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
