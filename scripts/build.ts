@@ -2,8 +2,12 @@ import { build } from "rolldown";
 
 // Each file that a start loads costs about half a millisecond, and zod alone has a hundred: docs/decisions/0010-bundled-program.md.
 await build({
-  // The pool starts its threads from a file that it expects beside itself.
-  input: { main: "src/main.ts", worker: "src/format/workers/worker.ts" },
+  // The pool starts its threads from a file that it expects beside itself, and so does the SQLite engine its inspector.
+  input: {
+    main: "src/main.ts",
+    worker: "src/format/workers/worker.ts",
+    inspector: "src/engines/sqlite/inspector.ts",
+  },
   platform: "node",
   // They find their compiled parts in their own folders.
   external: ["better-sqlite3", "fs-native-extensions"],

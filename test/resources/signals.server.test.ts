@@ -7,7 +7,8 @@ import { z } from "zod";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
 import { startCli } from "../helpers/run-cli.ts";
-import { suiteTempDir } from "../helpers/temp-dir.ts";
+import { makeSlowDatabase } from "../helpers/slow-database.ts";
+import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
 
 /** More of them where nobody waits: each has another moment. */
 const ROUNDS = Number(process.env.BACKUPCTL_SIGNAL_ROUNDS ?? 3);
@@ -184,3 +185,25 @@ describe("a signal at any moment", () => {
     },
   );
 });
+
+it.each(SIGNALS)(
+  "%s (%i) while SQLite checks a database ends a backup, and nothing is left",
+  async (signal, status) => {
+    const directory = tempDir();
+    makeSlowDatabase(join(directory, "slow.db"));
+    const site = await makeCliSite(`  shop: {engine: sqlite, path: "{dir}/slow.db"}`, directory);
+    const copies = () =>
+      fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("shop.sqlite"));
+    // The check would take longer.
+    const options = { home: directory, cwd: directory, timeoutMs: 30_000 };
+    const running = startCli(["create", "--config", site.configFile], options);
+    while (copies().length === 0 && running.child.exitCode === null) await sleep(50);
+    await sleep(2_000);
+
+    running.child.kill(signal);
+
+    expect(await running.result).toMatchObject({ exitCode: status, signal: null });
+    expect(copies()).toEqual([]);
+    expect((await site.json(listed, ["list", "--status", "completed"])).backups).toEqual([]);
+  },
+);

@@ -61,19 +61,10 @@ export async function openDatabase(file: string, timeoutMs: number): Promise<Dat
   return database;
 }
 
-/** For a file of this program's own, which nobody else has open; what SQLite makes beside it is removed. */
-export async function withOwnDatabase<Result>(file: string, use: (database: Database) => Result): Promise<Result> {
+/** For a file of this program's own, which nobody else has open. What SQLite makes beside it is the caller's to remove. */
+export async function openOwnDatabase(file: string): Promise<Database> {
   const { default: open } = await import("better-sqlite3");
-  try {
-    const database = new open(file, { readonly: true, fileMustExist: true, timeout: 0 });
-    try {
-      return use(database);
-    } finally {
-      database.close();
-    }
-  } finally {
-    await Promise.all(["-wal", "-shm"].map((suffix) => fs.rm(`${file}${suffix}`, { force: true })));
-  }
+  return new open(file, { readonly: true, fileMustExist: true, timeout: 0 });
 }
 
 /** SQLite's own error code, such as `SQLITE_BUSY`. */

@@ -4,8 +4,9 @@ import { setTimeout } from "node:timers/promises";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { systemClock } from "../../platform/clock.ts";
 import type { DumpContext, StreamDump, StreamSummary } from "../engine.ts";
-import { type Database, openDatabase, readHeader, sqliteCode, withOwnDatabase } from "./database.ts";
-import { type Inventory, integrityProblems, readInventory, sqliteVersion } from "./inventory.ts";
+import { type Database, openDatabase, readHeader, sqliteCode } from "./database.ts";
+import { checkDatabase } from "./inspection.ts";
+import type { Inventory } from "./inventory.ts";
 
 const PAGES_A_STEP = 1_000;
 const RETRY_MS = 50;
@@ -30,7 +31,7 @@ export async function dumpDatabase(file: string, timeoutMs: number, context: Dum
   const copy = path.join(context.temporaryDirectory, `${context.sourceName}.sqlite`);
   try {
     await copyDatabase(file, copy, timeoutMs, context.signal);
-    const snapshot = await inspectCopy(copy, subject);
+    const snapshot = await inspectCopy(copy, subject, context.signal);
     return streamOf(snapshot, path.basename(file));
   } catch (error) {
     await fs.rm(copy, { force: true });
@@ -77,17 +78,10 @@ async function beginRead(database: Database, timeoutMs: number, signal: AbortSig
   }
 }
 
-async function inspectCopy(copy: string, subject: string): Promise<Snapshot> {
-  const { problems, inventory, version } = await withOwnDatabase(copy, (database: Database) => {
-    const found = integrityProblems(database);
-    const sound = found.length === 0;
-    return {
-      problems: found,
-      inventory: sound ? readInventory(database) : undefined,
-      version: sqliteVersion(database),
-    };
-  });
-  if (inventory === undefined) {
+async function inspectCopy(copy: string, subject: string, signal: AbortSignal): Promise<Snapshot> {
+  const found = await checkDatabase(copy, signal);
+  if (!("inventory" in found)) {
+    const { problems } = found;
     throw new BackupctlError(
       "SOURCE_FAILED",
       `${subject}: the database is damaged: ${problems.slice(0, 3).join("; ")}`,
@@ -97,6 +91,7 @@ async function inspectCopy(copy: string, subject: string): Promise<Snapshot> {
       },
     );
   }
+  const { inventory, version } = found;
   return { file: copy, sizeBytes: (await fs.stat(copy)).size, inventory, version };
 }
 

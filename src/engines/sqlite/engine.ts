@@ -23,7 +23,7 @@ export function openEngine(options: SqliteOptions): Engine {
       return { sizeBytes: sizes.reduce((sum, size) => sum + size, 0), items: 1 };
     },
     dump: (context) => dumpDatabase(options.path, timeoutMs, context),
-    inspectTarget: async (request) => inspectFile(await targetOf(request, options)),
+    inspectTarget: async (request, context) => inspectFile(await targetOf(request, options), context.signal),
     restore: async (request, context) => restoreDatabase(await targetOf(request, options), request, context),
     download: {
       files: (entries) => entries.map(({ name, offset, size }) => ({ name, offset, size })),

@@ -2,15 +2,17 @@ import { z } from "zod";
 import type { Database } from "./database.ts";
 
 /** What a database holds: kept in the sealed index, compared after a restore. */
-export interface Inventory {
-  readonly tables: readonly { readonly name: string; readonly rows?: number }[];
-  readonly indexes: readonly string[];
-  readonly views: readonly string[];
-  readonly triggers: readonly string[];
-  readonly size: number;
-  readonly page_size: number;
-  readonly user_version: number;
-}
+export const inventorySchema = z.object({
+  tables: z.array(z.object({ name: z.string(), rows: z.number().exactOptional() })),
+  indexes: z.array(z.string()),
+  views: z.array(z.string()),
+  triggers: z.array(z.string()),
+  size: z.number(),
+  page_size: z.number(),
+  user_version: z.number(),
+});
+
+export type Inventory = z.infer<typeof inventorySchema>;
 
 const schemaRows = z.array(z.object({ type: z.string(), name: z.string(), sql: z.string().nullable() }));
 const countRow = z.object({ rows: z.number() });

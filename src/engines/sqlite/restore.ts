@@ -5,18 +5,19 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { readFileIfExists, syncDirectory } from "../../platform/files.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "../engine.ts";
 import { existingFile, moveIntoPlace, refuseExisting, stateOfLink, writeBeside } from "../file-target.ts";
-import { openDatabase, readHeader, sqliteCode, withOwnDatabase } from "./database.ts";
-import { type Inventory, integrityProblems, readInventory, storedInventory } from "./inventory.ts";
+import { openDatabase, readHeader, sqliteCode } from "./database.ts";
+import { checkDatabase, inventoryOf } from "./inspection.ts";
+import { type Inventory, storedInventory } from "./inventory.ts";
 
 type Check = RestoreOutcome["checks"][number];
 
 /** Never opens a WAL database that nobody has open: that would make files beside it. */
-export async function inspectFile(file: string): Promise<TargetState> {
+export async function inspectFile(file: string, signal: AbortSignal): Promise<TargetState> {
   const found = await existingFile(file);
   const place = `SQLite database ${file}`;
   if (found === undefined) return { place, exists: false, contents: [], overwrites: [], downtime: false };
   if (found.isLink) return { ...stateOfLink(place, file), downtime: true };
-  const contents = [...(await contentsOf(file)), ...(await usersOf(file))];
+  const contents = [...(await contentsOf(file, signal)), ...(await usersOf(file))];
   return {
     place,
     exists: true,
@@ -26,19 +27,14 @@ export async function inspectFile(file: string): Promise<TargetState> {
   };
 }
 
-async function contentsOf(file: string): Promise<readonly string[]> {
+async function contentsOf(file: string, signal: AbortSignal): Promise<readonly string[]> {
   try {
     const { sizeBytes, wal } = await readHeader(file, "target", "RESTORE_FAILED");
     const size = `${sizeBytes} bytes`;
     const undisturbed = wal ? await exists(`${file}-shm`) : !(await exists(`${file}-journal`));
     if (!undisturbed) return [`a database of ${size}`];
-    const database = await openDatabase(file, 0);
-    try {
-      const { tables } = readInventory(database);
-      return [`${tablesWithRows(tables)}, ${size}`];
-    } finally {
-      database.close();
-    }
+    const { tables } = await inventoryOf(file, signal);
+    return [`${tablesWithRows(tables)}, ${size}`];
   } catch (error) {
     if (isBackupctlError(error, "RESTORE_FAILED")) return [`a file that is no SQLite database`];
     if (sqliteCode(error) !== undefined) return [`a database that can't be read now (${messageOf(error)})`];
@@ -85,7 +81,7 @@ export async function restoreDatabase(
   context.activity(file);
   const temporary = await writeBeside(file, request, context.signal);
   try {
-    const checks = await checkNewDatabase(temporary, request.inventory);
+    const checks = await checkNewDatabase(temporary, request.inventory, context.signal);
     const failed = checks.find((check) => !check.passed);
     if (failed !== undefined) {
       throw new BackupctlError("RESTORE_FAILED", `${file}: ${failed.name} failed: ${failed.detail}`, {
@@ -103,18 +99,17 @@ export async function restoreDatabase(
   }
 }
 
-async function checkNewDatabase(file: string, expected: StreamRestore["inventory"]): Promise<readonly Check[]> {
+async function checkNewDatabase(
+  file: string,
+  expected: StreamRestore["inventory"],
+  signal: AbortSignal,
+): Promise<readonly Check[]> {
   try {
-    return await withOwnDatabase(file, (database) => {
-      const problems = integrityProblems(database);
-      const integrity: Check = {
-        name: "integrity",
-        passed: problems.length === 0,
-        detail: problems.length === 0 ? "PRAGMA integrity_check found nothing" : problems.slice(0, 3).join("; "),
-      };
-      if (!integrity.passed || expected === undefined) return [integrity];
-      return [integrity, compareRows(readInventory(database), expected)];
-    });
+    const found = await checkDatabase(file, signal);
+    if (!("inventory" in found))
+      return [{ name: "integrity", passed: false, detail: found.problems.slice(0, 3).join("; ") }];
+    const integrity = { name: "integrity", passed: true, detail: "PRAGMA integrity_check found nothing" };
+    return expected === undefined ? [integrity] : [integrity, compareRows(found.inventory, expected)];
   } catch (error) {
     if (sqliteCode(error) === undefined) throw error;
     return [{ name: "integrity", passed: false, detail: messageOf(error) }];

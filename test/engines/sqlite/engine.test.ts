@@ -14,6 +14,7 @@ import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openEngine } from "../../../src/engines/sqlite/engine.ts";
 import { options } from "../../../src/engines/sqlite/options.ts";
+import { makeSlowDatabase } from "../../helpers/slow-database.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { collectDump, engineContext, engineSuite, restoreDump } from "../../suites/engine-suite.ts";
 
@@ -347,6 +348,49 @@ describe("a restore of sqlite", () => {
 
     expect(state).toMatchObject({ exists: true, downtime: true });
     expect(readdirSync(directory)).toEqual(before);
+  });
+});
+
+describe("a signal while SQLite looks through a database, which takes it minutes", () => {
+  /** Aborts when the inspector is surely at it, or comes up. */
+  async function interruptible(directory: string) {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Error("enough")), 1_000);
+    return engineContext(directory, { signal: stop.signal });
+  }
+
+  it("ends a dump, which leaves no copy", async () => {
+    const directory = tempDir();
+    const file = join(directory, "slow.db");
+    makeSlowDatabase(file);
+    const context = await interruptible(directory);
+
+    await expect(engineWith(file).dump(context)).rejects.toThrow("enough");
+
+    expect(readdirSync(context.temporaryDirectory)).toEqual([]);
+    expect(readdirSync(directory)).toEqual(["slow.db", "temporary"]);
+  });
+
+  it("ends a restore, which leaves the old database and nothing else", async () => {
+    const directory = tempDir();
+    const file = join(directory, "shop.db");
+    makeShop(file).close();
+    const { summary } = await collectDump(engineWith(file), await engineContext(directory));
+    const slow = join(tempDir(), "slow.db");
+    makeSlowDatabase(slow, "wal");
+    const before = readFileSync(file);
+
+    const restored = restoreDump(
+      engineWith(file),
+      { summary, bytes: readFileSync(slow) },
+      {},
+      await interruptible(directory),
+      { overwrite: true },
+    );
+
+    await expect(restored).rejects.toThrow("enough");
+    expect(readFileSync(file)).toEqual(before);
+    expect(readdirSync(directory)).toEqual(["shop.db", "temporary"]);
   });
 });
 
