@@ -148,7 +148,7 @@ function decodeLocalKey(text) {
 /** One derivation takes a good part of a second; backups of one repository share the salt. */
 const derived = new Map();
 function scryptSecret(passphrase, { salt, n, r, p }) {
-  const sound = Number.isInteger(Math.log2(n)) && n >= 2 ** 15 && n <= 2 ** 20 && r === 8 && [1, 2, 3, 4].includes(p);
+  const sound = Number.isInteger(Math.log2(n)) && n >= 2 ** 15 && n <= 2 ** 17 && r === 8 && [1, 2, 3, 4].includes(p);
   const saltBytes = Buffer.from(String(salt), "base64");
   if (!sound || saltBytes.length < 16 || saltBytes.length > 64) return undefined;
   const id = `${salt} ${n} ${p}`;

@@ -58,7 +58,7 @@ class Secrets:
         salt, n, r, p = (wrap["parameters"].get(name) for name in ("salt", "n", "r", "p"))
         require(isinstance(salt, str), "the passphrase's salt is malformed")
         salt = from_base64(salt, "the passphrase's salt")
-        sound = n in [1 << bits for bits in range(15, 21)] and r == 8 and p in (1, 2, 3, 4)
+        sound = n in [1 << bits for bits in range(15, 18)] and r == 8 and p in (1, 2, 3, 4)
         require(sound, "the passphrase's parameters are out of bounds")
         require(16 <= len(salt) <= 64, "the passphrase's salt has a wrong length")
         if (salt, n, p) not in self.derived:

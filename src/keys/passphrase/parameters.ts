@@ -21,12 +21,12 @@ export function encodeParameters(parameters: ScryptParameters): KeyParameters {
 
 /**
  * Parameters lie unauthenticated in the storage: without limits whoever can write there could make a restore use all memory,
- * or derive under a cost so low that the passphrase can be guessed.
+ * or derive under a cost so low that the passphrase can be guessed. What is written takes 128 MiB, and nothing may take more.
  * @throws `BACKUP_CORRUPTED` outside the limits.
  */
 export function decodeParameters(parameters: KeyParameters): ScryptParameters {
   const { salt, n, r, p } = parameters;
-  if (typeof n !== "number" || !isPowerOfTwo(n) || n < 2 ** 15 || n > 2 ** 20) throw refused("n", n);
+  if (typeof n !== "number" || !isPowerOfTwo(n) || n < 2 ** 15 || n > NEW_COST.n) throw refused("n", n);
   if (r !== 8) throw refused("r", r);
   if (typeof p !== "number" || !Number.isInteger(p) || p < 1 || p > 4) throw refused("p", p);
   const bytes = typeof salt === "string" ? Buffer.from(salt, "base64") : Buffer.alloc(0);
