@@ -68,13 +68,26 @@ const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 2 };
 const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
 const idBytes = (uuid) => Buffer.from(uuid.replaceAll("-", ""), "hex");
 
-/** The bytes of a file, or undefined if it is not there. */
-function readIfThere(file) {
+/** What objects that are read whole can have at most: one that has grown to any size must not take all memory. */
+const MAX_JSON_BYTES = 2 ** 20;
+const MAX_METADATA_BYTES = 2 ** 26;
+const MAX_SUMS_LINE_BYTES = 256;
+
+/** The bytes of a file, or undefined if it is not there. @throws 4 for more than `most` bytes */
+function readIfThere(file, most) {
+  let descriptor;
   try {
-    return fs.readFileSync(file, { flag: READ_WITHOUT_WAITING });
+    descriptor = fs.openSync(file, READ_WITHOUT_WAITING);
   } catch (error) {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw error;
+  }
+  try {
+    const { size } = fs.fstatSync(descriptor);
+    if (size > most) throw damaged(`${file} is damaged: it has ${size} bytes, and may have ${most}`);
+    return fs.readFileSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
   }
 }
 
@@ -220,7 +233,7 @@ function secretFor(wrap, { key, passphrase }) {
 function readKeysObject(folder, name, id) {
   const none = { key_id: undefined, wraps: [] };
   try {
-    const keys = parseObject(fs.readFileSync(path.join(folder, name), { flag: READ_WITHOUT_WAITING }), name);
+    const keys = parseObject(readIfThere(path.join(folder, name), MAX_JSON_BYTES), name);
     const sound = keys.version === 1 && keys.backup_id === id && /^[0-9a-f]{32}$/.test(keys.key_id);
     return sound && Array.isArray(keys.wraps) ? keys : none;
   } catch (error) {
@@ -250,7 +263,7 @@ function macFits({ mac, signature: _, ...content }, macKey) {
 
 /** metadata.json of a folder, checked to be of this folder; its mac is checked by `authenticate`. */
 function readMetadata(repository, directory) {
-  const bytes = readIfThere(path.join(repository, directory, "metadata.json"));
+  const bytes = readIfThere(path.join(repository, directory, "metadata.json"), MAX_METADATA_BYTES);
   if (bytes === undefined) return undefined;
   const what = `${directory}/metadata.json`;
   const metadata = parseObject(bytes, what);
@@ -262,7 +275,7 @@ function readMetadata(repository, directory) {
     throw damaged(`${what} belongs to another place: ${metadata.storage_path}`);
   }
   if (!lineageFits(metadata)) throw damaged(`${what} is damaged: its lineage does not fit it`);
-  const marker = readIfThere(path.join(repository, "backupctl.json"));
+  const marker = readIfThere(path.join(repository, "backupctl.json"), MAX_JSON_BYTES);
   if (marker !== undefined && parseObject(marker, "backupctl.json").repository_id !== metadata.repository_id) {
     throw damaged(`${what} belongs to another repository`);
   }
@@ -483,8 +496,11 @@ function readWholeArtifact(repository, object, packs, sums) {
  * What SHA256SUMS says of each pack, itself proven by the metadata. A root that is not sealed is proven by it alone; the index is
  * then proven by the root, and every chunk by the index.
  */
-function readSums(repository, { storage_path: directory, checksum }) {
-  const bytes = readIfThere(path.join(repository, directory, "SHA256SUMS")) ?? Buffer.alloc(0);
+function readSums(repository, { storage_path: directory, checksum, sources }) {
+  const artifacts = sources.flatMap(({ data, index, root }) => [data, index, root]);
+  const packs = artifacts.reduce((count, artifact) => count + (artifact?.packs.length ?? 0), 0);
+  const file = path.join(repository, directory, "SHA256SUMS");
+  const bytes = readIfThere(file, MAX_SUMS_LINE_BYTES * packs) ?? Buffer.alloc(0);
   if (`sha256:${createHash("sha256").update(bytes).digest("hex")}` !== checksum)
     throw damaged(`${directory}/SHA256SUMS is not the one that metadata.json knows`);
   const lines = bytes.toString("latin1").split("\n").slice(0, -1);

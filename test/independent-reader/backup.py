@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from json_objects import KEYS, MARKER, METADATA, NOTES, OBJECT_NAME, PLACE
-from json_objects import Refused, canonical, check, from_base64, parse_json, require
+from json_objects import JSON_BYTES, METADATA_BYTES, Refused, canonical, check, from_base64, parse_json, read_bounded, require
 
 MIB = 1 << 20
 
@@ -87,7 +87,7 @@ class Secrets:
         problems = []
         for _, file in numbered(directory, "keys"):
             try:
-                keys = parse_json(file.read_bytes(), file.name)
+                keys = parse_json(read_bounded(file, JSON_BYTES), file.name)
                 check(keys, KEYS, file.name)
                 require(1 <= len(keys["wraps"]) <= 256, f"{file.name} has no wraps, or too many")
                 require(keys["backup_id"] == backup_id, f"{file.name} is a key of another backup")
@@ -126,7 +126,7 @@ class Backup:
     def __init__(self, repository, path, secrets, allowed):
         self.repository, self.path, self.secrets = repository, path, secrets
         self.directory = repository.root / path
-        self.metadata = metadata = parse_json((self.directory / "metadata.json").read_bytes(), "metadata.json")
+        self.metadata = metadata = parse_json(read_bounded(self.directory / "metadata.json", METADATA_BYTES), "metadata.json")
         check(metadata, METADATA, "metadata.json")
         self.id = metadata["id"]
         self.data_key = None
@@ -187,7 +187,7 @@ class Backup:
         directory, what = self.repository.root / member["path"], f"{member['path']}/metadata.json"
         if not (directory / "metadata.json").exists():
             return self.secrets.open(directory, member["id"], None)
-        metadata = parse_json((directory / "metadata.json").read_bytes(), what)
+        metadata = parse_json(read_bounded(directory / "metadata.json", METADATA_BYTES), what)
         check(metadata, METADATA, what)
         require(metadata["id"] == member["id"] and metadata["key_id"] is not None, f"{what} is not that of the ancestor")
         return self.secrets.open(directory, member["id"], metadata["key_id"])
@@ -198,7 +198,7 @@ class Backup:
         proven, others = [], []
         for n, file in numbered(self.directory, "notes"):
             try:
-                notes = parse_json(file.read_bytes(), file.name)
+                notes = parse_json(read_bounded(file, JSON_BYTES), file.name)
                 if notes.get("version", 1) != 1:
                     hold = {"reason": "unknown", "at": self.metadata["timestamp"], "by": "unknown"}
                     others.append({"n": n, "hold": hold})
@@ -240,7 +240,7 @@ class Repository:
     def __init__(self, root):
         self.root, self.id = root, None
         if (root / "backupctl.json").exists():
-            marker = parse_json((root / "backupctl.json").read_bytes(), "backupctl.json")
+            marker = parse_json(read_bounded(root / "backupctl.json", JSON_BYTES), "backupctl.json")
             check(marker, MARKER, "backupctl.json")
             require(marker["format"] == "backupctl", "backupctl.json is no marker")
             self.id = marker["repository_id"]

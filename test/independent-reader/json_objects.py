@@ -16,6 +16,17 @@ def require(condition, reason):
         raise Refused(reason)
 
 
+JSON_BYTES, METADATA_BYTES, SUMS_LINE_BYTES = 1 << 20, 1 << 26, 256
+
+
+def read_bounded(file, most):
+    """Section "Objects": no object is larger."""
+    with file.open("rb") as stream:
+        data = stream.read(most + 1)
+    require(len(data) <= most, f"{file.name} is larger than an object of its kind may be")
+    return data
+
+
 def parse_json(data, what):
     """Section "JSON objects": UTF-8; whole numbers become int, others float, as ECMAScript reads them."""
 

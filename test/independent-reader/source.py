@@ -13,7 +13,7 @@ from backup import MIB, derive, id_bytes
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from json_objects import OBJECT_NAME, ROOT, ROOT_END, STREAM_END, STREAM_ENTRY, TREE_END, TREE_ENTRY
-from json_objects import Refused, check, from_base64, parse_json, require
+from json_objects import SUMS_LINE_BYTES, Refused, check, from_base64, parse_json, read_bounded, require
 
 PACK_HEADER, BLOCK_HEADER, TAG = 28, 12, 16
 COMPRESSIONS = {"raw": "none", "gz": "gzip", "zst": "zstd"}
@@ -167,11 +167,13 @@ class Source:
 
     def prove_root(self):
         """Section "SHA256SUMS"."""
-        sums, metadata = (self.backup.directory / "SHA256SUMS").read_bytes(), self.backup.metadata
+        metadata = self.backup.metadata
+        packs = sum(len(own[part]["packs"]) for own in metadata["sources"] for part in ("data", "index", "root") if part in own)
+        sums = read_bounded(self.backup.directory / "SHA256SUMS", SUMS_LINE_BYTES * packs)
         require("sha256:" + hashlib.sha256(sums).hexdigest() == metadata["checksum"], "SHA256SUMS is not what the metadata says")
         for number in range(len(self.metadata["root"]["packs"])):
             name = f"{self.metadata['root']['name']}.{number:08d}"
-            digest = hashlib.sha256((self.backup.directory / name).read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_bounded(self.backup.directory / name, self.metadata["root"]["packs"][number])).hexdigest()
             require(f"{digest}  {name}".encode() in sums.split(b"\n"), f"{name} does not match SHA256SUMS")
 
     def check_root(self, root):

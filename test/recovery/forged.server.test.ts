@@ -56,3 +56,28 @@ test("recover.mjs refuses a root with bytes behind its last block", () => {
   expect(status).toBe(4);
   expect(stderr).toContain("longer than it should be");
 });
+
+test.each(["metadata.json", "SHA256SUMS", "keys-1-00000000.json"])(
+  "recover.mjs lists and restores the others where %s has grown to 2 GiB",
+  (name) => {
+    const state = tempDir();
+    const repository = path.join(state, "repository");
+    fs.cpSync(FIXTURE, repository, { recursive: true });
+    const folder = path.join(repository, "full/daily/2020-01-01/full-00-00-00-00000000");
+    fs.mkdirSync(folder, { recursive: true });
+    for (const file of [path.join(folder, name), path.join(repository, DIRECTORY, name)]) {
+      fs.appendFileSync(file, "");
+      fs.truncateSync(file, 2 ** 31);
+    }
+    const run = (...args: readonly string[]) => spawnSync(process.execPath, [PROGRAM, ...args], { encoding: "utf8" });
+
+    const listed = run("list", repository);
+    const to = path.join(state, "restored");
+    const restored = run("restore", repository, "8e24a759", "app", "--to", to, "--allow-unencrypted");
+
+    expect(listed).toMatchObject({ status: 0, stdout: expect.stringMatching(/[1-9]\d* backups?\n$/) });
+    // No key is needed for this one, so only the other two are.
+    expect(restored.status === 0).toBe(name.startsWith("keys"));
+    expect(fs.existsSync(to)).toBe(restored.status === 0);
+  },
+);
