@@ -7,17 +7,25 @@ const KILL_AFTER_MS = 5_000;
 
 /**
  * Asks a program to end, and whatever it started: itself first, since a shell would go on with its next command. Who has not ended
- * after 5 s is killed. Resolves when none of them runs any more.
+ * after 5 s is killed. Resolves when none of them runs any more, and the program's own end was seen.
  */
-export async function endWithDescendants({ pid, exitCode, signalCode }: ChildProcess): Promise<void> {
+export async function endWithDescendants(child: ChildProcess): Promise<void> {
   // The number of one that has ended may be somebody else's by now.
-  if (pid === undefined || exitCode !== null || signalCode !== null) return;
-  const pids = [pid, ...descendantsOf(pid)];
-  for (const one of pids) send(one, "SIGTERM");
-  for (let waitedMs = 0; pids.some(isRunning); waitedMs += LOOK_EVERY_MS) {
-    if (waitedMs >= KILL_AFTER_MS) for (const one of pids.filter(isRunning)) send(one, "SIGKILL");
+  if (child.pid === undefined || hasEnded(child)) return;
+  const descendants = descendantsOf(child.pid);
+  const left = (): readonly number[] => [
+    ...(child.pid === undefined || hasEnded(child) ? [] : [child.pid]),
+    ...descendants.filter(isRunning),
+  ];
+  for (const pid of [child.pid, ...descendants]) send(pid, "SIGTERM");
+  for (let waitedMs = 0; left().length > 0; waitedMs += LOOK_EVERY_MS) {
+    if (waitedMs >= KILL_AFTER_MS) for (const pid of left()) send(pid, "SIGKILL");
     await setTimeout(LOOK_EVERY_MS);
   }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
