@@ -36,8 +36,13 @@ function send(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** One that has ended and that nobody has collected yet does not run. */
+/** Somebody else's can't be ended, and is not waited for; one that has ended and that nobody has collected yet does not run. */
 function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
   const stat = readIfExists(`/proc/${pid}/stat`);
   // The name before the state may hold anything, parentheses too (proc(5)).
   return stat !== "" && !["Z", "X"].includes(stat.charAt(stat.lastIndexOf(")") + 2));

@@ -178,7 +178,7 @@ function patienceWith({ source }: Run, database: string): { readonly signal: Abo
       ),
     );
   // A timer of more than 24 days would fire at once.
-  const timer = setTimeout(giveUp, Math.min(durationMs(parseFiniteDuration(timeout)), 2 ** 31 - 1));
+  const timer = setTimeout(giveUp, Math.min(durationMs(parseFiniteDuration(timeout)), 2 ** 31 - 1)).unref();
   return { signal: late.signal, end: () => clearTimeout(timer) };
 }
 
