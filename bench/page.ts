@@ -116,8 +116,9 @@ compare with.
 Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
 data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
 nobody pays for files that others removed ("Where" says which). Restores go to one of their own in memory, where there is enough of it: each commit of
-ext4's journal waits for the disk, and this one writes slower than any of these programs restores. Before each step the disk's caches are flushed, so that nobody writes what another one left;
-what is read is in memory. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
+ext4's journal waits for the disk, and this one writes slower than any of these programs restores. Before each step the disk's caches
+are flushed, so that nobody writes what another one left; what it reads is read into memory; and as much memory as it may need is taken and given
+back, because a virtual machine's host takes back what is free for long. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less. That memory is bounded whatever the size is on
 [a page of its own](benchmarks-size.md).
 `;

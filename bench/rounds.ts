@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Contender, Work } from "./contenders.ts";
 import { bytesBelow, type FileSize, filesBelow, sumOf } from "./folders.ts";
 import { type Measurement, measure } from "./measure.ts";
-import type { Scratch } from "./scratch.ts";
+import { type Scratch, touchMemory } from "./scratch.ts";
 
 /** What all contenders back up. */
 export interface Subject {
@@ -58,7 +58,6 @@ export async function runRound(
       }
     }
   };
-  readIntoMemory(subject);
   for (const place of places) await place.prepare();
   await all(BEFORE_CHANGE);
   await subject.change?.();
@@ -69,10 +68,13 @@ export async function runRound(
   }
 }
 
-/** The first contender would pay for what all the others find in memory. */
-function readIntoMemory({ variables }: Subject): void {
-  const { DATA: tree } = variables;
-  if (tree !== undefined) execFileSync("find", [tree, "-type", "f", "-exec", "cat", "{}", "+"], { stdio: "ignore" });
+function isRestore(work: Work): boolean {
+  return work === "restore" || work === "one";
+}
+
+function readIntoMemory(folder: string | undefined): void {
+  if (folder !== undefined)
+    execFileSync("find", [folder, "-type", "f", "-exec", "cat", "{}", "+"], { stdio: "ignore" });
 }
 
 class Place {
@@ -103,21 +105,29 @@ class Place {
     if (script === undefined) return undefined;
     const out = this.#newFolder(work);
     const before = bytesBelow(this.#repository);
-    // Nobody pays for what the one before left to be written.
-    execFileSync("sync");
+    this.#makeEven(work);
     const measurement = await this.#measure(script, out);
     const bytes = this.#bytesOf(work);
     const restored = filesBelow(out);
     this.#checkOutput(work, script, restored);
     const storedBytes = bytesBelow(this.#repository) - before + sumOf(restored, "allocatedBytes");
+    // The next one needs the memory.
+    if (isRestore(work)) this.#restores?.remove();
     return { ...measurement, set: this.#subject.set, work, contender: this.#contender.key, storedBytes, bytes };
   }
 
+  /** Whoever comes later in a round must not pay for what those before it pushed out of memory, or left to be written. */
+  #makeEven(work: Work): void {
+    execFileSync("sync");
+    if (!isRestore(work)) readIntoMemory(this.#subject.variables.DATA);
+    readIntoMemory(this.#repository);
+    touchMemory(this.#subject.bytes);
+  }
+
   #newFolder(work: Work): string {
-    const isRestore = work === "restore" || work === "one";
-    if (isRestore) this.#restores?.renew();
-    // It stays to the end of the round: ext4 makes files many times slower for minutes after others were removed.
-    const out = join((isRestore ? this.#restores?.folder : undefined) ?? this.#place, work);
+    if (isRestore(work)) this.#restores?.renew();
+    // Without a file system of its own it stays to the end of the round: ext4 makes files many times slower for minutes after others were removed.
+    const out = join((isRestore(work) ? this.#restores?.folder : undefined) ?? this.#place, work);
     mkdirSync(out);
     return out;
   }
@@ -128,7 +138,7 @@ class Place {
 
   /** A restore that brings back less than all would be the fastest. */
   #checkOutput(work: Work, script: string, restored: readonly FileSize[]): void {
-    if (work !== "restore" && work !== "one") return;
+    if (!isRestore(work)) return;
     const found = sumOf(restored, "bytes");
     const wanted = this.#bytesOf(work);
     // A dump of a database comes with some kilobytes of its own from each program, and the change moves its rows.

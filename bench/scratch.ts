@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isInstalled } from "./installed.ts";
 
@@ -47,6 +47,21 @@ export function openRestores(folder: string, bytes: number): Scratch | undefined
   if (scratch.kind === "a fresh ext4 in memory") return scratch;
   scratch.remove();
   return undefined;
+}
+
+/**
+ * Has free memory ready, `bytes` for files and as much for the pages above them. A virtual machine gives what is free back to its host, and
+ * whoever takes it first waits until the host has found it again: a restore of 2 GB 16 s instead of 9.
+ */
+export function touchMemory(bytes: number): void {
+  if (!existsSync(MEMORY) || bytes * 4 > availableMemory()) return;
+  const file = openSync(join(MEMORY, "backupctl-bench.touched"), "w");
+  rmSync(join(MEMORY, "backupctl-bench.touched"));
+  try {
+    execFileSync("head", ["-c", String(bytes * 2), "/dev/zero"], { stdio: ["ignore", file, "inherit"] });
+  } finally {
+    closeSync(file);
+  }
 }
 
 const MEMORY = "/dev/shm";
