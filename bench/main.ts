@@ -93,7 +93,12 @@ async function runSet(set: SetName, plan: Plan, scratch: Scratch, samples: Sampl
   }
   const works = WORKS.filter((work) => subject.works.includes(work));
   const to = restores === undefined ? "" : `, restored to ${restores.kind}`;
-  return { set, description: `${description}${to}${rounds === 1 ? ", one round" : ""}`, contenders, works };
+  return {
+    set,
+    description: `${description}${to}${rounds === 1 ? ", one round" : `, ${rounds} rounds`}`,
+    contenders,
+    works,
+  };
 }
 
 /** @throws for what is no number of rounds */
@@ -153,7 +158,7 @@ async function main(): Promise<void> {
   const publish = ({ reports, samples, startup }: Finished): void => {
     const results = { ...resultsOf(samples), ...startup };
     const about = surroundings(
-      { rounds: plan.rounds(hasOthers ? "mixed" : "million"), quick, scratch: scratch.kind },
+      { quick, scratch: scratch.kind },
       samples.length === 0 ? 0 : median(samples.map(({ otherCores }) => otherCores)),
     );
     if (values.json !== undefined)

@@ -10,7 +10,7 @@ export type Surroundings = Readonly<Record<string, string | number>>;
 
 /** What a figure can't be compared without. */
 export function surroundings(
-  runs: { readonly rounds: number; readonly quick: boolean; readonly scratch: Scratch["kind"] },
+  runs: { readonly quick: boolean; readonly scratch: Scratch["kind"] },
   otherCores: number,
 ): Surroundings {
   const versions = Object.entries(installedVersions()).map(([name, version]) => [`about.version.${name}`, version]);
@@ -24,7 +24,6 @@ export function surroundings(
     "about.memory_bytes": totalmem(),
     "about.system": `Linux ${release()}`,
     "about.repositories_in": runs.scratch,
-    "about.rounds": runs.rounds,
     "about.data": runs.quick ? "small (--quick): a look, not a measurement" : "full size",
     "about.other_cores": Math.round(otherCores * 100) / 100,
     ...Object.fromEntries(versions),
@@ -94,10 +93,11 @@ const KEYS = `## Keys of \`--json\`
 
 One flat object. \`SET\` is \`mixed\`, \`small\`, \`large\`, \`postgres\`, \`million\`, \`sparse\` or \`dump\`; \`WORK\` is \`first\`, \`unchanged\`, \`changed\`,
 \`restore\`, \`one\` or \`verify\`; \`TOOL\` is \`backupctl\`, \`backupctl_no_verify\`, \`restic\`, \`borg\`, \`tar_zstd_age\`, \`pg_dump_zstd_age\`, \`pg_dump\` or \`program_zstd_age\`.
-A key is missing where a tool does not do the work, and where a set was not run.
+A key is missing where a tool does not do the work, where a set was not run, and where backupctl's figure is 0 (\`verify\` stores nothing).
 
 | Key | Value |
 | --- | --- |
+| \`SET.rounds\` | how many rounds the medians are of |
 | \`SET.WORK.TOOL.seconds\`, \`.cpu_seconds\` | medians of the rounds: time that passed; processor time of all processes |
 | \`SET.WORK.TOOL.bytes_per_second\` | bytes backed up or restored, before compression, by seconds |
 | \`SET.WORK.TOOL.stored_bytes\` | by how much the repository grew; of a restore, what the files take on the disk |
@@ -119,6 +119,7 @@ nobody pays for files that others removed ("Where" says which). Restores go to o
 ext4's journal waits for the disk, and this one writes slower than any of these programs restores. Before each step the disk's caches
 are flushed, so that nobody writes what another one left; what it reads is read into memory; and as much memory as it may need is taken and given
 back, because a virtual machine's host takes back what is free for long. backupctl and restic compress as they do by default (zstd level 1, and about level 3), the others with zstd level 3; all encrypt. backupctl, restic and borg flush what they store; the pipes do not.
+The restore of a database's dump is the dump as a file (\`backupctl download\`), for all of them.
 In brackets: the figure divided by backupctl's. Above 1 backupctl is faster, or needs less. That memory is bounded whatever the size is on
 [a page of its own](benchmarks-size.md).
 `;

@@ -36,6 +36,7 @@ export function resultsOf(samples: readonly Sample[]): Results {
   const groups = Map.groupBy(samples, ({ set, work, contender }) => `${set}.${work}.${contender}`);
   for (const [key, group] of groups) {
     for (const [metric, value] of Object.entries(METRICS)) results[`${key}.${metric}`] = median(group.map(value));
+    results[`${group[0]!.set}.rounds`] = group.length;
   }
   for (const { set, work, contender } of [...groups.values()].map((group) => group[0]!)) {
     if (contender === OURS || contender === OURS_UNVERIFIED) continue;

@@ -58,10 +58,12 @@ describe.each(REPOSITORIES)("in %s", (name) => {
 
   const refusal = { isUntouched: true, error: { code: "BACKUP_CORRUPTED", exitCode: 4 } };
 
-  it.each(OF_METADATA)("metadata.json that %s is damage, since the catalog knows better", async (_, change) => {
+  // Only what is there can be changed: an open repository has no keys.
+  const ofMetadata = OF_METADATA.filter(([what]) => what !== "says another key" || !name.startsWith("open"));
+  const ofKeys = name.startsWith("open") ? [] : OF_KEYS;
+
+  it.each(ofMetadata)("metadata.json that %s is damage, since the catalog knows better", async (_, change) => {
     const key = keyOf(last, "metadata.json") ?? "";
-    // No key, none to change.
-    if (change(Buffer.from(site.objects.get(key) ?? ""))?.equals(site.objects.get(key) ?? Buffer.alloc(0))) return;
 
     const { verified, whole, rest } = await look(key, change);
 
@@ -75,9 +77,8 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     expect(rest.warnings.join("\n")).toContain(last.directory);
   });
 
-  it.each(OF_KEYS)("a keys object that %s is damage, and no wrong key", async (_, change) => {
-    const key = keyOf(last, "keys-");
-    if (key === undefined) return;
+  it.each(ofKeys)("a keys object that %s is damage, and no wrong key", async (_, change) => {
+    const key = keyOf(last, "keys-") ?? "";
 
     const { verified, whole, rest } = await look(key, change);
 
@@ -101,9 +102,8 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     expect(rest).toMatchObject(refusal);
   });
 
-  it.each(OF_METADATA)("an ancestor whose metadata.json %s keeps nothing from coming back", async (_, change) => {
+  it.each(ofMetadata)("an ancestor whose metadata.json %s keeps nothing from coming back", async (_, change) => {
     const key = keyOf(full, "metadata.json") ?? "";
-    if (change(Buffer.from(site.objects.get(key) ?? ""))?.equals(site.objects.get(key) ?? Buffer.alloc(0))) return;
 
     const { verified, whole, rest } = await look(key, change);
 
@@ -118,11 +118,10 @@ describe.each(REPOSITORIES)("in %s", (name) => {
     expect(rest).toMatchObject({ error: undefined, contents: sound.contents });
   });
 
-  it.each(OF_KEYS)(
+  it.each(ofKeys)(
     "an ancestor whose keys object %s keeps only that from coming back which it opens",
     async (_, change) => {
-      const key = keyOf(full, "keys-");
-      if (key === undefined) return;
+      const key = keyOf(full, "keys-") ?? "";
 
       const { verified, whole, rest } = await look(key, change);
 
