@@ -61,6 +61,7 @@ function reading(what, action) {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const DIRECTORY = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/\d{4}-\d\d-\d\d\/[a-z]+-\d\d-\d\d-\d\d-[0-9a-f]{8}$/;
+const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const ARTIFACT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}(\.index|\.root)?\.(zst|gz|raw)(\.enc)?$/;
 const COMPRESSIONS = { raw: "none", gz: "gzip", zst: "zstd" };
 const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 2 };
@@ -83,7 +84,10 @@ function readIfThere(file, most) {
     throw error;
   }
   try {
-    const { size } = fs.fstatSync(descriptor);
+    const stats = fs.fstatSync(descriptor);
+    const { size } = stats;
+    // A device may have no end.
+    if (!stats.isFile()) throw damaged(`${file} is damaged: it is not a file`);
     if (size > most) throw damaged(`${file} is damaged: it has ${size} bytes, and may have ${most}`);
     return fs.readFileSync(descriptor);
   } finally {
@@ -158,14 +162,22 @@ function decodeLocalKey(text) {
   throw new RecoveryError(NO_KEY, `the key file does not hold 32 bytes in hex or base64 (${key.length} characters)`);
 }
 
-/** One derivation takes a good part of a second; backups of one repository share the salt. */
+/**
+ * Anybody who writes to the storage can plant wraps, and each try may be a derivation that takes a good part of a second. So no backup gets more
+ * tries than it could have keys; and where many backups are looked at, keys are derived for no more salts than there could be hosts.
+ */
+const MOST_FAILED_TRIES = 24;
+const MOST_SALTS = 50;
+
+/** Backups that one host made share the salt. */
 const derived = new Map();
-function scryptSecret(passphrase, { salt, n, r, p }) {
+function scryptSecret(passphrase, { salt, n, r, p }, mostSalts) {
   const sound = Number.isInteger(Math.log2(n)) && n >= 2 ** 15 && n <= 2 ** 17 && r === 8 && [1, 2, 3, 4].includes(p);
   const saltBytes = Buffer.from(String(salt), "base64");
   if (!sound || saltBytes.length < 16 || saltBytes.length > 64) return undefined;
   const id = `${salt} ${n} ${p}`;
   if (!derived.has(id)) {
+    if (derived.size >= mostSalts) return undefined;
     derived.set(id, scryptSync(passphrase, saltBytes, 32, { N: n, r, p, maxmem: 256 * r * (n + p) }));
   }
   return derived.get(id);
@@ -203,14 +215,18 @@ function findDataKey(repository, directory, id, wantedKeyId, secrets) {
   const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => numberOf(name) >= 0) : [];
   if (names.length === 0) throw damaged(`${directory} has no keys object (keys-*.json)`);
   const sealedFor = new Set();
+  let failed = 0;
   for (const name of names.sort((a, b) => numberOf(b) - numberOf(a))) {
     const { key_id: keyId, wraps } = readKeysObject(folder, name, id);
     if (wantedKeyId !== undefined && keyId !== wantedKeyId) continue;
     for (const wrap of wraps) {
       sealedFor.add(`${wrap.name} (${wrap.provider})`);
       const secret = secretFor(wrap, secrets);
-      const dataKey = secret === undefined ? undefined : openWrap(wrap, secret, id, keyId);
+      if (secret === undefined) continue;
+      const dataKey = openWrap(wrap, secret, id, keyId);
       if (dataKey !== undefined) return dataKey;
+      if (++failed === MOST_FAILED_TRIES)
+        throw damaged(`${directory} can't be opened: ${failed} wraps that are said to be for the key given are not`);
     }
   }
   if (sealedFor.size === 0) throw damaged(`${directory} has no sound keys object of this backup`);
@@ -218,14 +234,14 @@ function findDataKey(repository, directory, id, wantedKeyId, secrets) {
     secrets.key === undefined && secrets.passphrase === undefined ? "no key was given" : "the key given does not fit";
   throw new RecoveryError(
     NO_KEY,
-    `${directory} can't be opened: ${given}; it was sealed for ${[...sealedFor].join(", ")}`,
+    `${directory} can't be opened: ${given}; it was sealed for ${[...sealedFor].slice(0, 20).join(", ")}`,
   );
 }
 
-function secretFor(wrap, { key, passphrase }) {
+function secretFor(wrap, { key, passphrase, mostSalts = Number.POSITIVE_INFINITY }) {
   if (wrap.provider === "local") return key;
   if (wrap.provider === "passphrase" && passphrase !== undefined)
-    return scryptSecret(passphrase, wrap.parameters ?? {});
+    return scryptSecret(passphrase, wrap.parameters ?? {}, mostSalts);
   return undefined;
 }
 
@@ -280,6 +296,9 @@ function readMetadata(repository, directory) {
     throw damaged(`${what} belongs to another repository`);
   }
   if (!Array.isArray(metadata.sources)) throw damaged(`${what} is damaged: it names no sources`);
+  // They may become a file's name.
+  if (!metadata.sources.every(({ name, kind }) => NAME.test(name) && NAME.test(kind)))
+    throw damaged(`${what} is damaged: a source has an impossible name or kind`);
   return metadata;
 }
 
@@ -986,7 +1005,7 @@ const HELP = `recover.mjs: read backups of backupctl with plain Node, without ba
 
   DIR     the repository: the folder that holds backupctl.json, or a local copy of the storage's prefix. For an incremental
           or differential backup it must hold the folders of its ancestors too; simply copy everything.
-  BACKUP  the id of a backup, its first characters, or "latest": the newest one that holds SOURCE. See "list".
+  BACKUP  the id of a backup, its first characters, or "latest": the newest that holds SOURCE and is proven. See "list".
   SOURCE  the name of a source in it. See "list".
 
   --key-file F         a file with the local key: 64 hex characters or base64
@@ -1090,7 +1109,8 @@ function describe(repository, directory, secrets) {
   ];
 }
 
-function list(repository, secrets) {
+function list(repository, allSecrets) {
+  const secrets = { ...allSecrets, mostSalts: MOST_SALTS };
   let count = 0;
   for (const directory of backupDirectories(repository)) {
     try {
@@ -1102,43 +1122,43 @@ function list(repository, secrets) {
       say(`${directory}  DAMAGED: ${error.message}`);
     }
   }
+  if (derived.size >= MOST_SALTS)
+    note(`note: keys were derived for ${MOST_SALTS} salts only; what is not checked may be proven when it is restored`);
   say(count === 0 ? "no backups found" : `${count} backup${count === 1 ? "" : "s"}`);
 }
 
-function findBackup(repository, text, sourceName) {
-  if (text === "latest") return findLatest(repository, sourceName);
-  if (!/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${text}" is not a backup id`);
-  const fits = [];
-  for (const directory of backupDirectories(repository)) {
+/**
+ * The backup that is meant, with its data key: the one whose id begins so, or "latest". One that is damaged, or was planted, must not keep the
+ * others from being restored, so only those that `prove` gives a data key of count.
+ */
+function findBackup(repository, text, sourceName, prove) {
+  const latest = text === "latest";
+  if (!latest && !/^[0-9a-f-]{4,36}$/.test(text)) throw usage(`"${text}" is not a backup id`);
+  const holds = ({ name, root }) => name === sourceName && root !== undefined;
+  const found = [];
+  const problems = [];
+  for (const directory of backupDirectories(repository).reverse()) {
     // The folder's name ends with the first 8 digits of the id: others need not be read.
-    if (!directory.slice(-8).startsWith(text.slice(0, 8))) continue;
-    const metadata = readMetadata(repository, directory);
-    if (metadata?.id.startsWith(text)) fits.push(metadata);
-  }
-  const [first] = fits;
-  if (first === undefined) throw usage(`no backup has the id ${text}`);
-  if (fits.length > 1) throw usage(`${fits.length} backups begin with ${text}: write more of the id`);
-  return first;
-}
-
-/** One that is damaged, or was planted, must not keep the others from being restored. */
-function findLatest(repository, sourceName) {
-  let latest;
-  let problem;
-  for (const directory of backupDirectories(repository)) {
+    if (!latest && !directory.slice(-8).startsWith(text.slice(0, 8))) continue;
     try {
       reading(`${directory}/metadata.json`, () => {
         const metadata = readMetadata(repository, directory);
-        const holds = metadata?.sources.some(({ name, root }) => name === sourceName && root !== undefined);
-        if (holds) latest = metadata;
+        if (metadata === undefined) return;
+        if (latest ? metadata.sources.some(holds) : metadata.id.startsWith(text))
+          found.push({ metadata, dataKey: prove(metadata) });
       });
     } catch (error) {
-      note(`warning: backup ${directory} is left out: ${error.message}`);
-      problem = error;
+      problems.push({ directory, error });
     }
+    if (latest && found.length > 0) break;
   }
-  if (latest !== undefined) return latest;
-  throw problem ?? usage(`no backup holds a source "${sourceName}"`);
+  if (found.length === 0)
+    throw (
+      problems[0]?.error ?? usage(latest ? `no backup holds a source "${sourceName}"` : `no backup has the id ${text}`)
+    );
+  for (const { directory, error } of problems) note(`warning: backup ${directory} is left out: ${error.message}`);
+  if (found.length > 1) throw usage(`${found.length} backups begin with ${text}: write more of the id`);
+  return found[0];
 }
 
 /** Refuses before anything is read what could have been planted by whoever writes to the storage. */
@@ -1169,8 +1189,10 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
     throw usage(`${place} exists and is not an empty folder; choose another place`);
   }
   if (!fs.existsSync(path.dirname(place))) throw usage(`${path.dirname(place)} does not exist`);
-  const metadata = findBackup(repository, text, sourceName);
-  const dataKey = prove(repository, metadata, secrets, options.allowUnencrypted === true);
+  const limited = text === "latest" ? { ...secrets, mostSalts: MOST_SALTS } : secrets;
+  const { metadata, dataKey } = findBackup(repository, text, sourceName, (candidate) =>
+    prove(repository, candidate, limited, options.allowUnencrypted === true),
+  );
   const source = metadata.sources.find(({ name }) => name === sourceName);
   if (source?.root === undefined) {
     const names = metadata.sources.filter(({ root }) => root !== undefined).map(({ name }) => name);

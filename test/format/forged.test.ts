@@ -39,6 +39,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^metadata with a lineage that lacks the parent/, "lineage: does not fit a differential backup"],
   [/^metadata with a lineage that ends elsewhere/, "lineage: does not end with this backup"],
   [/^metadata with a lineage that lacks a checksum/, "lineage: lacks the checksum of an ancestor"],
+  [/^metadata with a kind/, "sources.1.kind: not a name"],
   [/^metadata that are encrypted/, "encrypted: is encrypted but names no key"],
   [/^a root of another/, "the root is another source's"],
   [/^a root of a newer version/, "the root is not of version 1"],

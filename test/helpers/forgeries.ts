@@ -191,6 +191,9 @@ const METADATA: readonly NamedForgery[] = [
     ...content,
     storage_path: String(content.storage_path).replace("8e", "8f"),
   })),
+/** Of a file that is called `<source>.<kind>` it would make one in the folder above. */
+const KIND_OUTSIDE = "/../../escaped";
+
   metadata("of another repository", (content) => ({ ...content, repository_id: OTHER_ID })),
   metadata("whose time is not that of their place", (content) => ({
     ...content,
@@ -219,6 +222,17 @@ const METADATA: readonly NamedForgery[] = [
 /** Nothing changed: what a forgery is compared with. */
 export const FORGED_AS_IT_WAS: readonly NamedForgery[] = [
   { what: "notes", source: "notes" },
+  {
+    what: "metadata with a kind that is a path",
+    source: "app",
+    root: (lines) => changed(lines, 0, (line) => ({ ...line, kind: KIND_OUTSIDE })),
+    metadata: (content) => ({
+      ...content,
+      sources: listOf(content.sources).map((source) =>
+        source.name === "app" ? { ...source, kind: KIND_OUTSIDE } : source,
+      ),
+    }),
+  },
   { what: "app", source: "app" },
   added("an entry whose parents have none", () => [file("z/y/x")]),
 ];

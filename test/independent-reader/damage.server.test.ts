@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -202,6 +203,27 @@ describe.runIf(there)("a reader written from docs/format.md", () => {
 
     const result = readAll(repository, { passphrase: manifest.passphrase });
     expect(outcome(result, directory)).toEqual({ "": expect.stringContaining("out of bounds") });
+  });
+
+  test("derives no keys for hours from wraps that were planted", () => {
+    const directory = manifest.repositories["sealed-zstd"]?.[0]?.directory ?? "";
+    const readBehind = (count: number) => {
+      const repository = copyOfFixture("sealed-zstd");
+      const keys = JSON.parse(fs.readFileSync(keysOf(path.join(repository, directory)), "utf8"));
+      const wraps = Array.from({ length: count }, () => ({
+        provider: "passphrase",
+        name: "planted",
+        parameters: { salt: randomBytes(16).toString("base64"), n: 2 ** 15, r: 8, p: 1 },
+        nonce: randomBytes(12).toString("base64"),
+        ciphertext: randomBytes(48).toString("base64"),
+      }));
+      fs.writeFileSync(path.join(repository, directory, "keys-9-00000000.json"), JSON.stringify({ ...keys, wraps }));
+      fs.rmSync(path.join(repository, "full/incremental"), { recursive: true });
+      return outcome(readAll(repository, { passphrase: manifest.passphrase }), directory);
+    };
+
+    expect(readBehind(23)).toMatchObject({ uploads: "restored" });
+    expect(readBehind(24)).toEqual({ "": "24 wraps do not open with what was given" });
   });
 
   test("refuses the sources of which an ancestor is gone", () => {

@@ -44,6 +44,27 @@ test.each([...FORGERIES, ...BLOCK_FORGERIES])("recover.mjs refuses $what", async
   expect(stderr).not.toContain("\n    at ");
 });
 
+test("recover.mjs writes a stream into an empty folder, and nothing beside it whatever its kind is called", async () => {
+  const state = tempDir();
+  const repository = path.join(state, "repository");
+  const to = path.join(state, "around/to");
+  fs.mkdirSync(to, { recursive: true });
+  const restored = () => {
+    const args = [PROGRAM, "restore", repository, "8e24a759", "app", "--to", to];
+    const { status } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    return { status, written: fs.readdirSync(path.join(state, "around"), { recursive: true }).sort() };
+  };
+  fs.cpSync(FIXTURE, repository, { recursive: true });
+  expect(restored()).toEqual({ status: 0, written: ["to", "to/app.sqlite"] });
+  fs.rmSync(path.join(to, "app.sqlite"));
+
+  const forgery = FORGERIES.find(({ what }) => what === "metadata with a kind that is a path");
+  if (forgery === undefined) throw new Error("no such forgery");
+  await forge(repository, { directory: DIRECTORY, source: "app" }, forgery, { pool, directory: state });
+
+  expect(restored()).toEqual({ status: 4, written: ["to"] });
+});
+
 test("recover.mjs refuses a root with bytes behind its last block", () => {
   const state = tempDir();
   const repository = path.join(state, "repository");
@@ -55,6 +76,23 @@ test("recover.mjs refuses a root with bytes behind its last block", () => {
 
   expect(status).toBe(4);
   expect(stderr).toContain("longer than it should be");
+});
+
+test("recover.mjs lists and restores the others where a device without an end lies in an object's place", () => {
+  const state = tempDir();
+  const repository = path.join(state, "repository");
+  fs.cpSync(FIXTURE, repository, { recursive: true });
+  const folder = path.join(repository, "full/daily/2099-01-01/full-00-00-00-8e24a759");
+  fs.mkdirSync(folder, { recursive: true });
+  fs.symlinkSync("/dev/zero", path.join(folder, "metadata.json"));
+  const run = (...args: readonly string[]) => spawnSync(process.execPath, [PROGRAM, ...args], { encoding: "utf8" });
+
+  const listed = run("list", repository);
+  const to = path.join(state, "restored");
+  const restored = run("restore", repository, "8e24a759", "app", "--to", to, "--allow-unencrypted");
+
+  expect(listed).toMatchObject({ status: 0, stdout: expect.stringContaining("it is not a file") });
+  expect(restored).toMatchObject({ status: 0, stderr: expect.stringContaining("it is not a file") });
 });
 
 test.each(["metadata.json", "SHA256SUMS", "keys-1-00000000.json"])(

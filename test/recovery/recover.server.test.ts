@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CompressionAlgorithm } from "../../src/domain/backup.ts";
+import type { BackupMetadata, CompressionAlgorithm } from "../../src/domain/backup.ts";
+import { backupDirectory } from "../../src/domain/object-names.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { passphraseAdapter } from "../../src/keys/passphrase/provider.ts";
 import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
@@ -256,6 +257,37 @@ describe("recover.mjs", () => {
     return copy;
   }
 
+  /** Puts metadata that nothing proves where they say that they belong, with the keys of the backup that they call themselves. */
+  function plant(repositoryDirectory: string, metadata: BackupMetadata): BackupMetadata {
+    const storagePath = backupDirectory(metadata);
+    const lineage = [...metadata.lineage.slice(0, -1), { id: metadata.id, path: storagePath }];
+    const planted = { ...metadata, lineage, storage_path: storagePath };
+    const from = path.join(repositoryDirectory, incremental.metadata.storage_path);
+    const to = path.join(repositoryDirectory, storagePath);
+    fs.mkdirSync(to, { recursive: true });
+    for (const name of keysIn(from)) fs.copyFileSync(path.join(from, name), path.join(to, name));
+    const text = JSON.stringify({ ...planted, mac: `hmac-sha256:${"0".repeat(64)}` });
+    fs.writeFileSync(path.join(to, "metadata.json"), text);
+    return planted;
+  }
+
+  function keysIn(folder: string): readonly string[] {
+    return fs.readdirSync(folder).filter((name) => name.startsWith("keys-"));
+  }
+
+  /** Wraps that are said to be for a passphrase, each with a salt of its own. */
+  function plantWraps(repositoryDirectory: string, { id, key_id, storage_path }: BackupMetadata, count: number): void {
+    const wraps = Array.from({ length: count }, () => ({
+      provider: "passphrase",
+      name: "paper",
+      parameters: { salt: randomBytes(16).toString("base64"), n: 2 ** 15, r: 8, p: 1 },
+      nonce: randomBytes(12).toString("base64"),
+      ciphertext: randomBytes(48).toString("base64"),
+    }));
+    const keys = { version: 1, backup_id: id, key_id, wraps };
+    fs.writeFileSync(path.join(repositoryDirectory, storage_path, "keys-9-00000000.json"), JSON.stringify(keys));
+  }
+
   test("takes the key as base64, as hex and as a passphrase with a line break", () => {
     const files = [
       ["--key-file", good],
@@ -304,12 +336,12 @@ describe("recover.mjs", () => {
       fs.mkdirSync(path.join(copy, directory), { recursive: true });
       fs.writeFileSync(path.join(copy, directory, "metadata.json"), text);
     };
-    const bad = ["2020-01-01/full-02-00-00-0a0a0a0a", "2020-01-02/full-02-00-00-0b0b0b0b"].map(
+    const bad = ["2098-01-01/full-02-00-00-0a0a0a0a", "2098-01-02/full-02-00-00-0b0b0b0b"].map(
       (name) => `full/daily/${name}`,
     );
     put(bad[0] ?? "", "{}");
     put(bad[1] ?? "", "");
-    put(full.metadata.storage_path, JSON.stringify({ ...full.metadata, mac: "x", sources: [null] }));
+    const planted = plant(copy, { ...incremental.metadata, timestamp: "2097-01-01T00:00:00.000Z" });
     fs.mkdirSync(path.join(copy, "full/daily/2099-01-01/full-02-00-00-0c0c0c0c/metadata.json"), { recursive: true });
     const options = ["latest", "db", "--key-file", good];
 
@@ -319,12 +351,61 @@ describe("recover.mjs", () => {
     expect(fs.readFileSync(to, "utf8")).toBe("globalDUMPend");
     expect(stderr).toContain(`(${incremental.metadata.id}, incremental)`);
     expect(stderr.match(/^warning: backup .* is left out: /gm)).toHaveLength(4);
+    expect(stderr).toContain(`${planted.storage_path} is left out: ${planted.storage_path}/metadata.json was changed`);
     for (const directory of bad) expect(stderr).toContain(`warning: backup ${directory} is left out`);
 
-    put(incremental.metadata.storage_path, "{}");
+    for (const { metadata } of [incremental, full]) put(metadata.storage_path, "{}");
     fs.rmSync(path.join(copy, "full/daily/2099-01-01"), { recursive: true });
     expect(restore(options, copy)).toMatchObject({ status: expect.toBeOneOf([1, 4]) });
     expect(restore(["0a0a0a0a", "db", "--key-file", good], copy)).toMatchObject({ status: expect.toBeOneOf([1, 4]) });
+  });
+
+  test("is not kept from a backup that is named by others that call themselves the same", () => {
+    const copy = copyOf();
+    const { id } = incremental.metadata;
+    plant(copy, { ...incremental.metadata, timestamp: "2097-01-01T00:00:00.000Z" });
+    const garbage = `full/daily/2099-01-01/full-00-00-00-${id.slice(0, 8)}`;
+    fs.mkdirSync(path.join(copy, garbage), { recursive: true });
+    fs.writeFileSync(path.join(copy, garbage, "metadata.json"), "{}");
+
+    const { status, stderr, to } = restore([id, "db", "--key-file", good], copy);
+
+    expect(status, stderr).toBe(0);
+    expect(fs.readFileSync(to, "utf8")).toBe("globalDUMPend");
+    expect(stderr.match(/^warning: backup .* is left out: /gm)).toHaveLength(2);
+  });
+
+  test("gives up after two dozen planted wraps, passes over fewer, and minds none for a key that it was not given", () => {
+    const passphrase = ["--passphrase-file", keyFile("correct horse")];
+    const restoreBehind = (count: number, options: readonly string[]) => {
+      const copy = copyOf();
+      plantWraps(copy, full.metadata, count);
+      return restore([full.metadata.id, "site", ...options], copy);
+    };
+
+    expect(restoreBehind(23, passphrase).status).toBe(0);
+    const many = restoreBehind(24, passphrase);
+    expect(many).toMatchObject({ status: 4, stderr: expect.stringContaining("24 wraps that are said to be for") });
+    expect(restoreBehind(256, ["--key-file", good]).status).toBe(0);
+  });
+
+  test("derives keys for no more than fifty salts to list what was planted, and opens what is named", {
+    timeout: 600_000,
+  }, () => {
+    const copy = copyOf();
+    for (const second of [0, 1, 2]) {
+      const planted = plant(copy, { ...incremental.metadata, timestamp: `2020-01-01T00:00:0${second}.000Z` });
+      const folder = path.join(copy, planted.storage_path);
+      for (const name of keysIn(folder)) fs.rmSync(path.join(folder, name));
+      plantWraps(copy, planted, 23);
+    }
+    const passphrase = ["--passphrase-file", keyFile("correct horse")];
+
+    const listed = recover(["list", copy, ...passphrase]);
+
+    expect(listed).toMatchObject({ status: 0, stderr: expect.stringContaining("for 50 salts only") });
+    expect(listed.stdout.match(/not checked/g)).toHaveLength(5);
+    expect(restore([full.metadata.id, "site", ...passphrase], copy).status).toBe(0);
   });
 
   test("restores a stream as one file, or one part of it", () => {
