@@ -27,6 +27,7 @@ import * as zlib from "node:zlib";
 
 const FAILED = 1;
 const USAGE = 2;
+const PARTLY = 3;
 const DAMAGED = 4;
 const NO_KEY = 12;
 
@@ -698,7 +699,7 @@ function writeRange(root, reader, target, { offset: from, size }) {
 
 /** A link refuses to replace what came there meanwhile; a rename would not. */
 function giveName(work, target) {
-  if (linked(work, target)) return;
+  if (linked(() => fs.linkSync(work, target))) return;
   // So the name is taken first, by an empty file that nobody but this program made.
   fs.closeSync(fs.openSync(target, "wx", 0o600));
   try {
@@ -709,10 +710,10 @@ function giveName(work, target) {
   }
 }
 
-/** False where the file system takes no hard links (FAT, exFAT), or no more of this file. */
-function linked(existing, place) {
+/** Makes a hard link or symlink; false where the file system takes none (FAT, exFAT), or no more of this file. */
+function linked(make) {
   try {
-    fs.linkSync(existing, place);
+    make();
     return true;
   } catch (error) {
     if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(error.code)) return false;
@@ -817,6 +818,8 @@ class TreeTarget {
   #firsts = new Map();
   #reader;
   problems = [];
+  /** The names of symlinks that the file system takes none of. */
+  leftOut = [];
 
   constructor(folder, reader) {
     this.#reader = reader;
@@ -830,10 +833,15 @@ class TreeTarget {
     if (entry.type === "directory") return this.#makeDirectory(place, members.at(-1), entry);
     const group = groupOf(entry);
     const first = this.#firsts.get(group);
-    if (first !== undefined && linked(first, place)) return undefined;
+    if (first !== undefined && linked(() => fs.linkSync(first, place))) return undefined;
     if (first !== undefined) this.problems.push(`${entry.name}: is a file of its own, because it can't be linked here`);
-    if (entry.type === "symlink") fs.symlinkSync(rawBytes(entry.link, entry.link_b64), place);
-    else if (entry.type === "file") this.#makeFile(place, entry);
+    if (entry.type === "symlink") {
+      const text = rawBytes(entry.link, entry.link_b64);
+      if (!linked(() => fs.symlinkSync(text, place))) {
+        this.leftOut.push(entry.name);
+        return undefined;
+      }
+    } else if (entry.type === "file") this.#makeFile(place, entry);
     else throw damaged(`unknown type of entry: ${entry.type}`);
     if (group !== undefined && canBeLinked(place, entry)) this.#firsts.set(group, place);
     return this.#setFacts(place, entry);
@@ -947,20 +955,23 @@ function shortened(place) {
   return { path: Buffer.from(`/proc/self/fd/${descriptor}`), descriptor };
 }
 
+/** Gives how many entries were left out. */
 function restoreTree(root, reader, to) {
   let count = 0;
-  const problems = inNewFolder(to, (folder) => {
+  const { problems, leftOut } = inNewFolder(to, (folder) => {
     const target = new TreeTarget(folder, reader);
     for (const entry of treeEntries(root, reader)) {
       target.add(entry);
       if (++count % 100_000 === 0) note(`${count} entries …`);
     }
     target.finish();
-    return target.problems;
+    return target;
   });
-  say(`restored ${to}: ${count} entries`);
+  say(`restored ${to}: ${count - leftOut.length} entries`);
   for (const problem of problems.slice(0, 20)) note(`note: ${problem}`);
+  for (const name of leftOut) note(`warning: ${name} was left out: the file system there takes no symlinks`);
   if (!isRoot) note("note: owners are those of this user; run as root to restore owners");
+  return leftOut.length;
 }
 
 /** A folder that appears when it is whole, or an empty one that exists: whatever fails, nothing is left in it. */
@@ -1025,9 +1036,11 @@ Example: restore the newest uploads, then a database dump, from a copy of the bu
   node recover.mjs restore /mnt/copy 550e8400 app --key-file backup.key --to app
 
 It restores file contents, folders, modes, times, symlinks, hard links and holes (owners when run as root), but no extended
-attributes and ACLs. Keys in a cloud key service or Vault are for backupctl itself. Zstd needs Node 22.15 or the command zstd.
+attributes and ACLs. Where the file system takes no symlinks they are left out and named, with status 3. Keys in a cloud key
+service or Vault are for backupctl itself. Zstd needs Node 22.15 or the command zstd.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 4 damaged or incomplete backup, 12 key missing or wrong
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but for what it names, 4 damaged or incomplete backup,
+12 key missing or wrong
 `;
 
 const VALUE_OPTIONS = ["--key-file", "--passphrase-file", "--part", "--to"];
@@ -1205,12 +1218,14 @@ function restore(repository, [text, sourceName, ...more], options, secrets) {
   const found = surveyIndex(root, reader, source.kind);
   const part = options["--part"];
   if (tree && part !== undefined) throw usage(`"${sourceName}" is a tree of files, which has no parts`);
-  if (tree) restoreTree(root, reader, place);
+  let leftOut = 0;
+  if (tree) leftOut = restoreTree(root, reader, place);
   else restoreStream(root, reader, place, source, found.parts, part);
   if (found.xattrs > 0) note(`note: extended attributes and ACLs of ${found.xattrs} entries were not restored`);
   if (found.changed > 0) note(`note: ${found.changed} files changed while the backup read them`);
   if (source.status !== "completed")
     note(`note: the backup of this source is ${source.status}, ${source.unreadable} entries could not be read`);
+  return leftOut > 0 ? PARTLY : 0;
 }
 
 function main(args) {
@@ -1223,8 +1238,8 @@ function main(args) {
   if (command !== "list" && command !== "restore") throw usage(`unknown command ${command}`);
   const repository = requireRepository(directory);
   const secrets = readSecrets(options);
-  if (command === "list") list(repository, secrets);
-  else reading(`backup ${rest[0]}`, () => restore(repository, rest, options, secrets));
+  if (command === "restore") return reading(`backup ${rest[0]}`, () => restore(repository, rest, options, secrets));
+  list(repository, secrets);
   return 0;
 }
 

@@ -12,7 +12,7 @@ const PROGRAM = join(import.meta.dirname, "../../recovery/recover.mjs");
 /** recover.mjs, with calls that the system refuses. */
 function recover(refused: readonly string[], args: readonly string[]) {
   const faults = refused.flatMap((fault) => ["-e", `inject=${fault}`]);
-  const strace = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=link,linkat,rename", ...faults];
+  const strace = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=link,linkat,symlink,symlinkat,rename", ...faults];
   return spawnSync("strace", [...strace, process.execPath, PROGRAM, "restore", ...args], { encoding: "utf8" });
 }
 
@@ -33,6 +33,21 @@ describe.runIf(requireOrSkip("root", "strace"))("recover.mjs, where the file sys
     ]);
     expect(namesWithContent(join(to, www))).toEqual(Object.fromEntries(ofItsOwn));
     expect(stderr).toContain("www/a-too: is a file of its own, because it can't be linked here");
+  });
+
+  it("leaves out symlinks where there are none either, names them, and says that it is not all", async () => {
+    const { repositoryDirectory, directory, www } = await siteWithOneInode();
+    const to = join(directory, "to");
+    const key = ["--key-file", join(directory, "main.key")];
+    const symlinks = ["l", "l-too", "m"];
+
+    const refused = ["symlink,symlinkat:error=EPERM"];
+    const { status, stderr } = recover(refused, [repositoryDirectory, "latest", "www", "--to", to, ...key]);
+
+    expect(status, stderr).toBe(3);
+    const wanted = Object.entries(namesWithContent(www)).filter(([name]) => !symlinks.includes(name));
+    expect(namesWithContent(join(to, www))).toEqual(Object.fromEntries(wanted));
+    for (const name of symlinks) expect(stderr).toContain(`www/${name} was left out: the file system there takes no`);
   });
 
   const app = (to: string): string[] => [FIXTURE, "8e24a759", "app", "--allow-unencrypted", "--to", to];
