@@ -208,7 +208,7 @@ function openWrap(wrap, secret, id, keyId) {
 
 /**
  * The data key of the backup in a folder: keys objects from the highest number down, every wrap that a given secret may open.
- * `wantedKeyId` is what the metadata says; without it (an ancestor whose metadata is lost) the keys object's own id counts.
+ * `wantedKeyId` is what the metadata says; without it (an ancestor's) the keys object's own id counts.
  */
 function findDataKey(repository, directory, id, wantedKeyId, secrets) {
   const numberOf = (name) => Number(/^keys-(\d{1,9})-[0-9a-f]{8}\.json$/.exec(name)?.[1] ?? -1);
@@ -577,10 +577,9 @@ function openObject(repository, object, n, lineage, dataKeys, secrets) {
     throw damaged("the root's objects are wrong");
   if (directory === undefined || !DIRECTORY.test(directory)) throw damaged("the root names an object of no ancestor");
   if (object.cipher === 0) return { ...object, directory };
-  if (!dataKeys.has(object.origin)) {
-    const keyId = readMetadata(repository, directory)?.key_id ?? undefined;
-    dataKeys.set(object.origin, findDataKey(repository, directory, object.origin, keyId, secrets));
-  }
+  // The ancestor's metadata may be lost or damaged. They are not needed: only who has the secret can make a key that it opens.
+  if (!dataKeys.has(object.origin))
+    dataKeys.set(object.origin, findDataKey(repository, directory, object.origin, undefined, secrets));
   const dataKey = dataKeys.get(object.origin);
   if (dataKey === undefined) throw damaged("the root says sealed, the backup says not");
   return { ...object, directory, key: artifactKeyOf(dataKey, Buffer.from(object.artifact_id, "hex"), object.origin) };

@@ -190,13 +190,7 @@ class Backup:
         """The data key of a member of the lineage: section "Reading a source", 4."""
         if member["id"] == self.id:
             return self.data_key
-        directory, what = self.repository.root / member["path"], f"{member['path']}/metadata.json"
-        if not (directory / "metadata.json").exists():
-            return self.secrets.open(directory, member["id"], None)
-        metadata = parse_json(read_bounded(directory / "metadata.json", METADATA_BYTES), what)
-        check(metadata, METADATA, what)
-        require(metadata["id"] == member["id"] and metadata["key_id"] is not None, f"{what} is not that of the ancestor")
-        return self.secrets.open(directory, member["id"], metadata["key_id"])
+        return self.secrets.open(self.repository.root / member["path"], member["id"], None)
 
 
     def notes(self):

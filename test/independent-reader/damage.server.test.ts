@@ -234,9 +234,13 @@ describe.runIf(there)("a reader written from docs/format.md", () => {
     expect(outcome(readAll(repository, secret), newest)).toMatchObject({ notes: missing, settings: missing });
   });
 
-  test("opens what lies in an ancestor whose metadata are lost", () => {
+  test.each<readonly [string, (file: string) => void]>([
+    ["lost", (file) => fs.rmSync(file)],
+    ["empty", (file) => fs.truncateSync(file)],
+    ["changed", (file) => fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace(/("key_id": ")\w/, "$1f"))],
+  ])("opens what lies in an ancestor whose metadata are %s", (_, damage) => {
     const { repository } = copy();
-    fs.rmSync(path.join(repository, oldest, "metadata.json"));
+    damage(path.join(repository, oldest, "metadata.json"));
 
     expect(outcome(readAll(repository, secret), newest)).toMatchObject({ notes: "restored", settings: "restored" });
   });

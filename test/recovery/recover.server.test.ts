@@ -257,6 +257,10 @@ describe("recover.mjs", () => {
     return copy;
   }
 
+  function replaceIn(file: string, from: RegExp, to: string): void {
+    fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace(from, to));
+  }
+
   /** Puts metadata that nothing proves where they say that they belong, with the keys of the backup that they call themselves. */
   function plant(repositoryDirectory: string, metadata: BackupMetadata): BackupMetadata {
     const storagePath = backupDirectory(metadata);
@@ -511,9 +515,16 @@ describe("recover.mjs", () => {
     expect(recover(["list", changed, "--key-file", good]).stdout).toContain("DAMAGED");
   });
 
-  test("restores from an ancestor whose metadata is lost, as the root proves its chunks", () => {
+  test.each<readonly [string, (file: string) => void]>([
+    ["lost", (file) => fs.rmSync(file)],
+    ["empty", (file) => fs.truncateSync(file)],
+    ["no JSON", (file) => replaceIn(file, /\{/, "[")],
+    ["another's by its host", (file) => replaceIn(file, /"host": "/, '"host": "x')],
+    ["naming another key", (file) => replaceIn(file, /("key_id": )"\w+"/, `$1"${"0".repeat(32)}"`)],
+    ["of another version", (file) => replaceIn(file, /"version": 1,/, '"version": 2,')],
+  ])("restores from an ancestor whose metadata is %s, as the root proves its chunks", (_, damage) => {
     const copy = copyOf();
-    fs.rmSync(path.join(copy, full.metadata.storage_path, "metadata.json"));
+    damage(path.join(copy, full.metadata.storage_path, "metadata.json"));
 
     const { status, to } = restore([incremental.metadata.id, "site", "--key-file", good], copy);
 
