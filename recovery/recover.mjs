@@ -75,7 +75,7 @@ const MAX_JSON_BYTES = 2 ** 20;
 const MAX_METADATA_BYTES = 2 ** 26;
 const MAX_SUMS_LINE_BYTES = 256;
 
-/** The bytes of a file, or undefined if it is not there. @throws 4 for more than `most` bytes */
+/** The bytes of a file, or undefined if it is not there. @throws 4 for more than `most` bytes, and for anything but a file */
 function readIfThere(file, most) {
   let descriptor;
   try {
@@ -87,10 +87,10 @@ function readIfThere(file, most) {
   try {
     const stats = fs.fstatSync(descriptor);
     const { size } = stats;
-    // A device may have no end.
     if (!stats.isFile()) throw damaged(`${file} is damaged: it is not a file`);
     if (size > most) throw damaged(`${file} is damaged: it has ${size} bytes, and may have ${most}`);
-    return fs.readFileSync(descriptor);
+    // No further than its size: what has no end (a device, a file of /proc) says that it has none.
+    return readExactly(descriptor, 0, size, file);
   } finally {
     fs.closeSync(descriptor);
   }
@@ -136,16 +136,20 @@ function readRange(repository, directory, name, offset, length) {
   }
   try {
     if (offset + length > fs.fstatSync(descriptor).size) throw damaged(`${directory}/${name} is cut short`);
-    const bytes = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length; ) {
-      const count = fs.readSync(descriptor, bytes, done, length - done, offset + done);
-      if (count === 0) throw damaged(`${directory}/${name} is cut short`);
-      done += count;
-    }
-    return bytes;
+    return readExactly(descriptor, offset, length, `${directory}/${name}`);
   } finally {
     fs.closeSync(descriptor);
   }
+}
+
+function readExactly(descriptor, offset, length, what) {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length; ) {
+    const count = fs.readSync(descriptor, bytes, done, length - done, offset + done);
+    if (count === 0) throw damaged(`${what} is cut short`);
+    done += count;
+  }
+  return bytes;
 }
 
 // ---------------------------------------------------------------- 3. Keys: from the operator's secret to the data key
@@ -173,7 +177,7 @@ const MOST_SALTS = 50;
 /** Backups that one host made share the salt. */
 const derived = new Map();
 function scryptSecret(passphrase, { salt, n, r, p }, mostSalts) {
-  const sound = Number.isInteger(Math.log2(n)) && n >= 2 ** 15 && n <= 2 ** 17 && r === 8 && [1, 2, 3, 4].includes(p);
+  const sound = [2 ** 15, 2 ** 16, 2 ** 17].includes(n) && r === 8 && [1, 2, 3, 4].includes(p);
   const saltBytes = Buffer.from(String(salt), "base64");
   if (!sound || saltBytes.length < 16 || saltBytes.length > 64) return undefined;
   const id = `${salt} ${n} ${p}`;
@@ -246,13 +250,17 @@ function secretFor(wrap, { key, passphrase, mostSalts = Number.POSITIVE_INFINITY
   return undefined;
 }
 
+function isWrap(wrap) {
+  return [wrap?.provider, wrap?.name, wrap?.nonce, wrap?.ciphertext].every((text) => typeof text === "string");
+}
+
 /** One that is damaged or another backup's must not keep the next from being tried. */
 function readKeysObject(folder, name, id) {
   const none = { key_id: undefined, wraps: [] };
   try {
     const keys = parseObject(readIfThere(path.join(folder, name), MAX_JSON_BYTES), name);
     const sound = keys.version === 1 && keys.backup_id === id && /^[0-9a-f]{32}$/.test(keys.key_id);
-    return sound && Array.isArray(keys.wraps) ? keys : none;
+    return sound && Array.isArray(keys.wraps) && keys.wraps.every(isWrap) ? keys : none;
   } catch (error) {
     note(`note: ${error.message}`);
     return none;
@@ -1130,7 +1138,8 @@ function list(repository, allSecrets) {
       for (const line of lines) say(line);
       if (lines.length > 1) count++;
     } catch (error) {
-      if (!(error instanceof RecoveryError)) throw error;
+      // What the system refuses to read must not hide the others either.
+      if (error.code === undefined) throw error;
       say(`${directory}  DAMAGED: ${error.message}`);
     }
   }

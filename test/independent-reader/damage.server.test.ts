@@ -245,6 +245,19 @@ describe.runIf(there)("a reader written from docs/format.md", () => {
     expect(outcome(readAll(repository, secret), newest)).toMatchObject({ notes: "restored", settings: "restored" });
   });
 
+  test("waits for no pipe in an object's place, and passes over keys that are none", () => {
+    const { repository, at } = copy();
+    const planted = newest.replace("2026-01-11", "2099-01-01");
+    fs.mkdirSync(path.join(repository, planted), { recursive: true });
+    spawnSync("mkfifo", [path.join(repository, planted, "metadata.json"), at("keys-9-00000000.json")]);
+    fs.symlinkSync("/dev/zero", at("keys-8-00000000.json"));
+
+    const result = readAll(repository, secret);
+
+    expect(outcome(result, planted)).toEqual({ "": "metadata.json is missing, or not a file" });
+    expect(outcome(result, newest)).toMatchObject({ notes: "restored", settings: "restored" });
+  });
+
   test("refuses an older root in place of a newer one", () => {
     const { repository, at } = copy();
     const root = fs.readdirSync(at("")).find((name) => name.startsWith("notes.tree.root")) ?? "";

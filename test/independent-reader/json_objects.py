@@ -20,7 +20,8 @@ JSON_BYTES, METADATA_BYTES, SUMS_LINE_BYTES = 1 << 20, 1 << 26, 256
 
 
 def read_bounded(file, most):
-    """Section "Objects": no object is larger."""
+    """Section "Objects": no object is larger. A pipe would wait for its writer for ever."""
+    require(file.is_file(), f"{file.name} is missing, or not a file")
     with file.open("rb") as stream:
         data = stream.read(most + 1)
     require(len(data) <= most, f"{file.name} is larger than an object of its kind may be")

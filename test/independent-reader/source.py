@@ -60,7 +60,7 @@ class Artifact:
         """A pack's opened file and its size."""
         file = self.place.with_name(f"{self.place.name}.{number:08d}")
         size = file.stat().st_size
-        require(size <= 32 * MIB, f"{file.name} is too long")
+        require(file.is_file() and size <= 32 * MIB, f"{file.name} is too long, or not a file")
         return file.open("rb"), size
 
     def header(self, number):

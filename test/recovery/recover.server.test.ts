@@ -364,6 +364,71 @@ describe("recover.mjs", () => {
     expect(restore(["0a0a0a0a", "db", "--key-file", good], copy)).toMatchObject({ status: expect.toBeOneOf([1, 4]) });
   });
 
+  test("takes the newest backup that its key proves where newer ones were changed, or planted without a key", () => {
+    const copy = copyOf();
+    const { storage_path: place } = incremental.metadata;
+    replaceIn(path.join(copy, place, "metadata.json"), /"host": "/, '"host": "x');
+    const open = { encrypted: false, encryption_algorithm: null, key_id: null } as const;
+    const planted = [
+      plant(copy, { ...full.metadata, ...open, timestamp: "2099-01-01T00:00:00.000Z" }),
+      plant(copy, { ...full.metadata, timestamp: "2098-01-01T00:00:00.000Z" }),
+    ].map(({ storage_path }) => storage_path);
+    for (const name of keysIn(path.join(copy, planted[1] ?? ""))) fs.rmSync(path.join(copy, planted[1] ?? "", name));
+
+    const { status, stderr, to } = restore(["latest", "site", "--key-file", good], copy);
+
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain(`(${full.metadata.id}, full)`);
+    expect(fs.readdirSync(path.join(to, tree))).toEqual(["a"]);
+    for (const directory of [place, ...planted]) expect(stderr).toContain(`warning: backup ${directory} is left out`);
+  });
+
+  const link = (to: string) => (file: string) => fs.symlinkSync(to, file);
+  test.each<readonly [string, (file: string) => void]>([
+    ["a device without an end", link("/dev/zero")],
+    ["a file of the system's without an end", link("/proc/self/pagemap")],
+    ["a link to itself", link("metadata.json")],
+    ["a folder", (file) => fs.mkdirSync(file)],
+    ["a pipe", (file) => execFileSync("mkfifo", [file])],
+  ])("is kept from no backup by %s in the place of others' metadata and of further keys", (_, make) => {
+    const copy = copyOf();
+    const folders = [full, incremental].map(({ metadata }) => path.join(copy, metadata.storage_path));
+    const beside = path.join(copy, "full/daily/2099-01-01/full-00-00-00-0a0a0a0a");
+    fs.mkdirSync(beside, { recursive: true });
+    for (const folder of [...folders, beside]) make(path.join(folder, "keys-999999999-00000000.json"));
+    make(path.join(beside, "metadata.json"));
+
+    const { status, stderr, to } = restore(["latest", "site", "--key-file", good], copy);
+    const listed = recover(["list", copy, "--key-file", good]);
+
+    expect(status, stderr).toBe(0);
+    expect(fs.readdirSync(path.join(to, tree))).toEqual(["a", "b"]);
+    expect(listed).toMatchObject({ status: 0, stdout: expect.stringMatching(/\n2 backups\n$/) });
+  });
+
+  test("passes over keys objects with wraps that can be none", () => {
+    const copy = copyOf();
+    const sound = { provider: "passphrase", name: "paper", nonce: "", ciphertext: "" };
+    const strange = [
+      null,
+      "wrap",
+      { ...sound, name: 7 },
+      { ...sound, nonce: undefined },
+      { ...sound, parameters: null },
+      { ...sound, parameters: { salt: "A".repeat(24), n: "32768", r: 8, p: 1 } },
+      { ...sound, parameters: { salt: [], n: [2 ** 15], r: 8, p: 1 } },
+    ];
+    const { id, key_id, storage_path } = full.metadata;
+    for (const [i, wrap] of strange.entries()) {
+      const text = JSON.stringify({ version: 1, backup_id: id, key_id, wraps: [wrap] });
+      fs.writeFileSync(path.join(copy, storage_path, `keys-${i + 2}-00000000.json`), text);
+    }
+
+    const { status, stderr } = restore([id, "site", "--passphrase-file", keyFile("correct horse")], copy);
+
+    expect(status, stderr).toBe(0);
+  });
+
   test("is not kept from a backup that is named by others that call themselves the same", () => {
     const copy = copyOf();
     const { id } = incremental.metadata;
