@@ -155,7 +155,10 @@ function sourceFailure(
     );
   }
   if (code === "SQLITE_FULL")
-    return fail("could not be copied: no room for temporary files", "Free space in the temporary folder (TMPDIR).");
+    return fail(
+      "could not be copied: no room for temporary files",
+      `Free space on the disk of ${path.dirname(at.copy)}, or have \`state_dir\` lie on another one.`,
+    );
   if (code === "SQLITE_NOTADB")
     return fail(
       "is not an SQLite database, or it is encrypted",
