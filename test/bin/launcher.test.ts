@@ -117,7 +117,7 @@ describe("the launcher", () => {
     const { stdout } = spawnSync("sh", ["backupctl"], {
       cwd: join(root, "bin"),
       encoding: "utf8",
-      env: { PATH: join(root, "../system") + ":" + process.env.PATH },
+      env: { PATH: `${join(root, "../system")}:${process.env.PATH}` },
     });
 
     expect(stdout.trim()).toBe(`system ${LITTLE_MEMORY} ${root}/dist/main.cjs`);

@@ -186,14 +186,14 @@ const metadata = (what: string, change: Change): NamedForgery => ({
   metadata: change,
 });
 
+/** Of a file that is called `<source>.<kind>` it would make one in the folder above. */
+const KIND_OUTSIDE = "/../../escaped";
+
 const METADATA: readonly NamedForgery[] = [
   metadata("of another place", (content) => ({
     ...content,
     storage_path: String(content.storage_path).replace("8e", "8f"),
   })),
-/** Of a file that is called `<source>.<kind>` it would make one in the folder above. */
-const KIND_OUTSIDE = "/../../escaped";
-
   metadata("of another repository", (content) => ({ ...content, repository_id: OTHER_ID })),
   metadata("whose time is not that of their place", (content) => ({
     ...content,
@@ -217,11 +217,6 @@ const KIND_OUTSIDE = "/../../escaped";
     lineage: listOf(content.lineage).map(({ checksum: _, ...member }) => member),
   })),
   metadata("that are encrypted without a key", (content) => ({ ...content, encrypted: true })),
-];
-
-/** Nothing changed: what a forgery is compared with. */
-export const FORGED_AS_IT_WAS: readonly NamedForgery[] = [
-  { what: "notes", source: "notes" },
   {
     what: "metadata with a kind that is a path",
     source: "app",
@@ -233,6 +228,11 @@ export const FORGED_AS_IT_WAS: readonly NamedForgery[] = [
       ),
     }),
   },
+];
+
+/** Nothing changed: what a forgery is compared with. */
+export const FORGED_AS_IT_WAS: readonly NamedForgery[] = [
+  { what: "notes", source: "notes" },
   { what: "app", source: "app" },
   added("an entry whose parents have none", () => [file("z/y/x")]),
 ];
