@@ -1,3 +1,5 @@
+import type { BackupctlError } from "../errors.ts";
+
 /**
  * The storage port: named objects, written once, read whole or in ranges.
  *
@@ -9,7 +11,8 @@
  * - `remove` of a name that does not exist is success.
  *
  * Keys are relative paths of `/`-separated names matching `[A-Za-z0-9._-]+`, without empty, `.` or `..` members.
- * Failures are `BackupctlError`: `STORAGE_FAILED` (retryable where another try may help), `INSUFFICIENT_STORAGE`,
+ * Failures are `BackupctlError`: `STORAGE_FAILED` (retryable where another try may help), `STORAGE_DENIED` (the login is wrong, or
+ * may not do this), `CLOCK_SKEWED` (the service refuses this host's time), `INSUFFICIENT_STORAGE` (full, or a quota is reached),
  * `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing). A missing object is `undefined`, never an error.
  */
 export interface Storage {
@@ -31,6 +34,8 @@ export interface Storage {
   remove(key: string, options?: OperationOptions): Promise<void>;
   /** Bytes used and free where the place can tell. */
   space(options?: OperationOptions): Promise<StorageSpace>;
+  /** What only this type can be asked, tried with real requests on objects below the folder `scratch`: for `storage check`. */
+  probe?(scratch: string, options?: OperationOptions): AsyncIterable<ProbeResult>;
   close(): Promise<void>;
 }
 
@@ -50,6 +55,23 @@ export interface ByteRange {
 
 export interface OperationOptions {
   readonly signal?: AbortSignal;
+  /** Called before each wait for another try, by storages that try again. */
+  readonly onRetry?: (retry: Retry) => void;
+}
+
+export interface Retry {
+  readonly error: BackupctlError;
+  readonly waitMs: number;
+}
+
+export interface ProbeResult {
+  /** What was tried, e.g. `checksum trailers`. */
+  readonly what: string;
+  readonly outcome: "works" | "fails" | "absent";
+  /** What was seen, in a few words. */
+  readonly detail?: string;
+  /** What to write into the storage's config because of it, e.g. `checksums: when_required`. */
+  readonly setting?: string;
 }
 
 export interface StorageSpace {
@@ -60,6 +82,8 @@ export interface StorageSpace {
 export interface StorageCapabilities {
   /** Objects lie as ordinary files on this host; reading a range costs no round trip. */
   readonly local: boolean;
+  /** Of two writers of one name at the same moment the second is refused. Where false, each may be told that it succeeded. */
+  readonly exclusiveNames: boolean;
 }
 
 /** One line of the registry: how a storage of this type is configured and opened. */
@@ -76,4 +100,6 @@ export interface StorageContext {
   readonly name: string;
   /** Make the place if it does not exist (`init` only). */
   readonly create?: boolean;
+  /** A connection over which nothing has moved for so long is cut, and the call fails as retryable. */
+  readonly stallTimeoutMs?: number;
 }

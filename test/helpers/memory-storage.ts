@@ -32,7 +32,7 @@ export function memoryStorage(options: MemoryStorageOptions = {}): Storage & { r
   return {
     name,
     address: `memory:${name}`,
-    capabilities: { local: false },
+    capabilities: { local: false, exclusiveNames: true },
     objects,
     async put(key, bytes, { signal } = {}) {
       requireObjectKey(key);

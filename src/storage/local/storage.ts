@@ -73,7 +73,7 @@ function notFound(name: string, what: string, cause?: unknown): BackupctlError {
 class LocalStorage implements Storage {
   readonly name: string;
   readonly address: string;
-  readonly capabilities = { local: true };
+  readonly capabilities = { local: true, exclusiveNames: true };
   readonly #root: string;
   readonly #identity: { readonly dev: number; readonly ino: number };
   readonly #link: Link;

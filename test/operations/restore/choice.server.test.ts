@@ -116,7 +116,7 @@ describe("the backup that a restore takes", () => {
     const { id } = await createOne(site);
     const operations = await withFaults(
       site,
-      (storage) => void Object.assign(storage, { capabilities: { local: false } }),
+      (storage) => void Object.assign(storage, { capabilities: { local: false, exclusiveNames: true } }),
     );
 
     const result = await restore(operations, { latest: true, to: join(site.directory, "out") });
