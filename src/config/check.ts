@@ -100,7 +100,13 @@ function ownProblems(
     (name) => given[`${name}_file`] !== undefined || given[`${name}_command`] !== undefined,
   );
   const result = variant.options.safeParse(options, ONCE);
-  if (pending || result.success) return [];
+  if (pending) return [];
+  if (result.success) {
+    return variant.rules(result.data).map((problem) => {
+      const full = [...path, ...problem.path];
+      return { path: full, message: problem.message, isRule: true, ...document.position(full, "key") };
+    });
+  }
   return problemsOf(result.error.issues, { schema: variant.options, values: options, document, under: path });
 }
 

@@ -1,4 +1,5 @@
 import type { Duration, FiniteDuration } from "../domain/duration.ts";
+import type { StorageLimits } from "../domain/storage-limits.ts";
 
 /** The configuration as the rest of the program sees it: complete, checked, without secrets and without adapters' options. */
 export interface Config {
@@ -33,6 +34,7 @@ export interface StorageConfig {
   readonly name: string;
   readonly type: string;
   readonly role: StorageRole;
+  readonly limits: StorageLimits;
 }
 
 interface EncryptionConfig {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DURATION_HINT, durationMs, parseDuration } from "../domain/duration.ts";
+import { parseSize, SIZE_HINT } from "../domain/size.ts";
 import { isBackupctlError } from "../errors.ts";
 
 /** The kinds of value that the configuration's own options have. */
@@ -29,6 +30,23 @@ function durationProblem(
   } catch (error) {
     if (!isBackupctlError(error, "USAGE")) throw error;
     return `${error.message}. ${DURATION_HINT.replace(/\.$/, "")}`;
+  }
+}
+
+/** A number of bytes, kept as its text. */
+export function sizeField(leastBytes = 1) {
+  return z.string("must be a number and a unit, such as 500GB").superRefine((text, context) => {
+    const message = sizeProblem(text, leastBytes);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
+function sizeProblem(text: string, leastBytes: number): string | undefined {
+  try {
+    return parseSize(text) < leastBytes ? `must be at least ${leastBytes} bytes` : undefined;
+  } catch (error) {
+    if (!isBackupctlError(error, "USAGE")) throw error;
+    return `${error.message}. ${SIZE_HINT.replace(/\.$/, "")}`;
   }
 }
 

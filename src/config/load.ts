@@ -12,6 +12,7 @@ import { bearableDocument } from "./rescue.ts";
 import { inlineSecrets, resolvers } from "./resolve.ts";
 import { type Frame, loadConfigSchema } from "./schema.ts";
 import { shownConfig } from "./shown.ts";
+import { storageLimits } from "./storage-options.ts";
 
 export interface LoadRequest {
   /** `--config`. */
@@ -105,10 +106,11 @@ function storagesOf(frame: Frame): readonly StorageConfig[] {
   const primary = explicit ?? entries.find(([, storage]) => storage.role === undefined);
   return entries
     .map(
-      ([name, { type, role }]): StorageConfig => ({
+      ([name, storage]): StorageConfig => ({
         name,
-        type,
-        role: name === primary?.[0] ? "primary" : (role ?? "replica"),
+        type: storage.type,
+        role: name === primary?.[0] ? "primary" : (storage.role ?? "replica"),
+        limits: storageLimits(storage.type, storage),
       }),
     )
     .toSorted((a, b) => Number(b.role === "primary") - Number(a.role === "primary"));

@@ -9,6 +9,8 @@ export interface Problem {
   readonly line?: number;
   readonly column?: number;
   readonly suggestion?: string;
+  /** A rule between sound options: it keeps nobody from his backups. */
+  readonly isRule?: boolean;
 }
 
 function dotted(path: ConfigPath): string {

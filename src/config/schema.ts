@@ -7,6 +7,7 @@ import { durationField, nameField, timezoneField } from "./fields.ts";
 import type { ConfigPath } from "./problems.ts";
 import { isRecord, valueAt } from "./schema-walk.ts";
 import { secretChoices, withSecretForms } from "./secret-options.ts";
+import { commonStorageOptions } from "./storage-options.ts";
 
 /** The schema of the whole configuration, put together from what every storage, key provider and engine says of itself. */
 export interface ConfigSchema {
@@ -29,7 +30,11 @@ export interface Variant {
   readonly options: z.ZodObject;
   /** As the config file has them: with the three forms of every secret. */
   readonly inFile: z.ZodObject;
+  /** What its adapter finds wrong between options that satisfy `options`. */
+  readonly rules: Rules;
 }
+
+type Rules = (options: unknown) => readonly { readonly path: readonly string[]; readonly message: string }[];
 
 const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
 
@@ -39,14 +44,9 @@ const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
  */
 export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> {
   const [storages, keys, engines] = await Promise.all([
-    variants("type", named("type", storageDefinitions, values, ["storages"]), {
-      role: z
-        .enum(["primary", "replica", "archive"])
-        .optional()
-        .describe("What this storage is for. By default the first one is the primary, the others are replicas."),
-    }),
-    variants("provider", named("provider", keyProviderDefinitions, values, ["encryption", "keys"]), {}),
-    variants("engine", named("engine", engineDefinitions, values, ["sources"]), {
+    variants("type", named("type", storageDefinitions, values, ["storages"]), commonStorageOptions),
+    variants("provider", named("provider", keyProviderDefinitions, values, ["encryption", "keys"]), () => ({})),
+    variants("engine", named("engine", engineDefinitions, values, ["sources"]), () => ({
       component: nameField
         .refine(
           (name) => !TYPES_AND_MODES.includes(name),
@@ -59,7 +59,7 @@ export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> 
         .optional()
         .describe("A label for `create --category`, such as uploads, media or invoices.")
         .meta({ example: "media" }),
-    }),
+    })),
   ]);
   const frame = frameSchema();
   const full = frame.extend({
@@ -72,6 +72,7 @@ export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> 
 
 interface Definition {
   readonly options: () => Promise<unknown>;
+  readonly rules?: () => Promise<Rules>;
 }
 
 /** The definitions that the members of a section name; all of them if one names none that there is: it is told which there are. */
@@ -93,22 +94,23 @@ function named(
 async function variants(
   discriminator: string,
   definitions: readonly (readonly [string, Definition])[],
-  common: Readonly<Record<string, z.ZodType>>,
+  common: (type: string) => Readonly<Record<string, z.ZodType>>,
 ): Promise<ReadonlyMap<string, Variant>> {
   const built = await Promise.all(
     definitions.map(async ([type, definition]) => {
       const options = await definition.options();
+      const rules = (await definition.rules?.()) ?? (() => []);
       if (!(options instanceof z.ZodObject)) throw new TypeError(`the options of ${type} are no zod object`);
       const shape: Record<string, z.ZodType> = {};
       for (const [name, schema] of Object.entries(options.shape)) if (schema instanceof z.ZodType) shape[name] = schema;
       const inFile = z
-        .strictObject({ [discriminator]: z.literal(type), ...common, ...withSecretForms(shape) })
+        .strictObject({ [discriminator]: z.literal(type), ...common(type), ...withSecretForms(shape) })
         .superRefine((value, context) => {
           for (const { name, message } of secretChoices(shape, value)) {
             context.addIssue({ code: "custom", message, path: [name] });
           }
         });
-      return [type, { type, shape, options, inFile }] as const;
+      return [type, { type, shape, options, inFile, rules }] as const;
     }),
   );
   return new Map(built);

@@ -82,3 +82,10 @@ export function describeDuration(duration: Duration): string {
   if (duration === "forever") return "forever";
   return count(duration.amount, UNITS[duration.unit].word);
 }
+
+/** For people, of a time that was measured: `45 seconds`, `5 minutes`, `3 hours`. */
+export function describeMs(ms: number): string {
+  if (ms < 2 * UNITS.m.nominalMs) return describeDuration({ amount: Math.max(1, Math.round(ms / 1000)), unit: "s" });
+  const unit = ms < 2 * UNITS.h.nominalMs ? "m" : "h";
+  return describeDuration({ amount: Math.round(ms / UNITS[unit].nominalMs), unit });
+}

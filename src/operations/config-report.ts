@@ -1,5 +1,7 @@
+import type { OptionValues } from "../config/config.ts";
 import { requireSources } from "../domain/selection.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
+import type { StorageDefinition } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
 import type { ConfigReport } from "./operations.ts";
 import { openEngine, primaryStorage, type Session, storageDefinition } from "./session.ts";
@@ -27,8 +29,10 @@ export async function reportConfig({ session }: OperationContext): Promise<Confi
 async function checkAddresses(session: Session): Promise<void> {
   const names = new Map<string, string>();
   for (const { name, type } of session.loaded.config.storages) {
+    const definition = storageDefinition(session, type);
     const options = await session.loaded.resolveStorage(name);
-    const address = await naming(`storage "${name}"`, storageDefinition(session, type).address(options));
+    await checkRules(definition, name, options);
+    const address = await naming(`storage "${name}"`, definition.address(options));
     const other = names.get(address);
     if (other !== undefined) {
       throw new BackupctlError("CONFIG_INVALID", `the storages "${other}" and "${name}" are one place: ${address}`, {
@@ -37,6 +41,15 @@ async function checkAddresses(session: Session): Promise<void> {
     }
     names.set(address, name);
   }
+}
+
+/** Where a secret comes from a file or a program, this is the first to see all options. */
+async function checkRules({ rules }: StorageDefinition, name: string, options: OptionValues): Promise<void> {
+  const [problem] = (await rules?.())?.(options) ?? [];
+  if (problem === undefined) return;
+  throw new BackupctlError("CONFIG_INVALID", `storages.${name}.${problem.path.join(".")}: ${problem.message}`, {
+    hint: "Correct the config; docs/configuration.md lists every option.",
+  });
 }
 
 /** The repository has no say in what a key is, only in where its salt is kept. */

@@ -5,10 +5,12 @@ import type { LoadedConfig } from "../config/config.ts";
 import type { Engine, EngineDefinition } from "../engines/engine.ts";
 import { BackupctlError } from "../errors.ts";
 import type { KeyProvider, KeyProviderDefinition } from "../keys/key-provider.ts";
-import type { Clock } from "../platform/clock.ts";
+import { type Clock, systemSleep } from "../platform/clock.ts";
 import { makePrivateDirectory, readFileIfExists, writeFileAtomically } from "../platform/files.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { Storage, StorageDefinition } from "../storage/storage.ts";
+import { randomFraction } from "../platform/random.ts";
+import { openResilient } from "../storage/resilient/open.ts";
+import type { OperationOptions, Storage, StorageContext, StorageDefinition } from "../storage/storage.ts";
 
 /** The adapters that the composition root joins to the operations. */
 export interface Adapters {
@@ -92,9 +94,14 @@ export function storageDefinition(session: Session, type: string): StorageDefini
   return definition;
 }
 
-/** Opens a configured storage by its name. */
-export async function openStorage(session: Session, name: string, create = false): Promise<Storage> {
-  const { loaded } = session;
+/** Opens a configured storage by its name: one that tries again, and keeps to its limits. */
+export async function openStorage(
+  session: Session,
+  name: string,
+  create = false,
+  options?: OperationOptions,
+): Promise<Storage> {
+  const { loaded, clock, logger, signal } = session;
   const entry = loaded.config.storages.find((storage) => storage.name === name);
   if (entry === undefined) {
     const known = loaded.config.storages.map((storage) => storage.name).join(", ");
@@ -103,7 +110,11 @@ export async function openStorage(session: Session, name: string, create = false
       exitCode: 2,
     });
   }
-  return storageDefinition(session, entry.type).open(await loaded.resolveStorage(name), { name, create });
+  const definition = storageDefinition(session, entry.type);
+  const given = await loaded.resolveStorage(name);
+  const run = { clock, sleep: systemSleep, random: randomFraction, logger, signal };
+  const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create });
+  return openResilient({ name, limits: entry.limits, run, open }, options);
 }
 
 /** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 
 /** A UUID v4. */
 export function newUuid(): string {
@@ -8,4 +8,11 @@ export function newUuid(): string {
 /** So many random bytes in hex. */
 export function randomHex(bytes: number): string {
   return randomBytes(bytes).toString("hex");
+}
+
+const FRACTIONS = 2 ** 32;
+
+/** At least 0, less than 1. */
+export function randomFraction(): number {
+  return randomInt(FRACTIONS) / FRACTIONS;
 }

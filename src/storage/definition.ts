@@ -5,22 +5,37 @@ import type { Storage, StorageContext, StorageDefinition } from "./storage.ts";
 /** What an adapter's folder exports: its options' schema, and how to open it with options that satisfy it. */
 export interface StorageAdapter<Schema extends ZodObject> {
   readonly options: Schema;
+  /** Rules between options; those of one option are its schema's. `open` refuses what it can't work with all the same. */
+  readonly check?: (options: z.output<Schema>) => readonly OptionProblem[];
   readonly address: (options: z.output<Schema>) => Promise<string>;
   readonly open: (options: z.output<Schema>, context: StorageContext) => Promise<Storage>;
 }
 
+/** One thing that is wrong with options which are sound each for itself. */
+export interface OptionProblem {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
 export interface RegisteredStorage extends StorageDefinition {
   readonly options: () => Promise<ZodObject>;
+  readonly rules: () => Promise<(options: unknown) => readonly OptionProblem[]>;
 }
 
 /** A line of the registry: the adapter, and whatever SDK it needs, is imported when it is first used. */
 export function lazyStorage<Schema extends ZodObject>(
   type: string,
   load: () => Promise<StorageAdapter<Schema>>,
+  { isLocal = false }: Pick<StorageDefinition, "isLocal"> = {},
 ): RegisteredStorage {
   return {
     type,
+    isLocal,
     options: async () => (await load()).options,
+    rules: async () => {
+      const adapter = await load();
+      return (options) => adapter.check?.(parse(type, adapter.options, options)) ?? [];
+    },
     address: async (options) => {
       const adapter = await load();
       return adapter.address(parse(type, adapter.options, options));

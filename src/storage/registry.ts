@@ -2,5 +2,5 @@ import { lazyStorage, type RegisteredStorage } from "./definition.ts";
 
 /** Every storage type that a config may name. A new one is a folder and a line here (docs/adding-a-storage.md). */
 export const storageDefinitions: Readonly<Record<string, RegisteredStorage>> = {
-  local: lazyStorage("local", async () => (await import("./local/adapter.ts")).localAdapter),
+  local: lazyStorage("local", async () => (await import("./local/adapter.ts")).localAdapter, { isLocal: true }),
 };

@@ -89,8 +89,14 @@ export interface StorageCapabilities {
 /** One line of the registry: how a storage of this type is configured and opened. */
 export interface StorageDefinition<Options = unknown> {
   readonly type: string;
+  /** On this host: by default nothing is tried again, and any number of calls run at once. */
+  readonly isLocal?: boolean;
   /** A zod object schema of the options beside `type` and `role`; imported by the configuration only. */
   readonly options: () => Promise<unknown>;
+  /** What is wrong with options, secrets among them, that satisfy the schema each for itself. */
+  readonly rules?: () => Promise<
+    (options: Options) => readonly { readonly path: readonly string[]; readonly message: string }[]
+  >;
   readonly address: (options: Options) => Promise<string>;
   /** Opens an existing place; throws `STORAGE_NOT_FOUND` if it is not there and `create` is not set. */
   readonly open: (options: Options, context: StorageContext) => Promise<Storage>;

@@ -13,6 +13,7 @@ import type {
   RestoreSourcePlan,
   RunStatus,
 } from "../../src/operations/operations.ts";
+import { NO_LIMITS } from "../helpers/no-limits.ts";
 
 const FULL = "550e8400-e29b-41d4-a716-446655440000";
 const CHILD = "660e8400-e29b-41d4-a716-446655440001";
@@ -327,7 +328,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
       name: "shop.example",
       timezone: "UTC",
       stateDir: "/nowhere",
-      storages: [{ name: "main", type: "local", role: "primary" }],
+      storages: [{ name: "main", type: "local", role: "primary", limits: NO_LIMITS }],
       encryption: { enabled: true, required: false, keys: [] },
       compression: { algorithm: "zstd", level: 3 },
       sources: [],

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   addDuration,
   describeDuration,
+  describeMs,
   durationMs,
   parseDuration,
   parseFiniteDuration,
@@ -53,6 +54,17 @@ describe("durations", () => {
     expect(addDuration(at("2026-01-01T00:00:00Z"), "forever")).toBeUndefined();
     expect(durationMs("forever")).toBe(Number.POSITIVE_INFINITY);
   });
+});
+
+it.each([
+  [0, "1 second"],
+  [1_400, "1 second"],
+  [119_400, "119 seconds"],
+  [300_000, "5 minutes"],
+  [5_400_000, "90 minutes"],
+  [86_400_000, "24 hours"],
+])("%i ms are told as %s", (ms, words) => {
+  expect(describeMs(ms)).toBe(words);
 });
 
 it("a timeout that the configuration takes can be read, and is more than nothing", () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { formatBytes, formatRate, formatRatio } from "../../src/domain/size.ts";
+import { formatBytes, formatRate, formatRatio, parseSize } from "../../src/domain/size.ts";
 
 it.each([
   [0, "0 B"],
@@ -13,6 +13,41 @@ it.each([
   [2 ** 53, "8.0 PiB"],
 ])("%i bytes are shown as %s", (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
+});
+
+it.each([
+  ["0B", 0],
+  ["1B", 1],
+  ["10MB", 10_000_000],
+  [" 10 MB ", 10_000_000],
+  ["64kB", 64_000],
+  ["64KB", 64_000],
+  ["64KiB", 65_536],
+  ["500GB", 500e9],
+  ["1.5TiB", 1.5 * 2 ** 40],
+  ["2PB", 2e15],
+])("%s is %i bytes", (text, bytes) => {
+  expect(parseSize(text)).toBe(bytes);
+});
+
+it.each([
+  "",
+  "10",
+  "MB",
+  "10Mb",
+  "10mb",
+  "10 Mbit",
+  "-1MB",
+  "1,5GB",
+  "1e3MB",
+  "10iB",
+  "1.23456GB",
+  "10MB/s",
+  "9999999999MB",
+])("%j is not a size, and the error says how to write one", (text) => {
+  expect(() => parseSize(text)).toThrow(
+    expect.objectContaining({ code: "USAGE", hint: expect.stringContaining("500GB") }),
+  );
 });
 
 it("shows rates and ratios, and a dash where nothing was measured", () => {

@@ -27,6 +27,8 @@ const PORTS = [
   "notify/notifier.ts",
   "catalog/catalog.ts",
 ];
+/** Decorators of a port: they know no adapter, and what opens one may use them. */
+const DECORATORS = ["storage/resilient/open.ts"];
 const REGISTRIES = ["engines/registry.ts", "storage/registry.ts", "keys/registry.ts", "notify/registry.ts"];
 
 /** What a layer may import besides itself. A name that ends in .ts is that file, any other a whole folder. */
@@ -41,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notify: ["domain", "platform", "errors.ts"],
   catalog: ["domain", "platform", "errors.ts"],
   config: ["domain", "platform", "errors.ts", ...REGISTRIES],
-  operations: ["domain", "format", "platform", "errors.ts", "config/config.ts", ...PORTS],
+  operations: ["domain", "format", "platform", "errors.ts", "config/config.ts", ...PORTS, ...DECORATORS],
   cli: ["operations", "config", "domain", "errors.ts"],
   server: ["operations", "config", "domain", "errors.ts"],
   "main.ts": [...["domain", "platform", "format", "config", "operations", "cli", "server", "errors.ts"], ...FAMILIES],

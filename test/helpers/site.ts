@@ -33,6 +33,8 @@ export interface SiteOptions {
   readonly more?: string;
   /** A second storage, `second`, in `{dir}/replica`. */
   readonly replica?: boolean;
+  /** Further options of the storage `local`, as a flow map has them. */
+  readonly storageOptions?: string;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly directory?: string;
@@ -62,7 +64,7 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
 name: test
 state_dir: ${directory}/state
 storages:
-  local: {type: local, path: ${repositoryDirectory}}
+  local: {type: local, path: ${repositoryDirectory}, ${options.storageOptions ?? ""}}
 ${options.replica === true ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
 encryption:
   keys:

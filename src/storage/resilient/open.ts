@@ -1,0 +1,38 @@
+import type { StorageLimits } from "../../domain/storage-limits.ts";
+import type { OperationOptions, Storage, StorageContext } from "../storage.ts";
+import { attemptsFor } from "./attempts.ts";
+import { limited } from "./limited.ts";
+import { pacedDownloads } from "./paced-downloads.ts";
+import { pacedUploads } from "./paced-uploads.ts";
+import { withQuota } from "./quota.ts";
+import { persist, retrying } from "./retrying.ts";
+import type { StorageRun } from "./run.ts";
+
+/** How a storage is opened that keeps to its limits. */
+export interface ResilientOpening {
+  readonly name: string;
+  readonly limits: StorageLimits;
+  readonly run: StorageRun;
+  readonly open: (context: StorageContext) => Promise<Storage>;
+}
+
+/**
+ * Opens a storage that tries again what may succeed later, the opening too, and keeps to its limits.
+ *
+ * From the inside: a slot is held during a try, not between two of them. What is sent again has to keep to the rate again; what is
+ * read comes in pieces, each of which is tried again for itself. The quota counts a put once, however often it is tried.
+ */
+export async function openResilient(
+  { name, limits, run, open }: ResilientOpening,
+  options?: OperationOptions,
+): Promise<Storage> {
+  const { retryForMs, stallTimeoutMs, concurrency, uploadBytesPerSecond, downloadBytesPerSecond, quotaBytes } = limits;
+  const start = attemptsFor(name, retryForMs, run);
+  const context = stallTimeoutMs === undefined ? { name } : { name, stallTimeoutMs };
+  let storage = await persist(start(options), () => open(context));
+  if (concurrency !== undefined) storage = limited(storage, concurrency);
+  if (uploadBytesPerSecond !== undefined) storage = pacedUploads(storage, uploadBytesPerSecond, run);
+  if (retryForMs > 0) storage = retrying(storage, start);
+  if (downloadBytesPerSecond !== undefined) storage = pacedDownloads(storage, downloadBytesPerSecond, run);
+  return quotaBytes === undefined ? storage : withQuota(storage, quotaBytes);
+}
