@@ -17,6 +17,5 @@ export const LATER_COMMANDS: Readonly<Record<string, string>> = {
   key: "Key files are made by `backupctl init`.",
   audit: "Use `backupctl status` and `backupctl list --verbose`.",
   approve: "There is nothing to approve.",
-  storage: "Use `backupctl config validate`.",
   serve: "Use the command line; every command has --json.",
 };

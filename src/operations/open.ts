@@ -54,6 +54,8 @@ export async function openOperations(session: Session): Promise<Operations> {
     unhold: (reference) => mending(async () => (await import("./hold.ts")).unholdBackup(context, reference)),
     rebuildCatalog: () =>
       mending(async () => (await import("./repository/rebuild-catalog.ts")).rebuildCatalog(context)),
+    listStorages: () => once(async () => (await import("./storages/list.ts")).listStorages(context)),
+    checkStorage: (request) => once(async () => (await import("./storages/check.ts")).checkStorage(context, request)),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
   };
@@ -82,6 +84,8 @@ export function openSetup(setup: Setup): Operations {
     hold: refuse,
     unhold: refuse,
     rebuildCatalog: refuse,
+    listStorages: refuse,
+    checkStorage: refuse,
     validateConfig: refuse,
     close: async () => undefined,
   };

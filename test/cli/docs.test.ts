@@ -26,6 +26,8 @@ describe("every key of --json is in docs/cli.md", () => {
     "download latest --to out --json",
     "init --json",
     "catalog rebuild --json",
+    "storage list --json",
+    "storage check main --json",
     "config validate --json",
   ])("%s", async (line) => {
     const value = (await run(line)).json();

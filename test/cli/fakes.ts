@@ -12,6 +12,8 @@ import type {
   RestoreResult,
   RestoreSourcePlan,
   RunStatus,
+  StorageCheck,
+  StorageSummary,
 } from "../../src/operations/operations.ts";
 import { NO_LIMITS } from "../helpers/no-limits.ts";
 
@@ -251,6 +253,45 @@ export const runStatus: RunStatus = {
   error: undefined,
 };
 
+export const storageSummary: StorageSummary = {
+  name: "main",
+  type: "local",
+  role: "primary",
+  address: "local:/var/backups/site",
+  copies: { complete: 12, pending: 0, damaged: 0 },
+  storedBytes: 734_003_200,
+  bytesByType: { full: 629_145_600, database: 104_857_600 },
+  space: { freeBytes: 53_687_091_200, totalBytes: 107_374_182_400 },
+  problem: undefined,
+};
+
+export const awayStorage: StorageSummary = {
+  ...storageSummary,
+  name: "offsite",
+  role: "replica",
+  address: "local:/mnt/offsite",
+  copies: { complete: 10, pending: 2, damaged: 1 },
+  space: {},
+  problem: {
+    code: "STORAGE_NOT_FOUND",
+    message: 'storage "offsite": /mnt/offsite does not exist',
+    hint: "If its disk should be mounted there, mount it.",
+  },
+};
+
+const storageCheck: StorageCheck = {
+  name: "main",
+  type: "local",
+  address: "local:/var/backups/site",
+  results: [
+    { what: "write", outcome: "works" },
+    { what: "latency", outcome: "works", detail: "0.2 ms a request" },
+    { what: "free space", outcome: "absent", detail: "this service does not tell it" },
+  ],
+  settings: ["checksums: when_required"],
+  passed: true,
+};
+
 export interface Call {
   readonly name: string;
   readonly request: unknown;
@@ -285,6 +326,11 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
     hold: async (_reference, reason) => ({ ...backup, hold: reason }),
     unhold: async () => backup,
     rebuildCatalog: async () => ({ found: 3, unverified: 1, unfinished: 0, damaged: [], seconds: 0.4 }),
+    listStorages: async () => [storageSummary],
+    checkStorage: async ({ onResult }) => {
+      for (const result of storageCheck.results) onResult?.(result);
+      return storageCheck;
+    },
     validateConfig: async () => ({ origin: "/site/backup.config.yaml", sources: 2, storages: 1, warnings: [] }),
     close: async () => undefined,
     ...overrides,
@@ -315,6 +361,8 @@ function recording(operations: Operations, calls: Call[]): Operations {
     hold: note("hold", operations.hold),
     unhold: note("unhold", operations.unhold),
     rebuildCatalog: note("rebuildCatalog", operations.rebuildCatalog),
+    listStorages: note("listStorages", operations.listStorages),
+    checkStorage: note("checkStorage", operations.checkStorage),
     validateConfig: note("validateConfig", operations.validateConfig),
     close: note("close", operations.close),
   };

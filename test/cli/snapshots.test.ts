@@ -40,6 +40,8 @@ describe("JSON", () => {
     "unhold 550e8400 --json",
     "init --json",
     "catalog rebuild --json",
+    "storage list --json",
+    "storage check main --json",
     "config validate --json",
     "config show --json",
   ])("of %s", async (line) => {

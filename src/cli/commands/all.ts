@@ -12,12 +12,13 @@ import { list } from "./list.ts";
 import { restore } from "./restore.ts";
 import { show } from "./show.ts";
 import { status } from "./status.ts";
+import { storageCheck, storageList } from "./storage.ts";
 import { verify } from "./verify.ts";
 
 /** Every command, in the order that help shows. */
 export const COMMANDS: readonly Command[] = [
   ...[create, list, show, status, verify],
   ...[restore, download],
-  ...[deleteBackup, hold, unhold, catalogRebuild],
-  ...[init, configValidate, configShow, configSchema, completion, help],
+  ...[deleteBackup, hold, unhold, storageList, catalogRebuild],
+  ...[init, storageCheck, configValidate, configShow, configSchema, completion, help],
 ];

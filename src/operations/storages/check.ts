@@ -1,0 +1,251 @@
+import { randomBytes } from "node:crypto";
+import { formatBytes, formatRate } from "../../domain/size.ts";
+import { CLOCK_TOLERANCE_MS, formatSpan } from "../../domain/timestamp.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { newUuid } from "../../platform/random.ts";
+import type { ProbeResult, Storage } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
+import type { StorageCheck, StorageCheckRequest } from "../operations.ts";
+import { openStorage } from "../session.ts";
+
+/** Objects of checks lie below it, each check's in a folder of its own: no backup has such a name. */
+const SCRATCH_ROOT = "storage-check";
+/** What a check that was killed left is removed by the next one, unless it may be another that still runs. */
+const LEFT_BEHIND_MS = 24 * 3_600_000;
+const LATENCY_SAMPLES = 5;
+/** The size of a pack, which is what a backup moves. */
+const LOAD_BYTES = 16 * 1024 * 1024;
+const LOADS_AT_ONCE = 4;
+/** A line on which the first load took longer is known well enough from it. */
+const SLOW_LOAD_SECONDS = 10;
+
+/**
+ * Tries with real requests, in a folder of its own, all that a backup asks of a storage. What does not work is a result, not an error.
+ * @throws what opening the storage throws: then there is nothing to try
+ */
+export async function checkStorage(context: OperationContext, request: StorageCheckRequest): Promise<StorageCheck> {
+  const { session } = context;
+  const { name, onResult } = request;
+  const storage = await openStorage(session, name);
+  const results: ProbeResult[] = [];
+  const scratch = `${SCRATCH_ROOT}/${newUuid()}`;
+  try {
+    for await (const result of probes({ storage, scratch, clock: session.clock, signal: session.signal })) {
+      results.push(result);
+      onResult?.(result);
+    }
+  } finally {
+    await removeBelow(storage, scratch).catch((error: unknown) => {
+      session.logger.warn(`objects of the check below ${scratch} stay: ${messageOf(error)}`);
+    });
+    await storage.close();
+  }
+  const { type } = session.loaded.config.storages.find((entry) => entry.name === name) ?? { type: "" };
+  return {
+    name,
+    type,
+    address: storage.address,
+    results,
+    settings: results.flatMap(({ setting }) => setting ?? []),
+    passed: results.every(({ outcome }) => outcome !== "fails"),
+  };
+}
+
+interface Probing {
+  readonly storage: Storage;
+  readonly scratch: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+type Finding = Omit<ProbeResult, "what" | "outcome"> & { readonly outcome?: ProbeResult["outcome"] };
+
+async function* probes(probing: Probing): AsyncGenerator<ProbeResult> {
+  const { storage, scratch, signal } = probing;
+  yield await attempt("leavings", () => removeOldScratch(probing));
+  const written = await attempt("write", () => write(probing));
+  yield written;
+  // Without it every other answer would be of nothing.
+  if (written.outcome === "fails") return;
+  yield await attempt("read", () => read(probing));
+  yield await attempt("read a range", () => readRange(probing));
+  yield await attempt("list at once", () => listAtOnce(probing));
+  yield await attempt("refuse to overwrite", () => refuseOverwriting(probing));
+  yield await attempt("two writers at once", () => raceWriters(probing));
+  yield await attempt("clock", () => compareClocks(probing));
+  yield await attempt("latency", () => latency(probing));
+  yield* load(probing);
+  yield await attempt("free space", () => space(storage));
+  if (storage.probe !== undefined) yield* storage.probe(scratch, { signal });
+  yield await attempt("delete", () => remove(probing));
+}
+
+async function attempt(what: string, work: () => Promise<Finding>): Promise<ProbeResult> {
+  try {
+    return { what, outcome: "works", ...(await work()) };
+  } catch (error) {
+    if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
+    return { what, outcome: "fails", detail: describe(error) };
+  }
+}
+
+function describe({ code, message, hint }: BackupctlError): string {
+  return hint === undefined ? `${code}: ${message}` : `${code}: ${message}. ${hint}`;
+}
+
+const SMALL = Buffer.from("written by backupctl storage check\n");
+
+async function write({ storage, scratch, signal }: Probing): Promise<Finding> {
+  const { sizeBytes } = await storage.put(`${scratch}/small`, SMALL, { signal });
+  return sizeBytes === SMALL.length
+    ? {}
+    : { outcome: "fails", detail: `it says ${sizeBytes} bytes, not ${SMALL.length}` };
+}
+
+async function read({ storage, scratch, signal }: Probing): Promise<Finding> {
+  const bytes = await storage.get(`${scratch}/small`, undefined, { signal });
+  return bytes?.equals(SMALL) === true ? {} : { outcome: "fails", detail: "other bytes than were written" };
+}
+
+async function readRange({ storage, scratch, signal }: Probing): Promise<Finding> {
+  const bytes = await storage.get(`${scratch}/small`, { offset: 8, length: 12 }, { signal });
+  return bytes?.equals(SMALL.subarray(8, 20)) === true
+    ? {}
+    : { outcome: "fails", detail: "other bytes than asked for" };
+}
+
+/** Hosts that share a repository without a lock rely on it (docs/decisions/0008). */
+async function listAtOnce({ storage, scratch, signal }: Probing): Promise<Finding> {
+  const key = `${scratch}/listed`;
+  await storage.put(key, SMALL, { signal });
+  if (!(await keysBelow(storage, scratch, signal)).includes(key))
+    return { outcome: "fails", detail: "what was just written is not listed: several hosts can't share this storage" };
+  await storage.remove(key, { signal });
+  const gone = !(await keysBelow(storage, scratch, signal)).includes(key);
+  return gone ? {} : { outcome: "fails", detail: "what was just removed is still listed" };
+}
+
+async function refuseOverwriting({ storage, scratch, signal }: Probing): Promise<Finding> {
+  const other = Buffer.from(SMALL).fill(" ", 0, 8);
+  try {
+    await storage.put(`${scratch}/small`, other, { signal });
+  } catch (error) {
+    if (isBackupctlError(error, "OBJECT_CONFLICT")) return {};
+    throw error;
+  }
+  return { outcome: "fails", detail: "an object was overwritten by another of the same name" };
+}
+
+async function raceWriters({ storage, scratch, signal }: Probing): Promise<Finding> {
+  if (!storage.capabilities.exclusiveNames)
+    return {
+      outcome: "absent",
+      detail: "of two at the same moment both are told that they wrote: names of backups are random, so none meet",
+    };
+  const puts = [1, 2].map((n) => storage.put(`${scratch}/raced`, Buffer.alloc(200_000, n), { signal }));
+  const settled = await Promise.allSettled(puts);
+  const failed = settled.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+  const other = failed.find((error) => !isBackupctlError(error, "OBJECT_CONFLICT"));
+  if (other !== undefined) throw other;
+  return failed.length === 1 ? {} : { outcome: "fails", detail: "both of two writers were told that they wrote" };
+}
+
+async function compareClocks({ storage, scratch, signal, clock }: Probing): Promise<Finding> {
+  const before = clock.now().getTime();
+  const stored = await storage.put(`${scratch}/clock`, randomBytes(16), { signal });
+  const after = clock.now().getTime();
+  const there = stored.modifiedAt.getTime();
+  // Many services tell whole seconds, cut off.
+  const skewMs = there > after ? there - after : Math.max(0, before - there - 1_000);
+  if (skewMs <= 1_000) return { detail: "the same as here, to a second" };
+  const detail = `${formatSpan(skewMs)} ${there > after ? "ahead of" : "behind"} this host's`;
+  return skewMs > CLOCK_TOLERANCE_MS
+    ? { outcome: "fails", detail: `${detail}: see \`timedatectl\` on both` }
+    : { detail };
+}
+
+async function latency({ storage, scratch, signal, clock }: Probing): Promise<Finding> {
+  const samples: number[] = [];
+  for (let n = 0; n < LATENCY_SAMPLES; n++) {
+    const started = clock.monotonicMs();
+    await storage.stat(`${scratch}/small`, { signal });
+    samples.push(clock.monotonicMs() - started);
+  }
+  samples.sort((a, b) => a - b);
+  const median = samples[Math.floor(samples.length / 2)] ?? 0;
+  return { detail: `${median < 10 ? median.toFixed(1) : median.toFixed(0)} ms a request` };
+}
+
+/** One load, then several at once, up and down again. */
+async function* load(probing: Probing): AsyncGenerator<ProbeResult> {
+  const keys = Array.from({ length: LOADS_AT_ONCE }, (_, n) => `${probing.scratch}/load-${n}`);
+  const bytes = randomBytes(LOAD_BYTES);
+  const { storage, signal } = probing;
+  const upload = async (key: string): Promise<void> => void (await storage.put(key, bytes, { signal }));
+  const download = async (key: string): Promise<void> => {
+    const back = await storage.get(key, undefined, { signal });
+    if (back?.equals(bytes) !== true) throw new BackupctlError("STORAGE_FAILED", `${key} came back with other bytes`);
+  };
+  let loaded: readonly string[] = keys;
+  yield await attempt("upload", async () => {
+    const { finding, keys: done } = await timed(probing, keys, upload);
+    loaded = done;
+    return finding;
+  });
+  yield await attempt("download", async () => (await timed(probing, loaded, download)).finding);
+}
+
+async function timed(
+  { clock }: Probing,
+  keys: readonly string[],
+  work: (key: string) => Promise<void>,
+): Promise<{ readonly finding: Finding; readonly keys: readonly string[] }> {
+  const [first = "", ...others] = keys;
+  const one = await seconds(clock, () => work(first));
+  const single = `${formatRate(LOAD_BYTES, one)} alone`;
+  if (one > SLOW_LOAD_SECONDS || others.length === 0) return { finding: { detail: single }, keys: [first] };
+  const several = await seconds(clock, () => Promise.all(others.map(work)));
+  const detail = `${single}, ${formatRate(LOAD_BYTES * others.length, several)} with ${others.length} at once`;
+  return { finding: { detail }, keys };
+}
+
+async function seconds(clock: Clock, work: () => Promise<unknown>): Promise<number> {
+  const started = clock.monotonicMs();
+  await work();
+  return (clock.monotonicMs() - started) / 1_000;
+}
+
+async function space(storage: Storage): Promise<Finding> {
+  const { freeBytes, totalBytes } = await storage.space();
+  if (freeBytes === undefined)
+    return { outcome: "absent", detail: "this service does not tell it; `quota` in the config sets a bound" };
+  return { detail: `${formatBytes(freeBytes)}${totalBytes === undefined ? "" : ` of ${formatBytes(totalBytes)}`}` };
+}
+
+async function remove({ storage, scratch, signal }: Probing): Promise<Finding> {
+  await removeBelow(storage, scratch, signal);
+  const left = await keysBelow(storage, scratch, signal);
+  return left.length === 0 ? {} : { outcome: "fails", detail: `${left.length} objects are there still` };
+}
+
+async function removeOldScratch({ storage, clock, signal }: Probing): Promise<Finding> {
+  let removed = 0;
+  for await (const { key, modifiedAt } of storage.list(SCRATCH_ROOT, { signal })) {
+    if (clock.now().getTime() - modifiedAt.getTime() < LEFT_BEHIND_MS) continue;
+    await storage.remove(key, { signal });
+    removed += 1;
+  }
+  return { detail: removed === 0 ? "none of an earlier check" : `${removed} objects of an earlier check removed` };
+}
+
+async function removeBelow(storage: Storage, folder: string, signal?: AbortSignal): Promise<void> {
+  const options = signal === undefined ? {} : { signal };
+  for (const key of await keysBelow(storage, folder, signal)) await storage.remove(key, options);
+}
+
+async function keysBelow(storage: Storage, folder: string, signal?: AbortSignal): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for await (const { key } of storage.list(folder, signal === undefined ? {} : { signal })) keys.push(key);
+  return keys;
+}

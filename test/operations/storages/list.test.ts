@@ -1,0 +1,47 @@
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createOne, openSite } from "../../helpers/open-site.ts";
+
+describe("storage list", () => {
+  it("says how much lies in each, by type, and how much is free", async () => {
+    const site = await openSite({ replica: true });
+    const full = await createOne(site);
+    const files = await createOne(site, { type: "files" });
+
+    const storages = await site.operations.listStorages();
+
+    const bytes = { full: full.storedBytes, files: files.storedBytes };
+    expect(storages).toMatchObject([
+      { name: "local", role: "primary", copies: { complete: 2, pending: 0, damaged: 0 }, bytesByType: bytes },
+      { name: "second", role: "replica", copies: { complete: 2, pending: 0, damaged: 0 }, bytesByType: bytes },
+    ]);
+    for (const { space, problem, storedBytes } of storages) {
+      expect(space.freeBytes).toBeGreaterThan(0);
+      expect(storedBytes).toBe((full.storedBytes ?? 0) + (files.storedBytes ?? 0));
+      expect(problem).toBeUndefined();
+    }
+  });
+
+  it("lists a storage that is away, with the reason and what should lie there", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    renameSync(join(site.directory, "replica"), join(site.directory, "unmounted"));
+
+    const [main, second] = await site.operations.listStorages();
+
+    expect(main?.problem).toBeUndefined();
+    expect(second).toMatchObject({ copies: { complete: 1 }, problem: { code: "STORAGE_NOT_FOUND" }, space: {} });
+  });
+
+  it("works while the primary is away", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    renameSync(site.repositoryDirectory, `${site.repositoryDirectory}-unmounted`);
+
+    const [main, second] = await (await site.reopen()).listStorages();
+
+    expect(main).toMatchObject({ copies: { complete: 1 }, problem: { code: "STORAGE_NOT_FOUND" } });
+    expect(second?.problem).toBeUndefined();
+  });
+});
