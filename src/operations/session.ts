@@ -94,11 +94,18 @@ export function storageDefinition(session: Session, type: string): StorageDefini
   return definition;
 }
 
+interface Opening {
+  /** Makes the place if it does not exist. */
+  readonly create?: boolean;
+  /** Tries nothing again: for who wants to know how it is now. */
+  readonly once?: boolean;
+}
+
 /** Opens a configured storage by its name: one that tries again, and keeps to its limits. */
 export async function openStorage(
   session: Session,
   name: string,
-  create = false,
+  { create = false, once = false }: Opening = {},
   options?: OperationOptions,
 ): Promise<Storage> {
   const { loaded, clock, logger, signal } = session;
@@ -114,7 +121,8 @@ export async function openStorage(
   const given = await loaded.resolveStorage(name);
   const run = { clock, sleep: systemSleep, random: randomFraction, logger, signal };
   const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create });
-  return openResilient({ name, limits: entry.limits, run, open }, options);
+  const limits = once ? { ...entry.limits, retryForMs: 0 } : entry.limits;
+  return openResilient({ name, limits, run, open }, options);
 }
 
 /** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */

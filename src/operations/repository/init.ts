@@ -102,7 +102,7 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
   const prepared: Prepared[] = [];
   try {
     for (const { name } of session.loaded.config.storages) {
-      const storage = await openStorage(session, name, true);
+      const storage = await openStorage(session, name, { create: true });
       prepared.push({ storage, state: "new", repositoryId: undefined });
       prepared[prepared.length - 1] = await look(session, storage);
     }

@@ -53,7 +53,7 @@ async function ask(
   let address: string | undefined;
   try {
     address = await storageDefinition(session, type).address(await session.loaded.resolveStorage(name));
-    const storage = await openStorage(session, name);
+    const storage = await openStorage(session, name, { once: true });
     try {
       const space: StorageSpace = await storage.space({ signal: session.signal });
       return { address, space, problem: undefined };

@@ -48,6 +48,14 @@ describe("storage check", () => {
     expect(result.results.at(-1)?.detail).toContain("the disk is full");
   });
 
+  it("says at once that a storage does not answer, however long a backup would wait for it", async () => {
+    const site = await openSite({ storageOptions: "retry_for: 1h" });
+    const away = new BackupctlError("STORAGE_FAILED", "connection refused", { retryable: true });
+    const operations = await withFaults(site, (storage) => void storage.onCall("put", "every").fail(away));
+
+    expect(outcomeOf(await check(operations), "write")).toMatchObject({ outcome: "fails" });
+  });
+
   it("finds a storage that gives other bytes back", async () => {
     const site = await openSite();
     const operations = await withFaults(site, (storage) => {
