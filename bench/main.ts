@@ -5,7 +5,8 @@ import { parseArgs } from "node:util";
 import { treeContenders, WORKS } from "./contenders.ts";
 import { installContenders, isInstalled } from "./installed.ts";
 import { interruption } from "./measure.ts";
-import { benchmarksPage, type Page, sizePage, surroundings } from "./page.ts";
+import { benchmarksPage, sizePage, surroundings } from "./page.ts";
+import { type BenchRecord, pageOf, recordOf, updateRecord } from "./record.ts";
 import { type SetReport, showBytes } from "./report.ts";
 import { median, type Results, resultsOf, startupResultsOf } from "./results.ts";
 import { runRound, type Sample } from "./rounds.ts";
@@ -24,7 +25,7 @@ Compares backupctl with the programs that are installed, on data that it makes i
   --rounds N       medians of so many rounds (default 3; 1 with --quick, and of million, sparse and dump)
   --cache DIR      where data and repositories lie (default ~/.cache/backupctl-bench); all at full size needs 40 GB
   --json FILE      write the results, keys as in docs/benchmarks.md
-  --write-docs     write docs/benchmarks.md, or docs/benchmarks-size.md, or both: of what was run`;
+  --write-docs     write docs/benchmarks.json and the pages made of it; sets that were not run stay as they were`;
 
 const SETS: readonly Chosen[] = [...SPEED_SETS, "startup", ...SIZE_SETS];
 type Chosen = SetName | "startup";
@@ -152,9 +153,7 @@ async function main(): Promise<void> {
   mkdirSync(plan.cache, { recursive: true });
 
   const scratch = openScratch(join(plan.cache, "round"));
-  const hasSizes = plan.sets.some((set) => isSizeSet(set));
-  const hasOthers = plan.sets.some((set) => !isSizeSet(set));
-  const pages = new Map<string, string>();
+  let pages: ReadonlyMap<string, string> = new Map();
   const publish = ({ reports, samples, startup }: Finished): void => {
     const results = { ...resultsOf(samples), ...startup };
     const about = surroundings(
@@ -163,11 +162,12 @@ async function main(): Promise<void> {
     );
     if (values.json !== undefined)
       writeFileSync(values.json, `${JSON.stringify({ ...about, ...results }, undefined, 2)}\n`);
-    const page: Page = { reports, results, about };
-    if (hasOthers) pages.set("benchmarks.md", benchmarksPage(page));
-    if (hasSizes) pages.set("benchmarks-size.md", sizePage(page));
+    const measured = recordOf(reports, results, about);
+    const docs = join(import.meta.dirname, "../docs");
+    const record = values["write-docs"] === true ? updateRecord(join(docs, "benchmarks.json"), measured) : measured;
+    pages = pagesOf(record, plan.sets);
     if (values["write-docs"] !== true) return;
-    for (const [name, text] of pages) writeFileSync(join(import.meta.dirname, "../docs", name), text);
+    for (const [name, text] of pages) writeFileSync(join(docs, name), text);
   };
   try {
     await run(plan, scratch, publish);
@@ -175,6 +175,15 @@ async function main(): Promise<void> {
     scratch.remove();
   }
   for (const page of pages.values()) console.log(page);
+}
+
+/** By their files' names, those that say something of `sets`. */
+function pagesOf(record: BenchRecord, sets: readonly Chosen[]): ReadonlyMap<string, string> {
+  const page = pageOf(record);
+  const pages = new Map<string, string>();
+  if (sets.some((set) => !isSizeSet(set))) pages.set("benchmarks.md", benchmarksPage(page));
+  if (sets.some((set) => isSizeSet(set))) pages.set("benchmarks-size.md", sizePage(page));
+  return pages;
 }
 
 // Interrupted or not, servers are stopped, the data are as they were, and nothing stays behind but them.

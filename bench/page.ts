@@ -113,7 +113,8 @@ const INTRODUCTION = `# Benchmarks
 Written by \`npm run bench -- --write-docs\`, never by hand. \`npm run bench -- --help\` shows the options; \`--install\` installs the programs to
 compare with.
 
-Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
+The sets need not be measured on the same day: each says when it was, and the programs of a set are always measured together (benchmarks.json has
+the figures). Every round goes through all programs in turn on the same data, each in an order of its own: a first backup into a new repository, one of the same
 data, one after 1 % of it changed, a restore of everything, and of one file. It has a file system of its own where the bench may mount one, so that
 nobody pays for files that others removed ("Where" says which). Restores go to one of their own in memory, where there is enough of it: each commit of
 ext4's journal waits for the disk, and this one writes slower than any of these programs restores. Before each step the disk's caches
@@ -134,18 +135,20 @@ image that is nearly all holes, a large stream; one round, no change. verify rea
 const NO_GOAL = `Of an unchanged dump there is no goal of speed: all programs wait for \`pg_dump\`, which alone takes most of the time.`;
 
 export interface Page {
+  /** When the start-up was measured, if it was. */
+  readonly startup?: string | undefined;
   readonly reports: readonly SetReport[];
   readonly results: Results;
   readonly about: Surroundings;
 }
 
 /** The page of speed, docs/benchmarks.md. */
-export function benchmarksPage({ reports, results, about }: Page): string {
+export function benchmarksPage({ reports, results, about, startup }: Page): string {
   return [
     INTRODUCTION,
     `## Goals\n\n${goalsTable(GOALS, results)}\n\n${NO_GOAL}\n`,
     ...setSections(reports, SPEED_SETS, results),
-    ...("startup.help.seconds" in results ? [`## startup\n\n${startupTable(results)}\n`] : []),
+    ...(startup === undefined ? [] : [`## startup; ${startup}\n\n${startupTable(results)}\n`]),
     whereSection(about),
     KEYS,
   ].join("\n");

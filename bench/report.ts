@@ -8,7 +8,7 @@ export interface SetReport {
   readonly set: SetName;
   readonly description: string;
   readonly works: readonly Work[];
-  readonly contenders: readonly Contender[];
+  readonly contenders: readonly Pick<Contender, "key" | "title">[];
 }
 
 export const WORK_TITLES: Readonly<Record<Work, string>> = {

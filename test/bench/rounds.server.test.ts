@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { treeContenders } from "../../bench/contenders.ts";
 import { filesBelow } from "../../bench/folders.ts";
 import { benchmarksPage, sizePage } from "../../bench/page.ts";
+import { pageOf, recordOf, updateRecord } from "../../bench/record.ts";
 import { resultsOf } from "../../bench/results.ts";
 import { runRound, type Sample, treeSubject } from "../../bench/rounds.ts";
 import { openRestores, openScratch } from "../../bench/scratch.ts";
@@ -141,6 +142,30 @@ describe("results of the bench", () => {
       "mixed.first.time_vs_restic": 3,
       "mixed.first.no_verify.time_vs_restic": 6,
       "mixed.first.stored_vs_restic": 1,
+    });
+  });
+
+  it("of one set take the place of that set's in the record, and of no other's", () => {
+    const file = join(tempDir(), "benchmarks.json");
+    const [ours, , restic] = treeContenders();
+    const report = { description: "3 files", contenders: [ours!, restic!], works: ["first" as const] };
+    const about = { "about.date": "2026-01-11", "about.commit": "abc1234", "about.other_cores": 0.1 };
+    const first = resultsOf(samples.map((it) => ({ ...it, set: "small" })));
+    const again = resultsOf(samples.map((it) => ({ ...it, seconds: it.seconds * 2 })));
+    updateRecord(file, recordOf([{ ...report, set: "small" }], { ...first, ...resultsOf(samples) }, about));
+
+    const record = updateRecord(
+      file,
+      recordOf([{ ...report, set: "mixed" }], again, { ...about, "about.commit": "def" }),
+    );
+
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(record);
+    const page = benchmarksPage(pageOf(record));
+    expect(page).toContain("## small: 3 files; 2026-01-11 at abc1234, 0.1 cores busy otherwise");
+    expect(page).toContain("## mixed: 3 files; 2026-01-11 at def, 0.1 cores busy otherwise");
+    expect(pageOf(record).results).toMatchObject({
+      "small.first.backupctl.seconds": 2,
+      "mixed.first.backupctl.seconds": 4,
     });
   });
 
