@@ -21,6 +21,14 @@ need_program python3
   packages+=(python3 python3-cryptography python3-zstandard)
 need_program sqlite3
 need_program strace
+need_program radosgw
+need_program ceph-mon
+need_program ceph-osd
+need_program ceph ceph-common
+need_program swift-proxy-server swift-proxy
+need_program swift-account-server swift-account
+need_program swift-container-server swift-container
+need_program swift-object-server swift-object
 need_program systemd-analyze systemd
 need_program crontab cron
 need_program zsh

@@ -24,6 +24,10 @@ function program(name: string, debian = name): Requirement {
   return { debian, isThere: () => folders.some((folder) => isExecutable(join(folder, name))) };
 }
 
+function programs(names: readonly string[], debian: string): Requirement {
+  return { debian, isThere: () => names.every((name) => program(name).isThere()) };
+}
+
 export function postgresBinDir(major: number): string {
   return join(POSTGRES_ROOT, String(major), "bin");
 }
@@ -58,6 +62,14 @@ const REQUIREMENTS = {
   "python3-modules": pythonModules(["cryptography", "zstandard"], "python3-cryptography python3-zstandard"),
   sqlite3: program("sqlite3"),
   strace: program("strace"),
+  radosgw: programs(
+    ["radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph"],
+    "radosgw ceph-mon ceph-osd ceph-common",
+  ),
+  swift: programs(
+    ["swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server"],
+    "swift-proxy swift-account swift-container swift-object",
+  ),
   "systemd-analyze": program("systemd-analyze", "systemd"),
   fish: program("fish"),
   crontab: program("crontab", "cron"),

@@ -1,0 +1,24 @@
+import type { OptionProblem } from "./definition.ts";
+
+/** Without TLS everybody on the way reads the login: only this host itself may be called so, unless the config says otherwise. */
+export function plainConnectionProblems(
+  option: string,
+  url: string | undefined,
+  insecure: boolean,
+): readonly OptionProblem[] {
+  if (url === undefined || insecure) return [];
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "https:" || isThisHost(hostname)) return [];
+  return [{ path: [option], message: "is not encrypted; use https://, or allow it with `insecure: true`" }];
+}
+
+export function isThisHost(hostname: string): boolean {
+  const name = hostname.toLowerCase();
+  return (
+    name === "localhost" ||
+    name.endsWith(".localhost") ||
+    name === "[::1]" ||
+    name === "::1" ||
+    /^127(\.\d{1,3}){3}$/.test(name)
+  );
+}

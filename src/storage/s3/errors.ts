@@ -1,0 +1,187 @@
+import { S3ServiceException } from "@aws-sdk/client-s3";
+import { BackupctlError, type ErrorCode, messageOf } from "../../errors.ts";
+import { networkFailure } from "../network-failure.ts";
+
+/** What an error message says of the place. */
+export interface S3Place {
+  /** The storage's name in the configuration. */
+  readonly storage: string;
+  readonly bucket: string;
+  /** Whom we call, e.g. `https://s3.example.org`. */
+  readonly peer: string;
+  /** Objects are put with a lock. */
+  readonly locks: boolean;
+}
+
+interface Failure {
+  readonly code: ErrorCode;
+  readonly retryable?: boolean;
+  readonly hint?: string;
+}
+
+const MAX_WORDS = 300;
+
+const WRONG_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check access_key_id and secret_access_key, or where the login comes from: `aws sts get-caller-identity` shows it.",
+};
+const EXPIRED_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The temporary login has expired. Get a new one, or use one that is renewed by itself (a role, a profile).",
+};
+const NOT_PERMITTED: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The login may not do this. docs/storage/s3.md has the policy that backupctl needs.",
+};
+const CLOCK: Failure = {
+  code: "CLOCK_SKEWED",
+  hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
+};
+const FULL: Failure = {
+  code: "INSUFFICIENT_STORAGE",
+  hint: "Raise the quota, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
+};
+const BUSY: Failure = { code: "STORAGE_FAILED", retryable: true };
+const KMS: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check that the key in sse_kms_key exists in the bucket's region, is enabled, and may be used by this login.",
+};
+
+/** By the service's own code. Services that imitate S3 know some of them, and answer others with the status alone. */
+const FAILURES: Readonly<Record<string, Failure>> = {
+  InvalidAccessKeyId: WRONG_LOGIN,
+  SignatureDoesNotMatch: WRONG_LOGIN,
+  InvalidToken: WRONG_LOGIN,
+  CredentialsProviderError: {
+    code: "STORAGE_DENIED",
+    hint: "No login was found. Give access_key_id and secret_access_key, a profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.",
+  },
+  ExpiredToken: EXPIRED_LOGIN,
+  ExpiredTokenException: EXPIRED_LOGIN,
+  TokenRefreshRequired: EXPIRED_LOGIN,
+  AccessDenied: NOT_PERMITTED,
+  AllAccessDisabled: NOT_PERMITTED,
+  AccountProblem: NOT_PERMITTED,
+  RequestTimeTooSkewed: CLOCK,
+  RequestExpired: CLOCK,
+  QuotaExceeded: FULL,
+  EntityTooLarge: FULL,
+  InsufficientStorage: FULL,
+  XMinioStorageFull: FULL,
+  SlowDown: BUSY,
+  ServiceUnavailable: BUSY,
+  InternalError: BUSY,
+  RequestTimeout: BUSY,
+  OperationAborted: BUSY,
+  ConditionalRequestConflict: BUSY,
+  // The bytes were damaged on their way.
+  BadDigest: BUSY,
+  XAmzContentSHA256Mismatch: BUSY,
+  IncompleteBody: BUSY,
+  InvalidStorageClass: {
+    code: "STORAGE_FAILED",
+    hint: "The service has no such storage_class. Take another one, or leave it out.",
+  },
+  InvalidObjectState: {
+    code: "STORAGE_FAILED",
+    hint: "The object was moved to an archive class. Bring it back with `aws s3api restore-object`, and exempt backups from the bucket's lifecycle rule.",
+  },
+  NotImplemented: {
+    code: "STORAGE_FAILED",
+    hint: "The service does not know something that was asked for. `backupctl storage check` with its name shows what, and the options to set.",
+  },
+};
+
+/** The error of a failed call as the storage port promises it; what is none is returned as it came. */
+export function asStorageError(error: unknown, place: S3Place, doing: string): unknown {
+  if (error instanceof BackupctlError) return error;
+  const failure = failureOf(error, place);
+  if (failure === undefined) return error;
+  const { code, what, ...details } = failure;
+  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+}
+
+function failureOf(error: unknown, place: S3Place): (Failure & { readonly what: string }) | undefined {
+  const network = networkFailure(error, place.peer, "ca_file");
+  if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
+  if (!(error instanceof Error)) return undefined;
+  const status = statusOf(error);
+  const found = FAILURES[error.name] ?? special(error, place) ?? byStatus(status);
+  return found === undefined ? undefined : { ...found, what: wordsOf(error, status) };
+}
+
+/** Those whose hint names the place, or that only their message tells apart. */
+function special(error: Error, { bucket, locks }: S3Place): Failure | undefined {
+  if (error.name === "NoSuchBucket" || error.name === "InvalidBucketName") {
+    return {
+      code: "STORAGE_NOT_FOUND",
+      hint: `There is no bucket ${bucket} there. Correct bucket, region or endpoint; or make it, as \`backupctl init\` does where the login may.`,
+    };
+  }
+  const region = rightRegion(error);
+  if (region !== undefined) {
+    return {
+      code: "STORAGE_FAILED",
+      hint: region === "" ? "The bucket is in another region. Set region to it." : `Set \`region: ${region}\`.`,
+    };
+  }
+  if (error.message.includes("Region is missing"))
+    return { code: "CONFIG_INVALID", hint: "Set region, or AWS_REGION in the environment." };
+  if (error.name.startsWith("KMS.") || /\bkms\b/i.test(error.message)) return KMS;
+  if (/object ?lock/i.test(error.message) || (locks && error.name === "InvalidRequest")) {
+    return {
+      code: "STORAGE_FAILED",
+      hint: `Object lock has to be switched on for ${bucket} when it is made. Do so, or leave object_lock out.`,
+    };
+  }
+  return undefined;
+}
+
+/** `""` where the service only says that ours is wrong. */
+function rightRegion(error: Error): string | undefined {
+  if (
+    ![
+      "PermanentRedirect",
+      "TemporaryRedirect",
+      "Redirect",
+      "AuthorizationHeaderMalformed",
+      "IllegalLocationConstraintException",
+    ].includes(error.name)
+  )
+    return undefined;
+  if (error.name === "AuthorizationHeaderMalformed" && !/region/i.test(error.message)) return undefined;
+  const named = "Region" in error && typeof error.Region === "string" ? error.Region : undefined;
+  return named ?? headerOf(error, "x-amz-bucket-region") ?? /expecting '([a-z0-9-]+)'/.exec(error.message)?.[1] ?? "";
+}
+
+function byStatus(status: number | undefined): Failure | undefined {
+  if (status === undefined) return undefined;
+  if (status === 401 || status === 403) return NOT_PERMITTED;
+  if (status === 507) return FULL;
+  if (status === 501) return FAILURES.NotImplemented;
+  return { code: "STORAGE_FAILED", retryable: status >= 500 || status === 429 || status === 408 };
+}
+
+/** Undefined for what is no answer of the service. */
+export function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error && "$metadata" in error)) return undefined;
+  const metadata: unknown = error.$metadata;
+  const status =
+    typeof metadata === "object" && metadata !== null && "httpStatusCode" in metadata
+      ? metadata.httpStatusCode
+      : undefined;
+  return typeof status === "number" ? status : undefined;
+}
+
+function headerOf(error: Error, name: string): string | undefined {
+  return error instanceof S3ServiceException ? error.$response?.headers[name] : undefined;
+}
+
+/** The service's code and its own words: one line, whatever it sent. */
+function wordsOf(error: Error, status: number | undefined): string {
+  const said = error.message.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
+  const words = said === "" || said === "UnknownError" || said === error.name ? [] : [said];
+  const code = /^[A-Za-z][A-Za-z0-9.]+$/.test(error.name) && error.name !== "Error" ? [error.name] : [];
+  const parts = [...code, ...words];
+  return parts.length > 0 ? parts.join(": ") : `the service answered ${status ?? messageOf(error)}`;
+}

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import type { OptionProblem } from "../definition.ts";
+import { isObjectName } from "../object-key.ts";
+import { plainConnectionProblems } from "../plain-connection.ts";
+
+/** Objects in these classes can't be read before they have been brought back: not even the list of backups. */
+const COLD_CLASSES = ["GLACIER", "DEEP_ARCHIVE"];
+
+export const s3Options = z.object({
+  bucket: z.string().min(1).describe("The bucket, or the ARN of an access point.").meta({ example: "example-backups" }),
+  prefix: z
+    .string()
+    .refine((prefix) => prefix.replace(/\/$/, "").split("/").every(isObjectName), {
+      error: "must be names of A-Z a-z 0-9 . _ - with / between them",
+    })
+    .optional()
+    .describe("A folder in the bucket that holds the backups. Without it they lie at its top.")
+    .meta({ example: "site" }),
+  endpoint: z
+    .url({ protocol: /^https?$/, error: "must be an address such as https://s3.example.org" })
+    .optional()
+    .describe("Where the service is, if it is not Amazon's.")
+    .meta({ example: "https://s3.example.org" }),
+  region: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The bucket's region. Default: as for other AWS programs; with an endpoint us-east-1.")
+    .meta({ example: "eu-central-1" }),
+  path_style: z
+    .boolean()
+    .optional()
+    .describe("The bucket in the path of addresses, not in the host's name. Default: only with an endpoint."),
+  storage_class: z
+    .string()
+    .min(1)
+    .refine((name) => !COLD_CLASSES.includes(name), {
+      error: "can't be read at once, not even to list backups; GLACIER_IR can",
+    })
+    .optional()
+    .describe("The storage class of what is put.")
+    .meta({ example: "STANDARD_IA" }),
+  sse: z
+    .enum(["AES256", "aws:kms"])
+    .optional()
+    .describe("Encryption by the service, beside backupctl's own. Default: the bucket's."),
+  sse_kms_key: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The key for `sse: aws:kms`. Default: the account's own for S3.")
+    .meta({ example: "alias/backups" }),
+  object_lock: z
+    .enum(["governance", "compliance"])
+    .optional()
+    .describe(
+      "Lock each object so that nobody deletes or replaces it before its time. The bucket must have object lock.",
+    ),
+  object_lock_days: z.int().min(1).max(36500).optional().describe("How long objects are locked.").meta({ example: 30 }),
+  checksums: z
+    .enum(["default", "when_required"])
+    .default("default")
+    .describe("default: SHA-256, which the service checks and keeps. when_required: Content-MD5, for older services."),
+  conditional_writes: z
+    .union([z.boolean(), z.literal("auto")])
+    .default("auto")
+    .describe(
+      "Whether the service itself refuses to overwrite. auto: Amazon's does; another is asked to, and the name is looked at first all the same.",
+    ),
+  access_key_id: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The login. Without it: as for other AWS programs (environment, profile, role of the machine).")
+    .meta({ secret: true }),
+  secret_access_key: z.string().min(1).optional().describe("The secret of `access_key_id`.").meta({ secret: true }),
+  session_token: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The token that belongs to a temporary login.")
+    .meta({ secret: true }),
+  profile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("A profile of ~/.aws/config and ~/.aws/credentials.")
+    .meta({ example: "backups" }),
+  ca_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Certificates (PEM) to trust beside the well-known ones, for an endpoint of your own.")
+    .meta({ path: true, example: "/etc/backupctl/ca.pem" }),
+  insecure: z.boolean().default(false).describe("Allow an http:// endpoint on another host."),
+});
+
+export type S3Options = z.output<typeof s3Options>;
+
+/** Rules between options. */
+export function s3Problems(options: S3Options): readonly OptionProblem[] {
+  const problems = [...plainConnectionProblems("endpoint", options.endpoint, options.insecure)];
+  const found = (path: keyof S3Options, message: string) => problems.push({ path: [path], message });
+  const { access_key_id, secret_access_key, session_token, profile } = options;
+  if ((access_key_id === undefined) !== (secret_access_key === undefined)) {
+    if (access_key_id === undefined) found("access_key_id", "is missing beside secret_access_key");
+    else found("secret_access_key", "is missing beside access_key_id");
+  }
+  if (session_token !== undefined && access_key_id === undefined)
+    found("session_token", "means nothing without access_key_id");
+  if (profile !== undefined && access_key_id !== undefined) found("profile", "is one too many beside access_key_id");
+  if (options.sse_kms_key !== undefined && options.sse !== "aws:kms")
+    found("sse_kms_key", "means nothing without `sse: aws:kms`");
+  if (options.object_lock !== undefined && options.object_lock_days === undefined)
+    found("object_lock_days", "is missing beside object_lock");
+  if (options.object_lock_days !== undefined && options.object_lock === undefined)
+    found("object_lock", "is missing beside object_lock_days");
+  return problems;
+}

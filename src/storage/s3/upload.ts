@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from "@aws-sdk/client-s3";
+import { systemClock } from "../../platform/clock.ts";
+import { abortedBy } from "./client.ts";
+import type { S3Options } from "./options.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** One whole object to send, and what the service is to check and do with it. */
+export interface Upload {
+  readonly bucket: string;
+  /** With the prefix. */
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes. */
+  readonly digest: Buffer;
+  /** Ask the service to refuse where the name is taken. */
+  readonly ifFree: boolean;
+}
+
+/** @returns when the service answered, by its own clock where it tells */
+export async function upload(client: S3Client, options: S3Options, what: Upload, signal?: AbortSignal): Promise<Date> {
+  const body = Buffer.from(what.bytes.buffer, what.bytes.byteOffset, what.bytes.length);
+  const command = new PutObjectCommand({
+    Bucket: what.bucket,
+    Key: what.key,
+    Body: body,
+    ContentLength: body.length,
+    ...(what.ifFree ? { IfNoneMatch: "*" } : {}),
+    ...checksumOf(options, body, what.digest),
+    ...treatmentOf(options),
+  });
+  let answeredAt = systemClock.now();
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      // The service refuses other bytes than these; and they are not hashed a second time to sign them.
+      headersOf(args.request)["x-amz-content-sha256"] = what.digest.toString("hex");
+      const result = await next(args);
+      const { date = "" } = headersOf(result.response);
+      if (!Number.isNaN(Date.parse(date))) answeredAt = new Date(date);
+      return result;
+    },
+    { step: "build", name: "ownDigest" },
+  );
+  await client.send(command, abortedBy(signal));
+  return answeredAt;
+}
+
+function checksumOf(options: S3Options, body: Buffer, digest: Buffer): Partial<PutObjectCommandInput> {
+  return options.checksums === "default"
+    ? { ChecksumSHA256: digest.toString("base64") }
+    : { ContentMD5: createHash("md5").update(body).digest("base64") };
+}
+
+function treatmentOf(options: S3Options): Partial<PutObjectCommandInput> {
+  const { storage_class, sse, sse_kms_key, object_lock, object_lock_days = 0 } = options;
+  const until = new Date(systemClock.now().getTime() + object_lock_days * DAY_MS);
+  return {
+    // The service knows more classes than the SDK has names for.
+    ...(storage_class === undefined ? {} : { StorageClass: storage_class as PutObjectCommandInput["StorageClass"] }),
+    ...(sse === undefined ? {} : { ServerSideEncryption: sse }),
+    ...(sse_kms_key === undefined ? {} : { SSEKMSKeyId: sse_kms_key }),
+    ...(object_lock === undefined
+      ? {}
+      : {
+          ObjectLockMode: object_lock === "governance" ? "GOVERNANCE" : "COMPLIANCE",
+          ObjectLockRetainUntilDate: until,
+        }),
+  };
+}
+
+function headersOf(message: unknown): Record<string, string> {
+  const headers = typeof message === "object" && message !== null && "headers" in message ? message.headers : undefined;
+  if (typeof headers !== "object" || headers === null) throw new TypeError("a message of the SDK has no headers");
+  return headers as Record<string, string>;
+}
