@@ -10,7 +10,6 @@ const DEFAULT_RETENTION_HOURS = 7 * 24;
 /** Variables that are understood, and whose storage, engine or command this version does not have. */
 const NOT_YET: Readonly<Record<string, string>> = {
   ENABLE_AUTO_BACKUP: "schedules; until then call `backupctl create` from cron or a systemd timer",
-  AWS_S3_BUCKET: "the s3 storage",
   MONGODB_URI: "the mongodb engine",
 };
 
@@ -25,7 +24,7 @@ export function environmentDocument(env: Environment): ConfigDocument {
   const encryption = encryptionOf(env);
   const values = {
     version: 1,
-    storages: { local: { type: "local", path: given(env, "BACKUP_STORAGE_PATH") } },
+    storages: { local: { type: "local", path: given(env, "BACKUP_STORAGE_PATH") }, ...bucketOf(env) },
     encryption: { keys: encryption.keys },
     sources: sourcesOf(env),
     retention,
@@ -49,6 +48,28 @@ export function environmentWarnings(env: Environment): readonly string[] {
 /** ENABLE_AUTO_BACKUP=false asks for nothing. */
 function asked(value: string | undefined): boolean {
   return value !== undefined && !/^(false|no|off|0)$/i.test(value);
+}
+
+/** A second copy of everything, in a bucket. What other AWS programs take from the environment is taken from there. */
+function bucketOf(env: Environment): Record<string, unknown> {
+  const bucket = given(env, "AWS_S3_BUCKET");
+  if (bucket === undefined) return {};
+  const options = {
+    bucket,
+    region: given(env, "AWS_REGION") ?? given(env, "AWS_DEFAULT_REGION"),
+    endpoint: given(env, "AWS_ENDPOINT_URL_S3") ?? given(env, "AWS_ENDPOINT_URL"),
+    ...loginOf(env),
+  };
+  const set = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { s3: { type: "s3", role: "replica", ...Object.fromEntries(set) } };
+}
+
+/** Named, so that it is known as a secret. Half a login is left to where AWS programs look further. */
+function loginOf(env: Environment): Record<string, string | undefined> {
+  const access_key_id = given(env, "AWS_ACCESS_KEY_ID");
+  const secret_access_key = given(env, "AWS_SECRET_ACCESS_KEY");
+  if (access_key_id === undefined || secret_access_key === undefined) return {};
+  return { access_key_id, secret_access_key, session_token: given(env, "AWS_SESSION_TOKEN") };
 }
 
 function encryptionOf(env: Environment): {

@@ -341,17 +341,41 @@ describe("the environment alone", () => {
     const { warnings } = await load({
       ...base,
       ENABLE_AUTO_BACKUP: "true",
-      AWS_S3_BUCKET: "b",
       MONGODB_URI: "mongodb://x",
       DATABASE_URL: "mysql://x",
     });
 
     expect(warnings.map((warning) => warning.split(" ")[0])).toEqual([
       "ENABLE_AUTO_BACKUP",
-      "AWS_S3_BUCKET",
       "MONGODB_URI",
       "DATABASE_URL",
     ]);
+  });
+
+  it("has a replica in a bucket, with the login that AWS programs would take", async () => {
+    const loaded = await load({
+      ...base,
+      AWS_S3_BUCKET: "site-backups",
+      AWS_REGION: "eu-central-1",
+      AWS_ACCESS_KEY_ID: "an-access-key-id",
+      AWS_SECRET_ACCESS_KEY: "a-secret-access-key",
+    });
+
+    expect(loaded.warnings).toEqual([]);
+    expect(loaded.config.storages.map(({ name, role }) => `${name} ${role}`)).toEqual(["local primary", "s3 replica"]);
+    expect(await loaded.resolveStorage("s3")).toEqual({
+      bucket: "site-backups",
+      region: "eu-central-1",
+      access_key_id: "an-access-key-id",
+      secret_access_key: "a-secret-access-key",
+    });
+    expect([...loaded.secrets]).toContain("a-secret-access-key");
+  });
+
+  it("leaves half a login in a bucket's environment to the AWS SDK", async () => {
+    const env = { ...base, AWS_S3_BUCKET: "b", AWS_ACCESS_KEY_ID: "id", AWS_ENDPOINT_URL: "https://s3.example.org" };
+
+    expect(await (await load(env)).resolveStorage("s3")).toEqual({ bucket: "b", endpoint: "https://s3.example.org" });
   });
 
   it("warns of nothing where automatic backups are switched off", async () => {
