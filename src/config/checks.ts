@@ -15,6 +15,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
   });
   return [
     ...storageProblems(frame, at),
+    ...requireProblems(frame, at),
     ...encryptionProblems(frame, at),
     ...retentionProblems(frame, at),
     ...targetProblems(frame, at),
@@ -35,6 +36,17 @@ function storageProblems(frame: Frame, at: At): readonly Problem[] {
   }
   const anyFree = names.some((name) => frame.storages[name]?.role === undefined);
   return primaries.length === 0 && !anyFree ? [at(["storages"], "one storage needs `role: primary`")] : [];
+}
+
+function requireProblems({ create, storages }: Frame, at: At): readonly Problem[] {
+  const known = Object.keys(storages);
+  return create.require.flatMap((name, i) => {
+    const path = ["create", "require", i];
+    if (!known.includes(name)) return [at(path, `there is no storage "${name}"`, nearest(name, known))];
+    return storages[name]?.role === "archive"
+      ? [at(path, `"${name}" is an archive, which create does not write to`)]
+      : [];
+  });
 }
 
 function encryptionProblems(frame: Frame, at: At): readonly Problem[] {

@@ -15,6 +15,10 @@ export interface Config {
   readonly compression: CompressionConfig;
   /** May be empty: an empty machine can list and restore with a storage and a key alone. */
   readonly sources: readonly SourceConfig[];
+  readonly create: {
+    /** Storages without a complete copy in which a create has failed. */
+    readonly require: readonly string[];
+  };
   readonly chain: { readonly maxChain: number; readonly fullEvery: FiniteDuration };
   readonly verify: { readonly onCreate: boolean | "full" };
   readonly retention: RetentionConfig;

@@ -87,6 +87,7 @@ function configOf(frame: Frame, env: LoadRequest["env"], cwd: string): Config {
       component: component ?? engineDefinitions[engine]?.component ?? engine,
       category,
     })),
+    create: frame.create,
     chain: { maxChain: chain.max_chain, fullEvery: parseFiniteDuration(chain.full_every) },
     verify: { onCreate: frame.verify.on_create },
     retention: retentionOf(retention),

@@ -150,6 +150,7 @@ function frameSchema() {
     sources: sourcesSection(
       z.looseObject({ engine: z.string(), component: z.string().optional(), category: z.string().optional() }),
     ),
+    create: createSection(),
     chain: chainSection(),
     verify: z
       .strictObject({
@@ -253,6 +254,21 @@ function levelProblem(algorithm: string, level: number | undefined): string | un
   if (level === undefined) return undefined;
   if (algorithm === "none") return "means nothing with algorithm none; leave it out";
   return algorithm === "gzip" && level > 9 ? "must be 1 to 9 for gzip" : undefined;
+}
+
+function createSection() {
+  return z
+    .strictObject({
+      require: z
+        .array(nameField)
+        .default([])
+        .describe(
+          "Storages in which every backup must be: a create that ends without a complete copy in each of them has failed, wherever else its backup is.",
+        )
+        .meta({ example: ["offsite"] }),
+    })
+    .prefault({})
+    .describe("Rules for `create`.");
 }
 
 function chainSection() {

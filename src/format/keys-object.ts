@@ -111,6 +111,15 @@ export async function openKeysObjects(
   throw noKeyFits(wanted.backupId, readable, providers, failures);
 }
 
+/** What is wrong with a keys object, as far as that can be told without any key; `undefined` if nothing is. */
+export function keysObjectDefect(
+  object: NamedBytes,
+  backup: { readonly backupId: BackupId; readonly keyId: string | undefined },
+): string | undefined {
+  const content = readKeysObject(object, backup);
+  return typeof content === "string" ? content : undefined;
+}
+
 /** A wrap that a key of the same kind and name does not open: it is damaged, or that key is another one now. */
 export interface LockedWrap {
   readonly object: string;

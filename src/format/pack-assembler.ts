@@ -18,6 +18,12 @@ export const PACK_BYTES = 16 * 1024 * 1024 + 512 * 1024;
 /** One being filled, one on its way, or both. */
 const PACKS_IN_MEMORY = 2;
 
+/** A counted reference to the memory of an object: it is reused when whoever held it has released it. */
+export interface ObjectMemory {
+  hold(): void;
+  release(): void;
+}
+
 export interface PackAssemblerOptions {
   readonly pool: WorkerPool;
   readonly compression: Compression;
@@ -28,8 +34,13 @@ export interface PackAssemblerOptions {
   readonly key: Uint8Array | undefined;
   /** Open and decompress every block again before its pack is stored. */
   readonly check: boolean;
-  /** Stores one whole pack, of whose bytes this is the SHA-256 in hex; called in no particular order, at most two at a time. */
-  readonly put: (packNumber: number, bytes: Uint8Array, sha256: string) => Promise<void>;
+  /**
+   * Stores one whole pack, of whose bytes this is the SHA-256 in hex; called in no particular order, at most two at a time. Who needs the
+   * bytes for longer than the call takes holds their memory.
+   */
+  readonly put: (packNumber: number, bytes: Uint8Array, sha256: string, memory: ObjectMemory) => Promise<void>;
+  /** How many packs may be held so at once before the next one has to wait. */
+  readonly packsHeld?: number;
 }
 
 export interface PlacedBlock {
@@ -60,7 +71,7 @@ interface PlacedPayload {
  */
 export class PackAssembler {
   readonly #options: PackAssemblerOptions;
-  readonly #buffers = new SharedBuffers(PACKS_IN_MEMORY * PACK_BYTES, PACKS_IN_MEMORY);
+  readonly #buffers: SharedBuffers;
   readonly #puts: Promise<void>[] = [];
   readonly #packSizes: number[] = [];
   #pack: OpenPack | undefined;
@@ -69,6 +80,8 @@ export class PackAssembler {
 
   constructor(options: PackAssemblerOptions) {
     this.#options = options;
+    const packs = PACKS_IN_MEMORY + (options.packsHeld ?? 0);
+    this.#buffers = new SharedBuffers(packs * PACK_BYTES, packs);
   }
 
   /** Call in the order of the artifact, one at a time. */
@@ -152,7 +165,8 @@ export class PackAssembler {
         await Promise.all(pack.sealed);
         const bytes = new Uint8Array(pack.buffer.memory, 0, pack.end);
         const range = { buffer: pack.buffer.memory, offset: 0, length: pack.end };
-        await this.#options.put(pack.number, bytes, await this.#options.pool.run({ kind: "hash", range }));
+        const sha256 = await this.#options.pool.run({ kind: "hash", range });
+        await this.#options.put(pack.number, bytes, sha256, pack.buffer);
       } finally {
         pack.buffer.release();
       }

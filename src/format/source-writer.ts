@@ -11,7 +11,7 @@ import type { Compression } from "./compression.ts";
 import { makeArtifactId } from "./data-key.ts";
 import { IndexLines } from "./index-lines.ts";
 import { LineWriter } from "./line-writer.ts";
-import { PackAssembler } from "./pack-assembler.ts";
+import { type ObjectMemory, PackAssembler } from "./pack-assembler.ts";
 import { loadChunks, ParentEntries } from "./parent-index.ts";
 import { encodeRoot, type ObjectEntry, parseRoot } from "./root.ts";
 import { writeStream } from "./stream-writer.ts";
@@ -32,7 +32,9 @@ export interface RunSettings {
   /** From the full backup to this one; the last member has no checksum yet. */
   readonly lineage: readonly LineageMember[];
   /** Stores an object, of whose bytes this is the SHA-256 in hex, in this backup's directory. */
-  readonly put: (name: string, bytes: Uint8Array, sha256: string) => Promise<void>;
+  readonly put: (name: string, bytes: Uint8Array, sha256: string, memory: ObjectMemory) => Promise<void>;
+  /** See `PackAssemblerOptions`. */
+  readonly packsHeld?: number;
   readonly temporaryDirectory: string;
 }
 
@@ -290,7 +292,9 @@ function artifactOf(run: RunSettings, source: SourceSettings, part: "data" | "in
     backupId: Buffer.from(run.backupId.replaceAll("-", ""), "hex"),
     key: run.keyOf?.(artifactId),
     check: run.check,
-    put: (packNumber: number, bytes: Uint8Array, sha256: string) => run.put(packName(name, packNumber), bytes, sha256),
+    put: (packNumber: number, ...object: [bytes: Uint8Array, sha256: string, memory: ObjectMemory]) =>
+      run.put(packName(name, packNumber), ...object),
+    ...(run.packsHeld === undefined ? {} : { packsHeld: run.packsHeld }),
   };
   return { name, artifactId, assembly };
 }

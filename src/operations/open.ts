@@ -49,6 +49,8 @@ export async function openOperations(session: Session): Promise<Operations> {
     planRestore: (request) => mending(async () => (await import("./restore/plan.ts")).planRestore(context, request)),
     restore: (request, plan) =>
       once(async () => (await import("./restore/restore.ts")).restoreBackup(context, request, plan)),
+    replicate: (request) =>
+      mending(async () => (await import("./replicate/replicate.ts")).replicateBackups(context, request)),
     hold: (reference, reason) =>
       mending(async () => (await import("./hold.ts")).holdBackup(context, reference, reason)),
     unhold: (reference) => mending(async () => (await import("./hold.ts")).unholdBackup(context, reference)),
@@ -81,6 +83,7 @@ export function openSetup(setup: Setup): Operations {
     download: refuse,
     planRestore: refuse,
     restore: refuse,
+    replicate: refuse,
     hold: refuse,
     unhold: refuse,
     rebuildCatalog: refuse,

@@ -11,6 +11,7 @@ import {
   fakeConfig,
   fullId,
   progress,
+  replicateResult,
   runStatus,
   verification,
 } from "./fakes.ts";
@@ -377,6 +378,51 @@ describe("download", () => {
       expect(result.stderr).toContain("Add --to DIR");
       expect(result.requestOf("download")).toBeUndefined();
     }
+  });
+});
+
+describe("replicate", () => {
+  const storage = replicateResult.storages[0];
+  const withStorage = (changes: Partial<typeof storage>, all: Partial<typeof replicateResult> = {}) =>
+    ({
+      operations: { replicate: async () => ({ ...replicateResult, ...all, storages: [{ ...storage, ...changes }] }) },
+    }) as never;
+  const lag = { backups: 2, bytes: 2048, oldest: "2026-01-11T11:30:45.000Z" };
+  const notCopied = (code: string) => [
+    { backupId: fullId, error: { code, message: "no copy is good", hint: "Look." } },
+  ];
+
+  test("asks for what the options say, and shows what was copied", async () => {
+    const result = await run("replicate 550e8400 --to offsite,vault --from main");
+
+    expect(result.requestOf("replicate")).toMatchObject({
+      reference: "550e8400",
+      to: ["offsite", "vault"],
+      from: "main",
+      dryRun: false,
+    });
+    expect(result.stdout).toMatch(/Storage +State +Copied +Sent +Lacks/);
+    expect(result.stdout).toMatch(/offsite +complete +1 +3.3 GiB +0/);
+  });
+
+  test("shows in a dry run how far behind each storage is, and exits with 0", async () => {
+    const result = await run("replicate --dry-run", withStorage({ lag }, { dryRun: true }));
+
+    expect(result.exitCode).toBe(0);
+    expect(result.stdout).toMatch(/offsite +behind +2 +2.0 KiB +2026-01-11 11:30:45/);
+    expect(result.stdout).toContain("Nothing was copied");
+  });
+
+  test.each([
+    ["something is lacking", { lag, notCopied: notCopied("PARTIALLY_DONE") }, 3, "no copy is good. Look."],
+    ["a storage failed", { failure: { code: "STORAGE_FAILED", message: "the line is cut" } }, 3, "the line is cut."],
+    ["every copy is damaged", { lag, notCopied: notCopied("BACKUP_CORRUPTED") }, 4, "no copy is good. Look."],
+    ["much is lacking", { lag, notCopied: Array(25).fill(notCopied("PARTIALLY_DONE")[0]) }, 3, "and 5 more backups"],
+  ])("exits with another status when %s", async (_, changes, exitCode, problem) => {
+    const result = await run("replicate", withStorage(changes as never));
+
+    expect(result.exitCode).toBe(exitCode);
+    expect(result.stderr).toContain(problem);
   });
 });
 

@@ -8,6 +8,7 @@ import type {
   CreateResult,
   Operations,
   Progress,
+  ReplicateResult,
   RestorePlan,
   RestoreResult,
   RestoreSourcePlan,
@@ -292,6 +293,21 @@ const storageCheck: StorageCheck = {
   passed: true,
 };
 
+export const replicateResult: ReplicateResult = {
+  dryRun: false,
+  storages: [
+    {
+      name: "offsite",
+      copied: [fullId],
+      bytes: 3_489_660_928,
+      notCopied: [],
+      failure: undefined,
+      lag: { backups: 0, bytes: 0, oldest: undefined },
+    },
+  ],
+  warnings: [],
+};
+
 export interface Call {
   readonly name: string;
   readonly request: unknown;
@@ -323,6 +339,7 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
     }),
     planRestore: async () => restorePlan,
     restore: async () => restoreResult,
+    replicate: async ({ dryRun }) => ({ ...replicateResult, dryRun }),
     hold: async (_reference, reason) => ({ ...backup, hold: reason }),
     unhold: async () => backup,
     rebuildCatalog: async () => ({ found: 3, unverified: 1, unfinished: 0, damaged: [], seconds: 0.4 }),
@@ -358,6 +375,7 @@ function recording(operations: Operations, calls: Call[]): Operations {
     download: note("download", operations.download),
     planRestore: note("planRestore", operations.planRestore),
     restore: note("restore", operations.restore),
+    replicate: note("replicate", operations.replicate),
     hold: note("hold", operations.hold),
     unhold: note("unhold", operations.unhold),
     rebuildCatalog: note("rebuildCatalog", operations.rebuildCatalog),
@@ -377,6 +395,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
       timezone: "UTC",
       stateDir: "/nowhere",
       storages: [{ name: "main", type: "local", role: "primary", limits: NO_LIMITS }],
+      create: { require: [] },
       encryption: { enabled: true, required: false, keys: [] },
       compression: { algorithm: "zstd", level: 3 },
       sources: [],

@@ -20,6 +20,8 @@ const LINES = [
   "restore latest --to /tmp/look",
   "restore latest --dry-run",
   "restore latest --yes",
+  "replicate",
+  "replicate --dry-run",
   "hold 550e8400 --reason audit",
   "unhold 550e8400",
   "catalog rebuild",

@@ -36,6 +36,7 @@ describe("JSON", () => {
     "delete 550e8400 --yes --json",
     "delete 550e8400 --dry-run --json",
     "download latest --to out --json",
+    "replicate --dry-run --json",
     "hold 550e8400 --reason x --json",
     "unhold 550e8400 --json",
     "init --json",

@@ -120,6 +120,11 @@ const CASES: readonly Case[] = [
     problems: [{ path: "sources.db.databases", line: 5, message: "database and databases exclude each other" }],
   },
   {
+    name: "a copy demanded in a storage that there is not",
+    text: "create:\n  require: [main, mian]",
+    problems: [{ path: "create.require.1", line: 2, message: 'there is no storage "mian"', suggestion: "main" }],
+  },
+  {
     name: "a target for a source that does not exist",
     text: "sources:\n  shop: { engine: sqlite, path: a }\ntargets:\n  staging:\n    sources:\n      shp: { path: /b }",
     problems: [
@@ -206,6 +211,11 @@ describe("a configuration with a problem is refused", () => {
       "nothing but a replica",
       "encryption: { enabled: false }\nstorages: { a: { type: local, path: /a, role: replica } }",
       "role: primary",
+    ],
+    [
+      "a copy demanded in an archive",
+      "encryption: { enabled: false }\nstorages:\n  a: { type: local, path: /a }\n  b: { type: local, path: /b, role: archive }\ncreate: { require: [b] }",
+      '"b" is an archive, which create does not write to',
     ],
     [
       "encryption without a key",

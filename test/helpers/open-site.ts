@@ -6,7 +6,7 @@ import type { Engine, EngineDefinition } from "../../src/engines/engine.ts";
 import { openOperations } from "../../src/operations/open.ts";
 import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
 import type { Session } from "../../src/operations/session.ts";
-import type { StorageDefinition } from "../../src/storage/storage.ts";
+import type { Storage, StorageDefinition } from "../../src/storage/storage.ts";
 import { type FaultyStorage, faultyStorage } from "./faulty-storage.ts";
 import { makeSite, type Site, type SiteOptions } from "./site.ts";
 
@@ -41,19 +41,27 @@ export async function openSite(options: Partial<SiteOptions> = {}): Promise<Open
 }
 
 /** Operations over the same site whose storages break as `plan` says. */
-export async function withFaults(site: OpenSite, plan: (storage: FaultyStorage) => void): Promise<Operations> {
+export function withFaults(site: OpenSite, plan: (storage: FaultyStorage) => void): Promise<Operations> {
+  return withStorages(site, (storage) => {
+    const faulty = faultyStorage(storage);
+    plan(faulty);
+    return faulty;
+  });
+}
+
+/** Operations over the same site whose storages are what `change` makes of them. */
+export function withStorages(
+  site: OpenSite,
+  change: (storage: Storage) => Storage | Promise<Storage>,
+): Promise<Operations> {
   const { adapters } = site.session;
   const local = adapters.storages.local;
   if (local === undefined) throw new Error("no local storage");
-  const faulty: StorageDefinition = {
+  const changed: StorageDefinition = {
     ...local,
-    open: async (options, context) => {
-      const storage = faultyStorage(await local.open(options, context));
-      plan(storage);
-      return storage;
-    },
+    open: async (options, context) => change(await local.open(options, context)),
   };
-  return site.reopen({ adapters: { ...adapters, storages: { ...adapters.storages, local: faulty } } });
+  return site.reopen({ adapters: { ...adapters, storages: { ...adapters.storages, local: changed } } });
 }
 
 /** Operations over the same site, of which one engine is changed. */

@@ -35,6 +35,8 @@ export interface SiteOptions {
   readonly replica?: boolean;
   /** Further options of the storage `local`, as a flow map has them. */
   readonly storageOptions?: string;
+  /** Further storages, each in the folder of its name, with their roles. */
+  readonly storages?: Readonly<Record<string, "replica" | "archive">>;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly directory?: string;
@@ -66,6 +68,9 @@ state_dir: ${directory}/state
 storages:
   local: {type: local, path: ${repositoryDirectory}, ${options.storageOptions ?? ""}}
 ${options.replica === true ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
+${Object.entries(options.storages ?? {})
+  .map(([name, role]) => `  ${name}: {type: local, role: ${role}, path: ${directory}/${name}}`)
+  .join("\n")}
 encryption:
   keys:
     main: {provider: local, key_file: ${key}}
@@ -75,8 +80,8 @@ ${(options.more ?? "").replaceAll("{dir}", directory)}
 `,
   );
   const marker = { repositoryId: randomUUID(), created: "2026-01-01T00:00:00.000Z" };
-  const storages = options.replica === true ? [repositoryDirectory, join(directory, "replica")] : [repositoryDirectory];
-  for (const storage of storages) {
+  const folders = [...(options.replica === true ? ["replica"] : []), ...Object.keys(options.storages ?? {})];
+  for (const storage of [repositoryDirectory, ...folders.map((name) => join(directory, name))]) {
     mkdirSync(storage, { recursive: true });
     writeFileSync(join(storage, "backupctl.json"), encodeRepositoryMarker(marker));
   }

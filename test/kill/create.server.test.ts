@@ -45,6 +45,9 @@ describe("a create that is killed", { timeout: 36_000_000 }, () => {
       await expectWholeBackups(operations);
       const before = await goodBackups(operations);
       await createNext(operations);
+      // One that was killed between its storages is whole in one of them.
+      const { storages } = await operations.replicate({ to: [], dryRun: false, lockWaitMs: 0 });
+      expect(storages.map(({ lag }) => lag.backups)).toEqual([0, 0]);
       await expectWholeBackups(operations);
       // The killed one may turn out to have been complete.
       expect((await goodBackups(operations)).length - before.length).toBeLessThanOrEqual(2);

@@ -9,6 +9,7 @@ import { help } from "./help.ts";
 import { hold, unhold } from "./hold.ts";
 import { init } from "./init.ts";
 import { list } from "./list.ts";
+import { replicate } from "./replicate.ts";
 import { restore } from "./restore.ts";
 import { show } from "./show.ts";
 import { status } from "./status.ts";
@@ -19,6 +20,6 @@ import { verify } from "./verify.ts";
 export const COMMANDS: readonly Command[] = [
   ...[create, list, show, status, verify],
   ...[restore, download],
-  ...[deleteBackup, hold, unhold, storageList, catalogRebuild],
+  ...[replicate, deleteBackup, hold, unhold, storageList, catalogRebuild],
   ...[init, storageCheck, configValidate, configShow, configSchema, completion, help],
 ];

@@ -1,5 +1,6 @@
 import type {
   BackupVerification,
+  ReplicateResult,
   RestorePlan,
   RestoreResult,
   RunStatus,
@@ -127,5 +128,20 @@ export function restoreJson(result: RestoreResult, plan: RestorePlan): Json {
       error: error ?? null,
     })),
     warnings: result.warnings,
+  };
+}
+
+export function replicateJson({ dryRun, storages, warnings }: ReplicateResult): Json {
+  return {
+    dry_run: dryRun,
+    storages: storages.map(({ name, copied, bytes, notCopied, failure, lag }) => ({
+      name,
+      copied,
+      copied_bytes: bytes,
+      not_copied: notCopied.map(({ backupId, error }) => ({ backup_id: backupId, error })),
+      error: failure ?? null,
+      lag: { backups: lag.backups, bytes: lag.bytes, oldest: lag.oldest ?? null },
+    })),
+    warnings,
   };
 }

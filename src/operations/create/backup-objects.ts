@@ -1,46 +1,57 @@
 import { METADATA_NAME, parsePackName } from "../../domain/object-names.ts";
-import { BackupctlError, messageOf } from "../../errors.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { CopyInProgress } from "./copy-in-progress.ts";
 
 interface WrittenObject {
   readonly sizeBytes: number;
   readonly sha256: string;
 }
 
-/** The directory of the backup that is being made, in every storage of the run: knows all that was put there. */
+interface Surroundings {
+  readonly warn: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The directory of the backup that is being made, in every storage of the run: knows all that was put there. The run waits for the
+ * leading copy, which is the primary's as long as that does not fail, then that of the first replica which has all. The others follow
+ * from the same memory, or are given up.
+ */
 export class BackupObjects {
   readonly directory: string;
-  readonly #primary: Storage;
-  readonly #replicas: Map<string, Storage>;
+  /** The primary's first. */
+  readonly #copies: readonly CopyInProgress[];
+  readonly #surroundings: Surroundings;
   readonly #written = new Map<string, WrittenObject>();
   readonly #underWay = new Set<Promise<unknown>>();
-  readonly #dropped = new Map<string, string>();
-  readonly #left: Storage[] = [];
+  readonly #compared = new Set<CopyInProgress>();
 
-  constructor(directory: string, primary: Storage, replicas: readonly Storage[]) {
+  constructor(directory: string, storages: readonly Storage[], surroundings: Surroundings) {
     this.directory = directory;
-    this.#primary = primary;
-    this.#replicas = new Map(replicas.map((storage) => [storage.name, storage]));
+    this.#copies = storages.map((storage, i) => new CopyInProgress(storage, i === 0, surroundings));
+    this.#surroundings = surroundings;
   }
 
-  /** Replicas that failed, with the reason: their copy is completed later. */
-  get dropped(): ReadonlyMap<string, string> {
-    return this.#dropped;
+  /** Storages whose copy was given up, with the reason: something of this run may lie there. */
+  get givenUp(): ReadonlyMap<Storage, string> {
+    return new Map(
+      this.#copies.flatMap(({ storage, failure }) =>
+        failure === undefined ? [] : [[storage, messageOf(failure.error)] as const],
+      ),
+    );
   }
 
-  /** Replicas that were dropped when something of this run may have come to lie there. */
-  get left(): readonly Storage[] {
-    return this.#left;
-  }
-
-  /** A replica that could not even be opened. */
-  drop(storage: string, reason: string): void {
-    this.#dropped.set(storage, reason);
-  }
-
+  /** The leading one first. */
   get storages(): readonly Storage[] {
-    return [this.#primary, ...this.#replicas.values()];
+    return this.#live.map(({ storage }) => storage);
+  }
+
+  /** @throws why the first copy was given up, if all are */
+  get lead(): Storage {
+    return this.#lead.storage;
   }
 
   get totalBytes(): number {
@@ -57,9 +68,30 @@ export class BackupObjects {
     return new Map(packs.map(([name, { sha256 }]) => [name, sha256]));
   }
 
-  /** The primary must take it; a replica that does not is dropped from this run. Packs come with their SHA-256, in hex: it takes a while. */
-  async put(name: string, bytes: Uint8Array, sha256 = sha256Hex(bytes)): Promise<void> {
-    const work = this.#putEverywhere(name, bytes, sha256);
+  get #live(): readonly CopyInProgress[] {
+    return this.#copies.filter(({ failure }) => failure === undefined);
+  }
+
+  get #lead(): CopyInProgress {
+    const { signal, warn } = this.#surroundings;
+    signal.throwIfAborted();
+    const [first] = this.#copies;
+    const error = first?.failure?.error;
+    const [lead] = this.#live;
+    // A mistake of the program is not a storage that fails.
+    if (lead === undefined || (error !== undefined && !isBackupctlError(error))) throw error;
+    if (!lead.leads) {
+      lead.leads = true;
+      warn(
+        `storage "${first?.storage.name}" failed (${messageOf(error)}): the backup goes on in "${lead.storage.name}"`,
+      );
+    }
+    return lead;
+  }
+
+  /** Returns when the leading copy has it. Packs come with their SHA-256, in hex: it takes a while. @throws as `lead` */
+  async put(name: string, bytes: Uint8Array, sha256 = sha256Hex(bytes), memory?: ObjectMemory): Promise<void> {
+    const work = this.#putEverywhere(name, { bytes, sha256 }, memory);
     this.#underWay.add(work);
     try {
       await work;
@@ -68,41 +100,59 @@ export class BackupObjects {
     }
   }
 
-  async #putEverywhere(name: string, bytes: Uint8Array, sha256: string): Promise<void> {
+  async #putEverywhere(
+    name: string,
+    { bytes, sha256 }: { readonly bytes: Uint8Array; readonly sha256: string },
+    memory?: ObjectMemory,
+  ): Promise<void> {
     const key = `${this.directory}/${name}`;
     // Before the first put: what may have come to lie there must be found by `discard`.
     this.#written.set(name, { sizeBytes: bytes.length, sha256 });
-    const replicas = [...this.#replicas.values()].map(async (storage) => {
-      try {
-        await checkedPut(storage, key, bytes);
-      } catch (error) {
-        this.#leave(storage, error);
-      }
-    });
-    await checkedPut(this.#primary, key, bytes);
-    await Promise.all(replicas);
+    const puts = new Map(this.#live.map((copy) => [copy, copy.put({ key, bytes, sha256 }, memory)]));
+    await this.#withLead(async (lead) => puts.get(lead));
+    for (const copy of this.#live) if (!copy.leads) copy.isBehind(key);
   }
 
-  #leave(storage: Storage, error: unknown): void {
-    this.#dropped.set(storage.name, messageOf(error));
-    // Of several puts at once more than one may fail.
-    if (this.#replicas.delete(storage.name)) this.#left.push(storage);
+  /** Has `work` done for the leading copy: for the next one, where that fails at it. */
+  async #withLead(work: (lead: CopyInProgress) => Promise<void>): Promise<void> {
+    for (;;) {
+      const lead = this.#lead;
+      await work(lead);
+      if (lead.failure === undefined) return;
+    }
   }
 
-  /** Every object lies in every storage of the run, with its name and size, and nothing else. @throws `STORAGE_FAILED` */
+  /** Every object lies in the leading copy, with its name and size, and nothing else. @throws `STORAGE_FAILED`, and as `lead` */
   async requireComplete(): Promise<void> {
-    await this.#compare(this.#primary);
-    for (const storage of this.#replicas.values()) {
-      try {
-        await this.#compare(storage);
-      } catch (error) {
-        this.#leave(storage, error);
-      }
+    await this.#withLead((lead) => this.#complete(lead));
+  }
+
+  /** Puts metadata.json, which makes the backup exist: into the leading copy, then into each other one that has all else. */
+  async commit(bytes: Uint8Array): Promise<void> {
+    const sha256 = sha256Hex(bytes);
+    const putInto = async (copy: CopyInProgress): Promise<void> => {
+      await this.#complete(copy);
+      if (copy.failure === undefined) await copy.put({ key: `${this.directory}/${METADATA_NAME}`, bytes, sha256 });
+    };
+    this.#written.set(METADATA_NAME, { sizeBytes: bytes.length, sha256 });
+    await this.#withLead(putInto);
+    await Promise.all(this.#live.filter(({ leads }) => !leads).map(putInto));
+  }
+
+  async #complete(copy: CopyInProgress): Promise<void> {
+    await copy.settled();
+    if (copy.failure !== undefined || this.#compared.has(copy)) return;
+    try {
+      await this.#compare(copy.storage);
+      this.#compared.add(copy);
+    } catch (error) {
+      copy.giveUp(error);
     }
   }
 
   async #compare(storage: Storage): Promise<void> {
     const missing = new Set(this.#written.keys());
+    missing.delete(METADATA_NAME);
     for await (const { key, sizeBytes } of storage.list(this.directory)) {
       const name = key.slice(this.directory.length + 1);
       const written = this.#written.get(name);
@@ -125,23 +175,22 @@ export class BackupObjects {
   /** Removes what a failed source, or with no prefix the whole run, has put. metadata.json goes first. */
   async discard(prefix = ""): Promise<void> {
     await Promise.allSettled(this.#underWay);
+    await Promise.all(this.#copies.map((copy) => copy.settled()));
     const names = [...this.#written.keys()].filter((name) => name.startsWith(prefix));
     names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
-    for (const name of names) {
-      for (const storage of this.storages) await storage.remove(`${this.directory}/${name}`);
-      this.#written.delete(name);
+    const [primary] = this.#copies;
+    // Of a run that ends the primary decides, also where it failed; what lies in replicas that were given up is cleared by their listing.
+    const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === primary && prefix === ""));
+    for (const copy of copies) await this.#remove(copy, names);
+    for (const name of names) this.#written.delete(name);
+  }
+
+  async #remove(copy: CopyInProgress, names: readonly string[]): Promise<void> {
+    try {
+      for (const name of names) await copy.storage.remove(`${this.directory}/${name}`);
+    } catch (error) {
+      if (copy.leads) throw error;
+      copy.giveUp(error);
     }
   }
-}
-
-async function checkedPut(storage: Storage, key: string, bytes: Uint8Array): Promise<void> {
-  const stored = await storage.put(key, bytes);
-  if (stored.sizeBytes === bytes.length) return;
-  throw new BackupctlError(
-    "STORAGE_FAILED",
-    `${key} in storage "${storage.name}" has ${stored.sizeBytes} bytes after its put, not ${bytes.length}`,
-    {
-      retryable: true,
-    },
-  );
 }

@@ -9,7 +9,7 @@ import type {
 } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
 import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
-import { FIRST_KEYS, METADATA_NAME, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { FIRST_KEYS, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
 import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -61,15 +61,16 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
   await requireClock(commit);
   const metadata = buildMetadata(commit, `sha256:${sha256Hex(sums)}`, keyId);
   const macKey = dataKey === undefined ? undefined : metadataKey(dataKey, id);
-  await objects.put(METADATA_NAME, encodeMetadata(metadata, macKey));
+  await objects.commit(encodeMetadata(metadata, macKey));
   await requireAncestors(commit);
   const at = session.clock.now().toISOString();
+  const whole = new Set(objects.storages.map(({ name }) => name));
   catalog.complete(
     metadata,
     commit.prepared.storages.map((storage) => ({
       backupId: id,
       storage,
-      state: objects.dropped.has(storage) ? "pending" : "complete",
+      state: whole.has(storage) ? "complete" : "pending",
       at,
     })),
     keysSha256,
@@ -93,14 +94,15 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
 }
 
 /** A backup dated in the future would be the newest for as long as the clock was ahead. */
-async function requireClock({ objects, repository, prepared, directory }: Commit): Promise<void> {
-  const stored = await repository.primary.stat(`${directory}/${SHA256SUMS_NAME}`);
+async function requireClock({ objects, prepared, directory }: Commit): Promise<void> {
+  const { lead } = objects;
+  const stored = await lead.stat(`${directory}/${SHA256SUMS_NAME}`);
   if (stored === undefined)
     throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`);
   if (prepared.startedAt.getTime() <= stored.modifiedAt.getTime() + CLOCK_TOLERANCE_MS) return;
   throw new BackupctlError(
     "CLOCK_SKEWED",
-    `this host's clock (${prepared.startedAt.toISOString()}) is ahead of storage "${repository.primary.name}" (${stored.modifiedAt.toISOString()})`,
+    `this host's clock (${prepared.startedAt.toISOString()}) is ahead of storage "${lead.name}" (${stored.modifiedAt.toISOString()})`,
     { hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised." },
   );
 }

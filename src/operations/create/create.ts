@@ -12,7 +12,6 @@ import { acquireLock } from "../../platform/lock.ts";
 import { newUuid } from "../../platform/random.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest, CreateResult } from "../operations.ts";
 import { removeOrphans } from "../orphans/remove-orphans.ts";
@@ -20,13 +19,15 @@ import { startProgress } from "../progress-meter.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import { clearDeadRuns, clearLeavings } from "../repository/dead-runs.ts";
 import { indexDirectory, pruneIndexes } from "../repository/index-cache.ts";
-import { objectDefect } from "../repository/lineage-check.ts";
 import { refreshRecovery } from "../repository/recovery-files.ts";
 import type { Repository } from "../repository/repository.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
+import { completeCopies, requireCopies } from "./complete-copies.ts";
+import { MOST_BEHIND } from "./copy-in-progress.ts";
 import { earlierKeyWarning } from "./earlier-key.ts";
+import { openCopies } from "./open-copies.ts";
 import { type PreparedCreate, prepareCreate } from "./plan.ts";
 import { readBack } from "./read-back.ts";
 import { createSource, type SourceOutcome } from "./sources.ts";
@@ -37,8 +38,8 @@ export async function planCreate(context: OperationContext, request: CreateReque
 
 /**
  * Makes one backup. Order of effects: catalog `running` → packs, index and root of each source → SHA256SUMS → keys → own directory
- * listed → metadata.json, which makes it exist → ancestors still there → catalog `completed`. Killed before metadata.json, the
- * backup never was: the next run clears what lies there. @throws `BACKUP_IN_PROGRESS`, `BACKUP_FAILED` if no source is sound
+ * listed → metadata.json, which makes it exist, then in each replica → ancestors still there → catalog `completed` → copies that were
+ * left behind. Killed before metadata.json, the backup never was: the next run clears what lies there. @throws `BACKUP_IN_PROGRESS`, `BACKUP_FAILED` if no source is sound
  */
 export async function createBackup(context: OperationContext, request: CreateRequest): Promise<CreateResult> {
   const { session } = context;
@@ -124,14 +125,19 @@ class CreateRun {
     const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog);
     if (keyWarning !== undefined) this.#warn(keyWarning);
     for (const restore of this.#died) this.#warn(diedWarning(restore));
-    const objects = await this.#openObjects();
+    const warn = (message: string): void => this.#warn(message);
+    const { storages, absent } = await openCopies({
+      repository: this.#repository,
+      catalog: this.#catalog,
+      prepared: this.#prepared,
+      warn,
+    });
+    const objects = new BackupObjects(this.#directory, storages, { warn, signal: session.signal });
     this.#begin();
     try {
-      const { outcomes, dataKey } = await this.#writeSources(objects, (name, bytes, sha256) =>
-        objects.put(name, bytes, sha256),
-      );
+      const { outcomes, dataKey } = await this.#writeSources(objects, (...object) => objects.put(...object));
       const metadata = await this.#commit(objects, outcomes, dataKey);
-      return await this.#finish(objects, outcomes, metadata);
+      return await this.#finish(objects, outcomes, { metadata, absent });
     } catch (error) {
       const failure = asRunFailure(asStateFailure(error, session.loaded.config.stateDir), session.signal);
       await this.#withdraw(objects, failure);
@@ -140,43 +146,14 @@ class CreateRun {
   }
 
   async findsNothingNew(): Promise<boolean> {
-    const nowhere = new BackupObjects(this.#directory, this.#repository.primary, []);
+    const { signal } = this.#context.session;
+    const nowhere = new BackupObjects(this.#directory, [this.#repository.primary], { warn: () => undefined, signal });
     try {
       const { outcomes } = await this.#writeSources(nowhere, async () => undefined);
       return outcomes.every(({ artifacts }) => artifacts?.sameAsParent === true);
     } finally {
       await removeTree(indexDirectory(this.#repository, this.#id));
     }
-  }
-
-  async #openObjects(): Promise<BackupObjects> {
-    const replicas: Storage[] = [];
-    const dropped = new Map<string, string>();
-    for (const name of this.#prepared.storages.slice(1)) {
-      try {
-        const storage = await this.#repository.storage(name);
-        const twin = [this.#repository.primary, ...replicas].find(({ address }) => address === storage.address);
-        const lacking =
-          twin === undefined ? await this.#lackingAncestor(storage) : `it is the same place as "${twin.name}"`;
-        if (lacking === undefined) replicas.push(storage);
-        else dropped.set(name, lacking);
-      } catch (error) {
-        dropped.set(name, messageOf(error));
-      }
-    }
-    const objects = new BackupObjects(this.#directory, this.#repository.primary, replicas);
-    for (const [name, reason] of dropped) objects.drop(name, reason);
-    return objects;
-  }
-
-  /** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
-  async #lackingAncestor(storage: Storage): Promise<string | undefined> {
-    for (const { id } of this.#prepared.decision.lineage) {
-      const metadata = this.#catalog.get(id)?.metadata;
-      const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata);
-      if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
-    }
-    return undefined;
   }
 
   #begin(): void {
@@ -237,6 +214,7 @@ class CreateRun {
         check: prepared.verify !== false,
         lineage: [...prepared.decision.lineage, { id: this.#id, path: this.#directory }],
         put,
+        packsHeld: objects.storages.length > 1 ? MOST_BEHIND : 0,
         temporaryDirectory: temporary.path,
       };
       const outcomes: SourceOutcome[] = [];
@@ -299,23 +277,29 @@ class CreateRun {
   async #finish(
     objects: BackupObjects,
     outcomes: readonly SourceOutcome[],
-    metadata: BackupMetadata,
+    { metadata, absent }: { readonly metadata: BackupMetadata; readonly absent: ReadonlyMap<string, string> },
   ): Promise<CreateResult> {
     await pruneIndexes(this.#repository, this.#catalog);
     const { session } = this.#context;
     await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
-    if (this.#prepared.verify === "full") await readBack(this.#context, metadata);
-    for (const [name, reason] of objects.dropped) this.#warn(`storage "${name}" has no copy yet: ${reason}`);
+    if (this.#prepared.verify === "full") await readBack(this.#context, objects.lead, metadata);
+    const storages = await completeCopies({
+      context: this.#context,
+      catalog: this.#catalog,
+      backupId: this.#id,
+      storages: this.#prepared.storages,
+      behind: new Map([...absent, ...[...objects.givenUp].map(([{ name }, reason]) => [name, reason] as const)]),
+      warn: (message) => this.#warn(message),
+      onProgress: this.#request.onProgress,
+    });
+    requireCopies(session.loaded.config.create.require, this.#id, storages);
     const row = this.#catalog.get(this.#id);
     return {
       created: true,
       backup: row === undefined ? undefined : summaryOf(row),
       plan: this.#prepared.plan,
       sources: outcomes.map(({ result }) => result),
-      storages: this.#prepared.storages.map((name) => ({
-        name,
-        state: objects.dropped.has(name) ? "pending" : "complete",
-      })),
+      storages,
       warnings: this.#warnings,
     };
   }
@@ -330,7 +314,8 @@ class CreateRun {
       what = "the catalog could not be told that the run failed";
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
       this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, session.clock.now().toISOString());
-      await clearLeavings(session, this.#catalog, this.#id, this.#directory, objects.left);
+      const left = [...objects.givenUp.keys()].filter((storage) => storage !== this.#repository.primary);
+      await clearLeavings(session, this.#catalog, this.#id, this.#directory, left);
     } catch (error) {
       session.logger.warn(`${what} (${messageOf(error)}); the next run sees to it`);
     }

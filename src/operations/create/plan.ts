@@ -101,18 +101,28 @@ function decideCompression(session: Session, { compress, compressionLevel: level
 }
 
 function decideStorages(session: Session, request: CreateRequest): readonly string[] {
-  const configured = session.loaded.config.storages.filter(({ role }) => role !== "archive").map(({ name }) => name);
+  const { storages, create } = session.loaded.config;
+  const configured = storages.filter(({ role }) => role !== "archive").map(({ name }) => name);
   for (const name of request.storages) {
-    if (!session.loaded.config.storages.some((storage) => storage.name === name)) {
-      throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, {
-        hint: `Use one of ${configured.join(", ")}.`,
-        exitCode: 2,
+    if (configured.includes(name)) continue;
+    if (storages.some((storage) => storage.name === name)) {
+      throw new BackupctlError("USAGE", `storage "${name}" is an archive, which create does not write to`, {
+        hint: `Copy to it afterwards: \`backupctl replicate latest --to ${name}\`.`,
       });
     }
+    throw new BackupctlError("STORAGE_NOT_FOUND", `no storage is named "${name}"`, {
+      hint: `Use one of ${configured.join(", ")}.`,
+      exitCode: 2,
+    });
   }
   const [primary] = configured;
   if (request.storages.length === 0 || primary === undefined) return configured;
-  return [primary, ...request.storages.filter((name) => name !== primary)];
+  const chosen = [primary, ...request.storages.filter((name) => name !== primary)];
+  const left = create.require.find((name) => !chosen.includes(name));
+  if (left === undefined) return chosen;
+  throw new BackupctlError("USAGE", `--storage leaves out "${left}", which create.require demands`, {
+    hint: `Add it: --storage ${[...request.storages, left].join(",")}.`,
+  });
 }
 
 /** All backups, oldest decisions included: the choice of a parent looks at whole lineages. */

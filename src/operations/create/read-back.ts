@@ -4,13 +4,13 @@ import { readArtifact } from "../../format/artifact-reader.ts";
 import { StoredDamage } from "../../format/block-reader.ts";
 import { giveBack } from "../../format/own-memory.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
 
 /** `--verify full`: reads back and opens everything that this backup has stored. @throws `BACKUP_VERIFICATION_FAILED` */
-export async function readBack(context: OperationContext, metadata: BackupMetadata): Promise<void> {
-  const repository = await context.repository();
-  const packs = openPackSource(repository, repository.primary, metadata);
+export async function readBack(context: OperationContext, storage: Storage, metadata: BackupMetadata): Promise<void> {
+  const packs = openPackSource(await context.repository(), storage, metadata);
   const pool = new WorkerPool(context.session.loaded.config.workers);
   try {
     for (const source of metadata.sources) {

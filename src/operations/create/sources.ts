@@ -88,6 +88,8 @@ function tellWarnings({ warn }: SourceRun, { name }: SourceConfig, warnings: rea
 function isFatal(error: unknown): boolean {
   return (
     isBackupctlError(error, "STORAGE_FAILED") ||
+    isBackupctlError(error, "STORAGE_DENIED") ||
+    isBackupctlError(error, "CLOCK_SKEWED") ||
     isBackupctlError(error, "INSUFFICIENT_STORAGE") ||
     isBackupctlError(error, "STORAGE_NOT_FOUND") ||
     isBackupctlError(error, "OBJECT_CONFLICT") ||

@@ -34,7 +34,7 @@ interface Place {
 }
 
 /**
- * Order of effects: catalog `deleting` → `deleted.json` → metadata of others and notes listed again: a child or hold that came
+ * Order of effects: catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
  * meanwhile keeps all → metadata.json away, children first → objects → `deleted.json` last → row gone, event kept. Killed anywhere, the
  * same delete goes on. Gives the bytes that went.
  */
@@ -42,9 +42,15 @@ export async function removeBackups(removal: Removal): Promise<number> {
   const { session, repository, catalog, deletions } = removal;
   // Before anything is changed: a copy in a storage that is away would come back from the dead.
   const storages = await openEvery(session, repository);
-  const places = await findPlaces(storages, deletions);
+  const found = await findPlaces(storages, deletions);
   for (const { id } of deletions) catalog.setStatus(id, "deleting");
-  await markAll(session, places);
+  await markAll(session, found);
+  // A copy may have come to another storage meanwhile: who makes one looks for the marks when it is whole.
+  const places = await findPlaces(storages, deletions);
+  await markAll(
+    session,
+    places.filter((place) => !found.some((one) => one.backup === place.backup && one.storage === place.storage)),
+  );
   const stillThere = new Set(places.filter(hasMetadata).map(({ backup }) => backup.id));
   const reason = await reasonToKeep(removal, storages, places, stillThere);
   if (reason !== undefined) {
@@ -71,7 +77,13 @@ async function openEvery(session: Session, repository: Repository): Promise<read
       storages.push(await repository.storage(name));
     } catch (error) {
       // A place that was never initialised holds no copy; one that lost its marker does.
-      if (!isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED") || error.data?.holds_backups === true) throw error;
+      if (!isBackupctlError(error)) throw error;
+      if (error.code === "REPOSITORY_NOT_INITIALIZED" && error.data?.holds_backups !== true) continue;
+      throw new BackupctlError(error.code, `nothing is deleted without storage "${name}": ${error.message}`, {
+        hint: "A copy there would come back later. Bring the storage back, then delete again.",
+        cause: error,
+        retryable: error.retryable,
+      });
     }
   }
   return storages;

@@ -66,7 +66,6 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
 }
 
 async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
-  // The primary decides: a replica may have had the metadata a moment before it.
   await removeDirectory(repository.primary, run.storagePath);
   await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
   await removeTree(indexDirectory(repository, run.id));
@@ -84,8 +83,9 @@ async function withdraw(session: Session, repository: Repository, catalog: Catal
  */
 export async function adoptFinishedRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
   for (const run of runsUnderWay(session, catalog)) {
-    const committed = await repository.primary.stat(`${run.storagePath}/${METADATA_NAME}`);
-    if (committed !== undefined) await adopt(session, repository, catalog, run);
+    // Not always the primary: where that failed the run went on in a replica. Whichever has the metadata has all.
+    const [first, ...others] = await storagesHolding(session, repository, run.storagePath);
+    if (first !== undefined) await adopt({ session, repository, catalog, run }, [first, ...others]);
   }
 }
 
@@ -102,21 +102,31 @@ async function removeDirectory(storage: Storage, directory: string): Promise<voi
   for (const key of keys) await storage.remove(key);
 }
 
+interface DeadRun {
+  readonly session: Session;
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly run: CatalogBackup;
+}
+
 /** As create does it after its last write: what builds on a backup that another host deleted meanwhile is none. */
-async function adopt(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
-  const directory = run.storagePath;
-  const { metadata, trusted, notes, keysSha256 } = await readBackup(repository, repository.primary, directory);
-  const storages = await storagesHolding(session, repository, directory);
+async function adopt(
+  { session, repository, catalog, run }: DeadRun,
+  storages: readonly [Storage, ...Storage[]],
+): Promise<void> {
+  const { metadata, trusted, notes, keysSha256 } = await readBackup(repository, storages[0], run.storagePath);
   const gone = await findDeletedAncestor(storages, metadata.lineage.slice(0, -1));
   if (gone !== undefined) {
     session.logger.warn(`backup ${gone.id}, which the dead run ${metadata.id} builds on, was deleted meanwhile`);
     await withdraw(session, repository, catalog, run);
     return;
   }
-  const copies = storages.map(({ name }) => ({
+  const whole = new Set(storages.map(({ name }) => name));
+  const wanted = session.loaded.config.storages.filter(({ name, role }) => whole.has(name) || role !== "archive");
+  const copies = wanted.map(({ name }) => ({
     backupId: metadata.id,
     storage: name,
-    state: "complete" as const,
+    state: whole.has(name) ? ("complete" as const) : ("pending" as const),
     at: metadata.completed_at,
   }));
   catalog.restoreFromStorage({ metadata, trusted, notes, copies, keysSha256 });

@@ -1,6 +1,7 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
-import { DELETED_NAME, METADATA_NAME, packName, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { copyDefect, type SeenObjects } from "../../domain/copies.ts";
+import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { keylessProblem, type Repository, readDataKey } from "./repository.ts";
@@ -49,25 +50,15 @@ async function isThere(storage: Storage, directory: string): Promise<boolean> {
 
 /** What is missing of a backup in a storage, by listing it; `undefined` if it is complete there. */
 export async function objectDefect(storage: Storage, metadata: BackupMetadata): Promise<string | undefined> {
-  const wanted = new Map<string, number | undefined>([
-    [METADATA_NAME, undefined],
-    [SHA256SUMS_NAME, undefined],
-  ]);
-  for (const { data, index, root } of metadata.sources) {
-    for (const artifact of [data, index, root]) {
-      for (const [number, size] of (artifact?.packs ?? []).entries())
-        wanted.set(packName(artifact?.name ?? "", number), size);
-    }
-  }
-  for await (const { key, sizeBytes } of storage.list(metadata.storage_path)) {
-    const name = key.slice(metadata.storage_path.length + 1);
-    if (name === DELETED_NAME) return "it is being deleted";
-    const size = wanted.get(name);
-    if (size !== undefined && size !== sizeBytes) return `its object ${name} has ${sizeBytes} bytes instead of ${size}`;
-    wanted.delete(name);
-  }
-  const [missing] = wanted.keys();
-  return missing === undefined ? undefined : `its object ${missing} is missing in storage ${storage.name}`;
+  const defect = copyDefect(metadata, await listObjects(storage, metadata.storage_path));
+  return defect === undefined ? undefined : `${defect} in storage "${storage.name}"`;
+}
+
+/** What lies in a backup's directory. */
+export async function listObjects(storage: Storage, directory: string): Promise<SeenObjects> {
+  const seen = new Map<string, number>();
+  for await (const { key, sizeBytes } of storage.list(directory)) seen.set(key.slice(directory.length + 1), sizeBytes);
+  return seen;
 }
 
 async function keyDefect(repository: Repository, metadata: BackupMetadata): Promise<string | undefined> {

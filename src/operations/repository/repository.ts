@@ -48,6 +48,8 @@ export async function openRepository(session: Session): Promise<Repository> {
     storage: (name) => {
       const known = open.get(name) ?? openOther(name);
       open.set(name, known);
+      // Who asks again asks for another try.
+      known.catch(() => open.delete(name));
       return known;
     },
     close: async () => {

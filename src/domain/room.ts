@@ -1,0 +1,16 @@
+/** With less than this not even a backup without anything new fits. */
+const LEAST_BYTES = 1024 * 1024;
+
+/**
+ * Whether a backup fits into a storage. `expectedBytes` is what the last one of its kind took: a new one can turn out smaller, but not half
+ * as small.
+ */
+export function roomFor(
+  freeBytes: number | undefined,
+  expectedBytes: number | undefined,
+): "enough" | "doubtful" | "none" {
+  if (freeBytes === undefined) return "enough";
+  const expected = expectedBytes ?? 0;
+  if (freeBytes < LEAST_BYTES || freeBytes < expected / 2) return "none";
+  return freeBytes < expected ? "doubtful" : "enough";
+}

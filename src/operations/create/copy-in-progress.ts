@@ -1,0 +1,84 @@
+import { BackupctlError } from "../../errors.ts";
+import type { ObjectMemory } from "../../format/pack-assembler.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { putChecked, type WholeObject } from "../repository/put-checked.ts";
+
+/** A copy that is further behind the leading one is left to `replicate`: it must not hold up the run, nor fill the memory. */
+export const MOST_BEHIND = 4;
+
+interface CopySettings {
+  readonly warn: (message: string) => void;
+  /** Of the run. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What one storage has of the backup that is being made. It is given up at its first failure; unless it leads, also when its storage
+ * tries again, or is too far behind.
+ */
+export class CopyInProgress {
+  readonly storage: Storage;
+  /** The one that the run waits for. */
+  leads: boolean;
+  readonly #settings: CopySettings;
+  readonly #ending = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #underWay = new Map<string, Promise<void>>();
+  /** Of those under way the ones that the leading copy has. */
+  readonly #behind = new Set<string>();
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(storage: Storage, leads: boolean, settings: CopySettings) {
+    this.storage = storage;
+    this.leads = leads;
+    this.#settings = settings;
+    this.#signal = AbortSignal.any([settings.signal, this.#ending.signal]);
+  }
+
+  /** Why it was given up. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** Ends when the object is there, or the copy is given up: `failure` tells. */
+  put(object: WholeObject, memory?: ObjectMemory): Promise<void> {
+    memory?.hold();
+    const work = this.#put(object).finally(() => {
+      memory?.release();
+      this.#underWay.delete(object.key);
+      this.#behind.delete(object.key);
+    });
+    this.#underWay.set(object.key, work);
+    return work;
+  }
+
+  async #put(object: WholeObject): Promise<void> {
+    const onRetry = ({ error }: { readonly error: BackupctlError }): void => {
+      if (!this.leads) this.giveUp(error);
+    };
+    try {
+      await putChecked(this.storage, object, this.#settings.warn, { signal: this.#signal, onRetry });
+    } catch (error) {
+      this.giveUp(error);
+    }
+  }
+
+  /** The leading copy has this object. */
+  isBehind(key: string): void {
+    if (!this.#underWay.has(key) || this.#failure !== undefined) return;
+    this.#behind.add(key);
+    if (this.#behind.size <= MOST_BEHIND) return;
+    this.giveUp(new BackupctlError("STORAGE_FAILED", `it fell ${this.#behind.size} objects behind`));
+  }
+
+  /** Its puts end; it keeps what it has. */
+  giveUp(error: unknown): void {
+    this.#failure ??= { error };
+    this.#ending.abort(error);
+  }
+
+  /** Nothing is under way any longer. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay.values());
+  }
+}

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Catalog } from "../../catalog/catalog.ts";
+import { isGood } from "../../domain/known-backup.ts";
+import { roomFor } from "../../domain/room.ts";
+import { formatBytes } from "../../domain/size.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { objectDefect } from "../repository/lineage-check.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { PreparedCreate } from "./plan.ts";
+
+/** A replica is opened while the run waits, which it does for its primary only. */
+const OPENING_MS = 20_000;
+
+interface Opening {
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly prepared: PreparedCreate;
+  readonly warn: (message: string) => void;
+}
+
+interface OpenedCopies {
+  /** The primary first. */
+  readonly storages: readonly Storage[];
+  /** Why a storage takes no part, by its name. */
+  readonly absent: ReadonlyMap<string, string>;
+}
+
+/**
+ * The storages that a run writes to: those that can be opened, have room, and have all that the backup builds on. Wrong logins,
+ * missing places and clocks that are off are met here, before anything is read. @throws `INSUFFICIENT_STORAGE` for the primary
+ */
+export async function openCopies(opening: Opening): Promise<OpenedCopies> {
+  const { repository, prepared, warn } = opening;
+  const { primary } = repository;
+  const lacksRoom = await lackingRoom(opening, primary);
+  if (lacksRoom !== undefined) throw lacksRoom;
+  const storages = [primary];
+  const absent = new Map<string, string>();
+  const replicas = prepared.storages.filter((name) => name !== primary.name);
+  const opened = await Promise.allSettled(replicas.map((name) => openSoon(repository, name)));
+  for (const [i, result] of opened.entries()) {
+    const name = replicas[i] ?? "";
+    const reason =
+      result.status === "rejected"
+        ? reasonOf(result.reason)
+        : await reasonAgainst(opening, storages, result.value).catch(reasonOf);
+    if (reason !== undefined) {
+      absent.set(name, reason);
+      warn(`storage "${name}" takes no part in this run: ${reason}`);
+    } else if (result.status === "fulfilled") storages.push(result.value);
+  }
+  return { storages, absent };
+}
+
+function reasonOf(error: unknown): string {
+  if (!isBackupctlError(error)) throw error;
+  return messageOf(error);
+}
+
+async function openSoon(repository: Repository, name: string): Promise<Storage> {
+  const waiting = new AbortController();
+  const opening = repository.storage(name).finally(() => waiting.abort());
+  await Promise.race([opening, sleep(OPENING_MS, undefined, { signal: waiting.signal }).catch(() => undefined)]);
+  if (waiting.signal.aborted) return opening;
+  throw new BackupctlError("STORAGE_FAILED", `it does not answer for ${OPENING_MS / 1000} seconds`);
+}
+
+async function reasonAgainst(
+  opening: Opening,
+  others: readonly Storage[],
+  storage: Storage,
+): Promise<string | undefined> {
+  const twin = others.find(({ address }) => address === storage.address);
+  if (twin !== undefined) return `it is the same place as "${twin.name}"`;
+  return (await lackingAncestor(opening, storage)) ?? (await lackingRoom(opening, storage))?.message;
+}
+
+/** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
+async function lackingAncestor({ prepared, catalog }: Opening, storage: Storage): Promise<string | undefined> {
+  for (const { id } of prepared.decision.lineage) {
+    const metadata = catalog.get(id)?.metadata;
+    const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata);
+    if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
+  }
+  return undefined;
+}
+
+/** An incremental backup may be of any size; of a full one the last is the measure. */
+async function lackingRoom(
+  { prepared, catalog, warn }: Opening,
+  storage: Storage,
+): Promise<BackupctlError | undefined> {
+  const { freeBytes } = await storage.space();
+  const expected = prepared.decision.mode === "full" ? sizeOfLastFull(prepared, catalog) : undefined;
+  const verdict = roomFor(freeBytes, expected);
+  if (verdict === "enough" || freeBytes === undefined) return undefined;
+  const needed = expected === undefined ? "" : `, and the last full backup took ${formatBytes(expected)}`;
+  const message = `storage "${storage.name}" has ${formatBytes(freeBytes)} free${needed}`;
+  if (verdict === "none") {
+    return new BackupctlError("INSUFFICIENT_STORAGE", message, {
+      hint: "Free some space there, or delete backups that are past their date: `backupctl list`, `backupctl delete ID`.",
+    });
+  }
+  warn(`${message}: this one may not fit`);
+  return undefined;
+}
+
+function sizeOfLastFull({ selection }: PreparedCreate, catalog: Catalog): number | undefined {
+  const wanted = selection.sources.map(({ name }) => name);
+  const last = catalog
+    .list({ type: selection.type, mode: "full", status: ["completed", "completed_with_errors"], limit: 1 })
+    .backups.find(isGood)?.metadata;
+  const held = last?.sources.map(({ name }) => name) ?? [];
+  return held.every((name) => wanted.includes(name)) ? last?.stored_size : undefined;
+}

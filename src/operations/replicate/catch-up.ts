@@ -1,0 +1,149 @@
+import type { Catalog } from "../../catalog/catalog.ts";
+import type { BackupId } from "../../domain/backup.ts";
+import { parseNumberedName } from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { Session } from "../session.ts";
+import type { CommittedBackup } from "./committed.ts";
+import { copyBackup, TargetFailure } from "./copy-backup.ts";
+import { type Holding, holds, isWholeIn, seenIn } from "./holdings.ts";
+
+export interface CatchUp {
+  readonly session: Session;
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly target: Holding;
+  /** Every other storage at hand, as configured. */
+  readonly others: readonly Holding[];
+  /** The one that alone is read, where one is named. */
+  readonly from?: string | undefined;
+  /** Sources that do not answer any longer. */
+  readonly away: Set<Storage>;
+  readonly warn: (message: string) => void;
+  readonly onBytes: (count: number) => void;
+}
+
+export interface NotCopied {
+  readonly backupId: BackupId;
+  readonly error: BackupctlError;
+}
+
+export interface CaughtUp {
+  readonly copied: readonly BackupId[];
+  readonly bytes: number;
+  readonly notCopied: readonly NotCopied[];
+  /** Of all that were asked for, those that are whole there now, ancestors and all. */
+  readonly whole: ReadonlySet<BackupId>;
+  /** Why nothing more was tried. */
+  readonly failure: BackupctlError | undefined;
+}
+
+/** Each backup after those that it builds on, else the oldest first. */
+export function ancestorsFirst(backups: readonly CommittedBackup[]): readonly CommittedBackup[] {
+  const byId = new Map(backups.map((backup) => [backup.id, backup]));
+  const ordered = new Set<CommittedBackup>();
+  for (const backup of [...backups].sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp))) {
+    for (const { id } of backup.metadata.lineage) {
+      const member = byId.get(id);
+      if (member !== undefined) ordered.add(member);
+    }
+    ordered.add(backup);
+  }
+  return [...ordered];
+}
+
+/** What has to be sent of a backup, in bytes; `undefined` if nothing lacks. Keys and notes count nothing. */
+export function missingBytes(target: Holding, others: readonly Holding[], backup: CommittedBackup): number | undefined {
+  if (!isWholeIn(target, backup)) return backup.metadata.stored_size;
+  const there = seenIn(target, backup);
+  const lacks = others.some((other) =>
+    [...seenIn(other, backup).keys()].some((name) => parseNumberedName(name) !== undefined && !there.has(name)),
+  );
+  return lacks ? 0 : undefined;
+}
+
+/**
+ * Brings one storage up to date with `backups`, which come in the order of `ancestorsFirst`, all ancestors among them: a copy
+ * without its ancestors restores nothing. What can't be copied is said and passed over, and so is what builds on it.
+ */
+export async function catchUp(run: CatchUp, backups: readonly CommittedBackup[]): Promise<CaughtUp> {
+  const { session, target, others } = run;
+  const whole = new Set<BackupId>();
+  const copied = new Set<BackupId>();
+  const notCopied: NotCopied[] = [];
+  let bytes = 0;
+  let failure: BackupctlError | undefined;
+
+  const bring = async (backup: CommittedBackup): Promise<void> => {
+    requireAncestors(target, backup, whole);
+    if (missingBytes(target, others, backup) !== undefined) {
+      if (failure !== undefined) throw new TargetFailure(failure);
+      bytes += await copyBackup({ ...run, sources: sourcesOf(run, backup) }, backup);
+      copied.add(backup.id);
+    }
+    // What was damaged for want of an ancestor is not any longer.
+    if (!backup.metadata.lineage.some(({ id }) => copied.has(id))) requireUndamaged(target, backup);
+    whole.add(backup.id);
+  };
+  const takeNote = (backup: CommittedBackup, error: unknown): void => {
+    if (error instanceof TargetFailure) {
+      failure = error.reason;
+      if (isWholeIn(target, backup)) whole.add(backup.id);
+      return;
+    }
+    if (!isBackupctlError(error)) throw error;
+    if (failure === undefined) notCopied.push({ backupId: backup.id, error });
+  };
+
+  for (const backup of backups) {
+    session.signal.throwIfAborted();
+    try {
+      await bring(backup);
+    } catch (error) {
+      session.signal.throwIfAborted();
+      takeNote(backup, error);
+    }
+    remember(run, backup, whole.has(backup.id));
+  }
+  return { copied: [...copied], bytes, notCopied, whole, failure };
+}
+
+/** Those on this host first, then as configured; copies that are known to be damaged last. */
+function sourcesOf({ others, from }: CatchUp, backup: CommittedBackup): readonly Holding[] {
+  const asked = others.filter(({ storage }) => from === undefined || storage.name === from);
+  const rank = (holding: Holding): number =>
+    Number(!holding.storage.capabilities.local) + 2 * Number(stateIn(backup, holding) === "damaged");
+  return asked.filter((other) => holds(other, backup)).toSorted((a, b) => rank(a) - rank(b));
+}
+
+function requireAncestors({ storage }: Holding, backup: CommittedBackup, whole: ReadonlySet<BackupId>): void {
+  const lacking = backup.metadata.lineage.find(({ id }) => id !== backup.id && !whole.has(id));
+  if (lacking === undefined) return;
+  throw new BackupctlError(
+    "PARTIALLY_DONE",
+    `backup ${backup.id} builds on ${lacking.id}, which storage "${storage.name}" lacks`,
+    { hint: `Look at it with \`backupctl show ${lacking.id.slice(0, 8)}\`: each copy needs its ancestors beside it.` },
+  );
+}
+
+/** Names and sizes do not tell what verify has read. */
+function requireUndamaged(target: Holding, backup: CommittedBackup): void {
+  if (stateIn(backup, target) !== "damaged") return;
+  const { name } = target.storage;
+  throw new BackupctlError("BACKUP_CORRUPTED", `the copy of backup ${backup.id} in storage "${name}" is damaged`, {
+    hint: `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`.`,
+  });
+}
+
+function stateIn({ copies }: CommittedBackup, { storage }: Holding): string | undefined {
+  return copies.find((copy) => copy.storage === storage.name)?.state;
+}
+
+function remember({ session, catalog, target }: CatchUp, backup: CommittedBackup, isWhole: boolean): void {
+  const broken = holds(target, backup) ? "damaged" : "pending";
+  const state = isWhole ? "complete" : broken;
+  if (stateIn(backup, target) === state) return;
+  const at = session.clock.now().toISOString();
+  catalog.setCopy({ backupId: backup.id, storage: target.storage.name, state, at });
+}
