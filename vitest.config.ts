@@ -17,6 +17,7 @@ process.env.NODE_COMPILE_CACHE ??= "node_modules/.cache/node";
 process.env.BACKUPCTL_FUZZ_SEED ??= String(Math.floor(Math.random() * 2 ** 31));
 
 const serverTests = "test/**/*.server.test.ts";
+const notOurs = "**/node_modules/**";
 
 export default defineConfig({
   test: {
@@ -34,8 +35,8 @@ export default defineConfig({
       reporter: ["text-summary", "json"],
     },
     projects: [
-      { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [serverTests] } },
-      { extends: true, test: { name: "server", include: [serverTests] } },
+      { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [serverTests, notOurs] } },
+      { extends: true, test: { name: "server", include: [serverTests], exclude: [notOurs] } },
     ],
   },
 });

@@ -85,14 +85,24 @@ function defined(env: Readonly<Record<string, string | undefined>>): Record<stri
   );
 }
 
-/** The strings that must not appear anywhere: the secret, and the password inside it if it is an address. */
+/** The strings that must not appear anywhere: the secret, and what in it is secret by itself. */
 export function redactable(secret: string): readonly string[] {
-  const found = [secret];
+  const found = [secret, ...secretParts(secret)];
   if (URL.canParse(secret)) {
     const { password } = new URL(secret);
     if (password !== "") found.push(password, safelyDecoded(password));
   }
   return found.filter((text) => text.length > 0);
+}
+
+/** The keys in a connection string (`AccountKey=…;`), the signature of a SAS (`&sig=…`), and the secrets in a key file of JSON. */
+function secretParts(secret: string): string[] {
+  const assigned = [...secret.matchAll(/(?:^|[;&?])[^;&=]*(?:key|sig|password|secret)=([^;&\s]+)/gi)];
+  const members = [...secret.matchAll(/"(?:private_key|client_secret|refresh_token)"\s*:\s*"([^"]*)"/g)];
+  return [
+    ...assigned.flatMap(([, value = ""]) => [value, safelyDecoded(value)]),
+    ...members.map(([, value = ""]) => value.replaceAll("\\n", "\n")),
+  ];
 }
 
 function safelyDecoded(text: string): string {

@@ -258,6 +258,23 @@ describe("secrets", () => {
   });
 
   it.each([
+    ["AccountName=example;AccountKey=c2VjcmV0a2V5==;EndpointSuffix=core.windows.net", "c2VjcmV0a2V5=="],
+    ["BlobEndpoint=https://a.example.org/;SharedAccessSignature=sv=2026&sig=c2ln%2Fbg%3D&se=2027", "c2ln/bg="],
+    [
+      String.raw`{"type": "service_account", "private_key": "-----BEGIN\nMIIEv==\n-----END\n"}`,
+      "-----BEGIN\nMIIEv==\n-----END\n",
+    ],
+  ])("are known to the redactor in their parts too: %s", async (secret, part) => {
+    const directory = tempDir();
+    writeFileSync(join(directory, "secret"), secret, { mode: 0o600 });
+    const loaded = await loadText(key("key_file: secret"), { directory });
+
+    await loaded.resolveKey("site");
+
+    expect([...loaded.secrets]).toEqual(expect.arrayContaining([secret, part]));
+  });
+
+  it.each([
     ["resolveStorage", "STORAGE_NOT_FOUND"],
     ["resolveKey", "ENCRYPTION_KEY_NOT_FOUND"],
     ["resolveSource", "SOURCE_NOT_FOUND"],

@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
-# Installs, with apt, what the tests need and the system lacks. As root or through sudo; without either it says so,
-# and the tests that need a missing program are skipped.
+# Installs what the tests need and the system lacks: with npm, beside this script, and with apt, as root or through sudo; without
+# either it says so, and the tests that need a missing program are skipped.
 set -euo pipefail
+
+azurite=$(dirname "$0")/azurite
+# npm writes the first when it has installed what the second says.
+if [ ! "$azurite/node_modules/.package-lock.json" -nt "$azurite/package-lock.json" ]; then
+  echo "installing azurite"
+  npm ci --prefix "$azurite" --silent --no-audit --no-fund
+fi
 
 packages=()
 
@@ -29,6 +36,7 @@ need_program swift-proxy-server swift-proxy
 need_program swift-account-server swift-account
 need_program swift-container-server swift-container
 need_program swift-object-server swift-object
+need_program openssl
 need_program systemd-analyze systemd
 need_program crontab cron
 need_program zsh

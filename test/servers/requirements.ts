@@ -1,13 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { AZURITE_PROGRAM } from "./azurite.ts";
 
 const POSTGRES_ROOT = "/usr/lib/postgresql";
 
 interface Requirement {
   readonly isThere: () => boolean;
-  /** The Debian package. */
-  readonly debian: string;
+  /** The Debian package; a folder to install it in with npm; or none of both for what nothing installs. */
+  readonly debian?: string;
+  readonly npm?: string;
 }
 
 function isExecutable(path: string): boolean {
@@ -52,7 +54,7 @@ function pythonModules(modules: readonly string[], debian: string): Requirement 
 /** What tests need from the system. test/servers/install.sh installs the same packages. */
 const REQUIREMENTS = {
   postgres: { isThere: () => installedPostgresMajors().length > 0, debian: "postgresql" },
-  root: { isThere: () => process.getuid?.() === 0, debian: "" },
+  root: { isThere: () => process.getuid?.() === 0 },
   tmux: program("tmux"),
   rsync: program("rsync"),
   acl: program("setfacl", "acl"),
@@ -70,6 +72,8 @@ const REQUIREMENTS = {
     ["swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server"],
     "swift-proxy swift-account swift-container swift-object",
   ),
+  openssl: program("openssl"),
+  azurite: { isThere: () => existsSync(AZURITE_PROGRAM), npm: "test/servers/azurite" },
   "systemd-analyze": program("systemd-analyze", "systemd"),
   fish: program("fish"),
   crontab: program("crontab", "cron"),
@@ -82,8 +86,11 @@ const REQUIREMENTS = {
 export type RequirementName = keyof typeof REQUIREMENTS;
 
 function howToGet(name: RequirementName): string {
-  const { debian } = REQUIREMENTS[name];
-  return debian === "" ? `run the tests as ${name}` : `${name}: test/servers/install.sh, or apt-get install ${debian}`;
+  const { debian, npm }: Requirement = REQUIREMENTS[name];
+  if (npm !== undefined) return `${name}: test/servers/install.sh, or npm ci --prefix ${npm}`;
+  return debian === undefined
+    ? `run the tests as ${name}`
+    : `${name}: test/servers/install.sh, or apt-get install ${debian}`;
 }
 
 /**

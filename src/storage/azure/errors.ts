@@ -1,0 +1,157 @@
+import { RestError } from "@azure/storage-blob";
+import { BackupctlError, type ErrorCode } from "../../errors.ts";
+import { clockSkew } from "../clock-skew.ts";
+import { networkFailure } from "../network-failure.ts";
+
+/** What an error message says of the place. */
+export interface AzureContainer {
+  /** The storage's name in the configuration. */
+  readonly storage: string;
+  readonly container: string;
+  /** Whom we call, e.g. `https://example.blob.core.windows.net`. */
+  readonly peer: string;
+  /** The SAS that we log in with, if it is one. */
+  readonly sas: string | undefined;
+}
+
+interface Failure {
+  readonly code: ErrorCode;
+  readonly retryable?: boolean;
+  readonly hint?: string;
+}
+
+const MAX_WORDS = 300;
+
+const BUSY: Failure = { code: "STORAGE_FAILED", retryable: true };
+const NOT_PERMITTED: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The login may not do this. docs/storage/azure.md has the permissions and the role that backupctl needs.",
+};
+const NO_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "No login was found. Give account_key, sas or connection_string; or run where a managed identity, `az login` or AZURE_CLIENT_ID and its like are.",
+};
+const WRONG_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check account and account_key; or that the SAS is whole, for this container, and not revoked.",
+};
+const NOT_FROM_HERE: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check the login and its permissions (docs/storage/azure.md), and whether the account's firewall lets this host in.",
+};
+const CLOCK: Failure = {
+  code: "CLOCK_SKEWED",
+  hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
+};
+const FULL: Failure = {
+  code: "INSUFFICIENT_STORAGE",
+  hint: "Raise the account's limit, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
+};
+const KEPT: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The container keeps its objects for a time: try again when its immutability policy or legal hold has ended.",
+};
+
+/** By the service's own code. */
+const FAILURES: Readonly<Record<string, Failure>> = {
+  AuthorizationPermissionMismatch: NOT_PERMITTED,
+  AuthorizationResourceTypeMismatch: NOT_PERMITTED,
+  AuthorizationServiceMismatch: NOT_PERMITTED,
+  InsufficientAccountPermissions: NOT_PERMITTED,
+  AuthorizationSourceIPMismatch: {
+    code: "STORAGE_DENIED",
+    hint: "The SAS is for other IP addresses than this host's. Make one for this host.",
+  },
+  AuthorizationProtocolMismatch: { code: "STORAGE_DENIED", hint: "The SAS wants https://. Use it in the endpoint." },
+  KeyBasedAuthenticationNotPermitted: {
+    code: "STORAGE_DENIED",
+    hint: "The account allows no keys. Leave account_key out, and use a managed identity or `az login`.",
+  },
+  NoAuthenticationInformation: NO_LOGIN,
+  AccountIsDisabled: {
+    code: "STORAGE_DENIED",
+    hint: "The storage account is disabled. Look at its subscription in the portal.",
+  },
+  ServerBusy: BUSY,
+  InternalError: BUSY,
+  OperationTimedOut: BUSY,
+  ContainerBeingDeleted: BUSY,
+  // The bytes were damaged on their way.
+  Md5Mismatch: BUSY,
+  // The name is taken, or was: nothing is there now.
+  BlobAlreadyExists: BUSY,
+  ConditionNotMet: BUSY,
+  BlobArchived: {
+    code: "STORAGE_FAILED",
+    hint: "The object was moved to the archive tier. Bring it back with `az storage blob set-tier`, and exempt backups from the account's lifecycle rule.",
+  },
+  BlobImmutableDueToPolicy: KEPT,
+  BlobImmutableDueToLegalHold: KEPT,
+  InvalidBlobTier: { code: "STORAGE_FAILED", hint: "The account has no such tier. Take another one, or leave it out." },
+};
+
+/** The error of a failed call as the storage port promises it; what is none is returned as it came. */
+export function asStorageError(error: unknown, place: AzureContainer, doing: string): unknown {
+  if (error instanceof BackupctlError) return error;
+  const failure = failureOf(error, place);
+  if (failure === undefined) return error;
+  const { code, what, ...details } = failure;
+  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+}
+
+/** The service's own code, which answers without a body have in a header. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof RestError)) return "";
+  return error.response?.headers.get("x-ms-error-code") ?? error.code ?? "";
+}
+
+function failureOf(error: unknown, place: AzureContainer): (Failure & { readonly what: string }) | undefined {
+  const network = networkFailure(error, place.peer, "ca_file");
+  if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
+  if (!(error instanceof Error)) return undefined;
+  // What @azure/identity throws, whichever way of logging in it tried.
+  if (/^(?:AggregateAuthentication|CredentialUnavailable|Authentication(?:Required)?)Error$/.test(error.name)) {
+    return { ...NO_LOGIN, what: firstLine(error.message) };
+  }
+  if (!(error instanceof RestError) || error.statusCode === undefined) return undefined;
+  const code = codeOf(error);
+  const what = [code, firstLine(error.message)].filter((words) => words !== "").join(": ");
+  return { what, ...(FAILURES[code] ?? special(code, error, place) ?? byStatus(error.statusCode)) };
+}
+
+/** Those that need more than the code to be told apart. */
+function special(code: string, error: RestError, place: AzureContainer): (Failure & { what?: string }) | undefined {
+  if (code === "ContainerNotFound") {
+    return {
+      code: "STORAGE_NOT_FOUND",
+      what: `there is no container ${place.container}`,
+      hint: "Correct account and container, or make it with `backupctl init`.",
+    };
+  }
+  if (/Quota|CapacityExceeded|InsufficientStorage/.test(code)) return FULL;
+  if (code !== "AuthenticationFailed" && code !== "AuthorizationFailure") return undefined;
+  return (
+    untimely(error.response?.headers.get("date"), place.sas) ??
+    (code === "AuthorizationFailure" ? NOT_FROM_HERE : WRONG_LOGIN)
+  );
+}
+
+/** The login would be right at another time. */
+function untimely(now: string | undefined, sas: string | undefined): (Failure & { what: string }) | undefined {
+  const expiry = new URLSearchParams(sas ?? "").get("se") ?? "";
+  if (Date.parse(expiry) < Date.parse(now ?? "")) {
+    return { code: "STORAGE_DENIED", what: `the SAS has expired at ${expiry}`, hint: "Make a new SAS." };
+  }
+  const skew = clockSkew(now);
+  return skew === undefined ? undefined : { ...CLOCK, what: skew };
+}
+
+function byStatus(status: number): Failure {
+  if (status === 401 || status === 403) return NOT_PERMITTED;
+  if (status === 507) return FULL;
+  return { code: "STORAGE_FAILED", retryable: status >= 500 || status === 429 || status === 408 };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
+}

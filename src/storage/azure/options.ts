@@ -1,0 +1,88 @@
+import { z } from "zod";
+import type { OptionProblem } from "../definition.ts";
+import { isObjectName } from "../object-key.ts";
+import { plainConnectionProblems } from "../plain-connection.ts";
+import { connectionParts } from "./place.ts";
+
+export const azureOptions = z.object({
+  account: z
+    .string()
+    .regex(/^[a-z0-9]{3,24}$/, { error: "must be 3 to 24 letters a-z and digits" })
+    .optional()
+    .describe("The storage account.")
+    .meta({ example: "examplebackups" }),
+  container: z
+    .string()
+    .regex(/^[a-z0-9](?:-?[a-z0-9]){2,62}$/, { error: "must be 3 to 63 letters a-z, digits and single - between them" })
+    .describe("The container in the account. `init` makes it.")
+    .meta({ example: "backups" }),
+  prefix: z
+    .string()
+    .refine((prefix) => prefix.replace(/\/$/, "").split("/").every(isObjectName), {
+      error: "must be names of A-Z a-z 0-9 . _ - with / between them",
+    })
+    .optional()
+    .describe("A folder in the container that holds the backups. Without it they lie at its top.")
+    .meta({ example: "site" }),
+  endpoint: z
+    .url({ protocol: /^https?$/, error: "must be an address such as https://examplebackups.blob.core.windows.net" })
+    .optional()
+    .describe("Where the account's blobs are, if not at https://ACCOUNT.blob.core.windows.net.")
+    .meta({ example: "https://examplebackups.blob.core.chinacloudapi.cn" }),
+  account_key: z
+    .base64()
+    .min(1)
+    .optional()
+    .describe("One of the account's two keys. It may do everything; a SAS need not.")
+    .meta({ secret: true }),
+  sas: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("A shared access signature for the container, with or without the ? at its beginning.")
+    .meta({ secret: true }),
+  connection_string: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Account and key, or account and SAS, as Azure's portal shows them.")
+    .meta({ secret: true }),
+  tier: z
+    .enum(["Hot", "Cool", "Cold"])
+    .optional()
+    .describe(
+      "The access tier of what is put. Default: the account's. Archive can't be read at once, so it is none of these.",
+    )
+    .meta({ example: "Cool" }),
+  ca_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Certificates (PEM) to trust beside the well-known ones, for an endpoint of your own.")
+    .meta({ path: true, example: "/etc/backupctl/ca.pem" }),
+  insecure: z.boolean().default(false).describe("Allow an http:// endpoint on another host."),
+});
+
+export type AzureOptions = z.output<typeof azureOptions>;
+
+const LOGINS = ["account_key", "sas", "connection_string"] as const;
+
+/** Rules between options. */
+export function azureProblems(options: AzureOptions): readonly OptionProblem[] {
+  const { account, endpoint, connection_string, insecure } = options;
+  const problems: OptionProblem[] = [];
+  const found = (path: keyof AzureOptions, message: string) => problems.push({ path: [path], message });
+
+  const [login, oneMore] = LOGINS.filter((name) => options[name] !== undefined);
+  if (oneMore !== undefined) found(oneMore, `is one too many beside ${login}`);
+
+  if (connection_string === undefined) {
+    if (account === undefined) found("account", "is missing; a connection_string has it too");
+    return [...problems, ...plainConnectionProblems("endpoint", endpoint, insecure)];
+  }
+  if (account !== undefined) found("account", "is one too many beside connection_string, which has it");
+  if (endpoint !== undefined) found("endpoint", "is one too many beside connection_string, which has it");
+  const parts = connectionParts(connection_string);
+  if (parts === undefined) found("connection_string", "must be parts such as AccountName=…;AccountKey=…");
+  return [...problems, ...plainConnectionProblems("connection_string", parts?.endpoint, insecure)];
+}

@@ -1,0 +1,136 @@
+import { BackupctlError, type ErrorCode } from "../../errors.ts";
+import { clockSkew } from "../clock-skew.ts";
+import { networkFailure } from "../network-failure.ts";
+import { RefusedError } from "./service.ts";
+
+/** What an error message says of the place. */
+export interface GcsBucket {
+  /** The storage's name in the configuration. */
+  readonly storage: string;
+  readonly bucket: string;
+  /** Whom we call, e.g. `https://storage.googleapis.com`. */
+  readonly peer: string;
+}
+
+interface Failure {
+  readonly code: ErrorCode;
+  readonly what?: string;
+  readonly retryable?: boolean;
+  readonly hint?: string;
+}
+
+const MAX_WORDS = 300;
+
+const NOT_PERMITTED: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The login may not do this. docs/storage/gcs.md has the role that backupctl needs.",
+};
+const WRONG_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check that the service account and its key still exist: `gcloud iam service-accounts keys list`.",
+};
+const NO_LOGIN: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "No login was found. Give credentials_file, run `gcloud auth application-default login`, or run where a service account is attached.",
+};
+const FULL: Failure = {
+  code: "INSUFFICIENT_STORAGE",
+  hint: "Raise the project's quota, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
+};
+const KEPT: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "The bucket keeps its objects for a time: try again when its retention policy or the object's hold has ended.",
+};
+const KMS: Failure = {
+  code: "STORAGE_DENIED",
+  hint: "Check that the key in kms_key exists in the bucket's location, is enabled, and may be used by the project's storage service agent.",
+};
+const BILLING: Failure = { code: "STORAGE_DENIED", hint: "Look at the project's billing account in Google's console." };
+
+/** Timeouts, too many calls; and names that were taken a moment ago, where nothing is now. */
+const PASSING = new Set([408, 409, 412, 429]);
+
+/** By Google's own word; those that are not here are told by their status. */
+const FAILURES: Readonly<Record<string, Failure>> = {
+  quotaExceeded: FULL,
+  retentionPolicyNotMet: KEPT,
+  objectUnderActiveHold: KEPT,
+  accountDisabled: BILLING,
+  cloudKmsKeyNotFound: KMS,
+  cloudKmsDisabledKey: KMS,
+  cloudKmsPermissionDenied: KMS,
+};
+
+/** The error of a failed call as the storage port promises it; what is none is returned as it came. */
+export function asStorageError(error: unknown, place: GcsBucket, doing: string): unknown {
+  if (error instanceof BackupctlError) return error;
+  const failure = failureOf(error, place);
+  if (failure === undefined) return error;
+  const { code, what = "", ...details } = failure;
+  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+}
+
+function failureOf(error: unknown, place: GcsBucket): Failure | undefined {
+  if (error instanceof RefusedError) {
+    const words = firstLine(error.message);
+    const what = [String(error.status), error.reason, words].filter((word) => word !== "").join(" ");
+    return { what, ...refusal(error, place) };
+  }
+  const network = networkFailure(error, place.peer, "ca_file");
+  if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
+  return error instanceof Error ? failedLogin(error) : undefined;
+}
+
+function refusal({ status, reason, date }: RefusedError, { bucket }: GcsBucket): Failure {
+  const known = FAILURES[reason] ?? (reason.toLowerCase().includes("kms") ? KMS : undefined);
+  if (known !== undefined) return known;
+  if (status === 401) return skewed(date) ?? WRONG_LOGIN;
+  if (status === 403) return NOT_PERMITTED;
+  // Of objects a missing one is no failure, so it is the bucket.
+  if (status === 404) {
+    return {
+      code: "STORAGE_NOT_FOUND",
+      what: `there is no bucket ${bucket}`,
+      hint: `Correct the bucket's name, or make it: \`gcloud storage buckets create gs://${bucket} --location=…\`; with \`location\` in the config \`backupctl init\` does.`,
+    };
+  }
+  return { code: "STORAGE_FAILED", retryable: status >= 500 || PASSING.has(status) };
+}
+
+/** No token was given, or none could be asked for. */
+function failedLogin(error: Error): Failure | undefined {
+  if (/^Could not load the default credentials|^Unable to detect a Project Id/.test(error.message)) {
+    return { ...NO_LOGIN, what: "there is no login" };
+  }
+  if (error.message.includes("DECODER routines") || error.message.includes("PEM")) {
+    return { ...WRONG_LOGIN, what: "the private key of the credentials is damaged" };
+  }
+  const answer = answerOf(error);
+  if (answer === undefined) return undefined;
+  const { status, date } = answer;
+  const what = `no token was given: ${firstLine(error.message)}`;
+  if (status >= 500 || status === 429) return { code: "STORAGE_FAILED", retryable: true, what };
+  return skewed(date) ?? { ...WRONG_LOGIN, what };
+}
+
+/** What a token endpoint answered, in the library's wrapping. */
+function answerOf(error: Error): { readonly status: number; readonly date: string | null } | undefined {
+  const response: unknown = "response" in error ? error.response : undefined;
+  if (!(response instanceof Object && "status" in response && typeof response.status === "number")) return undefined;
+  const headers: unknown = "headers" in response ? response.headers : undefined;
+  return { status: response.status, date: headers instanceof Headers ? headers.get("date") : null };
+}
+
+function skewed(date: string | null): Failure | undefined {
+  const skew = clockSkew(date);
+  if (skew === undefined) return undefined;
+  return {
+    code: "CLOCK_SKEWED",
+    what: skew,
+    hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
+  };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
+}
