@@ -31,6 +31,8 @@ export interface Catalog {
   fail(id: BackupId, error: { readonly code: string; readonly message: string }, at: string): void;
   /** Inserts or replaces a backup found in storage (rebuild). `trusted`: its mac verified. */
   restoreFromStorage(found: FoundBackup): void;
+  /** Inserts a backup that lies in storage and can't be read, or makes an uncommitted row such a one. */
+  restoreUnreadable(found: UnreadableBackup): void;
   setStatus(id: BackupId, status: BackupStatus): void;
   setNotes(id: BackupId, notes: BackupNotes): void;
   setCopy(copy: CopyRecord): void;
@@ -102,6 +104,17 @@ export interface FoundBackup {
   readonly copies: readonly CopyRecord[];
   /** Of the keys object that opened it; `undefined` keeps what was known. */
   readonly keysSha256?: string | undefined;
+}
+
+/** A backup of which only the place is known: its metadata.json is damaged, not authentic or missing. */
+export interface UnreadableBackup {
+  /** The one that it was made with, where anything says it; else one made up from its place. */
+  readonly id: BackupId;
+  readonly storagePath: string;
+  readonly error: { readonly code: string; readonly message: string };
+  /** What nobody proves can keep it. */
+  readonly notes: BackupNotes;
+  readonly copies: readonly CopyRecord[];
 }
 
 /** What a list shows of a backup's metadata. */

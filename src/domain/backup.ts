@@ -27,6 +27,7 @@ export const STATUSES = [
   "partial",
   "failed",
   "deleting",
+  "unreadable",
 ] as const;
 export type BackupStatus = (typeof STATUSES)[number];
 

@@ -16,6 +16,8 @@ export const DELETED_NAME = "deleted.json";
 /** n of the keys object that a backup is made with. */
 export const FIRST_KEYS = 1;
 export const MAX_PACK_NUMBER = 99_999_999;
+/** n of keys and notes objects. */
+export const MAX_NUMBER = 999_999_999;
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const DIRECTORY = /^([^/]+)\/([^/]+)\/(\d{4}-\d{2}-\d{2})\/([a-z]+)-(\d{2}-\d{2}-\d{2})-([0-9a-f]{8})$/;
@@ -63,8 +65,19 @@ export function parseBackupDirectory(path: string): BackupDirectory | undefined 
   return { type, category, date, mode, time, idPrefix };
 }
 
+/** What the directory of a backup says of it, its second of `timestamp` included. @throws `RangeError` for another path */
+export function directoryFacts(path: string): BackupDirectory & { readonly timestamp: string } {
+  const parsed = parseBackupDirectory(path);
+  if (parsed === undefined) throw new RangeError(`${path} is not the directory of a backup`);
+  return { ...parsed, timestamp: instantOf(parsed.date, parsed.time) };
+}
+
+function instantOf(date: string, time: string): string {
+  return `${date}T${time.replaceAll("-", ":")}.000Z`;
+}
+
 function isRealTime(date: string, time: string): boolean {
-  const iso = `${date}T${time.replaceAll("-", ":")}.000Z`;
+  const iso = instantOf(date, time);
   const parsed = new Date(iso);
   return !Number.isNaN(parsed.getTime()) && parsed.toISOString() === iso;
 }

@@ -5,7 +5,8 @@ import { backupIdSchema, describeIssues } from "../domain/metadata-schema.ts";
 import { numberedName, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../errors.ts";
 import { keyId, openDataKey, sealDataKey } from "./data-key.ts";
-import { parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+import { OpeningEffort } from "./opening-effort.ts";
+import { parseJsonObject, refuseOtherVersions, requireReadableSize } from "./parse-json.ts";
 
 const wrapSchema = z.strictObject({
   provider: z.string().min(1).max(64),
@@ -40,6 +41,8 @@ const MOST_FAILED_TRIES = 24;
 export interface WrappingKey {
   readonly provider: string;
   readonly name: string;
+  /** Where it derives secrets, each from parameters of its own: the salt that `seal` uses. */
+  readonly salt?: Buffer;
   seal(): Promise<{ readonly secret: Buffer; readonly parameters: Readonly<Record<string, string | number>> }>;
   open(parameters: Readonly<Record<string, string | number>>): Promise<Buffer | undefined>;
 }
@@ -66,9 +69,15 @@ export async function buildKeysObject(request: {
       return { provider: key.provider, name: key.name, parameters, ...wrap };
     }),
   );
-  const content = keysSchema.parse({ version: 1, backup_id: backupId, key_id: id, wraps });
+  const content = keysSchema.safeParse({ version: 1, backup_id: backupId, key_id: id, wraps });
+  const hint = "Configure fewer keys, with shorter names, under encryption.keys.";
+  if (!content.success) {
+    const why = `the keys of backup ${backupId} can't be stored so that they could be read again`;
+    throw new BackupctlError("BACKUP_FAILED", `${why}: ${describeIssues(content.error)}`, { hint });
+  }
   const name = numberedName({ family: "keys", n: request.n, writer: randomBytes(4).toString("hex") });
-  return { name, bytes: Buffer.from(`${JSON.stringify(content, null, 2)}\n`), keyId: id };
+  const bytes = Buffer.from(`${JSON.stringify(content.data, null, 2)}\n`);
+  return { name, bytes: requireReadableSize(bytes, `${name} of backup ${backupId}`, { hint }), keyId: id };
 }
 
 export interface OpenedKey {
@@ -84,6 +93,7 @@ export interface OpenedKey {
  * The data key of a backup: the keys objects are tried from the highest n down, in each every wrap that a configured provider
  * can open, and the first key that has the wanted key id is taken.
  * @param wanted without a key id any of this backup's will do
+ * @param effort shared by all backups that one run opens
  * @throws `ENCRYPTION_KEY_NOT_FOUND` naming the keys that the backup wants and those configured; `BACKUP_CORRUPTED` if there
  * is no keys object, or none that is well-formed and of this backup, or too many wraps that a configured key should open and does not.
  */
@@ -91,6 +101,7 @@ export async function openKeysObjects(
   objects: readonly NamedBytes[],
   wanted: { readonly backupId: BackupId; readonly keyId: string | undefined },
   providers: readonly WrappingKey[],
+  effort: OpeningEffort = new OpeningEffort(),
 ): Promise<OpenedKey> {
   const problems: string[] = [];
   const readable: ReadableKeys[] = [];
@@ -104,7 +115,7 @@ export async function openKeysObjects(
   const tries = { failed: 0 };
   for (const { name, content } of readable) {
     for (const wrap of content.wraps) {
-      const opened = await openWrap(wrap, content, providers, { failures, tries });
+      const opened = await openWrap(wrap, content, providers, { failures, tries, effort });
       if (opened !== undefined) return { ...opened, name, problems };
     }
   }
@@ -132,6 +143,7 @@ export async function lockedWraps(
   objects: readonly NamedBytes[],
   wanted: { readonly backupId: BackupId; readonly keyId: string },
   providers: readonly WrappingKey[],
+  effort: OpeningEffort = new OpeningEffort(),
 ): Promise<readonly LockedWrap[]> {
   const locked: LockedWrap[] = [];
   for (const object of objects) {
@@ -139,7 +151,7 @@ export async function lockedWraps(
     if (typeof content === "string") continue;
     for (const wrap of content.wraps) {
       const key = providers.find(({ provider, name }) => provider === wrap.provider && name === wrap.name);
-      if (key !== undefined && (await isLocked(wrap, content, key)))
+      if (key !== undefined && effort.allows(key, wrap.parameters) && (await isLocked(wrap, content, key, effort)))
         locked.push({ object: object.name, keyName: key.name, provider: key.provider });
       if (locked.length === MOST_FAILED_TRIES) return locked;
     }
@@ -147,10 +159,18 @@ export async function lockedWraps(
   return locked;
 }
 
-async function isLocked(wrap: KeyWrap, content: KeysContent, key: WrappingKey): Promise<boolean> {
+async function isLocked(
+  wrap: KeyWrap,
+  content: KeysContent,
+  key: WrappingKey,
+  effort: OpeningEffort,
+): Promise<boolean> {
   try {
     const secret = await key.open(wrap.parameters);
-    return secret !== undefined && unwrap(wrap, content, secret) === undefined;
+    if (secret === undefined) return false;
+    const isOpen = unwrap(wrap, content, secret) !== undefined;
+    effort.note(key, wrap.parameters, isOpen);
+    return !isOpen;
   } catch (error) {
     if (isBackupctlError(error, "BACKUP_CORRUPTED")) return true;
     if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND")) return false;
@@ -182,20 +202,31 @@ function readKeysObject(
   }
 }
 
+interface Opening {
+  readonly failures: string[];
+  readonly tries: { failed: number };
+  readonly effort: OpeningEffort;
+}
+
 async function openWrap(
   wrap: KeyWrap,
   content: KeysContent,
   providers: readonly WrappingKey[],
-  { failures, tries }: { readonly failures: string[]; readonly tries: { failed: number } },
+  { failures, tries, effort }: Opening,
 ): Promise<{ readonly dataKey: Buffer; readonly keyName: string } | undefined> {
   // A key may have been renamed in the config, so every one of the same kind is tried; the one of the same name first.
   const candidates = providers
     .filter((key) => key.provider === wrap.provider)
     .sort((left, right) => Number(right.name === wrap.name) - Number(left.name === wrap.name));
   for (const key of candidates) {
+    if (!effort.allows(key, wrap.parameters)) {
+      failures.push(`key ${key.name} (${key.provider}) was not tried: derived for too many others it opened nothing`);
+      continue;
+    }
     const secret = await secretOf(key, wrap, failures);
     if (secret === undefined) continue;
     const dataKey = unwrap(wrap, content, secret);
+    effort.note(key, wrap.parameters, dataKey !== undefined);
     if (dataKey !== undefined) return { dataKey, keyName: key.name };
     failures.push(`key ${key.name} (${key.provider}) does not open the wrap of ${wrap.name}`);
     tries.failed += 1;

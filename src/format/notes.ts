@@ -5,7 +5,7 @@ import { backupIdSchema, describeIssues, notesSchema } from "../domain/metadata-
 import { numberedName, parseNumberedName } from "../domain/object-names.ts";
 import { BackupctlError } from "../errors.ts";
 import { isMacOfKind, isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
-import { isOtherVersion, parseJsonObject } from "./parse-json.ts";
+import { isOtherVersion, parseJsonObject, requireReadableSize } from "./parse-json.ts";
 
 const envelopeSchema = z.object({
   backup_id: backupIdSchema,
@@ -20,7 +20,7 @@ export interface DecodedNotes {
   readonly verified: boolean;
   /** The mac is of the right kind and does not fit: these were not written by somebody without the key, but changed. */
   readonly changed: boolean;
-  /** Of another version of the format: what it says is not known, so it holds the backup. In words. */
+  /** Why it is not known what it says: it holds the backup then. In words. */
   readonly unknown?: string;
 }
 
@@ -34,10 +34,9 @@ export function encodeNotes(request: {
   const notes = notesSchema.parse(request.notes);
   const content = { version: 1, backup_id: request.backupId, n: request.n, ...notes };
   const name = numberedName({ family: "notes", n: request.n, writer: randomBytes(4).toString("hex") });
-  return {
-    name,
-    bytes: Buffer.from(`${JSON.stringify({ ...content, mac: macOf(content, request.macKey) }, null, 2)}\n`),
-  };
+  const bytes = Buffer.from(`${JSON.stringify({ ...content, mac: macOf(content, request.macKey) }, null, 2)}\n`);
+  const what = `${name} of backup ${request.backupId}`;
+  return { name, bytes: requireReadableSize(bytes, what, { hint: "Give a shorter reason." }) };
 }
 
 /**
@@ -60,7 +59,7 @@ export function decodeNotes(
   if (isProven && version !== 1)
     throw damaged(what, `it was written with version 1 and says ${JSON.stringify(version)}`);
   if (isOtherVersion(raw) && named !== undefined)
-    return ofOtherVersion(named, `${what} has format version ${raw.version}`, backup);
+    return notRead(named, `${what} has format version ${raw.version}, this program reads version 1`, backup);
   if (version !== 1) throw damaged(what, "its version is not a number");
   if (!envelope.success) throw damaged(what, describeIssues(envelope.error));
   if (!notes.success) throw damaged(what, describeIssues(notes.error));
@@ -71,8 +70,9 @@ export function decodeNotes(
   return { n: envelope.data.n, notes: notes.data, verified: isProven, changed };
 }
 
-function ofOtherVersion(n: number, what: string, { timestamp }: Pick<BackupMetadata, "timestamp">): DecodedNotes {
-  const unknown = `unknown: ${what}, this program reads version 1`;
+/** Notes that are there and say what nobody here knows: they hold the backup. */
+export function notRead(n: number, why: string, { timestamp }: Pick<BackupMetadata, "timestamp">): DecodedNotes {
+  const unknown = `unknown: ${why}`;
   return {
     n,
     notes: { hold: { reason: unknown, at: timestamp, by: "unknown" } },

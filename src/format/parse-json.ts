@@ -22,6 +22,20 @@ export function parseJsonObject(
   throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not a JSON object`);
 }
 
+/** What is about to be stored, where it can be read again. @throws `BACKUP_FAILED` for what readers refuse for its size */
+export function requireReadableSize(
+  bytes: Buffer,
+  what: string,
+  { most = MAX_JSON_BYTES, hint }: { readonly most?: number; readonly hint?: string } = {},
+): Buffer {
+  if (bytes.length <= most) return bytes;
+  throw new BackupctlError(
+    "BACKUP_FAILED",
+    `${what} would have ${bytes.length} bytes, more than the ${most / 2 ** 20} MiB that can be read again`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
 function parseText(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

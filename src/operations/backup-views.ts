@@ -25,6 +25,10 @@ export interface BackupSummary {
   readonly host: string;
   readonly components: readonly string[];
   readonly warnings: number;
+  /** Storages whose copy is damaged or gone. */
+  readonly damagedIn: readonly string[];
+  /** Why a run failed, or why the backup can't be read. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
 }
 
 export interface ListRequest {
@@ -59,7 +63,6 @@ export interface BackupDetails extends BackupSummary {
   readonly restoreCount: number;
   readonly lastRestore: string | undefined;
   readonly children: readonly BackupId[];
-  readonly error: { readonly code: string; readonly message: string } | undefined;
 }
 
 /** Fields of seed 4's status, for a running, dead or finished run. */

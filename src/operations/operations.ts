@@ -310,7 +310,7 @@ export interface RestorePlan {
   readonly downtime: boolean;
   /** What stands against it: each must be lifted by its flag before `restore` goes on. */
   readonly refusals: readonly {
-    readonly code: "TARGET_NOT_EMPTY" | "USAGE";
+    readonly code: "TARGET_NOT_EMPTY" | "USAGE" | "RESTORE_FAILED";
     readonly message: string;
     readonly hint: string;
   }[];

@@ -1,10 +1,10 @@
 import type { OperationContext } from "./context.ts";
 import type { BackupDetails } from "./operations.ts";
 import { detailsOf } from "./repository/backup-summary.ts";
-import { resolveReference } from "./repository/references.ts";
+import { findReferenced } from "./repository/references.ts";
 
-/** Everything that is known of one backup. Reads the catalog only. @throws `BACKUP_NOT_FOUND`, `USAGE` */
+/** Everything that is known of one backup. Reads the catalog only. @throws `BACKUP_NOT_FOUND`, `BACKUP_CORRUPTED`, `USAGE` */
 export async function showBackup(context: OperationContext, reference: string): Promise<BackupDetails> {
   const catalog = await context.catalog("read");
-  return detailsOf(resolveReference(catalog, reference), catalog);
+  return detailsOf(findReferenced(catalog, reference), catalog);
 }

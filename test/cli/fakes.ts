@@ -52,6 +52,8 @@ export const backup: BackupSummary = {
   host: "web-1",
   components: ["database", "files"],
   warnings: 0,
+  damagedIn: [],
+  error: undefined,
 };
 
 const metadata: BackupMetadata = {

@@ -37,6 +37,8 @@ export interface SiteOptions {
   readonly storageOptions?: string;
   /** Further storages, each in the folder of its name, with their roles. */
   readonly storages?: Readonly<Record<string, "replica" | "archive">>;
+  /** No key, and so no encryption. */
+  readonly keyless?: boolean;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly directory?: string;
@@ -71,9 +73,7 @@ ${options.replica === true ? `  second: {type: local, role: replica, path: ${dir
 ${Object.entries(options.storages ?? {})
   .map(([name, role]) => `  ${name}: {type: local, role: ${role}, path: ${directory}/${name}}`)
   .join("\n")}
-encryption:
-  keys:
-    main: {provider: local, key_file: ${key}}
+encryption: ${options.keyless === true ? "{enabled: false}" : `{keys: {main: {provider: local, key_file: ${key}}}}`}
 sources:
 ${options.sources.replaceAll("{dir}", directory)}
 ${(options.more ?? "").replaceAll("{dir}", directory)}

@@ -1,5 +1,6 @@
 import type { BackupMetadata, BackupNotes } from "../../domain/backup.ts";
-import type { CopyRecord, NewRun } from "../catalog.ts";
+import { directoryFacts } from "../../domain/object-names.ts";
+import type { CopyRecord, NewRun, UnreadableBackup } from "../catalog.ts";
 import type { Connection } from "./connection.ts";
 import { millisecondsOf } from "./filter.ts";
 
@@ -71,6 +72,32 @@ export function upsertCommitted(
     JSON.stringify(metadata),
   );
   replaceArtifacts(connection, metadata);
+}
+
+const UNKNOWN = "unknown";
+
+/** All that the place says. What a row says already of a run is better. */
+export function upsertUnreadable(connection: Connection, { id, storagePath, error, notes }: UnreadableBackup): void {
+  const { type, mode, category, timestamp } = directoryFacts(storagePath);
+  connection.run(
+    `INSERT INTO backups (id, type, mode, category, status, timestamp, started_ms, host, created_by, storage_path, tags,
+       trusted, notes, error_code, error_message)
+     VALUES (?, ?, ?, ?, 'unreadable', ?, ?, ?, ?, ?, '[]', 0, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, storage_path = excluded.storage_path, notes = excluded.notes,
+       error_code = excluded.error_code, error_message = excluded.error_message, pid = NULL`,
+    id,
+    type,
+    mode,
+    category,
+    timestamp,
+    millisecondsOf(timestamp),
+    UNKNOWN,
+    UNKNOWN,
+    storagePath,
+    JSON.stringify(notes),
+    error.code,
+    error.message,
+  );
 }
 
 function replaceArtifacts(connection: Connection, metadata: BackupMetadata): void {

@@ -14,9 +14,10 @@ import type {
   NewRun,
   RestoreEvent,
   RunningRestore,
+  UnreadableBackup,
   VerificationEvent,
 } from "../catalog.ts";
-import { insertRun, upsertCommitted, upsertCopy } from "./backup-writes.ts";
+import { insertRun, upsertCommitted, upsertCopy, upsertUnreadable } from "./backup-writes.ts";
 import type { Connection, SqlValue } from "./connection.ts";
 import { conditionOf, millisecondsOf } from "./filter.ts";
 import { backupOf, copyOf, eventOf, indexCacheOf, parse, restoreOf } from "./rows.ts";
@@ -86,6 +87,14 @@ export class SqliteCatalog implements Catalog {
       const { metadata, trusted, notes, keysSha256 } = found;
       upsertCommitted(connection, metadata, { trusted, notes, keysSha256 });
       connection.run("DELETE FROM copies WHERE backup_id = ?", found.metadata.id);
+      for (const copy of found.copies) upsertCopy(connection, copy);
+    });
+  }
+
+  restoreUnreadable(found: UnreadableBackup): void {
+    this.#write((connection) => {
+      upsertUnreadable(connection, found);
+      connection.run("DELETE FROM copies WHERE backup_id = ?", found.id);
       for (const copy of found.copies) upsertCopy(connection, copy);
     });
   }

@@ -3,9 +3,8 @@ import { count } from "../../domain/count.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { ListRequest, ListResult } from "../../operations/operations.ts";
 import { defineCommand } from "../command.ts";
-import type { Context } from "../context.ts";
 import { flag, integer, text } from "../option.ts";
-import { backupParagraphs, backupTable, incompleteWarning } from "../render/backups.ts";
+import { backupParagraphs, backupTable, listWarnings } from "../render/backups.ts";
 import { listJson } from "../render/json.ts";
 import type { Look } from "../render/look.ts";
 
@@ -40,7 +39,7 @@ export const list = defineCommand({
   ],
   exitCodes: { 0: "done, also when there is none" },
   run: async (context, values) => {
-    const { output, look, json } = context;
+    const { output, look, noteLook, json } = context;
     if (values.page !== undefined && values.offset !== undefined) {
       throw new BackupctlError("USAGE", "--page and --offset contradict each other", {
         hint: "Leave one of them out.",
@@ -58,7 +57,7 @@ export const list = defineCommand({
     if (json) output.printJson(listJson(result));
     else {
       output.print(await renderList(look, result, context.verbose || values.details, isFiltered(request)));
-      warnOfIncomplete(context, result);
+      for (const warning of listWarnings(noteLook, result.backups)) output.warn(warning);
     }
     return 0;
   },
@@ -78,9 +77,4 @@ async function renderList(look: Look, result: ListResult, details: boolean, filt
   const range = offset === 0 ? `${backups.length}` : `${offset + 1} to ${end}`;
   const more = end < total ? `; the next: --offset ${end}` : "";
   return `${shown}\n\n${range} of ${count(total, "backup")}${more}`;
-}
-
-function warnOfIncomplete({ output, noteLook }: Context, { backups }: ListResult): void {
-  const warning = incompleteWarning(noteLook, backups);
-  if (warning !== undefined) output.warn(warning);
 }

@@ -8,7 +8,7 @@ import { type Column, renderTable } from "./table.ts";
 
 export function statusText(status: BackupStatus | "interrupted"): Painted {
   if (status === "completed") return good(status);
-  if (status === "failed" || status === "interrupted") return bad(status);
+  if (status === "failed" || status === "interrupted" || status === "unreadable") return bad(status);
   return status === "running" || status === "pending" ? dim(status) : caution(status);
 }
 
@@ -35,9 +35,10 @@ function isUnproven({ trusted, sizeBytes }: BackupSummary): boolean {
 }
 
 function remarks(backup: BackupSummary): string {
-  const { hold, description, tags } = backup;
+  const { hold, description, tags, damagedIn } = backup;
   return [
     ...(isUnproven(backup) ? ["unverified"] : []),
+    ...(damagedIn.length === 0 ? [] : [`damaged in ${damagedIn.join(", ")}`]),
     ...(hold === undefined ? [] : ["on hold"]),
     ...(description === undefined ? [] : [description]),
     ...tags.map((tag) => `#${tag}`),
@@ -47,7 +48,11 @@ function remarks(backup: BackupSummary): string {
 /** A paragraph for each backup: `list --verbose`. */
 export function backupParagraphs(look: Look, backups: readonly BackupSummary[]): string {
   return backups
-    .map((backup) => `${heading(look, backup)}\n${renderFields(look, summaryFields(look, backup))}`)
+    .map((backup) => {
+      const { error } = backup;
+      const problem: Field = ["problem", error === undefined ? undefined : bad(`${error.code}: ${error.message}`)];
+      return `${heading(look, backup)}\n${renderFields(look, [...summaryFields(look, backup), problem])}`;
+    })
     .join("\n\n");
 }
 
@@ -70,6 +75,7 @@ export function summaryFields(look: Look, backup: BackupSummary): readonly Field
     ["encrypted", backup.encrypted === false ? caution("no") : undefined],
     ["tags", backup.tags.join(", ")],
     ["description", backup.description],
+    ["damaged in", backup.damagedIn.length === 0 ? undefined : bad(backup.damagedIn.join(", "))],
     ["warnings", backup.warnings === 0 ? undefined : caution(String(backup.warnings))],
   ];
 }
@@ -79,8 +85,19 @@ function keptText(look: Look, { category, retentionUntil, hold }: BackupSummary)
   return `${category}, kept until ${look.time(retentionUntil)}${hold === undefined ? "" : ", and while on hold"}`;
 }
 
-/** What a list must not pass over: backups that lack files. */
-export function incompleteWarning(look: Look, backups: readonly BackupSummary[]): string | undefined {
+/** What a list must not pass over: backups that lack files, or that nobody can read. */
+export function listWarnings(look: Look, backups: readonly BackupSummary[]): readonly string[] {
+  return [incompleteWarning(look, backups), unreadableWarning(look, backups)].filter((text) => text !== undefined);
+}
+
+function unreadableWarning(look: Look, backups: readonly BackupSummary[]): string | undefined {
+  const unreadable = backups.filter(({ status }) => status === "unreadable");
+  const [first] = unreadable;
+  if (first === undefined) return undefined;
+  return look.line`${count(unreadable.length, "backup")} can't be read: \`backupctl show ${first.id.slice(0, 8)}\` says why`;
+}
+
+function incompleteWarning(look: Look, backups: readonly BackupSummary[]): string | undefined {
   const incomplete = backups.filter(({ status }) => status === "completed_with_errors");
   const [first] = incomplete;
   if (first === undefined) return undefined;

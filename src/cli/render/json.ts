@@ -40,6 +40,8 @@ export function summaryJson(backup: BackupSummary): Json {
     host: backup.host,
     components: backup.components,
     warnings: backup.warnings,
+    damaged_in: backup.damagedIn,
+    error: backup.error ?? null,
   };
 }
 
@@ -103,7 +105,6 @@ export function detailsJson(backup: BackupDetails): Json {
     quarantine: notes.quarantine ?? null,
     restore_count: backup.restoreCount,
     last_restore_date: backup.lastRestore ?? null,
-    error: backup.error ?? null,
   };
 }
 

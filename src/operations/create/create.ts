@@ -19,8 +19,10 @@ import { startProgress } from "../progress-meter.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import { clearDeadRuns, clearLeavings } from "../repository/dead-runs.ts";
 import { indexDirectory, pruneIndexes } from "../repository/index-cache.ts";
+import { lookAtUnreadable } from "../repository/look-again.ts";
 import { refreshRecovery } from "../repository/recovery-files.ts";
 import type { Repository } from "../repository/repository.ts";
+import { passedOverWarning } from "../repository/unreadable-backups.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
@@ -125,6 +127,8 @@ class CreateRun {
     const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog);
     if (keyWarning !== undefined) this.#warn(keyWarning);
     for (const restore of this.#died) this.#warn(diedWarning(restore));
+    for (const backup of await lookAtUnreadable(session, this.#repository, this.#catalog))
+      this.#warn(passedOverWarning(backup));
     const warn = (message: string): void => this.#warn(message);
     const { storages, absent } = await openCopies({
       repository: this.#repository,

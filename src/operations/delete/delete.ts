@@ -7,6 +7,7 @@ import type { DeletePlan, DeleteRequest, DeleteResult } from "../operations.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import { resolveReference } from "../repository/references.ts";
+import { requireReadable } from "../repository/unreadable-backups.ts";
 import { type Session, statePaths } from "../session.ts";
 import { removeBackups } from "./objects.ts";
 
@@ -104,6 +105,7 @@ function decide(
   runningId: string | undefined,
 ): DeletionPlan<CatalogBackup> {
   const target = asIs(session, resolveReference(catalog, request.reference), runningId);
+  if (target.error?.code === "UNSUPPORTED_FORMAT" && !request.force) requireReadable(target);
   const backups = catalog.list({}).backups.map((backup) => asIs(session, backup, runningId));
   const plan = planDeletion({ target, backups, withDescendants: request.withDescendants, now: session.clock.now() });
   const begun = new Set(plan.deletions.filter(({ status }) => status === "deleting").map(({ id }) => id));

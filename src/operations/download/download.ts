@@ -31,7 +31,7 @@ interface OrdinaryFile {
  */
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
   const catalog = await context.catalog("read");
-  const { backup } = await chooseBackup(context, catalog, request);
+  const { backup, warnings: choiceWarnings } = await chooseBackup(context, catalog, request);
   const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   const { sources, warnings } = chooseSources(metadata, request);
   const contents = await openContents(context, storage, metadata);
@@ -57,7 +57,7 @@ export async function downloadBackup(context: OperationContext, request: Downloa
     const { to, write } = request;
     const written =
       to === undefined ? [await toStream(download, files, write)] : await toFolder(download, files, path.resolve(to));
-    return { backupId: backup.id, files: written, warnings: [...copyWarnings, ...warnings] };
+    return { backupId: backup.id, files: written, warnings: [...choiceWarnings, ...copyWarnings, ...warnings] };
   } finally {
     await meter.finish();
     await contents.close();

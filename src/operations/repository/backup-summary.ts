@@ -28,6 +28,10 @@ export function summaryOf(backup: CatalogBackup): BackupSummary {
     host: backup.host,
     components: outline?.components ?? [],
     warnings: outline?.warnings ?? 0,
+    damagedIn: backup.copies
+      .filter(({ state }) => state === "damaged" || state === "missing")
+      .map(({ storage }) => storage),
+    error: backup.error,
   };
 }
 
@@ -48,7 +52,6 @@ export function detailsOf(backup: CatalogBackup, catalog: Catalog): BackupDetail
       .childrenOf(backup.id)
       .filter(({ committed }) => committed)
       .map(({ id }) => id),
-    error: backup.error,
   };
 }
 

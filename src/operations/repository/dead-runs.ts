@@ -2,14 +2,15 @@ import * as path from "node:path";
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
-import { isBackupctlError } from "../../errors.ts";
+import { type BackupctlError, isBackupctlError } from "../../errors.ts";
+import { requirePlace } from "../../format/metadata.ts";
 import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { findDeletedAncestor } from "./lineage-check.ts";
-import { type Repository, readBackup } from "./repository.ts";
+import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
 /**
@@ -114,7 +115,15 @@ async function adopt(
   { session, repository, catalog, run }: DeadRun,
   storages: readonly [Storage, ...Storage[]],
 ): Promise<void> {
-  const { metadata, trusted, notes, keysSha256 } = await readBackup(repository, storages[0], run.storagePath);
+  const stored = await readFinished(repository, storages, run);
+  if (isBackupctlError(stored)) {
+    const at = session.clock.now().toISOString();
+    const copies = storages.map(({ name }) => ({ backupId: run.id, storage: name, state: "damaged" as const, at }));
+    catalog.restoreUnreadable({ id: run.id, storagePath: run.storagePath, error: stored, notes: {}, copies });
+    session.logger.warn(`an earlier run (${run.id}) died, and what it made can't be read: ${stored.message}`);
+    return;
+  }
+  const { metadata, trusted, notes, keysSha256 } = stored;
   const gone = await findDeletedAncestor(storages, metadata.lineage.slice(0, -1));
   if (gone !== undefined) {
     session.logger.warn(`backup ${gone.id}, which the dead run ${metadata.id} builds on, was deleted meanwhile`);
@@ -130,4 +139,25 @@ async function adopt(
     at: metadata.completed_at,
   }));
   catalog.restoreFromStorage({ metadata, trusted, notes, copies, keysSha256 });
+}
+
+/** What a run made, from the first storage where it can be read, or why nobody can use it: that must not keep the next run from being made. */
+async function readFinished(
+  repository: Repository,
+  [storage, ...others]: readonly [Storage, ...Storage[]],
+  run: CatalogBackup,
+): Promise<StoredBackup | BackupctlError> {
+  let problem: BackupctlError;
+  try {
+    const stored = await readBackup(repository, storage, run.storagePath);
+    requirePlace(stored.metadata, { storagePath: run.storagePath, repositoryId: repository.id, id: run.id });
+    if (!isBackupctlError(stored.problem, "BACKUP_CORRUPTED")) return stored;
+    problem = stored.problem;
+  } catch (error) {
+    if (!isBackupctlError(error, "BACKUP_CORRUPTED") && !isBackupctlError(error, "UNSUPPORTED_FORMAT")) throw error;
+    problem = error;
+  }
+  const [next, ...rest] = others;
+  const elsewhere = next === undefined ? problem : await readFinished(repository, [next, ...rest], run);
+  return isBackupctlError(elsewhere) ? problem : elsewhere;
 }

@@ -35,8 +35,11 @@ export async function rebuildCatalog(context: OperationContext): Promise<Rebuild
 export async function fillCatalog(session: Session, repository: Repository, catalog: Catalog): Promise<RepositoryScan> {
   // Known before the storages are listed: a backup that is committed meanwhile is not mistaken for one that went.
   const known = catalog.list({}).backups;
-  const underWay = new Set(known.filter(isRunning).map(({ storagePath }) => storagePath));
-  const scan = await scanRepository(session, repository, underWay);
+  const paths = (backups: readonly CatalogBackup[]) => new Set(backups.map(({ storagePath }) => storagePath));
+  const scan = await scanRepository(session, repository, {
+    underWay: paths(known.filter(isRunning)),
+    committed: paths(known.filter(({ committed, status }) => committed && status !== "deleting")),
+  });
   // At once: half a catalog would be taken for a whole one.
   catalog.together(() => {
     catalog.bindRepository(repository.id);
@@ -55,13 +58,17 @@ function takeOver(session: Session, catalog: Catalog, known: readonly CatalogBac
     if (scan.deleting.has(backup.metadata.id)) catalog.setStatus(backup.metadata.id, "deleting");
   }
   const found = new Set(scan.backups.map(({ metadata }) => metadata.id));
-  for (const backup of known) {
-    if (!backup.committed || found.has(backup.id)) continue;
+  const lost = new Map(scan.unreadable.map((backup) => [backup.storagePath, backup]));
+  for (const backup of known.filter(({ id }) => !found.has(id))) {
+    const unreadable = lost.get(backup.storagePath);
     const elsewhere = (away.get(backup.id) ?? []).length > 0;
-    const unreadable = scan.unreadable.has(backup.storagePath);
-    if (!elsewhere && !unreadable) forget(session, catalog, backup);
-    else markCopies(catalog, backup, seenWhole, unreadable ? "damaged" : "missing");
+    if (backup.committed && !elsewhere && unreadable === undefined) forget(session, catalog, backup);
+    else if (backup.committed) markCopies(catalog, backup, seenWhole, unreadable === undefined ? "missing" : "damaged");
+    // What a row says of a backup or a run is more than what its place says.
+    if (backup.status !== "unreadable") lost.delete(backup.storagePath);
+    else if (backup.id !== unreadable?.id && !elsewhere) catalog.remove(backup.id);
   }
+  for (const backup of lost.values()) catalog.restoreUnreadable(backup);
 }
 
 function markCopies(

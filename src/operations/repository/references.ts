@@ -1,10 +1,9 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import { STATUSES } from "../../domain/backup.ts";
+import { isBackupId, STATUSES } from "../../domain/backup.ts";
 import { resolveBackupId } from "../../domain/backup-id.ts";
 import { isGood } from "../../domain/known-backup.ts";
-import { directoryState, METADATA_NAME, parseBackupDirectory } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import type { OperationContext } from "../context.ts";
+import { requireReadable } from "./unreadable-backups.ts";
 
 const PAGE = 50;
 
@@ -14,38 +13,27 @@ const PAGE = 50;
  */
 export function resolveReference(catalog: Catalog, reference: string): CatalogBackup {
   if (reference === "latest") return latestGood(catalog);
-  return resolveBackupId(reference, (prefix) => catalog.findByPrefix(prefix));
-}
-
-/**
- * As `resolveReference`. A catalog that was made anew does not know a backup whose metadata.json is lost, but the storage tells.
- * @throws `BACKUP_CORRUPTED` for such a one
- */
-export async function findReferenced(
-  context: OperationContext,
-  catalog: Catalog,
-  reference: string,
-): Promise<CatalogBackup> {
   try {
-    return resolveReference(catalog, reference);
+    return resolveBackupId(reference, (prefix) => catalog.findByPrefix(prefix));
   } catch (error) {
-    if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
-    const { listBackupDirectories } = await import("./repository.ts");
-    const { primary } = await context.repository();
-    const prefix = reference.trim().toLowerCase().slice(0, 8);
-    for (const [directory, names] of await listBackupDirectories(primary, (name) => name)) {
-      if (parseBackupDirectory(directory)?.idPrefix.startsWith(prefix) !== true) continue;
-      if (directoryState(names) === "damaged") throw metadataLost(directory, primary.name, error);
-    }
-    throw error;
+    const found = isBackupctlError(error, "BACKUP_NOT_FOUND") ? unreadableLike(catalog, reference) : undefined;
+    if (found === undefined) throw error;
+    return found;
   }
 }
 
-function metadataLost(directory: string, storage: string, cause: unknown): BackupctlError {
-  return new BackupctlError("BACKUP_CORRUPTED", `${directory}/${METADATA_NAME} is missing in storage "${storage}"`, {
-    hint: "Bring it back from a copy of the storage, then `backupctl catalog rebuild`, or use another backup: `backupctl list`.",
-    cause,
-  });
+/** As `resolveReference`, of a backup that can be read. @throws `BACKUP_CORRUPTED` for one that is there and can't */
+export function findReferenced(catalog: Catalog, reference: string): CatalogBackup {
+  const backup = resolveReference(catalog, reference);
+  requireReadable(backup);
+  return backup;
+}
+
+/** Of a backup that can't be read only the first digits of the id may be known. */
+function unreadableLike(catalog: Catalog, reference: string): CatalogBackup | undefined {
+  const id = reference.trim().toLowerCase();
+  if (!isBackupId(id)) return undefined;
+  return catalog.findByPrefix(id.slice(0, 8)).find(({ status }) => status === "unreadable");
 }
 
 function latestGood(catalog: Catalog): CatalogBackup {

@@ -1,17 +1,19 @@
 import type { BackupMetadata, BackupNotes, LineageMember } from "../../domain/backup.ts";
-import { MARKER_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
+import { MARKER_NAME, METADATA_NAME, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { type LockedWrap, lockedWraps, type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
 import { decodeMetadata, requirePlace, verifyMac } from "../../format/metadata.ts";
-import { type DecodedNotes, decodeNotes, mergeNotes } from "../../format/notes.ts";
+import { OpeningEffort } from "../../format/opening-effort.ts";
 import { MAX_JSON_BYTES, MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
+import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
 import { readObject } from "./read-object.ts";
+import { readNotes } from "./stored-notes.ts";
 
 /** The storages of one repository, its keys, and what can be read from it without any catalog. */
 export interface Repository {
@@ -19,6 +21,8 @@ export interface Repository {
   readonly state: StatePaths;
   readonly primary: Storage;
   readonly keys: readonly KeyProvider[];
+  /** Of opening backups with them. */
+  readonly effort: OpeningEffort;
   /** Opens another configured storage of this repository, once. */
   storage(name: string): Promise<Storage>;
   close(): Promise<void>;
@@ -45,6 +49,7 @@ export async function openRepository(session: Session): Promise<Repository> {
     state,
     primary,
     keys,
+    effort: new OpeningEffort(),
     storage: (name) => {
       const known = open.get(name) ?? openOther(name);
       open.set(name, known);
@@ -116,9 +121,10 @@ export async function readBackup(repository: Repository, storage: Storage, direc
   const decoded = decodeMetadata(bytes, directory);
   const { metadata } = decoded;
   requirePlace(metadata, { storagePath: directory, repositoryId: repository.id });
-  const numbered = await readNumbered(storage, directory);
-  const keysObjects = new Map(numbered.keys.map(({ name, bytes }) => [name, sha256Hex(bytes)]));
-  const opened = await openDataKey(repository, metadata, numbered.keys);
+  const numbered = await listNumbered([storage], directory);
+  const keys = await readKeys(numbered.keys, directory);
+  const opened = await openDataKey(repository, metadata, keys);
+  const keysObjects = new Map(keys.objects.map(({ name, bytes }) => [name, sha256Hex(bytes)]));
   const macKey = opened.dataKey === undefined ? undefined : metadataKey(opened.dataKey, metadata.id);
   const problem =
     opened.problem ?? (verifyMac(decoded, macKey) ? keylessProblem(repository, metadata) : macProblem(directory));
@@ -130,7 +136,8 @@ export async function readBackup(repository: Repository, storage: Storage, direc
     keysProblems: opened.keysProblems ?? [],
     keysObjects,
     keysSha256: keysObjects.get(opened.keysName ?? ""),
-    notes: mergeNotes(decodeAll(numbered.notes, metadata, macKey), metadata.retention_until),
+    // Those that can't be read can't let anything go either; verify reports them.
+    notes: (await readNotes(numbered.notes, metadata, macKey)).notes,
   };
 }
 
@@ -140,8 +147,8 @@ export async function readDataKey(
   storage: Storage,
   metadata: BackupMetadata,
 ): Promise<Buffer | undefined> {
-  const numbered = await readNumbered(storage, metadata.storage_path);
-  const { dataKey, problem } = await openDataKey(repository, metadata, numbered.keys);
+  const keys = await keysIn(storage, metadata.storage_path);
+  const { dataKey, problem } = await openDataKey(repository, metadata, keys);
   if (problem !== undefined) throw problem;
   return dataKey;
 }
@@ -155,8 +162,9 @@ export async function readAnyDataKey(
   storage: Storage,
   { id, path }: LineageMember,
 ): Promise<Buffer> {
-  const { keys } = await readNumbered(storage, path);
-  return (await openKeysObjects(keys, { backupId: id, keyId: undefined }, repository.keys)).dataKey;
+  const { objects } = await keysIn(storage, path);
+  return (await openKeysObjects(objects, { backupId: id, keyId: undefined }, repository.keys, repository.effort))
+    .dataKey;
 }
 
 /** Wraps of a backup's data key that a configured key should open and does not. */
@@ -166,14 +174,34 @@ export async function readLockedWraps(
   { id, key_id, storage_path }: BackupMetadata,
 ): Promise<readonly LockedWrap[]> {
   if (key_id === null) return [];
-  const { keys } = await readNumbered(storage, storage_path);
-  return lockedWraps(keys, { backupId: id, keyId: key_id }, repository.keys);
+  const { objects } = await keysIn(storage, storage_path);
+  return lockedWraps(objects, { backupId: id, keyId: key_id }, repository.keys, repository.effort);
+}
+
+/** The keys objects of a backup, the newest first. */
+interface ReadKeys {
+  readonly objects: readonly NamedBytes[];
+  /** That there are more, in words. */
+  readonly tooMany: string | undefined;
+}
+
+async function keysIn(storage: Storage, directory: string): Promise<ReadKeys> {
+  return readKeys((await listNumbered([storage], directory)).keys, directory);
+}
+
+async function readKeys(listed: Newest, directory: string): Promise<ReadKeys> {
+  const objects: NamedBytes[] = [];
+  for (const object of listed.objects) {
+    const bytes = await readNumbered(object);
+    if (bytes !== undefined) objects.push({ name: object.name, bytes });
+  }
+  return { objects, tooMany: passedOverText(listed, "keys", directory) };
 }
 
 async function openDataKey(
   repository: Repository,
   metadata: BackupMetadata,
-  objects: readonly NamedBytes[],
+  { objects, tooMany }: ReadKeys,
 ): Promise<{
   readonly dataKey: Buffer | undefined;
   readonly problem?: BackupctlError;
@@ -183,40 +211,18 @@ async function openDataKey(
   if (metadata.key_id === null) return { dataKey: undefined };
   try {
     const wanted = { backupId: metadata.id, keyId: metadata.key_id };
-    const { dataKey, problems, name } = await openKeysObjects(objects, wanted, repository.keys);
-    return { dataKey, keysProblems: problems, keysName: name };
+    const { dataKey, problems, name } = await openKeysObjects(objects, wanted, repository.keys, repository.effort);
+    return { dataKey, keysProblems: [...problems, ...(tooMany === undefined ? [] : [tooMany])], keysName: name };
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
-    return { dataKey: undefined, problem: error };
+    return { dataKey: undefined, problem: tooMany === undefined ? error : tooManyKeys(metadata.id, tooMany, error) };
   }
 }
 
-/** Highest number and bytes of the keys and notes objects of a backup. */
-async function readNumbered(storage: Storage, directory: string): Promise<{ keys: NamedBytes[]; notes: NamedBytes[] }> {
-  const found: { keys: NamedBytes[]; notes: NamedBytes[] } = { keys: [], notes: [] };
-  for await (const object of storage.list(directory)) {
-    const name = object.key.slice(directory.length + 1);
-    const parsed = parseNumberedName(name);
-    if (parsed === undefined) continue;
-    const bytes = await readObject(storage, object.key, MAX_JSON_BYTES);
-    if (bytes !== undefined) found[parsed.family].push({ name, bytes });
-  }
-  return found;
-}
-
-function decodeAll(
-  objects: readonly NamedBytes[],
-  metadata: BackupMetadata,
-  macKey: Buffer | undefined,
-): readonly DecodedNotes[] {
-  return objects.flatMap((object) => {
-    try {
-      return [decodeNotes(object, metadata, macKey)];
-    } catch (error) {
-      // A note that can't be read can't let anything go either; verify reports it.
-      if (isBackupctlError(error, "BACKUP_CORRUPTED")) return [];
-      throw error;
-    }
+function tooManyKeys(id: string, tooMany: string, cause: BackupctlError): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", `backup ${id} can't be opened: ${tooMany}`, {
+    hint: "Somebody has put them there. Remove by hand all but keys-1-….json, or use another copy.",
+    cause,
   });
 }
 

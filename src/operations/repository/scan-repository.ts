@@ -1,13 +1,23 @@
-import type { CopyRecord, FoundBackup } from "../../catalog/catalog.ts";
+import type { CopyRecord, FoundBackup, UnreadableBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
-import { DELETED_NAME, directoryState, METADATA_NAME, packName, SHA256SUMS_NAME } from "../../domain/object-names.ts";
-import { type BackupctlError, isBackupctlError } from "../../errors.ts";
+import { count } from "../../domain/count.ts";
+import {
+  DELETED_NAME,
+  directoryState,
+  METADATA_NAME,
+  packName,
+  SHA256SUMS_NAME,
+  splitObjectKey,
+} from "../../domain/object-names.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import type { Session } from "../session.ts";
 import { listBackupDirectories, type Repository, readBackup, type StoredBackup } from "./repository.ts";
-import { collectNotes, isUnreachable } from "./write-notes.ts";
+import { collectNotes } from "./stored-notes.ts";
+import { describeUnreadable, type UnreadableDirectory } from "./unreadable-backups.ts";
+import { isUnreachable } from "./write-notes.ts";
 
 /** Metadata is small and mostly waiting: for the network, or for a key to be unwrapped. */
 const PARALLEL_READS = 16;
@@ -22,8 +32,8 @@ export interface RepositoryScan {
   readonly unfinished: readonly string[];
   /** What can't be believed or read, one line each. */
   readonly damaged: readonly string[];
-  /** Directories of backups whose metadata.json is in no copy to be read. */
-  readonly unreadable: ReadonlySet<string>;
+  /** Backups whose metadata.json is in no copy to be read or believed. */
+  readonly unreadable: readonly UnreadableBackup[];
   /** The storages that were seen whole. */
   readonly storages: readonly string[];
 }
@@ -33,57 +43,97 @@ interface Listing {
   readonly directories: ReadonlyMap<string, readonly string[]>;
 }
 
+interface ScanRequest {
+  /** Directories of runs that this host knows of. */
+  readonly underWay?: ReadonlySet<string>;
+  /** Of backups that this host knows of: nothing but packs that lie there are left of one. */
+  readonly committed?: ReadonlySet<string>;
+  /** Nothing but these is looked at. */
+  readonly directories?: readonly string[];
+}
+
 /**
- * Everything that the storages say of themselves: metadata, keys and notes are read, data never. `underWay` are the
- * directories of runs that this host knows of. Storages other than the primary may be away, with a warning.
+ * Everything that the storages say of themselves: metadata, keys and notes are read, data never. Storages other than the primary may be
+ * away, with a warning.
  */
 export async function scanRepository(
   session: Session,
   repository: Repository,
-  underWay: ReadonlySet<string>,
+  { underWay = new Set(), committed = new Set(), directories: wanted }: ScanRequest,
 ): Promise<RepositoryScan> {
-  const listings = await listStorages(session, repository);
+  const listings = await listStorages(session, repository, wanted);
   const directories = [...new Set(listings.flatMap((listing) => [...listing.directories.keys()]))].sort();
   const damaged: string[] = [];
   const unfinished: string[] = [];
-  const unreadable = new Set<string>();
+  const lost: UnreadableDirectory[] = [];
   const deleting = new Set<BackupId>();
   const found = new Map<BackupId, FoundBackup>();
-  const results = await mapInParallel(directories, PARALLEL_READS, async (directory) => {
+  const results = await mapInParallel(directories, PARALLEL_READS, async (directory): Promise<Looked> => {
     const holders = listings.filter((listing) => listing.directories.get(directory)?.includes(METADATA_NAME));
-    if (holders.length === 0) return { directory, leftover: isDamage(listings, directory) && !underWay.has(directory) };
-    return { directory, ...(await readDirectory(session, repository, listings, holders, directory)) };
+    if (holders.length > 0)
+      return { directory, ...(await readDirectory(session, repository, listings, holders, directory)) };
+    const isLost = isDamage(listings, directory, committed.has(directory)) && !underWay.has(directory);
+    const error = isLost ? metadataMissing(listings, directory) : undefined;
+    return {
+      directory,
+      backup: undefined,
+      deleting: false,
+      problems: error === undefined ? [] : [error.message],
+      error,
+    };
   });
-  for (const result of results) {
-    if ("leftover" in result) {
-      if (result.leftover) {
-        damaged.push(`${result.directory}: its metadata.json is missing, what is written just before it is there`);
-        unreadable.add(result.directory);
-      } else unfinished.push(result.directory);
-      continue;
+  for (const { directory, backup, error, problems, ...result } of results) {
+    damaged.push(...problems);
+    if (error !== undefined) {
+      lost.push({ directory, storages: holdersOf(listings, directory), error });
+    } else if (backup === undefined) {
+      unfinished.push(directory);
+    } else {
+      const { id } = backup.metadata;
+      const other = found.get(id);
+      if (other !== undefined) damaged.push(`${directory}: backup ${id} lies in ${other.metadata.storage_path} too`);
+      if (other === undefined || (!other.trusted && backup.trusted)) found.set(id, backup);
+      if (result.deleting) deleting.add(id);
     }
-    damaged.push(...result.problems);
-    if (result.backup === undefined) {
-      unreadable.add(result.directory);
-      continue;
-    }
-    const { id } = result.backup.metadata;
-    const other = found.get(id);
-    if (other !== undefined)
-      damaged.push(`${result.directory}: backup ${id} lies in ${other.metadata.storage_path} too`);
-    if (other === undefined || (!other.trusted && result.backup.trusted)) found.set(id, result.backup);
-    if (result.deleting) deleting.add(id);
   }
+  const { refused } = repository.effort;
+  if (refused > 0) damaged.push(notTried(refused));
   const backups = [...found.values()].map((backup) => ({ ...backup, copies: closedOverAncestors(backup, found) }));
+  const lineageIds = new Map(backups.flatMap(({ metadata }) => metadata.lineage.map(({ id, path }) => [path, id])));
+  const known = { lineageIds, taken: new Set(found.keys()), at: session.clock.now().toISOString() };
+  const unreadable = await mapInParallel(lost, PARALLEL_READS, (directory) => describeUnreadable(directory, known));
   return { backups, deleting, unfinished, damaged, unreadable, storages: listings.map(({ storage }) => storage.name) };
 }
 
-async function listStorages(session: Session, repository: Repository): Promise<readonly Listing[]> {
+function notTried(wraps: number): string {
+  const what = `${count(wraps, "passphrase-wrapped key")} were not tried, since too many before them opened nothing`;
+  return `${what}: somebody may have put keys objects there; backups that were not opened for it are listed as unverified`;
+}
+
+interface Looked {
+  readonly directory: string;
+  readonly backup: FoundBackup | undefined;
+  readonly deleting: boolean;
+  /** One line each. */
+  readonly problems: readonly string[];
+  /** Why there is no backup where one should be. */
+  readonly error?: BackupctlError | undefined;
+}
+
+async function listStorages(
+  session: Session,
+  repository: Repository,
+  wanted: readonly string[] | undefined,
+): Promise<readonly Listing[]> {
   const listings: Listing[] = [];
   for (const { name } of session.loaded.config.storages) {
     try {
       const storage = await repository.storage(name);
-      listings.push({ storage, directories: await listBackupDirectories(storage, (name) => name) });
+      const directories =
+        wanted === undefined
+          ? await listBackupDirectories(storage, (name) => name)
+          : await listDirectories(storage, wanted);
+      listings.push({ storage, directories });
     } catch (error) {
       if (name === repository.primary.name || !isUnreachable(error)) throw error;
       session.logger.warn(`storage "${name}" is left out: ${error.message}; what is known of its copies stays`);
@@ -92,8 +142,38 @@ async function listStorages(session: Session, repository: Repository): Promise<r
   return listings;
 }
 
-function isDamage(listings: readonly Listing[], directory: string): boolean {
-  return directoryState(listings.flatMap((listing) => listing.directories.get(directory) ?? [])) === "damaged";
+async function listDirectories(
+  storage: Storage,
+  wanted: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const directories = new Map<string, readonly string[]>();
+  for (const directory of wanted) {
+    const names: string[] = [];
+    for await (const { key } of storage.list(directory)) {
+      const split = splitObjectKey(key);
+      if (split?.directory === directory) names.push(split.name);
+    }
+    if (names.length > 0) directories.set(directory, names);
+  }
+  return directories;
+}
+
+function isDamage(listings: readonly Listing[], directory: string, wasCommitted: boolean): boolean {
+  const state = directoryState(listings.flatMap((listing) => listing.directories.get(directory) ?? []));
+  return state === "damaged" || (state === "unfinished" && wasCommitted);
+}
+
+function holdersOf(listings: readonly Listing[], directory: string): readonly Storage[] {
+  return listings.filter(({ directories }) => directories.has(directory)).map(({ storage }) => storage);
+}
+
+function metadataMissing(listings: readonly Listing[], directory: string): BackupctlError {
+  const names = holdersOf(listings, directory).map(({ name }) => `"${name}"`);
+  const where = names.length > 1 ? "storages" : "storage";
+  return new BackupctlError(
+    "BACKUP_CORRUPTED",
+    `${directory}/${METADATA_NAME} is missing in ${where} ${names.join(", ")}`,
+  );
 }
 
 async function readDirectory(
@@ -102,23 +182,24 @@ async function readDirectory(
   listings: readonly Listing[],
   holders: readonly Listing[],
   directory: string,
-): Promise<{
-  readonly backup: FoundBackup | undefined;
-  readonly deleting: boolean;
-  readonly problems: readonly string[];
-}> {
-  const problems: string[] = [];
+): Promise<Omit<Looked, "directory">> {
+  const failures = new Map<string, BackupctlError>();
+  const gone: string[] = [];
   let best: StoredBackup | undefined;
   for (const { storage } of holders) {
     const stored = await readBackup(repository, storage, directory).catch((error: unknown) => asProblem(error));
-    if ("code" in stored) problems.push(`${stored.message} (storage "${storage.name}")`);
+    const problem = "code" in stored ? stored : stored.problem;
+    if (isBackupctlError(problem) && isDamageOrNewer(problem)) failures.set(storage.name, problem);
+    else if ("code" in stored) gone.push(stored.message);
     else if (best === undefined || (!best.trusted && stored.trusted)) best = stored;
     if (best?.trusted === true) break;
   }
-  if (best === undefined) return { backup: undefined, deleting: false, problems };
+  const damage = [...failures].map(
+    ([name, { code, message }]) => new BackupctlError(code, `${message} (storage "${name}")`),
+  );
+  const problems = [...gone, ...damage.map(({ message }) => message)];
+  if (best === undefined) return { backup: undefined, deleting: false, problems, error: damage[0] };
   const { metadata, trusted, dataKey, keysSha256 } = best;
-  if (best.problem !== undefined && isBackupctlError(best.problem, "BACKUP_CORRUPTED"))
-    problems.push(best.problem.message);
   const macKey = trusted && dataKey !== undefined ? metadataKey(dataKey, metadata.id) : undefined;
   const notes =
     holders.length === 1
@@ -131,9 +212,9 @@ async function readDirectory(
           )
         ).notes;
   const at = session.clock.now().toISOString();
-  const copies = listings.flatMap(({ storage, directories }) =>
-    copyOf(metadata, storage.name, directories.get(directory), at),
-  );
+  const copies = listings
+    .flatMap(({ storage, directories }) => copyOf(metadata, storage.name, directories.get(directory), at))
+    .map((copy) => (failures.has(copy.storage) ? { ...copy, state: "damaged" as const } : copy));
   return {
     backup: { metadata, trusted, notes, copies, keysSha256 },
     deleting: await isBeingDeleted(session, holders, directory),
@@ -141,10 +222,13 @@ async function readDirectory(
   };
 }
 
+function isDamageOrNewer({ code }: BackupctlError): boolean {
+  return code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT";
+}
+
 function asProblem(error: unknown): BackupctlError {
-  if (isBackupctlError(error, "BACKUP_CORRUPTED") || isBackupctlError(error, "UNSUPPORTED_FORMAT")) return error;
-  // Deleted between the listing and now.
-  if (isBackupctlError(error, "BACKUP_NOT_FOUND")) return error;
+  // The last: deleted between the listing and now.
+  if (isBackupctlError(error) && (isDamageOrNewer(error) || error.code === "BACKUP_NOT_FOUND")) return error;
   throw error;
 }
 

@@ -1,59 +1,15 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupNotes } from "../../domain/backup.ts";
-import { METADATA_NAME, parseNumberedName } from "../../domain/object-names.ts";
+import { MAX_NUMBER, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
-import { type DecodedNotes, decodeNotes, encodeNotes, mergeNotes, unprovenInForce } from "../../format/notes.ts";
-import { MAX_JSON_BYTES } from "../../format/parse-json.ts";
+import { encodeNotes } from "../../format/notes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { Session } from "../session.ts";
-import { readObject } from "./read-object.ts";
 import { type Repository, readBackup } from "./repository.ts";
-
-/** The notes of a backup as several storages have them. */
-interface CollectedNotes {
-  readonly notes: BackupNotes;
-  /** Of all objects, readable or not; -1 without any. */
-  readonly highest: number;
-  /** Objects that can't be read or were changed, one line each. */
-  readonly problems: readonly string[];
-  /** One in force is of another version of the format: what it says can only be kept, not changed. In words. */
-  readonly unknown: string | undefined;
-}
-
-/** A storage that was away when notes were written has fewer of them: what is in force is only seen over all. */
-export async function collectNotes(
-  storages: readonly Storage[],
-  metadata: Pick<BackupMetadata, "id" | "timestamp" | "storage_path" | "retention_until">,
-  macKey: Buffer | undefined,
-): Promise<CollectedNotes> {
-  const decoded = new Map<string, DecodedNotes>();
-  const problems: string[] = [];
-  let highest = -1;
-  for (const storage of storages) {
-    for await (const { key } of storage.list(metadata.storage_path)) {
-      const name = key.slice(metadata.storage_path.length + 1);
-      const parsed = parseNumberedName(name);
-      if (parsed?.family !== "notes" || decoded.get(name)?.verified === true) continue;
-      highest = Math.max(highest, parsed.n);
-      const bytes = await readObject(storage, key, MAX_JSON_BYTES);
-      if (bytes === undefined) continue;
-      try {
-        const notes = decodeNotes({ name, bytes }, metadata, macKey);
-        decoded.set(name, notes);
-        if (notes.changed)
-          problems.push(`${name} of backup ${metadata.id} was changed: its mac is wrong (storage "${storage.name}")`);
-      } catch (error) {
-        if (!isBackupctlError(error)) throw error;
-        problems.push(`${error.message} (storage "${storage.name}")`);
-      }
-    }
-  }
-  const all = [...decoded.values()];
-  const unknown = unprovenInForce(all).find((notes) => notes.unknown !== undefined)?.unknown;
-  return { notes: mergeNotes(all, metadata.retention_until), highest, problems, unknown };
-}
+import { collectNotes } from "./stored-notes.ts";
+import { requireReadable } from "./unreadable-backups.ts";
 
 interface NotesChange {
   readonly change: (notes: BackupNotes) => BackupNotes;
@@ -89,8 +45,17 @@ export async function writeNotes(
   if (collected.unknown !== undefined) {
     await remember(context, id, collected.notes);
     throw new BackupctlError("UNSUPPORTED_FORMAT", `the notes of backup ${id} can't be changed: ${collected.unknown}`, {
-      hint: "It counts as on hold. Use the release of backupctl that wrote the object, or a newer one.",
+      hint: "It counts as on hold. Use the release of backupctl that wrote the object, or a newer one; remove by hand what somebody else has put there.",
     });
+  }
+  if (collected.highest >= MAX_NUMBER) {
+    throw new BackupctlError(
+      "BACKUP_CORRUPTED",
+      `${directory} has notes with number ${collected.highest}: none can follow`,
+      {
+        hint: "No backupctl has written them. Remove them from the storage by hand.",
+      },
+    );
   }
   const notes = wanted.change(collected.highest < 0 ? await knownNotes(context, id) : collected.notes);
   const object = encodeNotes({ backupId: id, n: collected.highest + 1, notes, macKey });
@@ -167,11 +132,12 @@ export function isUnreachable(error: unknown): error is BackupctlError {
   );
 }
 
-/** @throws `BACKUP_NOT_FOUND` for a backup that was never completed, or that is being deleted. */
+/** @throws `BACKUP_NOT_FOUND` for a backup that was never completed, or that is being deleted; `BACKUP_CORRUPTED` where it can't be read. */
 export function requireCommitted(
   backup: CatalogBackup,
 ): asserts backup is CatalogBackup & { readonly metadata: BackupMetadata } {
   if (backup.committed && backup.status !== "deleting") return;
+  requireReadable(backup);
   const why = backup.status === "deleting" ? "is being deleted" : `was never completed (${backup.status})`;
   throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${backup.id} ${why}`, {
     hint: "Run `backupctl list --status completed` to see those that can be used.",

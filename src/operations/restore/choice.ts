@@ -12,6 +12,7 @@ import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
 import { findReferenced } from "../repository/references.ts";
 import { type Repository, readBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
+import { passedOverWarning } from "../repository/unreadable-backups.ts";
 
 type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
   Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs">>;
@@ -19,6 +20,7 @@ type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources">
 interface ChosenBackup {
   readonly backup: CatalogBackup;
   readonly gap: RestorePlan["gap"];
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -41,7 +43,7 @@ export async function chooseBackup(
         },
       );
     }
-    return { backup: await findReferenced(context, catalog, reference), gap: undefined };
+    return { backup: findReferenced(catalog, reference), gap: undefined, warnings: [] };
   }
   const at = timestamp === undefined ? undefined : parseInstant(timestamp);
   const all = catalog.list({}).backups;
@@ -52,14 +54,25 @@ export async function chooseBackup(
   const type = wanted.type === "full" ? "full" : undefined;
   try {
     const point = chooseRestorePoint({ backups: holding, at, sources, type });
-    if (timestamp === undefined || point.gapMs === undefined) return { backup: point.backup, gap: undefined };
+    const warnings = passedOver(all, point.backup, at);
+    if (timestamp === undefined || point.gapMs === undefined) return { backup: point.backup, gap: undefined, warnings };
     const allowedMs = wanted.maxGapMs ?? durationMs(context.session.loaded.config.restore.maxGap);
     const gap = { seconds: point.gapMs / 1_000, exceeds: point.gapMs > allowedMs, asked: timestamp };
-    return { backup: point.backup, gap };
+    return { backup: point.backup, gap, warnings };
   } catch (error) {
     if (isBackupctlError(error, "BACKUP_NOT_FOUND")) await explainUnproven(context, holding);
     throw error;
   }
+}
+
+/** Newer ones than the chosen that would have been looked at, could they be read. */
+function passedOver(all: readonly CatalogBackup[], chosen: CatalogBackup, at: Date | undefined): readonly string[] {
+  // Of its time only the second is known.
+  const isNewer = ({ timestamp }: CatalogBackup): boolean => timestamp.slice(0, 19) >= chosen.timestamp.slice(0, 19);
+  return all
+    .filter(({ status, timestamp }) => status === "unreadable" && (at === undefined || new Date(timestamp) <= at))
+    .filter(isNewer)
+    .map(passedOverWarning);
 }
 
 /** `--type` other than full means that component's part of whatever backup holds it. */

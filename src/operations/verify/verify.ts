@@ -5,7 +5,9 @@ import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "../operations.ts";
+import { lookAtUnreadable } from "../repository/look-again.ts";
 import { findReferenced } from "../repository/references.ts";
+import { passedOverWarning, unreadableIn } from "../repository/unreadable-backups.ts";
 import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
 import { componentNamed } from "../restore/choice.ts";
 import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
@@ -18,6 +20,8 @@ import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
 export async function verifyBackups(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
   const repository = await context.repository();
   const catalog = await context.catalog("read");
+  if (unreadableIn(catalog).length > 0)
+    await lookAtUnreadable(context.session, repository, await context.catalog("write"));
   const backups = await choose(context, catalog, request);
   const storage = request.storage === undefined ? repository.primary : await repository.storage(request.storage);
   const single = request.reference !== undefined;
@@ -47,7 +51,9 @@ async function choose(
     });
   }
   if (reference !== undefined) {
-    const backup = await findReferenced(context, catalog, reference);
+    const backup = findReferenced(catalog, reference);
+    if (reference === "latest")
+      for (const passed of unreadableIn(catalog)) session.logger.warn(passedOverWarning(passed));
     requireCommitted(backup);
     return [backup];
   }
@@ -55,7 +61,7 @@ async function choose(
   // Oldest first: what was read of an ancestor need not be read again for its descendants.
   const backups = catalog
     .list({ ...from, order: "oldest" })
-    .backups.filter((backup) => backup.committed && backup.status !== "deleting" && holdsAll(backup, components));
+    .backups.filter((backup) => isToVerify(backup) && holdsAll(backup, components));
   if (backups.length > 0) return backups;
   const what = components.length === 0 ? "" : ` with ${components.join(", ")}`;
   const when = lastMs === undefined ? "there is" : `in the last ${formatSpan(lastMs)} there was`;
@@ -64,7 +70,13 @@ async function choose(
   });
 }
 
+/** One that can't be read is none, but nobody may take the rest for all. */
+function isToVerify({ committed, status }: CatalogBackup): boolean {
+  return (committed && status !== "deleting") || status === "unreadable";
+}
+
 function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean {
+  if (backup.status === "unreadable") return true;
   const held = components.length === 0 ? [] : (backup.metadata?.sources.filter(isGoodSource) ?? []);
   return components.every((name) => componentNamed(held, name) !== undefined);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
@@ -50,4 +50,31 @@ it.each([
   expect(next.mode).toBe("full");
   expect(readdirSync(await site.backupDirectory())).toContain("metadata.json");
   expect(site.warnings.join("\n")).toMatch(/which the dead run .* builds on, was deleted meanwhile/);
+});
+
+it.each([
+  ["is damaged", (text: string) => text.slice(1)],
+  ["is not authentic", (text: string) => text.replace(/"host": "[^"]*"/, '"host": "other"')],
+])("a killed run whose metadata.json %s keeps neither create nor delete from going on", async (_, spoil) => {
+  const site = await openSite();
+  const first = await createOne(site);
+  addFile(site);
+  const { id } = await createOne(site);
+  const directory = join(site.repositoryDirectory, await forget(site, id));
+  const file = join(directory, "metadata.json");
+  writeFileSync(file, spoil(readFileSync(file, "utf8")));
+
+  const { warnings } = await site.create();
+
+  expect(warnings.join("\n")).toMatch(new RegExp(`backup ${id} is passed over, .*metadata\\.json`));
+  expect((await site.operations.list({ limit: 9, offset: 0 })).backups.map(({ status }) => status)).toEqual([
+    "completed",
+    "unreadable",
+    "completed",
+  ]);
+  for (const reference of [first.id, id]) {
+    const request = { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0 };
+    await site.operations.delete(request, await site.operations.planDelete(request));
+  }
+  expect(existsSync(directory)).toBe(false);
 });
