@@ -10,6 +10,7 @@ import {
 } from "./block.ts";
 import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
 import { giveBack } from "./own-memory.ts";
+import { MAX_ROOT_BYTES } from "./root.ts";
 import { SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { OpenBlockResult } from "./workers/tasks.ts";
@@ -132,8 +133,8 @@ function* blocksOf(pack: Buffer): Generator<{ readonly offset: number; readonly 
   }
 }
 
-/** The whole artifact in memory: for roots. */
-export async function readWholeArtifact(
+/** The whole artifact in memory. @throws StoredDamage also where it is larger than any root */
+export async function readWholeRoot(
   origin: BackupId,
   artifact: StoredArtifact,
   encrypted: boolean,
@@ -141,7 +142,15 @@ export async function readWholeArtifact(
   pool: WorkerPool,
 ): Promise<Buffer> {
   const blocks: Uint8Array[] = [];
-  for await (const { raw } of readArtifact(origin, artifact, encrypted, source, pool)) blocks.push(raw);
+  let bytes = 0;
+  for await (const { raw } of readArtifact(origin, artifact, encrypted, source, pool)) {
+    bytes += raw.length;
+    if (bytes > MAX_ROOT_BYTES) {
+      const what = `${artifact.name} is larger than ${MAX_ROOT_BYTES / 2 ** 20} MiB`;
+      throw new StoredDamage(origin, artifact.name, what);
+    }
+    blocks.push(raw);
+  }
   return Buffer.concat(blocks);
 }
 

@@ -1,23 +1,28 @@
 /** A queue between two loops: the writer waits while it is full, the reader while it is empty, and either ends the other. */
 export class BoundedQueue<T> {
   readonly #limit: number;
+  readonly #weigh: (item: T) => number;
   readonly #items: T[] = [];
+  #weight = 0;
   #closed = false;
   #failure: { readonly error: unknown } | undefined;
   #changed: (() => void)[] = [];
 
-  constructor(limit: number) {
+  /** Full where its items weigh that much or more; each weighs 1, if nothing else is said. */
+  constructor(limit: number, weigh: (item: T) => number = () => 1) {
     this.#limit = limit;
+    this.#weigh = weigh;
   }
 
   get full(): boolean {
-    return this.#items.length >= this.#limit;
+    return this.#weight >= this.#limit;
   }
 
   async push(item: T): Promise<void> {
     while (this.full && this.#failure === undefined) await this.#change();
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#items.push(item);
+    this.#weight += this.#weigh(item);
     this.#wake();
   }
 
@@ -37,6 +42,7 @@ export class BoundedQueue<T> {
       if (this.#failure !== undefined) throw this.#failure.error;
       const item = this.#items.shift();
       if (item !== undefined) {
+        this.#weight -= this.#weigh(item);
         this.#wake();
         yield item;
       } else if (this.#closed) {

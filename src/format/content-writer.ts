@@ -1,3 +1,4 @@
+import { sizeOfAttributes } from "../platform/extended-attributes.ts";
 import { type EntryMetadata, noShortfalls, type Shortfalls } from "../platform/tree/entry-metadata.ts";
 import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
@@ -11,6 +12,8 @@ const GROUP_BYTES = 8 * 1024 * 1024;
 /** So that a million tiny files are not one group, nor the open ones too many. */
 const GROUP_PARTS = 4_096;
 const GROUP_OPEN_FILES = 128;
+/** Extended attributes go to the workers with the files: four tasks of two groups wait in a thread whose heap is small. */
+const GROUP_ATTRIBUTE_BYTES = 2 * 1024 * 1024;
 /** Chunks may lie scattered over a lineage, and each of them brings its block of about a mebibyte. */
 const GROUP_BLOCKS = 16;
 
@@ -101,7 +104,8 @@ export class ContentWriter {
       const [first] = file.chunks;
       if (first === undefined) continue;
       const key = blockKeyOf(first);
-      if (!file.hasHoles && file.chunks.every((chunk) => blockKeyOf(chunk) === key)) {
+      const isWhole = !file.hasHoles && file.chunks.every((chunk) => blockKeyOf(chunk) === key);
+      if (isWhole && sizeOfAttributes(file.metadata.attributes) <= GROUP_ATTRIBUTE_BYTES) {
         if (group.isFullFor(key)) {
           yield group;
           group = new Group<F>(this.#objects);
@@ -133,6 +137,7 @@ class Group<F extends FileContents> {
   readonly #objects: readonly ObjectEntry[];
   readonly #open = new Set<F>();
   #bytes = 0;
+  #attributeBytes = 0;
 
   constructor(objects: readonly ObjectEntry[]) {
     this.#objects = objects;
@@ -141,6 +146,7 @@ class Group<F extends FileContents> {
   /** A block is opened once for all that is wanted of it, unless that is a lot. */
   isFullFor(key: string): boolean {
     if (this.written.length >= GROUP_PARTS || this.#open.size >= GROUP_OPEN_FILES) return true;
+    if (this.#attributeBytes >= GROUP_ATTRIBUTE_BYTES) return true;
     return !this.blocks.has(key) && (this.#bytes >= GROUP_BYTES || this.blocks.size >= GROUP_BLOCKS);
   }
 
@@ -149,6 +155,7 @@ class Group<F extends FileContents> {
     const block = this.#block(key, first);
     block.wanted.chunks.push(...chunks);
     block.files.push({ name, size, metadata, spans: joined(chunks) });
+    this.#attributeBytes += sizeOfAttributes(metadata.attributes);
     this.#note(file, size, true);
   }
 
@@ -162,6 +169,7 @@ class Group<F extends FileContents> {
       addJoined(block.parts, { descriptor, offsetInBlock, length, position });
       offsetInBlock += length;
     }
+    if (isLast) this.#attributeBytes += sizeOfAttributes(file.metadata.attributes);
     this.#note(file, chunk.length, isLast);
   }
 

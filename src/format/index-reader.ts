@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type ExtendedAttributes, isFileName, type NodeType, type StreamEntry } from "../domain/artifact.ts";
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { compareNames, contains } from "../platform/walk.ts";
-import { readWholeArtifact } from "./artifact-reader.ts";
+import { readWholeRoot } from "./artifact-reader.ts";
 import { DamageError } from "./block.ts";
 import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
@@ -30,7 +30,7 @@ export async function readRoot(
   packs: PackSource,
   pool: WorkerPool,
 ): Promise<{ readonly root: Root; readonly bytes: Buffer }> {
-  const bytes = await readWholeArtifact(origin, source.root, encrypted, packs, pool);
+  const bytes = await readWholeRoot(origin, source.root, encrypted, packs, pool);
   try {
     const root = parseRoot(bytes);
     if (root.backupId !== origin || root.source !== source.name || root.kind !== source.kind) {

@@ -3,7 +3,7 @@ import { DamageError } from "./block.ts";
 
 const READ_BYTES = 1024 * 1024;
 /** The longest line is the inventory of a database with very many tables. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
+export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 /** Lines of a local file, without their line feeds. Each stays as it is while others are read. */
 export class LineReader {

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
+import { BackupctlError } from "../errors.ts";
 import { writeFully } from "../platform/write.ts";
+import { MAX_LINE_BYTES } from "./line-reader.ts";
 
 const WRITE_BYTES = 1024 * 1024;
 
@@ -16,8 +18,10 @@ export class LineWriter {
     this.#descriptor = openSync(file, "wx", 0o600);
   }
 
-  /** Text with its line feeds, or raw lines. */
+  /** Text with its line feeds, or raw lines. @throws `BACKUP_FAILED` for a line that nobody could read again */
   write(lines: string | Buffer): void {
+    // A character takes three bytes at most: nearly nothing has to be counted.
+    if (typeof lines === "string" && lines.length * 3 > MAX_LINE_BYTES) requireReadableLines(lines);
     this.#pending.push(lines);
     this.#pendingBytes += lines.length;
     if (this.#pendingBytes >= WRITE_BYTES) this.#flush();
@@ -38,5 +42,18 @@ export class LineWriter {
     writeFully(this.#descriptor, bytes);
     this.#hash.update(bytes);
     this.#size += bytes.length;
+  }
+}
+
+function requireReadableLines(lines: string): void {
+  for (const line of lines.split("\n")) {
+    const bytes = Buffer.byteLength(line, "utf8");
+    if (bytes <= MAX_LINE_BYTES) continue;
+    const most = `${MAX_LINE_BYTES / 2 ** 20} MiB`;
+    throw new BackupctlError(
+      "BACKUP_FAILED",
+      `an entry of the index would have ${bytes} bytes, more than the ${most} that can be read again: ${line.slice(0, 200)}…`,
+      { hint: "Leave it out, or what makes it so large: for a file its extended attributes." },
+    );
   }
 }

@@ -3,7 +3,7 @@ import type { BackupId, BackupMetadata } from "../domain/backup.ts";
 import { describeIssues, metadataSchema } from "../domain/metadata-schema.ts";
 import { BackupctlError } from "../errors.ts";
 import { isMacValid, MAC_PATTERN, macOf } from "./mac.ts";
-import { MAX_METADATA_BYTES, parseJsonObject, refuseOtherVersions } from "./parse-json.ts";
+import { MAX_METADATA_BYTES, parseJsonObject, refuseOtherVersions, requireReadableSize } from "./parse-json.ts";
 
 export interface DecodedMetadata {
   readonly metadata: BackupMetadata;
@@ -15,10 +15,15 @@ export interface DecodedMetadata {
 /**
  * The bytes of metadata.json: JSON in the order of the schema, indented, ending with `mac`. The same metadata gives the same
  * bytes, in every storage.
+ * @throws `BACKUP_FAILED` where they are more than can be read again
  */
 export function encodeMetadata(metadata: BackupMetadata, macKey: Buffer | undefined): Buffer {
   const content = { ...metadataSchema.parse(metadata) };
-  return Buffer.from(`${JSON.stringify({ ...content, mac: macOf(content, macKey) }, null, 2)}\n`);
+  const bytes = Buffer.from(`${JSON.stringify({ ...content, mac: macOf(content, macKey) }, null, 2)}\n`);
+  return requireReadableSize(bytes, `metadata.json of ${metadata.storage_path}`, {
+    most: MAX_METADATA_BYTES,
+    hint: "Shorten the description and the tags, or back up fewer sources at once: --source.",
+  });
 }
 
 /**

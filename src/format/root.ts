@@ -2,6 +2,7 @@ import { type BackupId, type CompressionAlgorithm, isBackupId, type LineageMembe
 import { MAX_PACK_NUMBER, parseArtifactName } from "../domain/object-names.ts";
 import { DamageError, MAX_BLOCK_RAW_BYTES, MAX_BLOCK_STORED_BYTES, MAX_PACK_BYTES } from "./block.ts";
 import { COMPRESSION_CODES } from "./compression.ts";
+import { requireReadableSize } from "./parse-json.ts";
 import { CHUNKS_PER_LINE } from "./tree-line.ts";
 
 /**
@@ -51,6 +52,10 @@ export interface RootParts extends Omit<Root, "chunks"> {
   readonly chunks: readonly string[];
 }
 
+/** It is in memory as a whole. With it an index may have 16 GB. */
+export const MAX_ROOT_BYTES = 256 * 2 ** 20;
+
+/** @throws `BACKUP_FAILED` where it is larger than one that can be read again */
 export function encodeRoot(root: RootParts): Buffer {
   const { backupId, source, kind, lineage, objects, chunks } = root;
   const lines = [JSON.stringify({ version: 1, backup_id: backupId, source, kind, lineage, objects })];
@@ -61,7 +66,11 @@ export function encodeRoot(root: RootParts): Buffer {
   lines.push(
     JSON.stringify({ end: true, chunks: chunks.length, index_size: indexSize, index_sha256: indexSha256, size }),
   );
-  return Buffer.from(`${lines.join("\n")}\n`, "utf8");
+  const pieces = lines.map((line) => Buffer.from(`${line}\n`, "utf8"));
+  return requireReadableSize(Buffer.concat(pieces), `the root of source "${source}"`, {
+    most: MAX_ROOT_BYTES,
+    hint: "Make several sources of it, each with a part of the paths.",
+  });
 }
 
 /** @throws DamageError for anything that `encodeRoot` does not write. */

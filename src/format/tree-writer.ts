@@ -1,4 +1,5 @@
 import type { TreeNode } from "../domain/artifact.ts";
+import { sizeOfAttributes } from "../platform/extended-attributes.ts";
 import type { ArtifactWriter } from "./artifact-writer.ts";
 import { BoundedQueue, runLoops } from "./bounded-queue.ts";
 import type { ChunkTable } from "./chunk-table.ts";
@@ -179,7 +180,7 @@ class TreeRun {
       });
       if (before === undefined || !saysTheSame(before, lines)) this.totals.changed++;
       return [lines];
-    });
+    }, sizeOfAttributes(attributes));
   }
 
   #count(node: TreeNode, bytes: number): void {

@@ -21,17 +21,24 @@ export function attributesAvailable(): boolean {
   return load() !== undefined;
 }
 
-/** The attributes of an open file or directory; `undefined` where there are none or the file system has no such thing. */
-function readAttributes(fd: number): Attributes | undefined {
+/**
+ * The attributes of an open file or directory; `undefined` where there are none or the file system has no such thing.
+ * @throws an error with `E2BIG` where their values take more than `mostBytes`
+ */
+function readAttributes(fd: number, mostBytes = Number.POSITIVE_INFINITY): Attributes | undefined {
   const native = load();
   if (native === undefined) return undefined;
   try {
     const names = native.listAttrsSync(fd).filter(isKept).sort();
     const found: Record<string, string> = {};
+    let bytes = 0;
     for (const name of names) {
       const value = native.getAttrSync(fd, name);
       // Between the list and the read another process may have removed it.
-      if (value !== null) found[name] = Buffer.from(value).toString("base64");
+      if (value === null) continue;
+      bytes += value.length;
+      if (bytes > mostBytes) throw Object.assign(new Error("the attributes are too large"), { code: "E2BIG" });
+      found[name] = Buffer.from(value).toString("base64");
     }
     return Object.keys(found).length === 0 ? undefined : found;
   } catch (error) {
@@ -43,9 +50,10 @@ function readAttributes(fd: number): Attributes | undefined {
 /** The same, or the errno. */
 export function findAttributes(
   fd: number,
+  mostBytes?: number,
 ): { readonly attributes: Attributes | undefined } | { readonly errno: string } {
   try {
-    return { attributes: readAttributes(fd) };
+    return { attributes: readAttributes(fd, mostBytes) };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
@@ -80,6 +88,11 @@ export function writeAttributes(fd: number, wanted: Attributes | undefined): rea
       attempt(name, failed, () => native.setAttrSync(fd, name, Buffer.from(value, "base64")));
   }
   return failed;
+}
+
+/** What attributes take in memory, about. */
+export function sizeOfAttributes(attributes: Attributes | undefined): number {
+  return Object.entries(attributes ?? {}).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
 function attempt(name: string, failed: string[], change: () => void): void {

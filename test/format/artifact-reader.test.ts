@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { StoredArtifact } from "../../src/domain/backup.ts";
-import { readArtifact, readWholeArtifact } from "../../src/format/artifact-reader.ts";
+import { readArtifact, readWholeRoot } from "../../src/format/artifact-reader.ts";
 import { type PackSource, StoredDamage } from "../../src/format/block-reader.ts";
 import { type WrittenArtifacts, writeStreamSource } from "../../src/format/source-writer.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
@@ -40,7 +40,7 @@ function changed(made: FormatRun, objects: Readonly<Record<string, Buffer | unde
 }
 
 const read = (made: FormatRun, artifact: StoredArtifact, packs = made.packs) =>
-  readWholeArtifact(made.run.backupId, artifact, made.run.keyOf !== undefined, packs, pool);
+  readWholeRoot(made.run.backupId, artifact, made.run.keyOf !== undefined, packs, pool);
 
 describe.each([
   ["sealed", true],
@@ -191,7 +191,7 @@ test("what the metadata says of encryption, compression and artifact decides, no
   const other = await backUp(noise(10), true);
   const { data } = artifacts;
   const readAs = (artifact: StoredArtifact, encrypted: boolean, packs = made.packs) =>
-    readWholeArtifact(made.run.backupId, artifact, encrypted, packs, pool);
+    readWholeRoot(made.run.backupId, artifact, encrypted, packs, pool);
 
   await expect(readAs(data, false)).rejects.toThrow("its cipher is not what the metadata says");
   const renamed = { ...data, name: "app.dump.gz.enc" };

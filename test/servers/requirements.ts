@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { AZURITE_PROGRAM } from "./azurite.ts";
 
@@ -51,6 +51,16 @@ function pythonModules(modules: readonly string[], debian: string): Requirement 
   return { debian, isThere };
 }
 
+function tmpfsTakesAttributes(): boolean {
+  if (!existsSync("/dev/shm")) return false;
+  const folder = mkdtempSync("/dev/shm/backupctl-");
+  try {
+    return spawnSync("setfattr", ["-n", "user.a", "-v", "a".repeat(50_000), folder]).status === 0;
+  } finally {
+    rmdirSync(folder);
+  }
+}
+
 /** What tests need from the system. test/servers/install.sh installs the same packages. */
 const REQUIREMENTS = {
   postgres: { isThere: () => installedPostgresMajors().length > 0, debian: "postgresql" },
@@ -81,6 +91,7 @@ const REQUIREMENTS = {
     isThere: () => existsSync("/dev/fuse") && program("lowntfs-3g").isThere(),
     debian: "ntfs-3g, where the kernel has /dev/fuse",
   },
+  "large-attributes": { isThere: tmpfsTakesAttributes, debian: "a kernel of 6.6 or newer, with /dev/shm" },
 } satisfies Record<string, Requirement>;
 
 export type RequirementName = keyof typeof REQUIREMENTS;

@@ -1,5 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
-import { findAttributes } from "../../platform/extended-attributes.ts";
+import { findAttributes, sizeOfAttributes } from "../../platform/extended-attributes.ts";
 import { errnoOf } from "../../platform/files.ts";
 import { openForReading } from "../../platform/walk.ts";
 import { ChunkCollector, cut } from "./scanning.ts";
@@ -18,14 +18,23 @@ const HOLE_BYTES = 64 * 1024;
 const HOLE_UNIT = 4096;
 const ZEROS = Buffer.alloc(HOLE_UNIT);
 
+/** Attributes of all files of one task: a file may have any number of them, each of 64 KiB, and this thread's heap is small. */
+const ATTRIBUTE_BYTES = 2 * 1024 * 1024;
+
 export function readFiles({ buffer, files }: ReadFilesTask): ReadFilesResult {
   const bytes = new Uint8Array(buffer);
   const found = new ChunkCollector();
-  const read = files.map((file) => readWholeFile(bytes, file, found));
+  let room = ATTRIBUTE_BYTES;
+  const read = files.map((file) => {
+    const content = readWholeFile(bytes, file, found, room);
+    if (content.attributes !== undefined && "attributes" in content.attributes)
+      room -= sizeOfAttributes(content.attributes.attributes);
+    return content;
+  });
   return { files: read, ...found.list() };
 }
 
-function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollector): ReadFile {
+function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollector, room: number): ReadFile {
   const firstChunk = found.count;
   let descriptor: number | undefined;
   try {
@@ -42,9 +51,10 @@ function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollecto
           found,
         );
         const chunkCount = found.count - firstChunk;
-        return file.wantsAttributes
-          ? { ...result, chunkCount, attributes: findAttributes(descriptor) }
-          : { ...result, chunkCount };
+        const attributes = file.wantsAttributes ? findAttributes(descriptor, Math.max(0, room)) : undefined;
+        // Whoever wants them reads those himself that are not given.
+        const isGiven = attributes !== undefined && !("errno" in attributes && attributes.errno === "E2BIG");
+        return isGiven ? { ...result, chunkCount, attributes } : { ...result, chunkCount };
       }
       before = fstatSync(descriptor, { bigint: true });
     }

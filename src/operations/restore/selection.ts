@@ -1,6 +1,7 @@
 import ignore from "ignore";
 import type { StreamEntry } from "../../domain/artifact.ts";
 import { readTreeIndex, type TreeEntry } from "../../format/index-reader.ts";
+import { sizeOfAttributes } from "../../platform/extended-attributes.ts";
 import { contains } from "../../platform/walk.ts";
 
 /** What `--include` and `--exclude` choose of a source. `undefined`: everything. */
@@ -43,7 +44,7 @@ export function* selectedEntries(indexFile: string, selection: Selection | undef
   }
 }
 
-/** How many entries and chunks may still be kept in memory; all sources of a restore share it. */
+/** How many entries and chunks may still be kept in memory, 400 bytes of attributes being one; all sources of a restore share it. */
 export interface EntriesBudget {
   parts: number;
 }
@@ -71,7 +72,8 @@ export class ChosenEntries implements Iterable<SelectedEntry> {
     const kept: SelectedEntry[] = [];
     let parts = 0;
     for (const chosen of selectedEntries(this.#indexFile, this.#selection)) {
-      parts += 1 + chosen.entry.chunks.length;
+      const { chunks, attributes } = chosen.entry;
+      parts += 1 + chunks.length + sizeOfAttributes(attributes) / 400;
       if (parts <= this.#budget.parts) kept.push(chosen);
       else kept.length = 0;
       yield chosen;
