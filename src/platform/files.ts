@@ -157,6 +157,19 @@ export async function isSymlink(file: string): Promise<boolean> {
   );
 }
 
+/** Where a path leads: without the symlinks in what there is of it. A link to nothing leads nowhere, and stays. */
+export async function realPlace(place: string): Promise<string> {
+  const missing: string[] = [];
+  for (let known = path.resolve(place); ; known = path.dirname(known)) {
+    try {
+      return path.join(await fs.realpath(known), ...missing);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "ENOTDIR") throw error;
+      missing.unshift(path.basename(known));
+    }
+  }
+}
+
 /** Whether there is anything of that name. */
 export async function fileExists(file: string): Promise<boolean> {
   try {

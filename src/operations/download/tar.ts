@@ -5,7 +5,7 @@ import type { BackupContents, OpenedSource } from "../repository/backup-contents
 import { readerOf } from "../restore/check.ts";
 import { HardLinkGroups } from "../restore/facts.ts";
 import { DataLayout } from "../restore/layout.ts";
-import { type Selection, selectedEntries } from "../restore/selection.ts";
+import { type SelectedEntry, type Selection, selectedEntries } from "../restore/selection.ts";
 import { paxHeader, plainHeader } from "./tar-header.ts";
 
 interface TarDownload {
@@ -73,12 +73,16 @@ interface TarEntry {
   end(): Promise<void>;
 }
 
+/** Entries without content: a tree may have a million, one behind the other. */
+const MOST_WAITING = 1_000;
 const ZEROS = new Uint8Array(256 * 1024);
 
 class TarRun {
   readonly #download: TarDownload;
   readonly #pack: TarPack;
+  readonly #groups = new HardLinkGroups();
   #waiting: LinkedEntry[] = [];
+  #ended = false;
 
   constructor(download: TarDownload, pack: TarPack) {
     this.#download = download;
@@ -86,27 +90,38 @@ class TarRun {
   }
 
   async run(): Promise<void> {
-    const { contents, opened, onRead } = this.#download;
-    for await (const { what, bytes } of readerOf(contents, opened).read(this.#wanted())) {
-      const { file, before } = what;
-      if (file.sink === undefined) {
-        for (const entry of before) await this.#writeWhole(entry);
-        file.sink = this.#begin(file.entry);
+    const { contents, opened, selection, onRead } = this.#download;
+    const reader = readerOf(contents, opened);
+    const entries = selectedEntries(opened.indexFile, selection);
+    do {
+      for await (const { what, bytes } of reader.read(this.#wanted(entries))) {
+        const { file, before } = what;
+        if (file.sink === undefined) {
+          for (const entry of before) await this.#writeWhole(entry);
+          file.sink = this.#begin(file.entry);
+        }
+        await this.#write(file, file.sink, bytes);
+        const isLast = --file.chunksLeft === 0;
+        if (isLast) await this.#finish(file, file.sink);
+        onRead(bytes.length, isLast ? 1 : 0);
       }
-      await this.#write(file, file.sink, bytes);
-      const isLast = --file.chunksLeft === 0;
-      if (isLast) await this.#finish(file, file.sink);
-      onRead(bytes.length, isLast ? 1 : 0);
-    }
-    for (const entry of this.#waiting) await this.#writeWhole(entry);
+      for (const entry of this.#waiting) await this.#writeWhole(entry);
+      this.#waiting = [];
+    } while (!this.#ended);
   }
 
-  *#wanted(): Generator<Wanted<FileWanted>> {
-    const groups = new HardLinkGroups();
-    for (const { entry } of selectedEntries(this.#download.opened.indexFile, this.#download.selection)) {
-      const linkName = groups.firstOf(entry);
+  /** The chunks of the next files: up to the end, or to where so much waits behind them that it has to be written first. */
+  *#wanted(entries: Iterator<SelectedEntry>): Generator<Wanted<FileWanted>> {
+    for (let next = entries.next(); ; next = entries.next()) {
+      if (next.done === true) {
+        this.#ended = true;
+        return;
+      }
+      const { entry } = next.value;
+      const linkName = this.#groups.firstOf(entry);
       if (entry.chunks.length === 0 || linkName !== undefined) {
         this.#waiting.push({ entry, linkName });
+        if (this.#waiting.length >= MOST_WAITING) return;
         continue;
       }
       const layout = new DataLayout(entry.holes);

@@ -3,7 +3,7 @@ import type { StreamEntry } from "../../domain/artifact.ts";
 import type { BackupId, SourceMetadata } from "../../domain/backup.ts";
 import type { Engine, EngineContext, TargetState } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
-import { isSymlink } from "../../platform/files.ts";
+import { isSymlink, realPlace } from "../../platform/files.ts";
 import { contains } from "../../platform/walk.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { openEngine, openEngineOf, type Session } from "../session.ts";
@@ -13,7 +13,7 @@ type Refusal = RestorePlan["refusals"][number];
 
 export interface TreePlace {
   readonly shape: "tree";
-  /** What the names that `nameOf` gives are relative to. */
+  /** What the names that `nameOf` gives are relative to. Without a symlink: one that lies there later is not followed. */
   readonly root: string;
   /** Where an entry of the backup goes; `undefined`: nowhere, it is a mere parent of what is restored. */
   readonly nameOf: (name: Buffer) => Buffer | undefined;
@@ -31,6 +31,8 @@ export interface StreamPlace {
   readonly shape: "stream";
   readonly engine: Engine;
   readonly to: string | undefined;
+  /** The folder that it gets as one of several sources. */
+  readonly ownFolder: string | undefined;
   readonly overrides: Readonly<Record<string, unknown>> | undefined;
   readonly entries: readonly StreamEntry[];
 }
@@ -96,7 +98,7 @@ export async function planTreePlace(
   const isEmpty = state.overwrites.length === 0;
   const place: TreePlace = {
     shape: "tree",
-    root: to ?? "/",
+    root: to === undefined ? "/" : await realPlace(to),
     nameOf,
     folders,
     foldersKnown: configured && covered.length > 0,
@@ -114,7 +116,10 @@ function ownFolder({ name }: SourceMetadata, { to }: PlaceRequest, { sources }: 
 }
 
 /** The operator named `--to`, which may be a symlink, but never saw where one in it leads. */
-async function refuseLink(folder: string | undefined, { name }: SourceMetadata): Promise<Refusal | undefined> {
+export async function refuseLink(
+  folder: string | undefined,
+  { name }: Pick<SourceMetadata, "name">,
+): Promise<Refusal | undefined> {
   if (folder === undefined || !(await isSymlink(folder))) return undefined;
   return {
     code: "TARGET_NOT_EMPTY",
@@ -235,7 +240,7 @@ export async function planStreamPlace(
   const engine = configured
     ? await openEngine(session, source.name)
     : await openEngineOf(session, source.engine, definition?.unconfigured ?? {});
-  const place: StreamPlace = { shape: "stream", engine, to, overrides, entries };
+  const place: StreamPlace = { shape: "stream", engine, to, ownFolder: own, overrides, entries };
   const refusal =
     whyNot(source, configured, request) ??
     (isName ? apartFromOthers(session, source, company, request) : await refuseLink(own, source));

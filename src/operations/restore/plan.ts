@@ -5,6 +5,7 @@ import type { EngineContext } from "../../engines/engine.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { readTreeIndex } from "../../format/index-reader.ts";
 import { type ExtraEntries, findExtra } from "../../platform/tree/folder-contents.ts";
+import { mergesNames } from "../../platform/tree/one-name.ts";
 import { contains } from "../../platform/walk.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "../operations.ts";
@@ -13,6 +14,7 @@ import { summaryOf } from "../repository/backup-summary.ts";
 import { findDamagedAncestors } from "../repository/committed-backup.ts";
 import type { Session } from "../session.ts";
 import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
+import { requireDistinctNames } from "./distinct-names.ts";
 import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
 import { fromSystem } from "./failure.ts";
 import {
@@ -24,6 +26,7 @@ import {
   type StreamPlace,
   type TreePlace,
 } from "./place.ts";
+import { placedNames } from "./placed-entries.ts";
 import { ChosenEntries, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
 
 /** A source with all that its restore needs. */
@@ -80,7 +83,7 @@ function sameBackup(request: RestoreRequest, plan: RestorePlan): RestoreRequest 
 async function prepareRestore(context: OperationContext, request: RestoreRequest): Promise<PreparedRestore> {
   const { session } = context;
   const catalog = await context.catalog("read");
-  const { backup, gap } = await chooseBackup(context, catalog, request);
+  const { backup, gap, warnings: choiceWarnings } = await chooseBackup(context, catalog, request);
   const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   const repository = await context.repository();
   const ancestorWarnings = await findDamagedAncestors(repository, storage, metadata, (id) => catalog.get(id));
@@ -110,19 +113,37 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         downtime: sources.some((source) => source.plan.downtime),
         refusals,
         inPlace: request.to === undefined && request.target === undefined,
-        warnings: [...copyWarnings, ...ancestorWarnings, ...chosen.warnings, ...warnings],
+        warnings: [...choiceWarnings, ...copyWarnings, ...ancestorWarnings, ...chosen.warnings, ...warnings],
       };
       return { plan, contents, sources, damaged: preparing.damaged, again, close: () => contents.close() };
     };
     const again = async (): Promise<PreparedRestore> => {
       await findCopy(context, backup, request);
-      return place();
+      const now = await place();
+      requireSameRoots(planned.sources, now.sources);
+      return now;
     };
-    return await place();
+    const planned = await place();
+    return planned;
   } catch (error) {
     await contents.close();
     throw error;
   }
+}
+
+/** What lies on the way to a target may have become a symlink to another place. @throws `RESTORE_FAILED` */
+function requireSameRoots(planned: readonly PreparedSource[], now: readonly PreparedSource[]): void {
+  const rootOf = ({ place }: PreparedSource): string => (place.shape === "tree" ? place.root : "");
+  const moved = now.find((source, i) => planned[i] !== undefined && rootOf(source) !== rootOf(planned[i]));
+  if (moved === undefined) return;
+  const { name, place } = moved.plan;
+  throw new BackupctlError(
+    "RESTORE_FAILED",
+    `${place}, where source "${name}" goes, leads elsewhere since the plan was made`,
+    {
+      hint: "Nothing was touched. Look at the new plan with --dry-run, then restore again.",
+    },
+  );
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
@@ -242,10 +263,26 @@ class Preparing {
       company,
       this.#context(opened, placed),
     );
+    const twins = planned.refusals.length === 0 ? await this.#refuseTwins(candidate, planned.place) : undefined;
+    if (twins !== undefined) placed.refusals.push(twins);
     const deletable = this.#request.delete && planned.refusals.length === 0;
     const extras = deletable ? await findExtras(opened, planned.place) : [];
     const deletes = sum(extras, ({ files, directories }) => files + directories);
     this.#note(candidate, planned, deletes, placed);
+  }
+
+  /** What is made anew is as the folder that it is made in. */
+  async #refuseTwins({ chosen }: Candidate, place: TreePlace): Promise<RestorePlan["refusals"][number] | undefined> {
+    if (place.staged && !mergesNames(place.root)) return undefined;
+    try {
+      const names = placedNames({ chosen, place, damaged: new Set() });
+      await requireDistinctNames(place.root, names, this.#session.signal);
+      return undefined;
+    } catch (error) {
+      if (!isBackupctlError(error, "RESTORE_FAILED")) throw error;
+      const { message, hint = "" } = error;
+      return { code: "RESTORE_FAILED", message, hint };
+    }
   }
 
   async #placeStream(candidate: Candidate & { shape: "stream" }, company: Company, placed: Placed): Promise<void> {

@@ -8,11 +8,11 @@ import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { asCorrupted } from "../repository/backup-contents.ts";
 import { checkSource, type FoundDamage } from "./check.ts";
 import { asRestoreFailure } from "./failure.ts";
-import type { StreamPlace, TreePlace } from "./place.ts";
+import { refuseLink, type StreamPlace, type TreePlace } from "./place.ts";
 import { type PreparedRestore, type PreparedSource, prepareAgain } from "./plan.ts";
 import { openRestoreRecord, type RestoreRecord } from "./record.ts";
 import { restoreStream } from "./stream.ts";
-import { requirePlaceForAll, restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
+import { restoreTree, stageRestore, type TreeRestore } from "./tree.ts";
 
 type SourceResult = RestoreResult["sources"][number];
 
@@ -177,10 +177,7 @@ class RestoreRun {
     const { place } = source;
     if (place.shape === "stream") return { source, finish: () => this.#restoreStream(source, place), discard };
     const job = this.#treeJob(source, place, new Set(damage?.entries.keys()));
-    if (!place.staged) {
-      await requirePlaceForAll(job);
-      return { source, finish: () => restoreTree(job), discard };
-    }
+    if (!place.staged) return { source, finish: () => restoreTree(job), discard };
     try {
       const staged = await stageRestore(job);
       return { source, finish: () => staged.commit().then(() => staged.outcome), discard: staged.discard };
@@ -218,7 +215,10 @@ class RestoreRun {
     }
   }
 
-  #restoreStream({ opened }: PreparedSource, place: StreamPlace): Promise<RestoreOutcome> {
+  async #restoreStream({ opened }: PreparedSource, place: StreamPlace): Promise<RestoreOutcome> {
+    // Others were restored meanwhile, which may take long.
+    const refusal = await refuseLink(place.ownFolder, opened.source);
+    if (refusal !== undefined) throw new BackupctlError(refusal.code, refusal.message, { hint: refusal.hint });
     const { contents } = this.#prepared;
     const { overwrite, dropExisting } = this.#request;
     const engineContext = this.#engineContext(opened.source.name);

@@ -1,6 +1,7 @@
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
 import { readStreamIndex } from "../../format/index-reader.ts";
+import { realPlace } from "../../platform/files.ts";
 import type { OperationContext } from "../context.ts";
 import { asCorrupted, type BackupContents, type OpenedSource } from "../repository/backup-contents.ts";
 import { openEngine, openEngineOf } from "../session.ts";
@@ -44,7 +45,7 @@ async function rehearseTree(
   const { signal } = context.session;
   const place: TreePlace = {
     shape: "tree",
-    root: destination,
+    root: await realPlace(destination),
     nameOf: (name) => name,
     folders: [],
     foldersKnown: false,

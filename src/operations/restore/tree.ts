@@ -5,7 +5,7 @@ import { ContentWriter, type FileContents, type Written } from "../../format/con
 import type { TreeEntry } from "../../format/index-reader.ts";
 import { type EntryMetadata, ownerOnThisSystem, type Shortfalls } from "../../platform/tree/entry-metadata.ts";
 import { removeExtra } from "../../platform/tree/folder-contents.ts";
-import { ignoresCase } from "../../platform/tree/ignored-case.ts";
+import { mergesNames } from "../../platform/tree/one-name.ts";
 import { stageTree, sweepStaging } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
 import { contains } from "../../platform/walk.ts";
@@ -15,6 +15,7 @@ import { requireDistinctNames } from "./distinct-names.ts";
 import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 import type { TreePlace } from "./place.ts";
+import { type PlacedEntry, placedEntries, placedNames } from "./placed-entries.ts";
 import { findExtras } from "./plan.ts";
 import type { ChosenEntries } from "./selection.ts";
 import { WritingFront } from "./writing-front.ts";
@@ -33,14 +34,6 @@ export interface TreeRestore {
   readonly activity: (item: string) => void;
   /** What was made for a tree that failed could not be removed. */
   readonly sayLeft: (error: unknown) => void;
-}
-
-/** An entry and where it goes; every pass over the index meets the same ones. */
-interface PlacedEntry {
-  readonly entry: TreeEntry;
-  readonly name: Buffer;
-  /** It is there only because something in it is restored: one that exists keeps what it has. */
-  readonly isParent: boolean;
 }
 
 /**
@@ -71,30 +64,12 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
   const stage = await stageTree(job.place.root);
   try {
     // What is made anew is as its root is.
-    if (ignoresCase(stage.root)) await requireDistinctNames(stage.root, namesOf(job), job.signal);
+    if (mergesNames(stage.root)) await requireDistinctNames(stage.root, placedNames(job), job.signal);
     const outcome = await restoreTree(job, stage.root);
     return { outcome, commit: stage.commit, discard: stage.discard };
   } catch (error) {
     await stage.discard().catch((left: unknown) => job.sayLeft(left));
     throw error;
-  }
-}
-
-/** Whether a tree can be restored into what is there; touches nothing. In place, too: another disk may lie there now. */
-export function requirePlaceForAll(job: TreeRestore): Promise<void> {
-  return requireDistinctNames(job.place.root, namesOf(job), job.signal);
-}
-
-function* namesOf(job: TreeRestore): Generator<Buffer> {
-  for (const { name } of placedEntries(job)) yield name;
-}
-
-function* placedEntries({ chosen, place, damaged }: TreeRestore, withoutFiles = false): Generator<PlacedEntry> {
-  for (const { entry, onlyAsParent } of withoutFiles ? chosen.withoutFiles() : chosen) {
-    const name = place.nameOf(entry.name);
-    if (name === undefined || name.length === 0 || damaged.has(entry.name.toString("latin1"))) continue;
-    const holdsFolder = place.folders.some((folder) => contains(name, folder));
-    yield { entry, name, isParent: onlyAsParent || holdsFolder };
   }
 }
 
@@ -220,7 +195,7 @@ class TreeRun {
   }
 
   #makeDirectory({ name, isParent }: PlacedEntry): void {
-    const isNew = this.#tree.makeDirectory(name);
+    const isNew = this.#tree.makeDirectory(name, !isParent);
     if (isNew && isParent) this.#made.add(name.toString("latin1"));
     if (!isNew && !isParent) this.#tree.sweep(name);
   }

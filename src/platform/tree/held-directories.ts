@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { resolve } from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf } from "../files.ts";
 import { pathOfDescriptor } from "../long-paths.ts";
@@ -22,13 +23,13 @@ export interface HeldDirectories {
   readonly close: () => void;
 }
 
-/** @param root an existing directory, reached the way the operator wrote it, symlinks included */
+/** @param root an existing directory; a symlink on the way to it is not followed: it was planted since the way was looked at */
 export function holdDirectories(root: string): HeldDirectories {
   return fs.existsSync(pathOfDescriptor(0)) ? heldByDescriptor(root) : heldByPath(root);
 }
 
 function heldByDescriptor(root: string): HeldDirectories {
-  const rootFd = fs.openSync(root, O_PATH | O_DIRECTORY);
+  const rootFd = openRoot(root);
   // In order of last use: the first is the first to be closed.
   const held = new Map<BytePath, number>();
 
@@ -82,6 +83,34 @@ function heldByDescriptor(root: string): HeldDirectories {
       fs.closeSync(rootFd);
     },
   };
+}
+
+/** What another thread has open already has such a name, which is a link by its nature. */
+function openRoot(root: string): number {
+  const shared = pathOfDescriptor(0).replace(/0$/, "");
+  if (root.startsWith(shared)) return fs.openSync(root, O_PATH | O_DIRECTORY);
+  const members = Buffer.from(resolve(root), "utf8")
+    .toString("latin1")
+    .split("/")
+    .filter((member) => member !== "");
+  let fd = fs.openSync("/", O_PATH | O_DIRECTORY);
+  for (const [depth, member] of members.entries()) {
+    const above = fd;
+    try {
+      fd = openDirectory(`${pathOfDescriptor(above)}/${member}`, `/${members.slice(0, depth + 1).join("/")}`);
+    } finally {
+      fs.closeSync(above);
+    }
+  }
+  return fd;
+}
+
+function openDirectory(access: string, shown: BytePath): number {
+  try {
+    return fs.openSync(Buffer.from(access, "latin1"), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    throw notADirectory(shown, error);
+  }
 }
 
 function openMember(access: string, path: BytePath): number {

@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "../files.ts";
+import { moveUp } from "./closed-folders.ts";
 import { removeMembers } from "./removal.ts";
 
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
@@ -96,7 +97,7 @@ async function stageInside(place: string): Promise<StagedTree> {
       if (others.length > 0) throw taken(place);
       for (const member of await fs.readdir(root, { encoding: "buffer" })) {
         const from = Buffer.concat([Buffer.from(`${root}/`), member]);
-        await fs.rename(from, Buffer.concat([Buffer.from(`${place}/`), member]));
+        await moveUp(from, Buffer.concat([Buffer.from(`${place}/`), member]));
       }
       await fs.rmdir(root);
       await syncDirectory(place);

@@ -5,6 +5,7 @@ import { errnoOf } from "../files.ts";
 import { isTemporaryName, temporaryName } from "../leavings.ts";
 import { type BytePath, showPath } from "../walk.ts";
 import { writeFully } from "../write.ts";
+import { membersOf, openToOwner } from "./closed-folders.ts";
 import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
 import { ExactTimes } from "./exact-times.ts";
 import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
@@ -37,8 +38,11 @@ export interface OpenTreeFile {
  * deepest first. Modification times are within 240 ns until `settle` makes them exact. Nothing is flushed to disk here.
  */
 export interface TreeTarget {
-  /** Makes a directory, private until `finishDirectory`; one that is there already stays as it is, which gives `false`. */
-  makeDirectory(name: Buffer): boolean;
+  /**
+   * Makes a directory, private until `finishDirectory`; one that is there already stays as it is, which gives `false`. Unless it is not
+   * to be finished, one that its owner may not write to or search is opened to us until then.
+   */
+  makeDirectory(name: Buffer, isToBeFinished?: boolean): boolean;
   /** What is not written stays a hole. */
   beginFile(name: Buffer, size: number): OpenTreeFile;
   writeAt(file: OpenTreeFile, offset: number, bytes: Uint8Array): void;
@@ -88,7 +92,7 @@ export interface TreeSight {
   readonly link: Buffer | undefined;
 }
 
-/** The root is a directory that exists. @throws `RESTORE_FAILED` if it can't be opened as one */
+/** The root is a directory that exists, and no symlink leads to it. @throws `RESTORE_FAILED` if it can't be opened as one */
 export function openTreeTarget(root: string, policy: TreeTargetPolicy): TreeTarget {
   try {
     return new WritableTree(
@@ -137,13 +141,16 @@ class WritableTree implements TreeTarget {
     this.#times = times;
   }
 
-  makeDirectory(name: Buffer): boolean {
+  makeDirectory(name: Buffer, isToBeFinished = true): boolean {
     const place = this.#placeOf(name);
     try {
       fs.mkdirSync(place.access, 0o700);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
-      if (fs.lstatSync(place.access).isDirectory()) return false;
+      if (fs.lstatSync(place.access).isDirectory()) {
+        if (isToBeFinished) openToOwner(place.access);
+        return false;
+      }
       this.#requireReplaceable(place);
       fs.unlinkSync(place.access);
       fs.mkdirSync(place.access, 0o700);
@@ -364,16 +371,6 @@ class WritableTree implements TreeTarget {
 
 function accessOf(place: Place, temporary: BytePath | undefined): Buffer {
   return temporary === undefined ? place.access : Buffer.from(`${place.prefix}${temporary}`, "latin1");
-}
-
-/** None where they may not be listed: that does not keep anything from being written. */
-function membersOf(prefix: string): readonly BytePath[] {
-  try {
-    return fs.readdirSync(Buffer.from(prefix, "latin1"), { encoding: "latin1" });
-  } catch (error) {
-    if (errnoOf(error) === "EACCES") return [];
-    throw error;
-  }
 }
 
 /** @throws `BACKUP_CORRUPTED` for a name that no honest backup has: it would lead out of the target */
