@@ -37,6 +37,7 @@ need_program swift-account-server swift-account
 need_program swift-container-server swift-container
 need_program swift-object-server swift-object
 need_program openssl
+need_program memcached
 need_program systemd-analyze systemd
 need_program crontab cron
 need_program zsh

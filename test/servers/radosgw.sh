@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Ceph of one monitor and one disk in memory, and its S3 gateway. Runs until it is killed, and everything with it.
+# A Ceph of one monitor and one disk in memory, with a configuration for an S3 gateway. Runs until it is killed.
 #   radosgw.sh DIRECTORY PORT TLS_PORT MONITOR_V2_PORT MONITOR_V1_PORT      the directory holds server.pem and server.key
 set -euo pipefail
 dir=$1 port=$2 tls_port=$3
@@ -88,6 +88,4 @@ admin osd new "$uuid" >/dev/null
 ceph-osd --conf "$dir/ceph.conf" -i 0 --mkfs --osd-uuid "$uuid"
 admin osd crush add osd.0 1.0 root=default
 daemon ceph-osd -i 0
-until admin osd stat | grep -q '1 up'; do sleep 0.1; done
-daemon radosgw -n client.rgw
 wait

@@ -27,6 +27,9 @@ export interface Radosgw {
   readonly guest: S3Login;
   /** A user with room for so many bytes. */
   userWithQuota(name: string, bytes: number): Promise<S3Login>;
+  /** As kill -9, of the gateway alone: `start` brings it back on its port with all that it had. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
   /** Ends it and removes everything. May be called twice. */
   stop(): Promise<void>;
 }
@@ -35,10 +38,14 @@ export interface Radosgw {
 export async function startRadosgw(): Promise<Radosgw> {
   const dir = mkdtempSync(join(tmpdir(), "backupctl-rgw-"));
   const { caFile } = await makeCertificate(dir);
-  const [port, tlsPort, ...monitorPorts] = [await freePort(), await freePort(), await freePort(), await freePort()];
-  const ports = [port, tlsPort, ...monitorPorts].map(String);
-  const command = [join(import.meta.dirname, "radosgw.sh"), dir, ...ports];
-  const server = await NetworkServer.start(command, { port, log: join(dir, "output.log") });
+  const [port, tlsPort, monitorPort] = [await freePort(), await freePort(), await freePort()];
+  const ports = [port, tlsPort, monitorPort, await freePort()].map(String);
+  const log = join(dir, "output.log");
+  const setup = join(import.meta.dirname, "radosgw.sh");
+  const cluster = await NetworkServer.start([setup, dir, ...ports], { port: monitorPort, log });
+  const command = ["/usr/bin/radosgw", "--conf", join(dir, "ceph.conf"), "-n", "client.rgw", "-f"];
+  const startGateway = () => NetworkServer.start(command, { port, log });
+  let gateway: NetworkServer | undefined;
 
   const admin = async (...args: string[]): Promise<void> => {
     await run("radosgw-admin", ["--conf", join(dir, "ceph.conf"), "-n", "client.rgw", ...args]);
@@ -50,10 +57,12 @@ export async function startRadosgw(): Promise<Radosgw> {
     return login;
   };
   const stop = async (): Promise<void> => {
-    await server.kill();
+    await gateway?.kill();
+    await cluster.kill();
     rmSync(dir, { recursive: true, force: true });
   };
   try {
+    gateway = await startGateway();
     return {
       endpoint: `http://127.0.0.1:${port}`,
       tlsEndpoint: `https://localhost:${tlsPort}`,
@@ -66,6 +75,10 @@ export async function startRadosgw(): Promise<Radosgw> {
         await admin("quota", "set", "--quota-scope=user", `--uid=${name}`, `--max-size=${bytes}`);
         await admin("quota", "enable", "--quota-scope=user", `--uid=${name}`);
         return login;
+      },
+      kill: async () => gateway?.kill(),
+      start: async () => {
+        gateway = await startGateway();
       },
       stop,
     };

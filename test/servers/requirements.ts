@@ -79,8 +79,15 @@ const REQUIREMENTS = {
     "radosgw ceph-mon ceph-osd ceph-common",
   ),
   swift: programs(
-    ["swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server"],
-    "swift-proxy swift-account swift-container swift-object",
+    [
+      "swift-proxy-server",
+      "swift-account-server",
+      "swift-container-server",
+      "swift-object-server",
+      "memcached",
+      "eatmydata",
+    ],
+    "swift-proxy swift-account swift-container swift-object memcached",
   ),
   openssl: program("openssl"),
   azurite: { isThere: () => existsSync(AZURITE_PROGRAM), npm: "test/servers/azurite" },
