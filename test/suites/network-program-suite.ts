@@ -1,15 +1,15 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type FaultProxy, startFaultProxy } from "../helpers/fault-proxy.ts";
-import { type CliResult, runCli } from "../helpers/run-cli.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
-import type { NetworkSuite, PlaceOptions, StorageServer } from "./network-suite.ts";
+import { makeNetworkSite } from "../helpers/network-site.ts";
+import type { NetworkSuite, StorageServer } from "./network-suite.ts";
 
 const MIB = 1024 * 1024;
-const BETWEEN_FAULTS_MS = 300;
+const BETWEEN_FAULTS_MS = 500;
+const ROUNDS = 2;
 const OUTAGE_MS = 1_500;
 
 /** What an operator's commands do over a line that breaks again and again. `npm run build` first. */
@@ -24,7 +24,8 @@ export function networkProgramSuite({ name, start }: NetworkSuite): void {
     test("makes a backup, verifies and restores it, byte for byte", async () => {
       const proxy = await startFaultProxy(server.port, server.dataPorts);
       onTestFinished(() => proxy.close());
-      const site = makeNetworkSite((await server.newPlace())(proxy));
+      const place = (await server.newPlace())(proxy);
+      const site = makeNetworkSite({ ...place, retry_for: "2m", stall_timeout: "1s" });
       const restored = join(site.directory, "restored");
       await site.run("init");
       const weather = badWeather(proxy);
@@ -42,32 +43,6 @@ export function networkProgramSuite({ name, start }: NetworkSuite): void {
   });
 }
 
-interface NetworkSite {
-  readonly directory: string;
-  run(...args: readonly string[]): Promise<CliResult>;
-}
-
-function makeNetworkSite(place: PlaceOptions): NetworkSite {
-  const directory = tempDir();
-  const www = join(directory, "www");
-  mkdirSync(join(www, "folder"), { recursive: true });
-  for (let n = 0; n < 12; n++) writeFileSync(join(www, `large-${n}`), randomBytes(8 * MIB));
-  for (let n = 0; n < 200; n++) writeFileSync(join(www, "folder", `small-${n}`), randomBytes(n));
-  writeFileSync(join(directory, "main.key"), randomBytes(32).toString("hex"), { mode: 0o600 });
-  const config = {
-    state_dir: join(directory, "state"),
-    storages: { site: { ...place, retry_for: "2m", stall_timeout: "1s" } },
-    encryption: { keys: { main: { provider: "local", key_file: join(directory, "main.key") } } },
-    sources: { www: { engine: "files", paths: [www] } },
-  };
-  // JSON is YAML.
-  writeFileSync(join(directory, "backup.config.yaml"), JSON.stringify(config));
-  return {
-    directory,
-    run: (...args) => runCli(args, { home: directory, cwd: directory, timeoutMs: 150_000 }),
-  };
-}
-
 /** SHA-256 of each file below, by its path from the last `www` on. */
 function contentsOf(folder: string): ReadonlyMap<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -80,7 +55,7 @@ function contentsOf(folder: string): ReadonlyMap<string, string> {
   );
 }
 
-/** One fault after another, until the end. */
+/** One fault after another, some rounds long: a line that is never in order would let nothing through. */
 function badWeather(proxy: FaultProxy): { end(): Promise<void> } {
   let ended = false;
   const faults: readonly (() => unknown)[] = [
@@ -96,7 +71,7 @@ function badWeather(proxy: FaultProxy): { end(): Promise<void> } {
     },
   ];
   const blowing = (async () => {
-    for (let n = 0; !ended; n++) {
+    for (let n = 0; n < ROUNDS * faults.length && !ended; n++) {
       await sleep(BETWEEN_FAULTS_MS);
       await faults[n % faults.length]?.();
     }
