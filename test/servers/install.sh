@@ -36,6 +36,9 @@ need_program swift-proxy-server swift-proxy
 need_program swift-account-server swift-account
 need_program swift-container-server swift-container
 need_program swift-object-server swift-object
+need_program sshd openssh-server
+need_program ssh-agent openssh-client
+need_program vsftpd
 need_program openssl
 need_program memcached
 need_program systemd-analyze systemd
@@ -64,4 +67,4 @@ fi
 echo "installing ${packages[*]}"
 "${as_root[@]}" apt-get -qq update
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-  apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${packages[@]}" >/dev/null
+  apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install --no-install-recommends "${packages[@]}" >/dev/null

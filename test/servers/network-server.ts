@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { connect } from "node:net";
 
 const READY_TIMEOUT_MS = 20_000;
 
-/** A server process with its children, in a process group of its own, that ends with the test's process. */
+/** A server process with its children, that ends with the test's process. */
 export class NetworkServer {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
@@ -18,7 +18,7 @@ export class NetworkServer {
   /** Returns when somebody listens on the port; the output goes to `log`. */
   static async start(command: readonly string[], { port, log }: { readonly port: number; readonly log: string }) {
     const [program = "", ...args] = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", ...command];
-    const child = spawn(program, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
     const output = createWriteStream(log, { flags: "a" });
     child.stdout.pipe(output, { end: false });
     child.stderr.pipe(output, { end: false });
@@ -40,14 +40,27 @@ export class NetworkServer {
     await this.#ended;
   }
 
-  readonly #abandon = (): void => {
+  /** To the server and whatever it started; sshd's children are in sessions of their own. */
+  signal(name: NodeJS.Signals): void {
     if (this.#child.pid === undefined) return;
-    try {
-      process.kill(-this.#child.pid, "SIGKILL");
-    } catch {
-      // The whole group has ended.
+    for (const pid of withDescendants(this.#child.pid)) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended by itself.
+      }
     }
-  };
+  }
+
+  readonly #abandon = (): void => this.signal("SIGKILL");
+}
+
+function withDescendants(pid: number): number[] {
+  const all = execFileSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const pairs = all.map((line) => line.trim().split(/\s+/).map(Number));
+  const found = [pid];
+  for (const parent of found) found.push(...pairs.flatMap(([child = 0, of]) => (of === parent ? [child] : [])));
+  return found;
 }
 
 function listens(port: number): Promise<boolean> {
