@@ -9,8 +9,8 @@ await build({
     inspector: "src/engines/sqlite/inspector.ts",
   },
   platform: "node",
-  // They find their compiled parts in their own folders.
-  external: ["better-sqlite3", "fs-native-extensions"],
+  // They look for compiled parts in their own folders; ssh2, below the last one, does without.
+  external: ["better-sqlite3", "fs-native-extensions", "ssh2-sftp-client"],
   // Node loads these faster than ES modules, which read every member of each of its own modules that they import.
   output: {
     dir: "dist",

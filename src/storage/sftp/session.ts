@@ -71,7 +71,7 @@ export class Session {
       try {
         send(this.#protocol, (error, value) => {
           this.#finish(reject);
-          if (error) reject(error);
+          if (error) reject(isAnswer(error) ? error : new ConnectionLost(error.message));
           else resolve(value);
         });
       } catch (error) {
@@ -99,4 +99,9 @@ export class Session {
     this.#waiting.delete(reject);
     if (this.#waiting.size === 0) this.#socket.setTimeout(0);
   }
+}
+
+/** An answer has a status. Without one the library gave the request up, because the connection ended. */
+function isAnswer(error: Error): boolean {
+  return "code" in error && typeof error.code === "number";
 }
