@@ -8,8 +8,9 @@ import {
   MAX_PACK_BYTES,
   PACK_HEADER_BYTES,
 } from "./block.ts";
-import { type PackSource, StoredDamage, sealOf } from "./block-reader.ts";
+import { sealOf } from "./block-reader.ts";
 import { giveBack } from "./own-memory.ts";
+import { fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import { MAX_ROOT_BYTES } from "./root.ts";
 import { SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
@@ -27,7 +28,7 @@ export interface WholeBlock {
 const BLOCKS_AHEAD = 6;
 
 /**
- * Reads an artifact pack by pack, block by block, as it lies in its backup's own directory: what the root is read with, and
+ * Reads an artifact pack by pack, block by block, as it lies in its backup's own directory of one copy: what the root is read with, and
  * what a full verification does. @throws StoredDamage for anything that is not as written, the missing end included.
  */
 export async function* readArtifact(
@@ -133,25 +134,27 @@ function* blocksOf(pack: Buffer): Generator<{ readonly offset: number; readonly 
   }
 }
 
-/** The whole artifact in memory. @throws StoredDamage also where it is larger than any root */
-export async function readWholeRoot(
+/** The whole artifact in memory, from a copy that is sound. @throws StoredDamage also where it is larger than any root */
+export function readWholeRoot(
   origin: BackupId,
   artifact: StoredArtifact,
   encrypted: boolean,
   source: PackSource,
   pool: WorkerPool,
 ): Promise<Buffer> {
-  const blocks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const { raw } of readArtifact(origin, artifact, encrypted, source, pool)) {
-    bytes += raw.length;
-    if (bytes > MAX_ROOT_BYTES) {
-      const what = `${artifact.name} is larger than ${MAX_ROOT_BYTES / 2 ** 20} MiB`;
-      throw new StoredDamage(origin, artifact.name, what);
+  return fromSoundCopy(source, async (copy) => {
+    const blocks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const { raw } of readArtifact(origin, artifact, encrypted, copy, pool)) {
+      bytes += raw.length;
+      if (bytes > MAX_ROOT_BYTES) {
+        const what = `${artifact.name} is larger than ${MAX_ROOT_BYTES / 2 ** 20} MiB`;
+        throw new StoredDamage(origin, artifact.name, what);
+      }
+      blocks.push(raw);
     }
-    blocks.push(raw);
-  }
-  return Buffer.concat(blocks);
+    return Buffer.concat(blocks);
+  });
 }
 
 function describe(origin: BackupId, artifact: StoredArtifact, encrypted: boolean) {

@@ -5,22 +5,12 @@ import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
 import { giveBack } from "./own-memory.ts";
+import { fromOtherCopy, fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import { HASH_BYTES } from "./workers/hashing.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { BlockContents, StoredBlock } from "./workers/tasks.ts";
-
-/** Where stored bytes come from: one good copy, or several tried in turn. */
-export interface PackSource {
-  /**
-   * `length` bytes at `offset` of an object in the directory of a backup; fewer, or `undefined`, where they are not there.
-   * Their memory is the caller's, who gives it back.
-   */
-  get(origin: BackupId, objectName: string, offset: number, length: number): Promise<Buffer | undefined>;
-  /** The data key of that backup; `undefined` if it is not encrypted. */
-  dataKey(origin: BackupId): Promise<Buffer | undefined>;
-}
 
 /** Two ranges of a pack this close are fetched as one. */
 const GAP_BYTES = 128 * 1024;
@@ -42,20 +32,8 @@ interface BlockToWrite extends Pick<BlockContents, "files" | "parts"> {
   readonly wanted: WantedBlock;
 }
 
-/** Damaged or missing stored bytes, with the object that they should be in. */
-export class StoredDamage extends Error {
-  override readonly name = "StoredDamage";
-  readonly origin: BackupId;
-  readonly objectName: string;
-
-  constructor(origin: BackupId, objectName: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.origin = origin;
-    this.objectName = objectName;
-  }
-}
-
 interface FetchedRange {
+  readonly copy: PackSource;
   /** Where it begins in its pack. */
   readonly start: number;
   readonly bytes: Buffer;
@@ -109,59 +87,92 @@ export class BlockReader {
     return results;
   }
 
-  async #fetch(blocks: readonly WantedBlock[]): Promise<FetchedRange> {
+  #fetch(blocks: readonly WantedBlock[]): Promise<FetchedRange> {
+    return fromSoundCopy(this.#source, (copy) => this.#fetchFrom(copy, blocks));
+  }
+
+  async #fetchFrom(copy: PackSource, blocks: readonly WantedBlock[]): Promise<FetchedRange> {
     const [first] = blocks;
     const last = blocks.at(-1);
     if (first === undefined || last === undefined) throw new RangeError("no block to fetch");
     const start = first.offset;
     const length = last.offset + BLOCK_HEADER_BYTES + last.stored - start;
-    const name = packName(first.object.name, first.pack);
     const buffer = await this.#buffers.acquire(Math.max(MAX_RANGE_BYTES, length));
     try {
-      const bytes = await this.#source.get(first.object.origin, name, start, length);
-      if (bytes === undefined) throw new StoredDamage(first.object.origin, name, `${name} is missing`);
-      const shared = Buffer.from(buffer.memory, 0, bytes.length);
-      // Not set(): to shared memory it copies word by word.
-      bytes.copy(shared);
-      giveBack(bytes);
-      return { start, bytes: shared, buffer };
+      return { copy, start, bytes: await read(copy, first, length, buffer.memory), buffer };
     } catch (error) {
       buffer.release();
       throw error;
     }
   }
 
+  /** Of other copies only the blocks are read that are damaged in this one. */
   async #open<T>(block: WantedBlock, range: FetchedRange, use: (stored: StoredBlock) => Promise<T>): Promise<T> {
-    const { object, pack, offset, stored, chunks } = block;
-    const name = packName(object.name, pack);
-    const from = offset - range.start;
-    const bytes = range.bytes.subarray(from, from + BLOCK_HEADER_BYTES + stored);
-    if (bytes.length < BLOCK_HEADER_BYTES + stored) {
-      throw new StoredDamage(object.origin, name, `${name} is cut: the block at ${offset} is not whole`);
-    }
-    const spans = new Uint32Array(chunks.length * 2);
-    const hashes = new Uint8Array(chunks.length * HASH_BYTES);
-    for (const [i, chunk] of chunks.entries()) {
-      spans[i * 2] = chunk.offsetInBlock;
-      spans[i * 2 + 1] = chunk.length;
-      hashes.set(Buffer.from(chunk.sha256, "hex"), i * HASH_BYTES);
-    }
-    const seal = await this.#seal(object, pack);
+    const from = block.offset - range.start;
+    const length = BLOCK_HEADER_BYTES + block.stored;
+    const seal = await this.#seal(block);
     try {
-      return await use({ block: bytes, offset, seal, compression: object.compression, spans, hashes });
+      return await open(block, range.bytes.subarray(from, from + length), seal, use);
     } catch (error) {
-      if (!(error instanceof DamageError)) throw error;
-      throw new StoredDamage(object.origin, name, `${name}, block at ${offset}: ${error.message}`, error);
+      if (!(error instanceof StoredDamage)) throw error;
+      return fromOtherCopy(range.copy, error, async (copy) => {
+        // Not of the budget: the range that the block was damaged in is held meanwhile.
+        const bytes = await read(copy, block, length, new SharedArrayBuffer(length));
+        return open(block, bytes, seal, use);
+      });
     }
   }
 
   /** Blocks of a pack come one after the other; deriving its key for each takes longer than opening a small one. */
-  async #seal(object: ObjectEntry, pack: number): Promise<PackSeal> {
+  async #seal({ object, pack }: WantedBlock): Promise<PackSeal> {
     if (this.#last?.object !== object || this.#last.pack !== pack) {
       const dataKey = object.cipher === 1 ? await this.#source.dataKey(object.origin) : undefined;
       this.#last = { object, pack, seal: sealOf(object, pack, dataKey) };
     }
     return this.#last.seal;
+  }
+}
+
+/** What a copy has from this block on, in memory that the workers share. */
+async function read(
+  copy: PackSource,
+  { object, pack, offset }: WantedBlock,
+  length: number,
+  memory: SharedArrayBuffer,
+): Promise<Buffer> {
+  const name = packName(object.name, pack);
+  const bytes = await copy.get(object.origin, name, offset, length);
+  if (bytes === undefined) throw new StoredDamage(object.origin, name, `${name} is missing`);
+  const shared = Buffer.from(memory, 0, bytes.length);
+  // Not set(): to shared memory it copies word by word.
+  bytes.copy(shared);
+  giveBack(bytes);
+  return shared;
+}
+
+/** @throws StoredDamage before anything is made of what is not sound */
+async function open<T>(
+  { object, pack, offset, stored, chunks }: WantedBlock,
+  bytes: Buffer,
+  seal: PackSeal,
+  use: (stored: StoredBlock) => Promise<T>,
+): Promise<T> {
+  const name = packName(object.name, pack);
+  if (bytes.length < BLOCK_HEADER_BYTES + stored) {
+    throw new StoredDamage(object.origin, name, `${name} is cut: the block at ${offset} is not whole`);
+  }
+  const spans = new Uint32Array(chunks.length * 2);
+  const hashes = new Uint8Array(chunks.length * HASH_BYTES);
+  for (const [i, chunk] of chunks.entries()) {
+    spans[i * 2] = chunk.offsetInBlock;
+    spans[i * 2 + 1] = chunk.length;
+    hashes.set(Buffer.from(chunk.sha256, "hex"), i * HASH_BYTES);
+  }
+  try {
+    return await use({ block: bytes, offset, seal, compression: object.compression, spans, hashes });
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    throw new StoredDamage(object.origin, name, `${name}, block at ${offset}: ${error.message}`, error);
   }
 }
 

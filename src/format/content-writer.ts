@@ -1,8 +1,9 @@
 import { sizeOfAttributes } from "../platform/extended-attributes.ts";
 import { type EntryMetadata, noShortfalls, type Shortfalls } from "../platform/tree/entry-metadata.ts";
 import type { SharedTree } from "../platform/tree/tree-writer.ts";
-import { BlockReader, type PackSource, type WantedBlock } from "./block-reader.ts";
+import { BlockReader, type WantedBlock } from "./block-reader.ts";
 import { blockKeyOf, wantedBlock } from "./chunk-reader.ts";
+import type { PackSource } from "./pack-source.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { FilePart, WholeFile } from "./workers/tasks.ts";

@@ -4,10 +4,10 @@ import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { compareNames, contains } from "../platform/walk.ts";
 import { readWholeRoot } from "./artifact-reader.ts";
 import { DamageError } from "./block.ts";
-import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { LineReader } from "./line-reader.ts";
 import { LineWriter } from "./line-writer.ts";
+import { type PackSource, StoredDamage } from "./pack-source.ts";
 import {
   arrayOf,
   type ChunkRef,

@@ -1,9 +1,9 @@
 import type { BackupMetadata, SourceMetadata, StoredArtifact } from "../domain/backup.ts";
 import { packName, SHA256SUMS_NAME } from "../domain/object-names.ts";
 import { DamageError, MAX_PACK_BYTES } from "./block.ts";
-import { type PackSource, StoredDamage } from "./block-reader.ts";
 import { readRoot } from "./index-reader.ts";
 import { giveBack } from "./own-memory.ts";
+import { fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import type { Root } from "./root.ts";
 import { encodeSha256Sums, maxSumsBytes, parseSha256Sums } from "./sha256sums.ts";
 import { sha256Hex } from "./workers/hashing.ts";
@@ -42,22 +42,29 @@ export async function readSums(
   packs: PackSource,
   salvage?: ((why: string) => void) | undefined,
 ): Promise<Sums> {
-  const { id, checksum, encrypted, key_id, storage_path } = metadata;
+  const { checksum, encrypted, key_id, storage_path } = metadata;
   if (encrypted) return undefined;
-  const text = await packs.get(id, SHA256SUMS_NAME, 0, maxSumsBytes(metadata) + 1);
-  if (text !== undefined && checksumOf(text) === checksum) return parseSha256Sums(text, storage_path);
-  const what = text === undefined ? "is missing" : "does not match the checksum in metadata.json";
-  if (salvage !== undefined) {
+  try {
+    return await fromSoundCopy(packs, (copy) => readTheirSums(metadata, copy));
+  } catch (error) {
+    if (salvage === undefined || !(error instanceof StoredDamage)) throw error;
     const anew = await sumsOfPacks(metadata, packs);
     const isSame = checksumOf(encodeSha256Sums(anew)) === checksum;
+    if (!isSame && key_id !== null) throw error;
     const instead = isSame
       ? "made anew from the packs it is what metadata.json knows, which proves them"
       : "nothing but their own checksums says which packs are sound";
-    if (isSame || key_id === null) {
-      salvage(`${storage_path}/${SHA256SUMS_NAME} ${what}; ${instead}`);
-      return anew;
-    }
+    salvage(`${storage_path}/${error.message}; ${instead}`);
+    return anew;
   }
+}
+
+/** Of one copy. @throws StoredDamage */
+async function readTheirSums(metadata: BackupMetadata, copy: PackSource): Promise<ReadonlyMap<string, string>> {
+  const { id, checksum, storage_path } = metadata;
+  const text = await copy.get(id, SHA256SUMS_NAME, 0, maxSumsBytes(metadata) + 1);
+  if (text !== undefined && checksumOf(text) === checksum) return parseSha256Sums(text, storage_path);
+  const what = text === undefined ? "is missing" : "does not match the checksum in metadata.json";
   throw new StoredDamage(id, SHA256SUMS_NAME, `${SHA256SUMS_NAME} ${what}`);
 }
 
@@ -68,7 +75,7 @@ async function sumsOfPacks({ id, sources }: BackupMetadata, packs: PackSource): 
   for (const { name: artifact, packs: sizes } of artifacts.filter((stored) => stored !== undefined)) {
     for (const number of sizes.keys()) {
       const name = packName(artifact, number);
-      const bytes = await packs.get(id, name, 0, MAX_PACK_BYTES);
+      const bytes = await fromSoundCopy(packs, (copy) => copy.get(id, name, 0, MAX_PACK_BYTES));
       if (bytes === undefined) continue;
       sums.set(name, sha256Hex(bytes));
       giveBack(bytes);
@@ -98,13 +105,17 @@ export function requireSameFacts(root: Root, metadata: BackupMetadata, source: S
 function comparedWith(sums: Sums, packs: PackSource): PackSource {
   if (sums === undefined) return packs;
   return {
-    ...packs,
+    dataKey: (origin) => packs.dataKey(origin),
     async get(origin, name, offset, length) {
       const bytes = await packs.get(origin, name, offset, length);
       if (bytes !== undefined && sha256Hex(bytes) !== sums.get(name)) {
         throw new StoredDamage(origin, name, `${name} does not match ${SHA256SUMS_NAME}`);
       }
       return bytes;
+    },
+    otherwise(error) {
+      const next = packs.otherwise?.(error);
+      return next === undefined ? undefined : comparedWith(sums, next);
     },
   };
 }

@@ -155,6 +155,8 @@ export interface VerifyRequest {
   readonly quick: boolean;
   readonly components: readonly string[];
   readonly storage?: string | undefined;
+  /** Replace what is damaged by what another copy has. */
+  readonly repair?: boolean | undefined;
   readonly allowUnencrypted?: string | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -170,6 +172,13 @@ export const CHECKS = [
 ] as const;
 export type CheckName = (typeof CHECKS)[number];
 export type CheckState = "passed" | "failed" | "skipped";
+
+export interface RepairedObject {
+  /** Its key. */
+  readonly object: string;
+  /** The name of the storage that it was taken from. */
+  readonly storage: string;
+}
 
 export interface BackupVerification {
   readonly backupId: BackupId;
@@ -187,9 +196,12 @@ export interface BackupVerification {
   /** Each names the object and the source. */
   readonly issues: readonly string[];
   readonly recommendations: readonly string[];
+  /** What was damaged or missing, and was replaced before these checks. */
+  readonly repaired: readonly RepairedObject[];
 }
 
 export interface VerifyResult {
+  /** Of a backup whose copy was damaged, or not there yet, several: one for each copy that was looked at. */
   readonly backups: readonly BackupVerification[];
   readonly passed: boolean;
 }

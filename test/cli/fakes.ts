@@ -179,6 +179,7 @@ export const verification: BackupVerification = {
   components: { database: { status: "passed", sizeVerified: 1024, files: 0 } },
   issues: [],
   recommendations: ["Backup is healthy and can be used for restore operations"],
+  repaired: [],
 };
 
 export const restoreSource: RestoreSourcePlan = {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StoredDamage } from "../../src/format/block-reader.ts";
 import { readStreamIndex, readTreeIndex } from "../../src/format/index-reader.ts";
 import type { WrappingKey } from "../../src/format/keys-object.ts";
+import { StoredDamage } from "../../src/format/pack-source.ts";
 import type { ChunkRef } from "../../src/format/root.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { openRepository } from "../../src/operations/repository/repository.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { StoredArtifact } from "../../src/domain/backup.ts";
 import { readArtifact, readWholeRoot } from "../../src/format/artifact-reader.ts";
-import { type PackSource, StoredDamage } from "../../src/format/block-reader.ts";
+import { type PackSource, StoredDamage } from "../../src/format/pack-source.ts";
 import { type WrittenArtifacts, writeStreamSource } from "../../src/format/source-writer.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { flipped, noise } from "../helpers/bytes.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DamageError } from "../../src/format/block.ts";
-import { type PackSource, StoredDamage } from "../../src/format/block-reader.ts";
 import { ChunkReader } from "../../src/format/chunk-reader.ts";
+import { type PackSource, StoredDamage } from "../../src/format/pack-source.ts";
 import type { ChunkRef, Root } from "../../src/format/root.ts";
 import { writeStreamSource } from "../../src/format/source-writer.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";

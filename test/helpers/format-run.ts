@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { TreeNode } from "../../src/domain/artifact.ts";
 import type { BackupId } from "../../src/domain/backup.ts";
-import type { PackSource } from "../../src/format/block-reader.ts";
 import { ChunkReader } from "../../src/format/chunk-reader.ts";
 import { artifactKey, makeDataKey } from "../../src/format/data-key.ts";
 import { fetchIndex, readRoot, readStreamIndex, readTreeIndex, type TreeEntry } from "../../src/format/index-reader.ts";
+import type { PackSource } from "../../src/format/pack-source.ts";
 import type { ChunkRef, Root } from "../../src/format/root.ts";
 import {
   type RunSettings,

@@ -12,11 +12,11 @@ import {
 import { backupDirectory, parsePackName } from "../../src/domain/object-names.ts";
 import { openEngine } from "../../src/engines/files/engine.ts";
 import { options as filesOptions } from "../../src/engines/files/options.ts";
-import type { PackSource } from "../../src/format/block-reader.ts";
 import type { Compression } from "../../src/format/compression.ts";
 import { artifactKey, makeDataKey, metadataKey } from "../../src/format/data-key.ts";
 import { buildKeysObject, type WrappingKey } from "../../src/format/keys-object.ts";
 import { encodeMetadata } from "../../src/format/metadata.ts";
+import type { PackSource } from "../../src/format/pack-source.ts";
 import { encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import { encodeSha256Sums } from "../../src/format/sha256sums.ts";
 import {

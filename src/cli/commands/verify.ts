@@ -12,6 +12,7 @@ export const verify = defineCommand({
   summary: "check that a backup can be restored",
   description: [
     "Reads everything that a restore of the backup would need and checks each object, block and chunk against its checksum. --quick looks at metadata and sizes only; --deep also restores to a scratch place and compares.",
+    "It is the copy in the primary storage that is checked. Where that can't be reached, and where it is damaged, another copy is looked at as well. --repair replaces each damaged or missing object by the one from another copy, proven before and after, and checks again.",
   ],
   argument: { ...BACKUP_ARGUMENT, required: false },
   options: {
@@ -20,19 +21,25 @@ export const verify = defineCommand({
     deep: flag("also restore to a scratch place and compare"),
     quick: flag("metadata and sizes only"),
     component: names("A,B", "only these components"),
-    storage: text("NAME", "the copy in this storage"),
+    storage: text("NAME", "the copy in this storage, and no other"),
+    repair: flag("replace what is damaged or missing by what another copy has"),
     allowUnencrypted: text("ID", "accept that this backup is not encrypted"),
   },
   examples: [
     { command: "backupctl verify latest", text: "The newest backup, read in full" },
     { command: "backupctl verify --last 24h", text: "Every backup since yesterday, e.g. from cron" },
     { command: "backupctl verify 550e8400 --deep", text: "As sure as one can be short of a disaster" },
+    {
+      command: "backupctl verify --all --storage offsite --repair",
+      text: "Mend what a disk has lost, from the other copies",
+    },
   ],
   exitCodes: {
-    0: "every check passed",
+    0: "every check passed, with --repair after all damage was replaced",
     3: "all that is there passed, but the storage has no copy yet of some",
     4: "damage was found",
     10: "there is no such backup, or none in that time",
+    11: "with --repair: another run holds the lock",
     12: "the encryption key is missing or wrong",
   },
   run: async (context, values, [reference]) => {
@@ -49,6 +56,11 @@ export const verify = defineCommand({
     if (values.deep && values.quick) {
       throw new BackupctlError("USAGE", "--deep and --quick contradict each other", { hint: "Leave one of them out." });
     }
+    if (values.repair && (values.quick || values.component.length > 0)) {
+      throw new BackupctlError("USAGE", "--repair is of whole copies, which --quick and --component do not look at", {
+        hint: "Leave them out.",
+      });
+    }
     const operations = await context.operations("rescue");
     const result = await context.withProgress((onProgress) =>
       operations.verify({
@@ -59,6 +71,7 @@ export const verify = defineCommand({
         quick: values.quick,
         components: values.component,
         storage: values.storage,
+        repair: values.repair,
         allowUnencrypted: values.allowUnencrypted,
         onProgress,
       }),

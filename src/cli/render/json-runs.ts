@@ -68,6 +68,7 @@ function verificationJson(backup: BackupVerification): Json {
     ),
     issues: backup.issues,
     recommendations: backup.recommendations,
+    repaired: backup.repaired.map(({ object, storage }) => ({ object, from: storage })),
   };
 }
 

@@ -15,9 +15,11 @@ function failures(backups: readonly BackupVerification[]): string {
   const parts = (["FAILED", "locked", "pending"] as const)
     .map((verdict) => ({ verdict, found: verdicts.filter((one) => one === verdict).length }))
     .filter(({ found }) => found > 0);
+  const isOneEach = new Set(backups.map(({ backupId }) => backupId)).size === backups.length;
+  const what = isOneEach ? "backups" : "copies";
   return parts
     .map(({ verdict, found }, i) =>
-      i === 0 ? `${found} of ${backups.length} backups ${verdict}` : `${found} ${verdict}`,
+      i === 0 ? `${found} of ${backups.length} ${what} ${verdict}` : `${found} ${verdict}`,
     )
     .join(", ");
 }
@@ -32,6 +34,7 @@ function block(look: Look, backup: BackupVerification): string {
     look.line`${strong(backup.backupId)}  ${verdict}  (${backup.depth}, from ${backup.storage}, ${formatSeconds(backup.seconds)})`,
     ...CHECKS.map((name) => look.line`  ${checkText(backup.checks[name])}  ${name.replaceAll("_", " ")}`),
     ...components,
+    ...backup.repaired.map(({ object, storage }) => look.line`  ${good("repaired")}: ${object}, from ${storage}`),
     ...backup.issues.map((issue) => look.line`  ${bad("issue")}: ${issue}`),
     ...(backup.passed ? [] : backup.recommendations.map((text) => look.line`  ${text}`)),
   ].join("\n");

@@ -1,8 +1,8 @@
 import type { BackupMetadata } from "../../domain/backup.ts";
 import { BackupctlError } from "../../errors.ts";
 import { readArtifact } from "../../format/artifact-reader.ts";
-import { StoredDamage } from "../../format/block-reader.ts";
 import { giveBack } from "../../format/own-memory.ts";
+import { StoredDamage } from "../../format/pack-source.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
@@ -10,7 +10,7 @@ import { openPackSource } from "../repository/pack-fetching.ts";
 
 /** `--verify full`: reads back and opens everything that this backup has stored. @throws `BACKUP_VERIFICATION_FAILED` */
 export async function readBack(context: OperationContext, storage: Storage, metadata: BackupMetadata): Promise<void> {
-  const packs = openPackSource(await context.repository(), storage, metadata);
+  const packs = openPackSource(await context.repository(), [storage.name], metadata);
   const pool = new WorkerPool(context.session.loaded.config.workers);
   try {
     for (const source of metadata.sources) {

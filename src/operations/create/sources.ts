@@ -15,6 +15,7 @@ import {
 import { printable } from "../../platform/redact.ts";
 import type { SourceResult } from "../operations.ts";
 import type { ProgressMeter } from "../progress-meter.ts";
+import { copiesOf } from "../repository/copies.ts";
 import { parentCache } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
 import { openEngine, type Session } from "../session.ts";
@@ -141,8 +142,9 @@ async function writeDump(context: SourceRun, source: SourceConfig, dump: StreamD
 async function findParent(context: SourceRun, source: SourceConfig) {
   const { parent } = context.prepared.decision;
   if (parent === undefined) return undefined;
-  const { repository, catalog, run, warn } = context;
-  return parentCache(repository, catalog, run.pool, parent.metadata, source.name, warn);
+  const { session, repository, catalog, run, warn } = context;
+  const copies = copiesOf(session, catalog.get(parent.metadata.id) ?? { copies: [] });
+  return parentCache(repository, catalog, run.pool, parent.metadata, source.name, copies, warn);
 }
 
 function succeeded(

@@ -32,9 +32,9 @@ interface OrdinaryFile {
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
   const catalog = await context.catalog("read");
   const { backup, warnings: choiceWarnings } = await chooseBackup(context, catalog, request);
-  const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
+  const { copies, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   const { sources, warnings } = chooseSources(metadata, request);
-  const contents = await openContents(context, storage, metadata);
+  const contents = await openContents(context, copies, metadata);
   const { clock } = context.session;
   const { onProgress } = request;
   const meter = startProgress({

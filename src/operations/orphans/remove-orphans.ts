@@ -8,7 +8,7 @@ import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import { putDeletionMark } from "../repository/deletion-mark.ts";
 import { listBackupDirectories, type Repository } from "../repository/repository.ts";
-import { isUnreachable } from "../repository/write-notes.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
 import type { Session } from "../session.ts";
 
 const PARALLEL_REMOVES = 8;

@@ -1,9 +1,10 @@
 import * as path from "node:path";
-import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId, BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
 import { BackupctlError, messageOf } from "../../errors.ts";
 import { DamageError } from "../../format/block.ts";
-import { type PackSource, StoredDamage } from "../../format/block-reader.ts";
 import { fetchIndex } from "../../format/index-reader.ts";
+import { type PackSource, StoredDamage } from "../../format/pack-source.ts";
 import { readProvenRoot, readSums } from "../../format/proven-root.ts";
 import type { Root } from "../../format/root.ts";
 import { sourceCache } from "../../format/source-writer.ts";
@@ -11,7 +12,6 @@ import { WorkerPool } from "../../format/workers/pool.ts";
 import { linkFile, removeFileIfExists } from "../../platform/files.ts";
 import { hashFile } from "../../platform/hash-file.ts";
 import { createProcessDirectory } from "../../platform/temporary-directory.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { openPackSource } from "./pack-fetching.ts";
@@ -25,10 +25,9 @@ export interface OpenedSource {
   readonly shape: "tree" | "stream";
 }
 
-/** One backup as one storage has it, being read. */
+/** One backup, being read. */
 export interface BackupContents {
   readonly metadata: BackupMetadata;
-  readonly storage: Storage;
   readonly packs: PackSource;
   readonly pool: WorkerPool;
   /** What is sound of a damaged backup is taken. */
@@ -42,18 +41,24 @@ export interface BackupContents {
 
 const TREE_KIND = "tree";
 
-/** `salvage`: see `openPackSource` and `readSums`. `metadata` must have been proven (`requireTrusted`), or accepted unproven by the operator. */
+/**
+ * Reads from the first of the storages `copies`, and what is damaged there, or is in one that is away, from the next that has it.
+ * @param salvage see `openPackSource` and `readSums`
+ * @param metadata must have been proven (`requireTrusted`), or accepted unproven by the operator
+ */
 export async function openContents(
   context: OperationContext,
-  storage: Storage,
+  copies: readonly string[],
   metadata: BackupMetadata,
   { salvage }: { readonly salvage?: ((why: string) => void) | undefined } = {},
 ): Promise<BackupContents> {
   const { session } = context;
   const repository = await context.repository();
   const catalog = await context.catalog("read");
-  const { signal } = session;
-  const packs = openPackSource(repository, storage, metadata, { signal, known: (id) => catalog.get(id), salvage });
+  const { signal, clock } = session;
+  const known = (id: BackupId): CatalogBackup | undefined => catalog.get(id);
+  const warn = (message: string): void => session.logger.warn(message);
+  const packs = openPackSource(repository, copies, metadata, { signal, known, salvage, warn, clock });
   // Not state.temporary: a create that begins meanwhile clears that of what dead runs left.
   const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
   const pool = new WorkerPool(session.loaded.config.workers);
@@ -87,7 +92,6 @@ export async function openContents(
 
   return {
     metadata,
-    storage,
     packs,
     pool,
     salvages,

@@ -5,6 +5,7 @@ import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
 import { type Session, statePaths } from "../session.ts";
+import { readAnyCopy } from "./copies.ts";
 import type { Repository } from "./repository.ts";
 
 /** The repository, opened at the first use, and whether that has happened. */
@@ -75,7 +76,7 @@ async function openSound(session: Session, repository: LazyRepository): Promise<
     return undefined;
   }
   try {
-    if (await isSound(catalog, repository)) return { catalog, dispose: async () => catalog.close() };
+    if (await isSound(session, catalog, repository)) return { catalog, dispose: async () => catalog.close() };
   } catch (error) {
     catalog.close();
     if (isBackupctlError(error, "CATALOG_FAILED")) return undefined;
@@ -86,20 +87,23 @@ async function openSound(session: Session, repository: LazyRepository): Promise<
 }
 
 /** Bound to this repository, as far as that is known without opening the storage, and not empty beside a storage that is not. */
-async function isSound(catalog: Catalog, repository: LazyRepository): Promise<boolean> {
+async function isSound(session: Session, catalog: Catalog, repository: LazyRepository): Promise<boolean> {
   const bound = catalog.repositoryId();
   if (bound === undefined) return false;
   if (repository.opened !== undefined && (await repository.opened).id !== bound) return false;
   if (catalog.list({ limit: 1 }).total > 0) return true;
   const opened = await repository.open();
-  return opened.id === bound && !(await holdsBackups(opened));
+  return opened.id === bound && !(await holdsBackups(session, opened));
 }
 
-async function holdsBackups(repository: Repository): Promise<boolean> {
-  for await (const { key } of repository.primary.list("")) {
-    if (key.endsWith(`/${METADATA_NAME}`)) return true;
-  }
-  return false;
+async function holdsBackups({ loaded }: Session, repository: Repository): Promise<boolean> {
+  const names = loaded.config.storages.map(({ name }) => name);
+  return readAnyCopy(repository, names, async (storage) => {
+    for await (const { key } of storage.list("")) {
+      if (key.endsWith(`/${METADATA_NAME}`)) return true;
+    }
+    return false;
+  });
 }
 
 async function openForWriting(
@@ -137,7 +141,7 @@ async function openFile(
     }
     // Bound before it is filled: a rebuild that was interrupted leaves an empty catalog, which is not sound.
     catalog.bindRepository(repository.id);
-    if (!(await isSound(catalog, lazy))) await rebuild(session, repository, catalog);
+    if (!(await isSound(session, catalog, lazy))) await rebuild(session, repository, catalog);
     const kept = catalog;
     return { catalog: kept, dispose: async () => kept.close() };
   } catch (error) {

@@ -112,7 +112,7 @@ async function damageBehind(
   if (error.code === "UNSUPPORTED_FORMAT") return damaged(error.message, error);
   if (error.code !== "BACKUP_NOT_FOUND") return undefined;
   const state = copies.find((copy) => copy.storage === storage.name)?.state;
-  if (state === "pending" || (state === undefined && storage.name !== repository.primary.name)) return undefined;
+  if (state === "pending" || (state === undefined && storage.name !== repository.primaryName)) return undefined;
   const names = await namesIn(storage, storagePath);
   if (names.length === 0 || names.includes(DELETED_NAME)) return undefined;
   return damaged(`${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`, error);

@@ -4,6 +4,7 @@ import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import { isGood, newestFirst } from "../../domain/known-backup.ts";
 import { messageOf } from "../../errors.ts";
 import { fetchIndex } from "../../format/index-reader.ts";
+import type { PackSource } from "../../format/pack-source.ts";
 import { readProvenRoot } from "../../format/proven-root.ts";
 import { type SourceCache, sourceCache } from "../../format/source-writer.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
@@ -20,7 +21,7 @@ export function indexDirectory(repository: Repository, id: BackupId): string {
 }
 
 /**
- * The parent's root and index of one source: from this host's cache, or else from storage. `undefined` if neither can be had;
+ * The parent's root and index of one source: from this host's cache, or else from one of the storages `copies`. `undefined` if neither can be had;
  * the reason goes to `warn`.
  */
 export async function parentCache(
@@ -29,6 +30,7 @@ export async function parentCache(
   pool: WorkerPool,
   parent: BackupMetadata,
   sourceName: string,
+  copies: readonly string[],
   warn: (message: string) => void,
 ): Promise<SourceCache | undefined> {
   const cache = sourceCache(indexDirectory(repository, parent.id), sourceName);
@@ -38,7 +40,14 @@ export async function parentCache(
     if (root === recorded.rootSha256 && index === recorded.indexSha256) return cache;
   }
   try {
-    return await fetchCache(repository, catalog, pool, parent, sourceName);
+    return await fetchCache(
+      repository,
+      catalog,
+      pool,
+      parent,
+      sourceName,
+      openPackSource(repository, copies, parent, { warn }),
+    );
   } catch (error) {
     warn(
       `the index of source "${sourceName}" in backup ${parent.id} can't be read, so all of it is stored anew: ${messageOf(error)}`,
@@ -53,10 +62,10 @@ async function fetchCache(
   pool: WorkerPool,
   parent: BackupMetadata,
   sourceName: string,
+  packs: PackSource,
 ): Promise<SourceCache | undefined> {
   const source = parent.sources.find(({ name }) => name === sourceName);
   if (source?.root === undefined) return undefined;
-  const packs = openPackSource(repository, repository.primary, parent);
   const { root, bytes } = await readProvenRoot(parent, { ...source, root: source.root }, packs, pool);
   const directory = indexDirectory(repository, parent.id);
   await makePrivateDirectory(directory);

@@ -1,11 +1,15 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
-import { BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
-import { type PackSource, StoredDamage } from "../../format/block-reader.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { type PackSource, StoredDamage } from "../../format/pack-source.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { readAncestor } from "./committed-backup.ts";
+import { DAMAGE, readAnyCopy } from "./copies.ts";
+import { impatience } from "./impatience.ts";
 import { type Repository, readAnyDataKey, readDataKey } from "./repository.ts";
+import { isUnreachable } from "./unreachable.ts";
 
 interface PackSourceOptions {
   readonly signal?: AbortSignal;
@@ -13,24 +17,30 @@ interface PackSourceOptions {
   readonly known?: (id: BackupId) => CatalogBackup | undefined;
   /** Has an ancestor whose metadata are damaged opened with any key that lies there, and is told why. What no key opens is damage, too. */
   readonly salvage?: ((why: string) => void) | undefined;
+  /** Is told once for each object that another copy is read instead. */
+  readonly warn?: (message: string) => void;
+  /** Where it is given, and there are other copies, a storage that tries again is not waited for to the end. */
+  readonly clock?: Clock;
 }
 
-const DAMAGE: readonly ErrorCode[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT"];
-
 /**
- * The packs of a backup and its ancestors as one storage has them. Which directory belongs to which ancestor says the lineage in
- * the backup's own metadata; data keys are unwrapped at their first use, once for each ancestor.
+ * The packs of a backup and its ancestors, of the first of the storages `names`; behind it those of the others. Which directory belongs
+ * to which ancestor says the lineage in the backup's own metadata; data keys are unwrapped at their first use, once for each ancestor.
+ * A storage that turns out to be away is not asked again, unless no other has what is wanted.
  */
 export function openPackSource(
   repository: Repository,
-  storage: Storage,
+  names: readonly string[],
   metadata: BackupMetadata,
-  { signal, known, salvage }: PackSourceOptions = {},
+  options: PackSourceOptions = {},
 ): PackSource {
+  const { signal, warn, clock } = options;
   const members = new Map<BackupId, LineageMember>(metadata.lineage.map((member) => [member.id, member]));
   const keys = new Map<BackupId, Promise<Buffer | undefined>>();
+  const away = new Map<string, { readonly error: BackupctlError; readonly isFinal: boolean }>();
+  const told = new Set<string>();
 
-  function memberOf(origin: BackupId): LineageMember {
+  const memberOf = (origin: BackupId): LineageMember => {
     const member = members.get(origin);
     if (member !== undefined) return member;
     throw new BackupctlError(
@@ -40,44 +50,91 @@ export function openPackSource(
         hint: "Restore another backup: `backupctl list`.",
       },
     );
+  };
+
+  /** Of the copies in their order; behind them once more, with patience, of those that were left out. */
+  function copy(i: number): PackSource | undefined {
+    const name = names[i % names.length];
+    if (name === undefined || i >= 2 * names.length) return undefined;
+    const isLastTry = i >= names.length;
+    if (isLastTry && away.get(name)?.isFinal !== false) return copy(i + 1);
+    return {
+      async get(origin, objectName, offset, length) {
+        signal?.throwIfAborted();
+        const failure = away.get(name);
+        if (failure !== undefined && !isLastTry) throw failure.error;
+        const storage = await repository.storage(name);
+        const key = `${memberOf(origin).path}/${objectName}`;
+        const mayWait = isLastTry || names.length === 1 || clock === undefined;
+        const patient = signal === undefined ? {} : { signal };
+        const bytes = await storage.get(key, { offset, length }, mayWait ? patient : impatience(clock, signal));
+        if (isLastTry) away.delete(name);
+        return bytes;
+      },
+      dataKey(origin) {
+        const known = keys.get(origin) ?? readKey(repository, names, metadata, origin, memberOf, options);
+        keys.set(origin, known);
+        return known;
+      },
+      otherwise(error) {
+        signal?.throwIfAborted();
+        if (error instanceof StoredDamage) sayDamaged(name, error);
+        else if (isUnreachable(error)) leaveOut(name, error, isLastTry);
+        else return undefined;
+        return copy(i + 1);
+      },
+    };
   }
 
-  async function readKey(origin: BackupId): Promise<Buffer | undefined> {
-    if (origin === metadata.id) return readDataKey(repository, storage, metadata);
-    const member = memberOf(origin);
-    try {
-      return (await readAncestor(repository, storage, member, known?.(origin))).dataKey;
-    } catch (error) {
-      if (!isBackupctlError(error)) throw error;
-      const isLocked = error.code === "ENCRYPTION_KEY_NOT_FOUND";
-      if (!DAMAGE.includes(error.code) && !(isLocked && salvage !== undefined)) throw error;
-      const what = `its ancestor ${origin} is damaged: ${error.message}`;
-      const key = salvage === undefined || isLocked ? undefined : await anyKey(member);
-      if (key === undefined) throw new StoredDamage(origin, METADATA_NAME, what, error);
-      salvage?.(`${what}; its blocks are opened with the key that lies there`);
-      return key;
-    }
+  function sayDamaged(name: string, { origin, objectName, message }: StoredDamage): void {
+    const { path } = memberOf(origin);
+    const object = `${name} ${path}/${objectName}`;
+    if (names.length === 1 || told.has(object)) return;
+    told.add(object);
+    const mend = `\`backupctl verify ${origin.slice(0, 8)} --storage ${name} --repair\` mends it`;
+    warn?.(`${path}/${message} (storage "${name}"); another copy is read instead, and ${mend}`);
   }
 
-  async function anyKey(member: LineageMember): Promise<Buffer | undefined> {
+  function leaveOut(name: string, error: BackupctlError, isFinal: boolean): void {
+    away.set(name, { error, isFinal });
+    repository.leaveOut(name, error);
+  }
+
+  const first = copy(0);
+  if (first === undefined) throw new RangeError("no copy to read");
+  return first;
+}
+
+async function readKey(
+  repository: Repository,
+  names: readonly string[],
+  metadata: BackupMetadata,
+  origin: BackupId,
+  memberOf: (origin: BackupId) => LineageMember,
+  { known, salvage }: PackSourceOptions,
+): Promise<Buffer | undefined> {
+  const ofAnyCopy = <T>(read: (storage: Storage) => Promise<T>): Promise<T> => readAnyCopy(repository, names, read);
+  if (origin === metadata.id) return ofAnyCopy((storage) => readDataKey(repository, storage, metadata));
+  const member = memberOf(origin);
+  try {
+    return (await ofAnyCopy((storage) => readAncestor(repository, storage, member, known?.(origin)))).dataKey;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    const isLocked = error.code === "ENCRYPTION_KEY_NOT_FOUND";
+    if (!DAMAGE.includes(error.code) && !(isLocked && salvage !== undefined)) throw error;
+    const what = `its ancestor ${origin} is damaged: ${error.message}`;
+    const key = salvage === undefined || isLocked ? undefined : await anyKey();
+    if (key === undefined) throw new StoredDamage(origin, METADATA_NAME, what, error);
+    salvage?.(`${what}; its blocks are opened with the key that lies there`);
+    return key;
+  }
+
+  async function anyKey(): Promise<Buffer | undefined> {
     try {
-      return await readAnyDataKey(repository, storage, member);
+      return await ofAnyCopy((storage) => readAnyDataKey(repository, storage, member));
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
       return undefined;
     }
   }
-
-  return {
-    async get(origin, objectName, offset, length) {
-      signal?.throwIfAborted();
-      const key = `${memberOf(origin).path}/${objectName}`;
-      return storage.get(key, { offset, length }, signal === undefined ? {} : { signal });
-    },
-    dataKey(origin) {
-      const known = keys.get(origin) ?? readKey(origin);
-      keys.set(origin, known);
-      return known;
-    },
-  };
 }

@@ -9,64 +9,120 @@ import { MAX_JSON_BYTES, MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
-import type { Storage, StoredObject } from "../../storage/storage.ts";
+import type { OperationOptions, Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
+import { impatience } from "./impatience.ts";
 import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
 import { readObject } from "./read-object.ts";
 import { readNotes } from "./stored-notes.ts";
+import { isUnreachable } from "./unreachable.ts";
 
 /** The storages of one repository, its keys, and what can be read from it without any catalog. */
 export interface Repository {
   readonly id: string;
   readonly state: StatePaths;
+  readonly primaryName: string;
+  /** The first of the configured storages, in which every backup is. @throws why it can't be had: another one said which repository this is */
   readonly primary: Storage;
   readonly keys: readonly KeyProvider[];
   /** Of opening backups with them. */
   readonly effort: OpeningEffort;
-  /** Opens another configured storage of this repository, once. */
+  /** Opens a configured storage of this repository, once. */
   storage(name: string): Promise<Storage>;
+  /** Says that a storage is done without, once for each. */
+  leaveOut(name: string, error: BackupctlError): void;
   close(): Promise<void>;
 }
 
-/** @throws `REPOSITORY_NOT_INITIALIZED`, `REPOSITORY_MISMATCH` if a storage belongs to another repository. */
+/**
+ * The repository of the primary storage or, where that can't be had, of the first that can: what is only read needs no more.
+ * @throws why the primary can't be had, where none can
+ */
 export async function openRepository(session: Session): Promise<Repository> {
   const state = await statePaths(session);
-  const primaryName = primaryStorage(session).name;
-  const primary = await openStorage(session, primaryName);
-  const id = await readRepositoryId(primary);
-  const keys = await openKeys(session, state, id);
-  const open = new Map<string, Promise<Storage>>([[primaryName, Promise.resolve(primary)]]);
-  const openOther = async (name: string): Promise<Storage> => {
-    const storage = await openStorage(session, name);
-    const found = await readRepositoryId(storage);
-    if (found === id) return storage;
-    throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
-      hint: "Give the storage another path or prefix, then run backupctl init.",
-    });
+  const { name: primaryName } = primaryStorage(session);
+  const open = new Map<string, Promise<OpenStorage>>();
+  const openOnce = (name: string): Promise<OpenStorage> => {
+    const known = open.get(name) ?? openWithId(session, name, patienceOf(session));
+    open.set(name, known);
+    // Who writes, and asks again, asks for another try.
+    if (session.loaded.strict) known.catch(() => open.delete(name));
+    return known;
   };
+  const close = async (): Promise<void> => {
+    const storages = await Promise.allSettled(open.values());
+    await Promise.all(
+      storages.map((result) => (result.status === "fulfilled" ? result.value.storage.close() : undefined)),
+    );
+  };
+  const { id, primary } = await openFirst(session, openOnce);
+  const leftOut = new Set<string>();
   return {
     id,
     state,
-    primary,
-    keys,
+    primaryName,
+    get primary() {
+      if (isBackupctlError(primary)) throw primary;
+      return primary;
+    },
+    keys: await openKeys(session, state, id),
     effort: new OpeningEffort(),
-    storage: (name) => {
-      const known = open.get(name) ?? openOther(name);
-      open.set(name, known);
-      // Who asks again asks for another try.
-      known.catch(() => open.delete(name));
-      return known;
+    storage: async (name) => {
+      const { storage, id: found } = await openOnce(name);
+      if (found === id) return storage;
+      throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
+        hint: "Give the storage another path or prefix, then run backupctl init.",
+      });
     },
-    close: async () => {
-      const storages = await Promise.allSettled(open.values());
-      await Promise.all(storages.map((result) => (result.status === "fulfilled" ? result.value.close() : undefined)));
+    leaveOut: (name, error) => {
+      if (!leftOut.has(name)) session.logger.warn(`storage "${name}" is left out: ${error.message}`);
+      leftOut.add(name);
     },
+    close,
   };
+}
+
+interface OpenStorage {
+  readonly storage: Storage;
+  /** Of the repository that its marker names. */
+  readonly id: string;
+}
+
+/** Who only reads may do without a storage where there are others. */
+function patienceOf({ loaded, clock, signal }: Session): OperationOptions {
+  return loaded.strict || loaded.config.storages.length === 1 ? {} : impatience(clock, signal);
+}
+
+async function openWithId(session: Session, name: string, options: OperationOptions): Promise<OpenStorage> {
+  const storage = await openStorage(session, name, {}, options);
+  try {
+    return { storage, id: await readRepositoryId(storage) };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+async function openFirst(
+  { loaded }: Session,
+  open: (name: string) => Promise<OpenStorage>,
+): Promise<{ readonly id: string; readonly primary: Storage | BackupctlError }> {
+  let failure: BackupctlError | undefined;
+  for (const { name } of loaded.config.storages) {
+    try {
+      const { storage, id } = await open(name);
+      return { id, primary: failure ?? storage };
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 async function readRepositoryId(storage: Storage): Promise<string> {
   const bytes = await readObject(storage, MARKER_NAME, MAX_JSON_BYTES);
-  if (bytes !== undefined) return decodeRepositoryMarker(bytes, `storage "${storage.name}"`).repositoryId;
+  if (bytes !== undefined) return decodeMarker(storage, bytes);
   if (await holdsBackups(storage)) {
     throw new BackupctlError(
       "REPOSITORY_NOT_INITIALIZED",
@@ -80,6 +136,17 @@ async function readRepositoryId(storage: Storage): Promise<string> {
   throw new BackupctlError("REPOSITORY_NOT_INITIALIZED", `storage "${storage.name}" holds no repository yet`, {
     hint: "Run backupctl init to make one there.",
   });
+}
+
+/** Which repository the other storages belong to they say themselves. */
+function decodeMarker({ name }: Storage, bytes: Buffer): string {
+  try {
+    return decodeRepositoryMarker(bytes, `storage "${name}"`).repositoryId;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    const { code, message, hint = "Remove it, then run `backupctl init`: it writes it again." } = error;
+    throw new BackupctlError(code, message, { hint, cause: error, data: { of_the_marker: true } });
+  }
 }
 
 async function holdsBackups(storage: Storage): Promise<boolean> {

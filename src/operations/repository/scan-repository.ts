@@ -16,8 +16,8 @@ import { mapInParallel } from "../parallel.ts";
 import type { Session } from "../session.ts";
 import { listBackupDirectories, type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { collectNotes } from "./stored-notes.ts";
+import { isUnreachable } from "./unreachable.ts";
 import { describeUnreadable, type UnreadableDirectory } from "./unreadable-backups.ts";
-import { isUnreachable } from "./write-notes.ts";
 
 /** Metadata is small and mostly waiting: for the network, or for a key to be unwrapped. */
 const PARALLEL_READS = 16;
@@ -53,8 +53,8 @@ interface ScanRequest {
 }
 
 /**
- * Everything that the storages say of themselves: metadata, keys and notes are read, data never. Storages other than the primary may be
- * away, with a warning.
+ * Everything that the storages say of themselves: metadata, keys and notes are read, data never. Storages may be away, with a warning, but
+ * not all: what is known of copies there stays.
  */
 export async function scanRepository(
   session: Session,
@@ -126,6 +126,7 @@ async function listStorages(
   wanted: readonly string[] | undefined,
 ): Promise<readonly Listing[]> {
   const listings: Listing[] = [];
+  let failure: BackupctlError | undefined;
   for (const { name } of session.loaded.config.storages) {
     try {
       const storage = await repository.storage(name);
@@ -135,10 +136,13 @@ async function listStorages(
           : await listDirectories(storage, wanted);
       listings.push({ storage, directories });
     } catch (error) {
-      if (name === repository.primary.name || !isUnreachable(error)) throw error;
-      session.logger.warn(`storage "${name}" is left out: ${error.message}; what is known of its copies stays`);
+      if (!isUnreachable(error)) throw error;
+      repository.leaveOut(name, error);
+      failure ??= error;
     }
   }
+  // What is in none of the storages would be forgotten.
+  if (listings.length === 0) throw failure;
   return listings;
 }
 

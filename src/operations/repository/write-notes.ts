@@ -9,6 +9,7 @@ import type { OperationContext } from "../context.ts";
 import type { Session } from "../session.ts";
 import { type Repository, readBackup } from "./repository.ts";
 import { collectNotes } from "./stored-notes.ts";
+import { isUnreachable } from "./unreachable.ts";
 import { requireReadable } from "./unreadable-backups.ts";
 
 interface NotesChange {
@@ -116,20 +117,10 @@ export async function inReachableStorages<T>(
       results.push(await use(await repository.storage(name)));
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      session.logger.warn(`storage "${name}" is left out: ${error.message}`);
+      repository.leaveOut(name, error);
     }
   }
   return results;
-}
-
-/** The storage is away, or was never initialised: not the end of what the others can do. */
-export function isUnreachable(error: unknown): error is BackupctlError {
-  return (
-    isBackupctlError(error, "STORAGE_FAILED") ||
-    isBackupctlError(error, "STORAGE_NOT_FOUND") ||
-    isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED") ||
-    isBackupctlError(error, "REPOSITORY_MISMATCH")
-  );
 }
 
 /** @throws `BACKUP_NOT_FOUND` for a backup that was never completed, or that is being deleted; `BACKUP_CORRUPTED` where it can't be read. */

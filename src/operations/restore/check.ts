@@ -1,8 +1,8 @@
 import { messageOf } from "../../errors.ts";
 import { DamageError } from "../../format/block.ts";
-import { StoredDamage } from "../../format/block-reader.ts";
 import { ChunkReader, type Wanted } from "../../format/chunk-reader.ts";
 import { readStreamIndex, type TreeEntry } from "../../format/index-reader.ts";
+import { StoredDamage } from "../../format/pack-source.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { HardLinkGroups } from "./facts.ts";
 import type { SelectedEntry } from "./selection.ts";

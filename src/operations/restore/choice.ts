@@ -9,8 +9,8 @@ import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
+import { copiesOf, readAnyCopy } from "../repository/copies.ts";
 import { findReferenced } from "../repository/references.ts";
-import { type Repository, readBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { passedOverWarning } from "../repository/unreadable-backups.ts";
 
@@ -125,13 +125,12 @@ async function explainUnproven(context: OperationContext, backups: readonly Cata
   const committed = backups.filter(({ committed }) => committed);
   const [newest] = committed;
   if (newest === undefined || committed.some(({ trusted }) => trusted)) return;
-  const repository = await context.repository();
-  const stored = await readBackup(repository, repository.primary, newest.storagePath);
-  if (stored.problem !== undefined) throw stored.problem;
+  await findCopy(context, newest, { allowUnencrypted: undefined });
 }
 
 interface FoundCopy {
-  readonly storage: Storage;
+  /** The names of the storages to read from: first the one that the metadata come from, then those that may have what it lacks. */
+  readonly copies: readonly [string, ...string[]];
   readonly metadata: BackupMetadata;
   readonly warnings: readonly string[];
 }
@@ -139,8 +138,7 @@ interface FoundCopy {
 type CopyRequest = Pick<RestoreRequest, "allowUnencrypted"> & Partial<Pick<RestoreRequest, "skipDamaged">>;
 
 /**
- * A copy of the backup that can be read and is proven, on this host where there is one. With `skipDamaged` and none, one that
- * the catalog's metadata open.
+ * The best copy of the backup that can be read and is proven. With `skipDamaged` and none, one that the catalog's metadata open.
  * @throws what `requireTrusted` throws, `BACKUP_NOT_FOUND` if no storage has it
  */
 export async function findCopy(
@@ -148,65 +146,52 @@ export async function findCopy(
   backup: CatalogBackup,
   request: CopyRequest,
 ): Promise<FoundCopy> {
+  const { session } = context;
   const repository = await context.repository();
+  const names = copiesOf(session, backup);
   const failures = new Map<string, BackupctlError>();
-  let best: Pick<FoundCopy, "storage" | "metadata"> | undefined;
-  for (const name of storageNames(context, backup)) {
-    try {
-      const storage = await openByName(repository, name);
-      const stored = await readCommitted(repository, storage, backup);
-      requireTrusted(context.session, stored, request.allowUnencrypted);
-      const { local } = storage.capabilities;
-      if (best === undefined || local) best = { storage, metadata: stored.metadata };
-      if (local) break;
-    } catch (error) {
-      if (!isBackupctlError(error)) throw error;
-      failures.set(name, error);
-    }
+  const read = async (storage: Storage): Promise<FoundCopy> => {
+    const stored = await readCommitted(repository, storage, backup);
+    requireTrusted(session, stored, request.allowUnencrypted);
+    const warnings = [...failures].map(notUsed);
+    return { copies: startingWith(storage.name, names), metadata: stored.metadata, warnings };
+  };
+  try {
+    return await readAnyCopy(repository, names, read, (name, error) => failures.set(name, error));
+  } catch (error) {
+    const salvaged = request.skipDamaged === true ? await salvageCopy(context, backup, request, failures) : undefined;
+    if (salvaged === undefined) throw error;
+    return salvaged;
   }
-  if (best !== undefined) return { ...best, warnings: [...failures].map(notUsed) };
-  const salvaged = request.skipDamaged === true ? await salvageCopy(context, backup, request, failures) : undefined;
-  if (salvaged !== undefined) return salvaged;
-  const [problem] = failures.values();
-  throw problem;
 }
 
 /** The first copy of which nothing but metadata.json is known to be damaged. */
 async function salvageCopy(
-  context: OperationContext,
+  { session, repository: openRepository }: OperationContext,
   backup: CatalogBackup,
   { allowUnencrypted }: CopyRequest,
   failures: ReadonlyMap<string, BackupctlError>,
 ): Promise<FoundCopy | undefined> {
-  const repository = await context.repository();
+  const repository = await openRepository();
   for (const [name, error] of failures) {
     if (error.code !== "BACKUP_CORRUPTED") continue;
-    const storage = await openByName(repository, name);
-    const known = await readAsKnown(repository, storage, backup);
+    const known = await readAsKnown(repository, await repository.storage(name), backup);
     if (known === undefined) continue;
-    requireTrusted(context.session, known, allowUnencrypted);
+    requireTrusted(session, known, allowUnencrypted);
     const instead = `${error.message}; what the catalog knows of backup ${backup.id} is used instead`;
     const others = [...failures].filter(([other]) => other !== name).map(notUsed);
-    return { storage, metadata: known.metadata, warnings: [instead, ...others] };
+    const copies = startingWith(name, copiesOf(session, backup));
+    return { copies, metadata: known.metadata, warnings: [instead, ...others] };
   }
   return undefined;
 }
 
+function startingWith(name: string, names: readonly string[]): readonly [string, ...string[]] {
+  return [name, ...names.filter((other) => other !== name)];
+}
+
 function notUsed([name, error]: readonly [string, BackupctlError]): string {
   return `the copy in storage "${name}" is not used: ${error.message}`;
-}
-
-function openByName(repository: Repository, name: string): Promise<Storage> {
-  return name === repository.primary.name ? Promise.resolve(repository.primary) : repository.storage(name);
-}
-
-/** The primary first, then others that have a complete copy; a primary known to be damaged last. */
-function storageNames(context: OperationContext, backup: CatalogBackup): readonly string[] {
-  const [primary, ...others] = context.session.loaded.config.storages.map(({ name }) => name);
-  const stateOf = (name: string) => backup.copies.find(({ storage }) => storage === name)?.state;
-  const first = primary === undefined ? [] : [primary];
-  const complete = others.filter((name) => stateOf(name) === "complete");
-  return stateOf(primary ?? "") === "damaged" ? [...complete, ...first] : [...first, ...complete];
 }
 
 interface ChosenSources {

@@ -84,15 +84,16 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
   const { session } = context;
   const catalog = await context.catalog("read");
   const { backup, gap, warnings: choiceWarnings } = await chooseBackup(context, catalog, request);
-  const { storage, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
+  const { copies, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   const repository = await context.repository();
+  const storage = await repository.storage(copies[0]);
   const ancestorWarnings = await findDamagedAncestors(repository, storage, metadata, (id) => catalog.get(id));
   // A component chose the backup already where none was named; its other sources are still not wanted.
   const byType = request.type === undefined || request.type === "full" ? [] : [request.type];
   const wanted = { sources: request.sources, components: [...byType, ...request.components] };
   const chosen = chooseSources(metadata, wanted);
   const salvage = request.skipDamaged ? (why: string): void => session.logger.warn(why) : undefined;
-  const contents = await openContents(context, storage, metadata, { salvage });
+  const contents = await openContents(context, copies, metadata, { salvage });
   try {
     const selection = selectionOf(request);
     const preparing = new Preparing(session, contents, request, selection);
@@ -104,7 +105,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         backup: summaryOf(backup),
         gap,
         lineage: metadata.lineage.map(({ id }) => id),
-        storage: storage.name,
+        storage: copies[0],
         sources: sources.map(({ plan: source }) => source),
         bytesToRestore: bytes,
         bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),

@@ -72,7 +72,9 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
       recommendations: findings.recommendations(
         backup.id,
         others.map((copy) => copy.storage),
+        request.repair === true ? undefined : storage.name,
       ),
+      repaired: [],
     },
   };
 }
@@ -140,10 +142,10 @@ function noCopyYet(storage: Storage, id: BackupId): BackupctlError {
   });
 }
 
-/** The primary has every backup; a replica those that the catalog says it was given. */
+/** Of what the catalog says that it was given; the primary else has every backup. */
 function isExpected({ repository, storage }: Verifying, copies: CatalogBackup["copies"]): boolean {
   const copy = copies.find((candidate) => candidate.storage === storage.name);
-  return storage.name === repository.primary.name || (copy !== undefined && copy.state !== "pending");
+  return copy === undefined ? storage.name === repository.primaryName : copy.state !== "pending";
 }
 
 /** A key that does not open what was sealed for it may be another one now: what another key opens is whole all the same. */
@@ -219,7 +221,7 @@ async function checkBytes(
   const pool = new WorkerPool(session.loaded.config.workers);
   try {
     const { packs, hashed } = hashingSource(
-      openPackSource(repository, storage, metadata, { signal: session.signal, known }),
+      openPackSource(repository, [storage.name], metadata, { signal: session.signal, known }),
       metadata,
       onBytes,
     );

@@ -2,8 +2,9 @@ import type { StoredArtifact } from "../../domain/backup.ts";
 import { packName } from "../../domain/object-names.ts";
 import type { WholeBlock } from "../../format/artifact-reader.ts";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
-import { type BlockReader, StoredDamage, type WantedBlock } from "../../format/block-reader.ts";
+import type { BlockReader, WantedBlock } from "../../format/block-reader.ts";
 import { giveBack } from "../../format/own-memory.ts";
+import { StoredDamage } from "../../format/pack-source.ts";
 import type { ChunkRef, Root } from "../../format/root.ts";
 import { sha256 } from "../../format/workers/hashing.ts";
 

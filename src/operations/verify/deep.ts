@@ -18,7 +18,7 @@ export async function compareRestored(
   findings: Findings,
 ): Promise<boolean> {
   findings.made("restore_comparison");
-  const contents = await openContents(context, storage, metadata);
+  const contents = await openContents(context, [storage.name], metadata);
   let conclusive = true;
   try {
     for (const name of sources) {

@@ -95,13 +95,16 @@ export class Findings {
     return components;
   }
 
-  /** What to do now, most helpful first. */
-  recommendations(id: string, otherCopies: readonly string[]): readonly string[] {
+  /** What to do now, most helpful first. `reparable` is the storage whose copy may be repaired from the others. */
+  recommendations(id: string, otherCopies: readonly string[], reparable: string | undefined): readonly string[] {
     if (!this.#isDamaged) return [...this.#help];
     const failed = CHECKS.filter((check) => this.#states.get(check) === "failed");
     const short = id.slice(0, 8);
     return [
       ...this.#help,
+      ...(reparable === undefined || otherCopies.length === 0
+        ? []
+        : [`Replace it from another copy: \`backupctl verify ${short} --storage ${reparable} --repair\`.`]),
       "Make a new full backup now: `backupctl create --mode full`.",
       ...otherCopies.map(
         (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,

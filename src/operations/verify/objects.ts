@@ -2,7 +2,7 @@ import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type ErrorCode, isBackupctlError } from "../../errors.ts";
-import type { PackSource } from "../../format/block-reader.ts";
+import type { PackSource } from "../../format/pack-source.ts";
 import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";

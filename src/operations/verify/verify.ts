@@ -1,41 +1,141 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupId, BackupNotes } from "../../domain/backup.ts";
+import type { BackupNotes } from "../../domain/backup.ts";
 import { isGoodSource } from "../../domain/known-backup.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { acquireLock } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "../operations.ts";
+import { copiesOf } from "../repository/copies.ts";
 import { lookAtUnreadable } from "../repository/look-again.ts";
 import { findReferenced } from "../repository/references.ts";
+import type { Repository } from "../repository/repository.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
 import { passedOverWarning, unreadableIn } from "../repository/unreadable-backups.ts";
 import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
 import { componentNamed } from "../restore/choice.ts";
 import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
+import { repairCopy } from "./repair.ts";
 
 /**
  * Checks one backup, all of a span, or all; damage is a result, not an error. What was found is written beside the backup and into the
- * catalog: a backup that failed is no longer `latest` nor anybody's parent until it passes. Waits for no lock.
- * @throws `BACKUP_NOT_FOUND` if there is nothing to check: that is no success.
+ * catalog: a backup that failed is no longer `latest` nor anybody's parent until it passes. Waits for no lock. Where no storage is named
+ * it is the primary's copy that counts, and another one is looked at where that is damaged or can't be had.
+ * With `repair`, under the lock, what is damaged is replaced from other copies, and checked once more.
+ * @throws `BACKUP_NOT_FOUND` if there is nothing to check: that is no success; `BACKUP_IN_PROGRESS` where a repair would meet another run
  */
 export async function verifyBackups(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
+  if (request.repair !== true) return verifyAll(context, request);
+  const { state } = await context.repository();
+  const { signal, clock } = context.session;
+  const lock = await acquireLock(state.lock, { operation: "verify --repair" }, { signal, clock });
+  try {
+    return await verifyAll(context, request);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function verifyAll(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
   const repository = await context.repository();
   const catalog = await context.catalog("read");
   if (unreadableIn(catalog).length > 0)
     await lookAtUnreadable(context.session, repository, await context.catalog("write"));
   const backups = await choose(context, catalog, request);
-  const storage = request.storage === undefined ? repository.primary : await repository.storage(request.storage);
-  const single = request.reference !== undefined;
-  const known = (id: BackupId): CatalogBackup | undefined => catalog.get(id);
-  const verifying: Verifying = { context, repository, storage, request, known, single, directories: new Map() };
+  const copies = new CopiesToVerify(context, repository, catalog, request);
   const results: BackupVerification[] = [];
   for (const backup of backups) {
     context.session.signal.throwIfAborted();
-    const verified = await verifyBackup(verifying, backup);
-    results.push(verified.verification);
-    if (verified.verification.unseen === "pending") continue;
-    await record(verifying, backup, verified);
+    results.push(...(await copies.verify(backup)));
   }
   return { backups: results, passed: results.every(({ passed }) => passed) };
+}
+
+class CopiesToVerify {
+  readonly #context: OperationContext;
+  readonly #repository: Repository;
+  readonly #catalog: Catalog;
+  readonly #request: VerifyRequest;
+  /** By the storage's name: what was read of an ancestor there need not be read again. */
+  readonly #verifying = new Map<string, Verifying>();
+  readonly #away = new Set<string>();
+
+  constructor(context: OperationContext, repository: Repository, catalog: Catalog, request: VerifyRequest) {
+    this.#context = context;
+    this.#repository = repository;
+    this.#catalog = catalog;
+    this.#request = request;
+  }
+
+  /** Looks at one copy after the other until one passes, or would not help. @throws why none could be looked at */
+  async verify(backup: CatalogBackup): Promise<readonly BackupVerification[]> {
+    const found: BackupVerification[] = [];
+    let failure: unknown;
+    for (const name of this.#namesOf(backup)) {
+      try {
+        const verification = await this.#verifyCopy(name, backup);
+        found.push(verification);
+        if (verification.passed || verification.unseen === "locked") return found;
+      } catch (error) {
+        failure ??= error;
+        if (isUnreachable(error) && this.#request.repair !== true) this.#leaveOut(name, error);
+        else if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+      }
+    }
+    if (found.length === 0) throw failure;
+    return found;
+  }
+
+  /** The primary has every backup; of the others those are looked at that should have this one. */
+  #namesOf({ copies }: CatalogBackup): readonly string[] {
+    const { storage } = this.#request;
+    if (storage !== undefined) return [storage];
+    const { primaryName } = this.#repository;
+    const others = copiesOf(this.#context.session, { copies }).filter((name) => name !== primaryName);
+    const isKnown = (name: string): boolean => copies.find((copy) => copy.storage === name)?.state === "complete";
+    const names = [primaryName, ...others.filter(isKnown)];
+    const reachable = names.filter((name) => !this.#away.has(name));
+    return reachable.length === 0 ? names : reachable;
+  }
+
+  #leaveOut(name: string, error: BackupctlError): void {
+    this.#away.add(name);
+    // One that was asked for is the error itself.
+    if (this.#request.storage === undefined) this.#repository.leaveOut(name, error);
+  }
+
+  async #verifyCopy(name: string, backup: CatalogBackup): Promise<BackupVerification> {
+    const verifying = await this.#verifyingIn(name);
+    const verified = await this.#mended(verifying, backup, await verifyBackup(verifying, backup));
+    if (verified.verification.unseen !== "pending") await record(verifying, backup, verified);
+    return verified.verification;
+  }
+
+  async #mended(verifying: Verifying, backup: CatalogBackup, verified: Verified): Promise<Verified> {
+    const { passed, unseen } = verified.verification;
+    if (this.#request.repair !== true || unseen !== undefined) return verified;
+    const repaired = await repairCopy(verifying, backup, passed ? "keys and notes" : "all");
+    if (passed || repaired.length === 0) return { ...verified, verification: { ...verified.verification, repaired } };
+    verifying.directories.clear();
+    const again = await verifyBackup(verifying, backup);
+    return { ...again, verification: { ...again.verification, repaired } };
+  }
+
+  async #verifyingIn(name: string): Promise<Verifying> {
+    const known = this.#verifying.get(name);
+    if (known !== undefined) return known;
+    const verifying: Verifying = {
+      context: this.#context,
+      repository: this.#repository,
+      storage: await this.#repository.storage(name),
+      request: this.#request,
+      known: (id) => this.#catalog.get(id),
+      single: this.#request.reference !== undefined,
+      directories: new Map(),
+    };
+    this.#verifying.set(name, verifying);
+    return verifying;
+  }
 }
 
 async function choose(
@@ -98,7 +198,7 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   if ((!passed || wholly) && copy?.state !== state)
     catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
   // Another copy neither ruins what the primary's passed nor heals what it failed.
-  const isPrimary = storage.name === repository.primary.name;
+  const isPrimary = storage.name === repository.primaryName;
   if (!isPrimary && (!passed || known.notes.verified?.passed === false)) return;
   // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
   if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))

@@ -14,7 +14,7 @@ async function openNewest(site: OpenSite) {
   const { primary } = await site.context.repository();
   const [newest] = (await site.context.catalog("read")).list({ limit: 1 }).backups;
   const { metadata } = await readBackup(await site.context.repository(), primary, newest?.storagePath ?? "");
-  return openContents(site.context, primary, metadata);
+  return openContents(site.context, [primary.name], metadata);
 }
 
 test.runIf(haveTreeTools)("a source restored to a scratch place is read back and compared", async () => {

@@ -1,0 +1,40 @@
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import { orderOfCopies } from "../../domain/copy-order.ts";
+import { type BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Session, storageDefinition } from "../session.ts";
+import type { Repository } from "./repository.ts";
+
+export const DAMAGE: readonly ErrorCode[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT"];
+
+/** The names of the storages to read a backup from, best first. */
+export function copiesOf(session: Session, { copies }: Pick<CatalogBackup, "copies">): readonly string[] {
+  const storages = session.loaded.config.storages.map(({ name, type }) => ({
+    name,
+    local: storageDefinition(session, type).isLocal === true,
+  }));
+  return orderOfCopies(storages, copies);
+}
+
+/**
+ * What `read` gives of the first copy that it can be had of.
+ * @throws what it threw for the first, but damage before a storage that is away: it says more
+ */
+export async function readAnyCopy<T>(
+  repository: Repository,
+  names: readonly string[],
+  read: (storage: Storage) => Promise<T>,
+  onFailure: (name: string, error: BackupctlError) => void = () => undefined,
+): Promise<T> {
+  let failure: BackupctlError | undefined;
+  for (const name of names) {
+    try {
+      return await read(await repository.storage(name));
+    } catch (error) {
+      if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
+      onFailure(name, error);
+      if (failure === undefined || (!DAMAGE.includes(failure.code) && DAMAGE.includes(error.code))) failure = error;
+    }
+  }
+  throw failure ?? new RangeError("no copy to read");
+}

@@ -1,0 +1,107 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Operations } from "../../../src/operations/operations.ts";
+import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { download, namesIn, restore, www } from "../restore/tools.ts";
+
+const PAGE = { limit: 10, offset: 0 };
+
+async function twoCopies(): Promise<OpenSite> {
+  const site = await openSite({ replica: true });
+  await createOne(site);
+  addFile(site);
+  await createOne(site, { mode: "incremental" });
+  return site;
+}
+
+function withoutCatalog({ directory, session, reopen }: OpenSite): Promise<Operations> {
+  const { loaded } = session;
+  return reopen({ loaded: { ...loaded, config: { ...loaded.config, stateDir: join(directory, "elsewhere") } } });
+}
+
+const AWAY: readonly [string, (repository: string) => void][] = [
+  ["is not mounted", (repository) => renameSync(repository, `${repository}.unplugged`)],
+  [
+    "is another, empty disk",
+    (repository) => {
+      renameSync(repository, `${repository}.unplugged`);
+      mkdirSync(repository);
+    },
+  ],
+  ["has lost its marker", (repository) => rmSync(join(repository, "backupctl.json"))],
+  ["has a damaged marker", (repository) => writeFileSync(join(repository, "backupctl.json"), "{")],
+];
+
+describe.each(AWAY)("with a primary storage that %s", (_, takeAway) => {
+  it.each(["as it is", "gone"])("everything is read from a replica, with a catalog that is %s", async (catalog) => {
+    const site = await twoCopies();
+    takeAway(site.repositoryDirectory);
+    const operations = catalog === "gone" ? await withoutCatalog(site) : await site.reopen();
+    const to = join(site.directory, "out");
+
+    const { backups } = await operations.list(PAGE);
+    const { copies } = await operations.show("latest");
+    const verified = await operations.verify({
+      reference: "latest",
+      all: false,
+      deep: false,
+      quick: false,
+      components: [],
+    });
+    const { files } = await download(operations, { to: join(site.directory, "tars") });
+    const restored = await restore(operations, { latest: true, to });
+
+    expect(backups).toHaveLength(2);
+    expect(copies).toContainEqual(expect.objectContaining({ storage: "second", state: "complete" }));
+    expect(verified).toMatchObject({ passed: true, backups: [{ storage: "second" }] });
+    expect(files).toHaveLength(1);
+    expect(restored.sources).toMatchObject([{ status: "completed" }]);
+    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
+    expect(site.warnings.filter((line) => /^storage "local" is left out: /.test(line)).length).toBe(1);
+  });
+
+  it("a rebuild keeps what is known of its copies", async () => {
+    const site = await twoCopies();
+    takeAway(site.repositoryDirectory);
+    const operations = await site.reopen();
+
+    const { found } = await operations.rebuildCatalog();
+
+    expect(found).toBe(2);
+    const { copies } = await operations.show("latest");
+    expect(copies.map(({ storage, state }) => `${storage} ${state}`).sort()).toEqual([
+      "local complete",
+      "second complete",
+    ]);
+  });
+});
+
+it("where none of the storages can be had the primary's own reason is said", async () => {
+  const site = await twoCopies();
+  for (const directory of [site.repositoryDirectory, join(site.directory, "replica")])
+    rmSync(directory, { recursive: true });
+
+  const restored = restore(await site.reopen(), { latest: true, to: join(site.directory, "out") });
+
+  await expect(restored).rejects.toMatchObject({
+    code: "STORAGE_NOT_FOUND",
+    message: expect.stringContaining("local"),
+  });
+});
+
+it("a backup that only its directory tells of is found in a replica, too", async () => {
+  const site = await twoCopies();
+  const { id } = (await site.operations.list(PAGE)).backups[0] ?? { id: "" };
+  const directory = await site.backupDirectory();
+  const second = directory.replace(site.repositoryDirectory, join(site.directory, "replica"));
+  for (const copy of [directory, second]) rmSync(join(copy, "metadata.json"));
+  rmSync(site.repositoryDirectory, { recursive: true });
+
+  const restored = restore(await withoutCatalog(site), { reference: id, to: join(site.directory, "out") });
+
+  await expect(restored).rejects.toMatchObject({
+    code: "BACKUP_CORRUPTED",
+    message: expect.stringContaining('metadata.json is missing in storage "second"'),
+  });
+});

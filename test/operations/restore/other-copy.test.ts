@@ -1,0 +1,215 @@
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
+import type { Operations } from "../../../src/operations/operations.ts";
+import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
+import { download, namesIn, restore, www } from "./tools.ts";
+
+const LARGE = 20_000_000;
+
+interface TwoCopies {
+  readonly site: OpenSite;
+  readonly to: string;
+  /** Of the newest backup, and of the one that it builds on. */
+  readonly directory: string;
+  readonly ancestor: string;
+  readonly fullId: string;
+}
+
+/** An incremental and its full backup, whole in `local` and in `second`. */
+async function twoCopies(more = ""): Promise<TwoCopies> {
+  const site = await openSite({ replica: true, more });
+  addFile(site, "large.bin", LARGE);
+  const { id: fullId } = await createOne(site);
+  const ancestor = await site.backupDirectory();
+  addFile(site, "added.bin", 2_000_000);
+  await createOne(site, { mode: "incremental" });
+  return { site, to: join(site.directory, "out"), directory: await site.backupDirectory(), ancestor, fullId };
+}
+
+function inSecond({ site }: TwoCopies, directory: string): string {
+  return directory.replace(site.repositoryDirectory, join(site.directory, "replica"));
+}
+
+function find(directory: string, pattern: RegExp): string {
+  const name = readdirSync(directory).find((candidate) => pattern.test(candidate));
+  if (name === undefined) throw new Error(`nothing like ${pattern} in ${directory}`);
+  return join(directory, name);
+}
+
+const DATA = /^www\.tree\.zst(\.enc)?\.00000000$/;
+
+function flip(file: string): void {
+  const bytes = readFileSync(file);
+  const at = Math.floor(bytes.length / 2);
+  bytes[at] = (bytes[at] ?? 0) ^ 0x55;
+  writeFileSync(file, bytes);
+}
+
+const cut = (file: string): void => writeFileSync(file, readFileSync(file).subarray(0, 200_000));
+const empty = (file: string): void => writeFileSync(file, "");
+const lose = (file: string): void => rmSync(file);
+
+function expectAllOf({ site, to }: TwoCopies): void {
+  const restored = join(to, www(site));
+  expect(namesIn(restored)).toEqual(namesIn(www(site)));
+  for (const name of ["large.bin", "added.bin", "uploads/large.bin"])
+    expect(readFileSync(join(restored, name)).equals(readFileSync(join(www(site), name)))).toBe(true);
+}
+
+/** This host's own copies of indexes would be read instead of the stored ones. */
+async function withoutIndexes(site: OpenSite): Promise<Operations> {
+  const { state } = await site.context.repository();
+  rmSync(state.indexes, { recursive: true });
+  return site.reopen();
+}
+
+describe("a restore reads from the other copy", () => {
+  it.each([
+    [
+      "a block of a pack that is damaged",
+      "ancestor",
+      DATA,
+      flip,
+      /www\.tree\.zst\.enc\.00000000, block at \d+: .*storage "local"/,
+    ],
+    [
+      "what a pack that is cut has lost",
+      "ancestor",
+      DATA,
+      cut,
+      /www\.tree\.zst\.enc\.00000000 is cut: .*storage "local"/,
+    ],
+    ["an empty pack", "ancestor", DATA, empty, /00000000 is cut.*storage "local"/],
+    ["a pack that is gone", "directory", DATA, lose, /www\.tree\.zst\.enc\.00000000 is missing \(storage "local"\)/],
+    ["a root that is damaged", "directory", /\.root\./, flip, /\.root\..*storage "local"/],
+    ["an index that is damaged", "directory", /\.index\./, flip, /\.index\..*storage "local"/],
+    ["a keys object that is gone", "directory", /^keys-/, lose, /^the copy in storage "local" is not used: .*keys/],
+    ["a keys object that is damaged", "directory", /^keys-/, empty, /^the copy in storage "local" is not used: .*keys/],
+    [
+      "metadata that are damaged",
+      "directory",
+      /^metadata\.json$/,
+      empty,
+      /^the copy in storage "local" is not used: .*metadata/,
+    ],
+  ] as const)("%s, and says so once", async (_, where, pattern, damage, said) => {
+    const made = await twoCopies();
+    const { site, to } = made;
+    damage(find(made[where], pattern));
+    const operations = await withoutIndexes(site);
+    site.warnings.length = 0;
+
+    const result = await restore(operations, { latest: true, to });
+
+    expect(result.sources).toMatchObject([{ status: "completed" }]);
+    expectAllOf(made);
+    const warnings = [...site.warnings, ...result.warnings].filter((line) => said.test(line));
+    expect(warnings).toHaveLength(1);
+  });
+
+  it.each([/^keys-/, /^metadata\.json$/])("what an ancestor lacks: %s", async (pattern) => {
+    const made = await twoCopies();
+    lose(find(made.ancestor, pattern));
+
+    await restore(made.site.operations, { latest: true, to: made.to });
+
+    expectAllOf(made);
+  });
+
+  it("sums of a backup that is not encrypted", async () => {
+    const site = await openSite({ replica: true, more: "" });
+    await createOne(site, { encrypt: false });
+    empty(join(await site.backupDirectory(), "SHA256SUMS"));
+    const operations = await withoutIndexes(site);
+    const { id } = (await operations.list({ limit: 1, offset: 0 })).backups[0] ?? { id: "" };
+
+    await restore(operations, { reference: id, to: join(site.directory, "out"), allowUnencrypted: id });
+
+    expect(namesIn(join(site.directory, "out", www(site)))).toEqual(namesIn(www(site)));
+    expect(site.warnings).toContainEqual(expect.stringMatching(/SHA256SUMS does not match.*storage "local"/));
+  });
+
+  it("as long as each object is sound in one of them", async () => {
+    const made = await twoCopies();
+    flip(find(made.ancestor, DATA));
+    lose(find(inSecond(made, made.directory), DATA));
+    flip(find(made.directory, /\.root\./));
+    flip(find(inSecond(made, made.directory), /\.index\./));
+    const operations = await withoutIndexes(made.site);
+
+    await restore(operations, { latest: true, to: made.to });
+
+    expectAllOf(made);
+  });
+
+  it("and touches nothing where none of them is sound", async () => {
+    const made = await twoCopies();
+    flip(find(made.ancestor, DATA));
+    flip(find(inSecond(made, made.ancestor), DATA));
+
+    const restored = restore(made.site.operations, { latest: true, to: made.to });
+
+    await expect(restored).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      exitCode: 4,
+      message: expect.stringContaining("www.tree.zst.enc.00000000"),
+    });
+    expect(existsSync(made.to)).toBe(false);
+  });
+
+  it("when a storage breaks down in the middle, which is said once", async () => {
+    const made = await twoCopies();
+    const away = new BackupctlError("STORAGE_FAILED", 'storage "local": the connection was reset', { retryable: true });
+    const operations = await withFaults(made.site, (storage) => {
+      if (storage.name !== "local") return;
+      for (const call of Array.from({ length: 200 }, (_, i) => i + 12)) storage.onCall("get", call).fail(away);
+    });
+
+    await restore(operations, { latest: true, to: made.to });
+
+    expectAllOf(made);
+    expect(made.site.warnings.filter((line) => line.includes("is left out"))).toEqual([
+      'storage "local" is left out: storage "local": the connection was reset',
+    ]);
+  });
+
+  it("and of damage in one and a storage that is away it tells the damage", async () => {
+    const made = await twoCopies();
+    flip(find(made.ancestor, DATA));
+    renameSync(join(made.site.directory, "replica"), join(made.site.directory, "unplugged"));
+
+    const restored = restore(await made.site.reopen(), { latest: true, to: made.to });
+
+    await expect(restored).rejects.toMatchObject({ code: "BACKUP_CORRUPTED" });
+    expect(made.site.warnings).toContainEqual(expect.stringMatching(/^storage "second" is left out: /));
+  });
+});
+
+it("a download reads from the other copy what is damaged in one", async () => {
+  const made = await twoCopies();
+  flip(find(made.ancestor, DATA));
+
+  const { files } = await download(made.site.operations, { to: made.to });
+
+  expect(files).toMatchObject([{ source: "www" }]);
+  expect(made.site.warnings).toContainEqual(expect.stringMatching(/00000000, block at .*storage "local"/));
+});
+
+it("an incremental is compared with the index in the other copy where one is damaged", async () => {
+  const made = await twoCopies();
+  flip(find(made.directory, /\.index\./));
+  const operations = await withoutIndexes(made.site);
+
+  const request = { components: [], sources: [], categories: [], tables: [], tags: [], storages: [] };
+  const { sources } = await operations.create({
+    ...request,
+    mode: "incremental",
+    ifChanged: false,
+    manual: false,
+    lockWaitMs: 0,
+  });
+
+  expect(sources[0]?.newBytes).toBeLessThan(1_000_000);
+});

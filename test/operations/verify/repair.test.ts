@@ -1,0 +1,232 @@
+import { createHash } from "node:crypto";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
+import { statePaths } from "../../../src/operations/session.ts";
+import { acquireLock } from "../../../src/platform/lock.ts";
+import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
+
+const REPAIR = { all: false, deep: false, quick: false, components: [], repair: true } as const;
+const DATA = /^www\.tree\.zst(\.enc)?\.00000000$/;
+
+interface TwoCopies {
+  readonly site: OpenSite;
+  readonly fullId: string;
+  readonly id: string;
+  readonly full: string;
+  readonly last: string;
+}
+
+/** A full backup and one that builds on it, whole in `local` and in `second`. */
+async function twoCopies(): Promise<TwoCopies> {
+  const site = await openSite({ replica: true });
+  const full = await createOne(site);
+  const fullDirectory = await site.backupDirectory();
+  addFile(site);
+  const last = await createOne(site, { mode: "incremental" });
+  await site.operations.hold(last.id, "kept for the test");
+  return { site, fullId: full.id, id: last.id, full: fullDirectory, last: await site.backupDirectory() };
+}
+
+function find(directory: string, pattern: RegExp): string {
+  const name = readdirSync(directory).find((candidate) => pattern.test(candidate));
+  if (name === undefined) throw new Error(`nothing like ${pattern} in ${directory}`);
+  return join(directory, name);
+}
+
+function flip(file: string): void {
+  const bytes = readFileSync(file);
+  const at = Math.floor(bytes.length / 2);
+  bytes[at] = (bytes[at] ?? 0) ^ 0x55;
+  writeFileSync(file, bytes);
+}
+
+const lose = (file: string): void => rmSync(file);
+const grow = (file: string): void => writeFileSync(file, "and more", { flag: "a" });
+
+function inSecond({ site }: TwoCopies, directory: string): string {
+  return directory.replace(site.repositoryDirectory, join(site.directory, "replica"));
+}
+
+/** Every object of a backup, with its content. */
+function contentsOf(directory: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    readdirSync(directory)
+      .sort()
+      .map((name) => [
+        name,
+        createHash("sha256")
+          .update(readFileSync(join(directory, name)))
+          .digest("hex"),
+      ]),
+  );
+}
+
+async function copiesOf(site: OpenSite, id: string): Promise<Readonly<Record<string, string>>> {
+  const { copies } = await site.operations.show(id);
+  return Object.fromEntries(copies.map(({ storage, state }) => [storage, state]));
+}
+
+describe("verify --repair", () => {
+  it.each([
+    ["a damaged pack", "last", DATA, flip],
+    ["a pack that is gone", "last", DATA, lose],
+    ["a pack that has grown", "last", DATA, grow],
+    ["a root", "last", /\.root\./, flip],
+    ["an index", "last", /\.index\./, lose],
+    ["the sums", "last", /^SHA256SUMS$/, flip],
+    ["metadata that are damaged", "last", /^metadata\.json$/, flip],
+    ["metadata that are gone", "last", /^metadata\.json$/, lose],
+    ["keys that are damaged", "last", /^keys-/, flip],
+    ["keys that are gone", "last", /^keys-/, lose],
+    [
+      "notes that were changed",
+      "last",
+      /^notes-/,
+      (file: string) => writeFileSync(file, readFileSync(file, "utf8").replace("kept", "lost")),
+    ],
+    ["notes that are gone", "last", /^notes-/, lose],
+    ["an ancestor's pack", "full", DATA, flip],
+    ["an ancestor's metadata", "full", /^metadata\.json$/, lose],
+    ["an ancestor's keys", "full", /^keys-/, flip],
+  ] as const)("replaces %s by what another copy has", async (_, where, pattern, damage) => {
+    const made = await twoCopies();
+    const { site, id } = made;
+    const before = contentsOf(made[where]);
+    const file = find(made[where], pattern);
+    damage(file);
+
+    const { passed, backups } = await site.operations.verify({ ...REPAIR, reference: id });
+
+    expect(passed).toBe(true);
+    expect(contentsOf(made[where])).toMatchObject(before);
+    expect(backups).toMatchObject([
+      {
+        storage: "local",
+        passed: true,
+        issues: [],
+        repaired: [{ object: file.slice(site.repositoryDirectory.length + 1), storage: "second" }],
+      },
+    ]);
+    expect(await copiesOf(site, id)).toEqual({ local: "complete", second: "complete" });
+  });
+
+  it("makes all of it anew, ancestors included, and the catalog says that it is complete again", async () => {
+    const made = await twoCopies();
+    const { site, id, fullId } = made;
+    rmSync(inSecond(made, made.full), { recursive: true });
+    rmSync(inSecond(made, made.last), { recursive: true });
+    await site.operations.verify({ ...REPAIR, repair: false, reference: fullId, storage: "second" });
+    await site.operations.verify({ ...REPAIR, repair: false, reference: id, storage: "second" });
+    expect(await copiesOf(site, fullId)).toEqual({ local: "complete", second: "damaged" });
+
+    const { passed } = await site.operations.verify({ ...REPAIR, reference: id, storage: "second" });
+
+    expect(passed).toBe(true);
+    expect(contentsOf(inSecond(made, made.full))).toEqual(contentsOf(made.full));
+    expect(await copiesOf(site, fullId)).toEqual({ local: "complete", second: "complete" });
+    expect(await copiesOf(site, id)).toEqual({ local: "complete", second: "complete" });
+  });
+
+  it("takes each object from where it is sound, though no copy is whole", async () => {
+    const made = await twoCopies();
+    const { site, id } = made;
+    flip(find(made.last, DATA));
+    flip(find(inSecond(made, made.last), /\.index\./));
+
+    const local = await site.operations.verify({ ...REPAIR, reference: id, storage: "local" });
+    const second = await site.operations.verify({ ...REPAIR, reference: id, storage: "second" });
+
+    expect([local.passed, second.passed]).toEqual([true, true]);
+  });
+
+  it("leaves what nothing sound is left of as it is, and says what to do", async () => {
+    const made = await twoCopies();
+    const { site, id } = made;
+    flip(find(made.last, DATA));
+    flip(find(inSecond(made, made.last), DATA));
+    const damaged = contentsOf(made.last);
+
+    const { passed, backups } = await site.operations.verify({ ...REPAIR, reference: id });
+
+    expect(passed).toBe(false);
+    expect(backups).toMatchObject([
+      { storage: "local", repaired: [] },
+      { storage: "second", repaired: [] },
+    ]);
+    expect(backups[0]?.recommendations.join("\n")).toContain("backupctl create --mode full");
+    expect(contentsOf(made.last)).toMatchObject(damaged);
+  });
+
+  it("takes nothing from a copy that is only another one", async () => {
+    const made = await twoCopies();
+    const other = await twoCopies();
+    flip(find(made.last, DATA));
+    cpSync(find(other.last, DATA), find(inSecond(made, made.last), DATA));
+
+    const { passed, backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id });
+
+    expect([passed, backups[0]?.repaired]).toEqual([false, []]);
+  });
+
+  it("goes on where it was broken off", async () => {
+    const made = await twoCopies();
+    const { site, id } = made;
+    for (const pattern of [DATA, /\.index\./, /\.root\./]) flip(find(made.last, pattern));
+    const full = new BackupctlError("INSUFFICIENT_STORAGE", 'storage "local" is full');
+    const broken = await withFaults(site, (storage) => {
+      if (storage.name === "local") storage.onKey("put", /\.index\./).fail(full);
+    });
+    await expect(broken.verify({ ...REPAIR, reference: id })).rejects.toMatchObject({ code: "INSUFFICIENT_STORAGE" });
+
+    const { passed } = await site.operations.verify({ ...REPAIR, reference: id });
+
+    expect(passed).toBe(true);
+    expect(contentsOf(made.last)).toMatchObject(contentsOf(inSecond(made, made.last)));
+  });
+
+  it("is refused while another run writes", async () => {
+    const { site, id } = await twoCopies();
+    const { lock } = await statePaths(site.session);
+    const held = await acquireLock(
+      lock,
+      { operation: "create" },
+      { signal: site.session.signal, clock: site.session.clock },
+    );
+
+    const refused = (await site.reopen()).verify({ ...REPAIR, reference: id });
+
+    await expect(refused).rejects.toMatchObject({ code: "BACKUP_IN_PROGRESS" });
+    await held.release();
+  });
+});
+
+describe("verify, where no storage is named,", () => {
+  it("looks at another copy of what is damaged in the primary, and fails all the same", async () => {
+    const made = await twoCopies();
+    flip(find(made.last, DATA));
+
+    const { passed, backups } = await made.site.operations.verify({ ...REPAIR, repair: false, reference: made.id });
+
+    expect(passed).toBe(false);
+    expect(backups).toMatchObject([
+      { storage: "local", passed: false },
+      { storage: "second", passed: true },
+    ]);
+    expect(backups[0]?.recommendations[0]).toContain(
+      `backupctl verify ${made.id.slice(0, 8)} --storage local --repair`,
+    );
+  });
+
+  it("looks at another copy where the primary is away, and says so", async () => {
+    const { site, id } = await twoCopies();
+    rmSync(site.repositoryDirectory, { recursive: true });
+
+    const { passed, backups } = await (await site.reopen()).verify({ ...REPAIR, repair: false, reference: id });
+
+    expect(passed).toBe(true);
+    expect(backups).toMatchObject([{ storage: "second" }]);
+    expect(site.warnings).toContainEqual(expect.stringMatching(/^storage "local" is left out: /));
+  });
+});
