@@ -56,6 +56,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
     code: "STORAGE_DENIED",
     hint: "No login was found. Give access_key_id and secret_access_key, a profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.",
   },
+  TokenProviderError: EXPIRED_LOGIN,
   ExpiredToken: EXPIRED_LOGIN,
   ExpiredTokenException: EXPIRED_LOGIN,
   TokenRefreshRequired: EXPIRED_LOGIN,

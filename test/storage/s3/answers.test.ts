@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { storageDefinitions } from "../../../src/storage/registry.ts";
 import type { Storage, StorageContext } from "../../../src/storage/storage.ts";
@@ -143,16 +145,66 @@ describe("what the service says is told apart:", () => {
   });
 
   test("there is no login anywhere", async () => {
-    for (const name of Object.keys(process.env)) if (name.startsWith("AWS_")) vi.stubEnv(name, undefined);
-    vi.stubEnv("HOME", tempDir());
-    vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
-    onTestFinished(() => void vi.unstubAllEnvs());
+    withoutLogin();
     const { endpoint } = await serve(() => undefined);
 
-    await expect(open(endpoint, { access_key_id: undefined, secret_access_key: undefined })).rejects.toMatchObject({
+    await expect(open(endpoint, NO_LOGIN)).rejects.toMatchObject({
       code: "STORAGE_DENIED",
       hint: expect.stringContaining("access_key_id"),
     });
+  });
+
+  test("Amazon is meant, and no region is said", async () => {
+    withoutLogin();
+
+    await expect(open("", { endpoint: undefined })).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      hint: expect.stringContaining("region"),
+    });
+  });
+});
+
+const NO_LOGIN = { access_key_id: undefined, secret_access_key: undefined };
+
+/** As on a host that has never heard of AWS. @returns its home folder */
+function withoutLogin(): string {
+  const home = tempDir();
+  for (const name of Object.keys(process.env)) if (name.startsWith("AWS_")) vi.stubEnv(name, undefined);
+  vi.stubEnv("HOME", home);
+  vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return home;
+}
+
+describe("the login is taken", () => {
+  async function loginSeen(given: Readonly<Record<string, unknown>>): Promise<string | undefined> {
+    const { endpoint, seen } = await serve(
+      (_, response) => void response.writeHead(404, { "content-length": 0 }).end(),
+    );
+    const storage = await open(endpoint, { ...NO_LOGIN, ...given });
+    await storage.stat("object");
+    return /Credential=([^/]+)/.exec(seen[0]?.headers.authorization ?? "")?.[1];
+  }
+
+  test("from the config before all others", async () => {
+    withoutLogin();
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "of-environment");
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
+
+    expect(await loginSeen({ access_key_id: "of-config", secret_access_key: "secret" })).toBe("of-config");
+    expect(await loginSeen({})).toBe("of-environment");
+  });
+
+  test("from a profile of the shared file, or from the program that it names", async () => {
+    const credentials = join(withoutLogin(), "credentials");
+    const printed = { Version: 1, AccessKeyId: "of-program", SecretAccessKey: "secret" };
+    const text = `[plain]\naws_access_key_id = of-file\naws_secret_access_key = secret\n
+[program]\ncredential_process = printf '%s' '${JSON.stringify(printed)}'\n`;
+    writeFileSync(credentials, text);
+    vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", credentials);
+
+    expect(await loginSeen({ profile: "plain" })).toBe("of-file");
+    expect(await loginSeen({ profile: "program" })).toBe("of-program");
   });
 });
 
