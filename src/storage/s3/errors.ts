@@ -87,6 +87,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
     code: "STORAGE_FAILED",
     hint: "The object was moved to an archive class. Bring it back with `aws s3api restore-object`, and exempt backups from the bucket's lifecycle rule.",
   },
+  BucketAlreadyExists: { code: "STORAGE_FAILED", hint: "Somebody else has a bucket of this name. Take another one." },
   NotImplemented: {
     code: "STORAGE_FAILED",
     hint: "The service does not know something that was asked for. `backupctl storage check` with its name shows what, and the options to set.",
@@ -107,7 +108,7 @@ function failureOf(error: unknown, place: S3Place): (Failure & { readonly what: 
   if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
   if (!(error instanceof Error)) return undefined;
   const status = statusOf(error);
-  const found = FAILURES[error.name] ?? special(error, place) ?? byStatus(status);
+  const found = special(error, place) ?? FAILURES[error.name] ?? byStatus(status);
   return found === undefined ? undefined : { ...found, what: wordsOf(error, status) };
 }
 
@@ -128,8 +129,8 @@ function special(error: Error, { bucket, locks }: S3Place): Failure | undefined 
   }
   if (error.message.includes("Region is missing"))
     return { code: "CONFIG_INVALID", hint: "Set region, or AWS_REGION in the environment." };
-  if (error.name.startsWith("KMS.") || /\bkms\b/i.test(error.message)) return KMS;
-  if (/object ?lock/i.test(error.message) || (locks && error.name === "InvalidRequest")) {
+  if (error.name.startsWith("KMS.") || /\bkms:/i.test(error.message)) return KMS;
+  if (error.name === "InvalidRequest" && (locks || /object ?lock/i.test(error.message))) {
     return {
       code: "STORAGE_FAILED",
       hint: `Object lock has to be switched on for ${bucket} when it is made. Do so, or leave object_lock out.`,

@@ -62,7 +62,7 @@ const error = (code: string, message = "Words of the service.", more = "") =>
   `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message>${more}</Error>`;
 
 describe("what the service says is told apart:", () => {
-  test.each<[number, string, object, string?, Record<string, string>?]>([
+  test.each<[number, string, object, Record<string, string>?]>([
     [400, error("ExpiredToken"), { code: "STORAGE_DENIED", hint: expect.stringContaining("expired") }],
     [403, error("AccessDenied"), { code: "STORAGE_DENIED", retryable: false }],
     [
@@ -87,6 +87,12 @@ describe("what the service says is told apart:", () => {
       { code: "STORAGE_FAILED", retryable: false, hint: expect.stringContaining("storage_class") },
     ],
     [403, error("InvalidObjectState"), { code: "STORAGE_FAILED", hint: expect.stringContaining("restore-object") }],
+    [
+      403,
+      error("AccessDenied", "not authorized to perform: kms:GenerateDataKey"),
+      { code: "STORAGE_DENIED", hint: expect.stringContaining("sse_kms_key") },
+    ],
+    [409, error("ConditionalRequestConflict"), { code: "STORAGE_FAILED", retryable: true }],
     [400, error("KMS.NotFoundException"), { code: "STORAGE_DENIED", hint: expect.stringContaining("sse_kms_key") }],
     [
       400,
@@ -97,7 +103,6 @@ describe("what the service says is told apart:", () => {
       301,
       error("PermanentRedirect"),
       { code: "STORAGE_FAILED", hint: "Set `region: eu-west-3`." },
-      "",
       { "x-amz-bucket-region": "eu-west-3" },
     ],
     [
@@ -120,7 +125,7 @@ describe("what the service says is told apart:", () => {
     ],
     [502, "<html><body>Bad gateway</body></html>", { code: "STORAGE_FAILED", retryable: true }],
     [418, "no XML", { code: "STORAGE_FAILED", retryable: false }],
-  ])("%i %s", async (status, text, expected, _ = "", headers = {}) => {
+  ])("%i %s", async (status, text, expected, headers = {}) => {
     const { endpoint } = await serve(({ method }, response) => {
       response.writeHead(method === "HEAD" ? 404 : status, headers).end(method === "HEAD" ? "" : text);
     });
@@ -246,6 +251,32 @@ describe("a service that keeps less than S3 promises:", () => {
     expect((await storage.get("object", { offset: 3, length: 4 }))?.toString()).toBe("3456");
     expect((await storage.get("object", { offset: 0, length: 2 }))?.toString()).toBe("01");
     expect((await storage.get("object", { offset: 9_000_000, length: 2 }))?.length).toBe(0);
+  });
+});
+
+describe("a name that is taken", () => {
+  async function takenBy(held: string) {
+    const sha256 = createHash("sha256").update(held).digest("base64");
+    const facts = { "content-length": held.length, "last-modified": "Sun, 22 Nov 2026 08:00:00 GMT" };
+    const served = await serve(({ method }, response) => {
+      if (method === "PUT") response.writeHead(412).end(error("PreconditionFailed"));
+      else response.writeHead(200, { ...facts, "x-amz-checksum-sha256": sha256 }).end();
+    });
+    return { ...served, storage: await open(served.endpoint, { conditional_writes: true }) };
+  }
+
+  test("by the same bytes is success, without reading them where the service knows their SHA-256", async () => {
+    const { storage, seen } = await takenBy("bytes");
+
+    expect(await storage.put("object", Buffer.from("bytes"))).toMatchObject({ sizeBytes: 5 });
+
+    expect(seen.map(({ method }) => method)).toEqual(["GET", "PUT", "HEAD"]);
+  });
+
+  test.each(["other", "longer than that"])("by %s is a conflict", async (held) => {
+    const { storage } = await takenBy(held);
+
+    await expect(storage.put("object", Buffer.from("bytes"))).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
   });
 });
 
