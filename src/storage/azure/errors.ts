@@ -113,8 +113,12 @@ function failureOf(error: unknown, place: AzureContainer): (Failure & { readonly
   if (/^(?:AggregateAuthentication|CredentialUnavailable|Authentication(?:Required)?)Error$/.test(error.name)) {
     return { ...NO_LOGIN, what: firstLine(error.message) };
   }
-  if (!(error instanceof RestError) || error.statusCode === undefined) return undefined;
+  if (!(error instanceof RestError)) return undefined;
   const code = codeOf(error);
+  // An answer that broke off, or none: the SDK does not say why.
+  if (error.statusCode === undefined || code === RestError.PARSE_ERROR) {
+    return { ...BUSY, what: `the answer broke off: ${firstLine(error.message)}` };
+  }
   const what = [code, firstLine(error.message)].filter((words) => words !== "").join(": ");
   return { what, ...(FAILURES[code] ?? special(code, error, place) ?? byStatus(error.statusCode)) };
 }

@@ -24,7 +24,9 @@ export interface FakeGcs {
   addBucket(name: string): void;
   /** As somebody else would: whatever the name, over whatever is there. */
   addObject(bucket: string, name: string, bytes: Buffer): void;
+  /** At once, with every call; `start` goes on with all that was answered. */
   stop(): Promise<void>;
+  start(): Promise<void>;
 }
 
 interface Call {
@@ -54,7 +56,8 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     connections++;
     sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => undefined));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
+  await listen(0);
   const { port } = server.address() as AddressInfo;
   const endpoint = `${tls === undefined ? "http" : "https"}://localhost:${port}`;
 
@@ -104,6 +107,7 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     object: (bucket, name) => objects.find(bucket, name),
     addBucket: (name) => objects.addBucket(name),
     addObject: (bucket, name, bytes) => void objects.insert(bucket, { name }, bytes, new URLSearchParams(), now()),
+    start: () => listen(port),
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
