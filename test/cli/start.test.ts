@@ -28,6 +28,29 @@ test.each([["--help"], ["help", "create"], ["create", "--help"], ["--version"], 
   },
 );
 
+test("a configuration with every type of storage is checked without the packages that reach them", () => {
+  const directory = tempDir();
+  const login = { host: "backup.example.com", user: "backup", password: "secret", path: "/site" };
+  const config = {
+    state_dir: join(directory, "state"),
+    storages: {
+      s3: { type: "s3", bucket: "example-backups" },
+      gcs: { type: "gcs", bucket: "example-backups" },
+      azure: { type: "azure", account: "examplebackups", container: "backups" },
+      sftp: { type: "sftp", ...login },
+      ftp: { type: "ftp", ...login },
+    },
+    encryption: { enabled: false },
+    sources: { www: { engine: "files", paths: [directory] } },
+  };
+  writeFileSync(join(directory, "backup.config.yaml"), JSON.stringify(config));
+
+  const loaded = packagesLoaded(["config", "validate", "--config", join(directory, "backup.config.yaml")]);
+
+  expect(loaded).toContain("zod");
+  expect([...loaded].filter((name) => /aws|azure|google|ssh2|ftp/.test(name))).toEqual([]);
+});
+
 test("a reader that goes away is no failure", () => {
   const output = execFileSync("bash", ["-c", `set -o pipefail; "$0" "$1" --help | head -1`, process.execPath, MAIN], {
     encoding: "utf8",

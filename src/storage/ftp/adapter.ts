@@ -1,10 +1,11 @@
 import type { StorageAdapter } from "../definition.ts";
 import { ftpOptions } from "./options.ts";
-import { ftpAddress, openFtpStorage, optionProblems } from "./storage.ts";
+import { ftpAddress, ftpProblems } from "./place.ts";
 
 export const ftpAdapter: StorageAdapter<typeof ftpOptions> = {
   options: ftpOptions,
-  check: optionProblems,
+  check: ftpProblems,
   address: async (options) => ftpAddress(options),
-  open: (options, context) => openFtpStorage(options, context),
+  // The library is loaded when a storage is opened, not when its options are looked at.
+  open: async (options, context) => (await import("./storage.ts")).openFtpStorage(options, context),
 };

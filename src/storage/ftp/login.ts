@@ -6,6 +6,7 @@ import { BackupctlError, messageOf } from "../../errors.ts";
 import { asLoginError } from "./errors.ts";
 import { parseListing } from "./listing.ts";
 import type { FtpOptions } from "./options.ts";
+import { portOf } from "./place.ts";
 
 export interface Login {
   readonly client: Client;
@@ -35,10 +36,6 @@ export async function logIn(
   } finally {
     clearTimeout(timer);
   }
-}
-
-export function portOf({ port, tls }: FtpOptions): number {
-  return port ?? (tls === "implicit" ? 990 : 21);
 }
 
 async function access(

@@ -2,7 +2,6 @@ import * as path from "node:path/posix";
 import { BackupctlError } from "../../errors.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { randomHex } from "../../platform/random.ts";
-import type { OptionProblem } from "../definition.ts";
 import { requireFolder, requireObjectKey, UNFINISHED_PREFIX } from "../object-key.ts";
 import { requireSound } from "../sound-options.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
@@ -18,8 +17,9 @@ import {
   sizeOf,
   whyNotWritten,
 } from "./files.ts";
-import { logIn, portOf } from "./login.ts";
+import { logIn } from "./login.ts";
 import type { FtpOptions } from "./options.ts";
+import { ftpAddress, ftpProblems } from "./place.ts";
 import { ConnectionPool } from "./pool.ts";
 import { upload } from "./transfer.ts";
 import { walkObjects } from "./walk.ts";
@@ -28,22 +28,10 @@ const DEFAULT_STALL_TIMEOUT_MS = 60_000;
 /** A folder that was made for a put may be removed, being empty, before the put writes into it. */
 const ATTEMPTS_TO_MAKE_FOLDERS = 5;
 
-/** `ftp://user@host:21/folder`; with `~` where the folder starts at the login's own. */
-export function ftpAddress(options: FtpOptions): string {
-  const folder = path.resolve("/~", options.path.replace(/^~\//, "./"));
-  return `ftp://${options.user}@${options.host.toLowerCase()}:${portOf(options)}${folder}`;
-}
-
-/** Without TLS everybody on the way can read the password: the config has to say that this is meant. */
-export function optionProblems({ tls, insecure }: FtpOptions): readonly OptionProblem[] {
-  if (tls !== "none" || insecure) return [];
-  return [{ path: ["tls"], message: "none is not encrypted; remove it, or allow it with `insecure: true`" }];
-}
-
 /** Logs in; makes the folder only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise; see `logIn`. */
 export async function openFtpStorage(options: FtpOptions, context: StorageContext): Promise<Storage> {
   const stallTimeoutMs = context.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
-  requireSound(context.name, optionProblems(options));
+  requireSound(context.name, ftpProblems(options));
   const pool = new ConnectionPool(options.connections, () => logIn(options, { storage: context.name, stallTimeoutMs }));
   const storage = new FtpStorage(context.name, ftpAddress(options), pool);
   try {

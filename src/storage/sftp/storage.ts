@@ -9,24 +9,13 @@ import { Connection } from "./connection.ts";
 import { asStorageError, fullPlace, hasStatus, missingPlace } from "./errors.ts";
 import { diskSpace, isFolder, look, makeFolder, readFile, remove, unlessMissing, writeFile } from "./files.ts";
 import type { SftpOptions } from "./options.ts";
+import { folderOf, sftpAddress } from "./place.ts";
 import type { Attributes, Session } from "./session.ts";
 import { asObject, removeEmptyFolders, walkObjects } from "./walk.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 60_000;
 /** A folder that was made for a put may be removed, being empty, before the put writes into it. */
 const ATTEMPTS_TO_MAKE_FOLDERS = 5;
-
-/** `sftp://user@host:22/folder`; with `~` where the folder starts at the login's own. */
-export function sftpAddress({ user, host, port, path: place }: SftpOptions): string {
-  const folder = folderOf(place);
-  const shown = path.isAbsolute(folder) ? folder : path.join("/~", folder);
-  return `sftp://${user}@${host.toLowerCase()}:${port}${shown}`;
-}
-
-function folderOf(place: string): string {
-  const folder = path.normalize(place.replace(/^~\//, "./"));
-  return folder.length > 1 && folder.endsWith("/") ? folder.slice(0, -1) : folder;
-}
 
 /** Logs in; makes the folder (0700) only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise; see `logIn`. */
 export async function openSftpStorage(options: SftpOptions, context: StorageContext): Promise<Storage> {
