@@ -12,7 +12,7 @@ export function plainConnectionProblems(
   return [{ path: [option], message: "is not encrypted; use https://, or allow it with `insecure: true`" }];
 }
 
-export function isThisHost(hostname: string): boolean {
+function isThisHost(hostname: string): boolean {
   const name = hostname.toLowerCase();
   return (
     name === "localhost" ||

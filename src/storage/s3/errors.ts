@@ -129,7 +129,7 @@ function special(error: Error, { bucket, locks }: S3Place): Failure | undefined 
   }
   if (error.message.includes("Region is missing"))
     return { code: "CONFIG_INVALID", hint: "Set region, or AWS_REGION in the environment." };
-  if (error.name.startsWith("KMS.") || /\bkms:/i.test(error.message)) return KMS;
+  if (error.name.startsWith("KMS.") || /\bkms[:-]/i.test(error.message)) return KMS;
   if (error.name === "InvalidRequest" && (locks || /object ?lock/i.test(error.message))) {
     return {
       code: "STORAGE_FAILED",

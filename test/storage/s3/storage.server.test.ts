@@ -235,7 +235,10 @@ describe.runIf(requireOrSkip("radosgw"))("s3 on Ceph", () => {
     test("with a key that it does not have is refused, and says which option names it", async () => {
       const storage = await openWith({ prefix: "kms", sse: "aws:kms", sse_kms_key: "no-such-key" });
 
-      expect(await failureOf(storage.put("other", Buffer.from("bytes")))).toMatchObject({ code: "STORAGE_DENIED" });
+      expect(await failureOf(storage.put("other", Buffer.from("bytes")))).toMatchObject({
+        code: "STORAGE_DENIED",
+        hint: expect.stringContaining("sse_kms_key"),
+      });
     });
   });
 
