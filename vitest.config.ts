@@ -13,8 +13,9 @@ if (major < MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor < MINIMUM_NOD
 // Each of the many threads that tests start would strip the types of the same files again.
 process.env.NODE_COMPILE_CACHE ??= "node_modules/.cache/node";
 
-// Each run fuzzes with other inputs; its report says which.
-process.env.BACKUPCTL_FUZZ_SEED ??= String(Math.floor(Math.random() * 2 ** 31));
+// Each run fuzzes with other inputs, damages other bytes and kills at other moments; its report says which.
+for (const name of ["BACKUPCTL_FUZZ_SEED", "BACKUPCTL_SEED"])
+  process.env[name] ??= String(Math.floor(Math.random() * 2 ** 31));
 
 const serverTests = "test/**/*.server.test.ts";
 const notOurs = "**/node_modules/**";

@@ -21,6 +21,7 @@ export class LineReader {
       const end = this.#buffer.indexOf(0x0a, this.#at);
       if (end >= 0) {
         const line = this.#buffer.subarray(this.#at, end);
+        if (line.length > MAX_LINE_BYTES) throw tooLong();
         this.#at = end + 1;
         return line;
       }
@@ -38,7 +39,7 @@ export class LineReader {
 
   #fill(): void {
     const rest = this.#buffer.subarray(this.#at);
-    if (rest.length > MAX_LINE_BYTES) throw new DamageError("a line of the index is too long");
+    if (rest.length > MAX_LINE_BYTES) throw tooLong();
     // A long line is copied and searched again with each read: reads grow with it, so that it is a few times only.
     const wanted = Math.max(READ_BYTES, rest.length);
     const next = Buffer.allocUnsafe(rest.length + wanted);
@@ -48,4 +49,8 @@ export class LineReader {
     this.#buffer = next.subarray(0, rest.length + count);
     this.#at = 0;
   }
+}
+
+function tooLong(): DamageError {
+  return new DamageError("a line of the index is too long");
 }

@@ -4,6 +4,21 @@ import type { ChunkTable } from "./chunk-table.ts";
 import { LineReader } from "./line-reader.ts";
 import { nameOfLine } from "./tree-line.ts";
 
+/** What a parent's backup says of itself is not what any release writes: nothing of the new backup is wrong. */
+export class UnreadableParent extends Error {
+  override readonly name = "UnreadableParent";
+}
+
+/** @throws UnreadableParent in place of DamageError, which would be of the new backup */
+export function readingParent<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    throw new UnreadableParent(error.message, { cause: error });
+  }
+}
+
 /** The parent's index as this host's cache holds it: entries in order, and all chunks that need not be stored again. */
 export class ParentEntries {
   readonly #lines: LineReader;
@@ -15,12 +30,18 @@ export class ParentEntries {
 
   constructor(file: string) {
     this.#lines = new LineReader(file);
-    this.#ahead = this.#lines.next();
-    this.#advance();
+    readingParent(() => {
+      this.#ahead = this.#lines.next();
+      this.#advance();
+    });
   }
 
   /** The lines of the entry of this name, without line feeds. Ask in the order of the index. */
   find(name: Buffer): readonly Buffer[] | undefined {
+    return readingParent(() => this.#find(name));
+  }
+
+  #find(name: Buffer): readonly Buffer[] | undefined {
     while (this.#name !== undefined) {
       if (this.#name.equals(name)) {
         this.#matched = true;
@@ -34,7 +55,9 @@ export class ParentEntries {
 
   /** Entries that nobody found: what the tree no longer has. Reads to the end. */
   countUnmatched(): number {
-    while (this.#name !== undefined) this.#advance();
+    readingParent(() => {
+      while (this.#name !== undefined) this.#advance();
+    });
     return this.#unmatched;
   }
 
@@ -66,6 +89,10 @@ const TUPLE = /\["([0-9a-f]{64})",(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\]/g;
 
 /** Adds every chunk of an index (or root) file to the table. */
 export function loadChunks(file: string, table: ChunkTable): void {
+  readingParent(() => loadAll(file, table));
+}
+
+function loadAll(file: string, table: ChunkTable): void {
   const lines = new LineReader(file);
   try {
     for (let line = lines.next(); line !== undefined; line = lines.next()) {

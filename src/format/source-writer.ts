@@ -12,7 +12,7 @@ import { makeArtifactId } from "./data-key.ts";
 import { IndexLines } from "./index-lines.ts";
 import { LineWriter } from "./line-writer.ts";
 import { type ObjectMemory, PackAssembler } from "./pack-assembler.ts";
-import { loadChunks, ParentEntries } from "./parent-index.ts";
+import { loadChunks, ParentEntries, readingParent } from "./parent-index.ts";
 import { encodeRoot, type ObjectEntry, parseRoot } from "./root.ts";
 import { writeStream } from "./stream-writer.ts";
 import { CHUNKS_PER_LINE } from "./tree-line.ts";
@@ -180,7 +180,8 @@ async function writeAll(
   source: SourceSettings,
   writeData: (stage: DataStage) => Promise<{ readonly size: number; readonly sameAsParent?: boolean }>,
 ): Promise<WrittenArtifacts> {
-  const parentRoot = source.parent === undefined ? undefined : parseRoot(readFileSync(source.parent.rootFile));
+  const { parent } = source;
+  const parentRoot = parent === undefined ? undefined : readingParent(() => parseRoot(readFileSync(parent.rootFile)));
   const objects: ObjectEntry[] = [...(parentRoot?.objects ?? [])];
 
   const data = openArtifact(run, source, "data", objects.length, source.parent?.indexFile);

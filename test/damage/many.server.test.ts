@@ -14,7 +14,7 @@ import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES } f
 import { type Found, memoryVerifier } from "./memory-verifier.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 400);
-const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
+const SEED = Number(process.env.BACKUPCTL_SEED);
 
 /** Packs are looked at each for itself: so many of them may be damaged at a time. */
 const AT_A_TIME = 8;

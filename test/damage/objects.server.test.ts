@@ -7,7 +7,7 @@ import { type Damage, directoryOf, isPack, nameOf, opensAllTheSame, randomDamage
 import { type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES, type Restored } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);
-const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
+const SEED = Number(process.env.BACKUPCTL_SEED);
 
 describe.each(REPOSITORIES)("in %s any object that is damaged", (name) => {
   const directory = suiteTempDir();

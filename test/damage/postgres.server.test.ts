@@ -11,7 +11,7 @@ import { type Damage, directoryOf, randomDamage } from "./damage.ts";
 import { type FixtureSite, openFixtureSite } from "./fixture-site.ts";
 
 const DAMAGES = Number(process.env.BACKUPCTL_DAMAGES ?? 10);
-const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
+const SEED = Number(process.env.BACKUPCTL_SEED);
 
 describe.runIf(requireOrSkip("postgres"))("a database whose backup is damaged", { timeout: 36_000_000 }, () => {
   const directory = suiteTempDir();

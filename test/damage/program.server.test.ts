@@ -9,7 +9,7 @@ import { type Damage, directoryOf, isPack, nameOf, randomDamage, sourceOf } from
 import { contentsOf, type FixtureBackup, type FixtureSite, openFixtureSite, REPOSITORIES } from "./fixture-site.ts";
 
 const DAMAGES = Math.ceil(Number(process.env.BACKUPCTL_DAMAGES ?? 10) / 5);
-const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
+const SEED = Number(process.env.BACKUPCTL_SEED);
 
 /** A few of the damages of objects.server.test.ts once more, seen by who types the commands. */
 describe.each(REPOSITORIES)("a damaged pack in %s", (name) => {

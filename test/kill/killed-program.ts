@@ -13,7 +13,7 @@ const HOOK = path.join(import.meta.dirname, "kill-at-effect.ts");
 
 /** Before how many of its effects each run is killed, and at half as many moments; `all`: before each of them, and at a hundred moments. */
 const KILLS = process.env.BACKUPCTL_KILLS ?? "5";
-const SEED = Number(process.env.BACKUPCTL_SEED ?? 1);
+const SEED = Number(process.env.BACKUPCTL_SEED);
 
 /** A site whose state is put back before each run that is killed in the middle of it. */
 export interface KillSite extends CliSite {

@@ -40,7 +40,8 @@ export default class SkipReporter implements Reporter {
     }
 
     if (lines.length > 0) process.stdout.write(`\n${lines.join("\n")}\n`);
-    process.stdout.write(`\nBACKUPCTL_FUZZ_SEED=${process.env.BACKUPCTL_FUZZ_SEED} tries the same inputs again\n`);
+    const { BACKUPCTL_FUZZ_SEED: fuzz, BACKUPCTL_SEED: seed } = process.env;
+    process.stdout.write(`\nBACKUPCTL_FUZZ_SEED=${fuzz} BACKUPCTL_SEED=${seed} tries the same again\n`);
     process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
     if (counts.failed > 0) process.exitCode = 1;
   }

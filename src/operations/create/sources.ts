@@ -4,8 +4,10 @@ import type { SourceMetadata } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
 import type { DumpFacts, StreamDump, TreeDump } from "../../engines/engine.ts";
 import { isBackupctlError, messageOf } from "../../errors.ts";
+import { UnreadableParent } from "../../format/parent-index.ts";
 import {
   type RunSettings,
+  type SourceCache,
   type SourceSettings,
   sourceCache,
   type WrittenArtifacts,
@@ -13,6 +15,7 @@ import {
   writeTreeSource,
 } from "../../format/source-writer.ts";
 import { printable } from "../../platform/redact.ts";
+import { removeTree } from "../../platform/tree/removal.ts";
 import type { SourceResult } from "../operations.ts";
 import type { ProgressMeter } from "../progress-meter.ts";
 import { copiesOf } from "../repository/copies.ts";
@@ -56,7 +59,7 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
   const started = session.clock.monotonicMs();
   const seconds = (): number => round((session.clock.monotonicMs() - started) / 1000);
   let kind = "none";
-  try {
+  const writeOnce = async (parent: SourceCache | undefined): Promise<Written> => {
     const engine = await openEngine(session, source.name);
     const dump = await engine.dump({
       sourceName: source.name,
@@ -67,7 +70,15 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
       ...(context.tables.length === 0 ? {} : { tables: context.tables }),
     });
     kind = dump.kind;
-    const written = await writeDump(context, source, dump);
+    return writeDump(context, source, dump, parent);
+  };
+  try {
+    const parent = await findParent(context, source);
+    const written = await writeOnce(parent).catch(async (error: unknown) => {
+      if (!(error instanceof UnreadableParent)) throw error;
+      await withdraw(context, source, error);
+      return writeOnce(undefined);
+    });
     tellWarnings(context, source, written.warnings);
     return succeeded(context, source, kind, written, seconds());
   } catch (error) {
@@ -75,6 +86,16 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     await objects.discard(`${source.name}.`);
     return failed(source, kind, error, seconds());
   }
+}
+
+/** What a parent's index says can't be used: the source is begun anew, as if there were none. */
+async function withdraw(context: SourceRun, { name }: SourceConfig, { message }: UnreadableParent): Promise<void> {
+  const { objects, warn, indexDirectory, prepared } = context;
+  const parent = prepared.decision.parent?.metadata;
+  const index = parent?.sources.find((source) => source.name === name)?.index?.name ?? "index";
+  await objects.discard(`${name}.`);
+  await removeTree(sourceCache(indexDirectory, name).indexFile);
+  warn(`${parent?.storage_path}/${index} can't be read, so all of source "${name}" is stored anew: ${message}`);
 }
 
 /** A tree can have as many as it has files. */
@@ -100,12 +121,17 @@ function isFatal(error: unknown): boolean {
   );
 }
 
-async function writeDump(context: SourceRun, source: SourceConfig, dump: StreamDump | TreeDump): Promise<Written> {
+async function writeDump(
+  context: SourceRun,
+  source: SourceConfig,
+  dump: StreamDump | TreeDump,
+  parent: SourceCache | undefined,
+): Promise<Written> {
   const { progress } = context;
   const settings: SourceSettings = {
     name: source.name,
     kind: dump.kind,
-    parent: await findParent(context, source),
+    parent,
     cache: sourceCache(context.indexDirectory, source.name),
     onBytes: (count) => {
       // Thrown into the pipeline, whatever it is just doing: an interrupted run ends here.
