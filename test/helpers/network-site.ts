@@ -13,12 +13,21 @@ export interface NetworkSite {
   start(...args: readonly string[]): RunningCli;
 }
 
-/** 40 MiB of files, and small ones. `storage`: type and options, as a config has them. */
-export function makeNetworkSite(storage: Readonly<Record<string, unknown>>): NetworkSite {
+interface NetworkSiteOptions {
+  /** Files of 8 MiB, beside small ones. */
+  readonly largeFiles?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** @param storage type and options, as a config has them */
+export function makeNetworkSite(
+  storage: Readonly<Record<string, unknown>>,
+  { largeFiles = 5, env = {} }: NetworkSiteOptions = {},
+): NetworkSite {
   const directory = tempDir();
   const www = join(directory, "www");
   mkdirSync(join(www, "folder"), { recursive: true });
-  for (let n = 0; n < 5; n++) writeFileSync(join(www, `large-${n}`), randomBytes(8 * MIB));
+  for (let n = 0; n < largeFiles; n++) writeFileSync(join(www, `large-${n}`), randomBytes(8 * MIB));
   for (let n = 0; n < 200; n++) writeFileSync(join(www, "folder", `small-${n}`), randomBytes(n));
   writeFileSync(join(directory, "main.key"), randomBytes(32).toString("hex"), { mode: 0o600 });
   const config = {
@@ -29,7 +38,7 @@ export function makeNetworkSite(storage: Readonly<Record<string, unknown>>): Net
   };
   // JSON is YAML.
   writeFileSync(join(directory, "backup.config.yaml"), JSON.stringify(config));
-  const options = { home: directory, cwd: directory, timeoutMs: 150_000 };
+  const options = { home: directory, cwd: directory, timeoutMs: 150_000, env };
   return {
     directory,
     run: (...args) => startCli(args, options).result,
