@@ -4,7 +4,7 @@ import type { Storage } from "../../storage/storage.ts";
 import { putChecked, type WholeObject } from "../repository/put-checked.ts";
 
 /** A copy that is further behind the leading one is left to `replicate`: it must not hold up the run, nor fill the memory. */
-export const MOST_BEHIND = 4;
+export const MOST_BEHIND = 2;
 
 interface CopySettings {
   readonly warn: (message: string) => void;

@@ -2,6 +2,7 @@ import type { Catalog } from "../../catalog/catalog.ts";
 import { copyDefect, packsOf, type SeenObjects } from "../../domain/copies.ts";
 import { METADATA_NAME, parseNumberedName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { giveBack } from "../../format/own-memory.ts";
 import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
@@ -17,7 +18,7 @@ import { type Holding, holds, isMarkedDeleted, seenIn } from "./holdings.ts";
 import { metadataDefect, numberedDefect } from "./proofs.ts";
 
 /** Objects on their way at once: of packs, 16 MiB each. */
-const PARALLEL_COPIES = 4;
+const PARALLEL_COPIES = 3;
 const MAX_NUMBERED_BYTES = 2 ** 20;
 
 export interface Copying {
@@ -79,6 +80,7 @@ export async function copyBackup(copying: Copying, backup: CommittedBackup): Pro
     });
     sent += bytes.length;
     copying.onBytes(bytes.length);
+    giveBack(bytes);
   };
   const copy = async ({ name, size, sha256 }: Wanted): Promise<void> => {
     signal.throwIfAborted();

@@ -146,13 +146,20 @@ class Replication {
     return seen.flat();
   }
 
-  /** What another host made is copied, too. */
+  /** What another host made is copied, too, and nobody waits for what is in no storage any longer. */
   async #learn(holdings: readonly Holding[]): Promise<void> {
-    const known = new Set(this.#catalog.list({}).backups.map(({ storagePath }) => storagePath));
-    const isNew = holdings.some(({ directories }) =>
-      [...directories].some(([directory, seen]) => seen.has(METADATA_NAME) && !known.has(directory)),
+    const there = new Set(
+      holdings.flatMap(({ directories }) =>
+        [...directories].flatMap(([directory, seen]) => (seen.has(METADATA_NAME) ? [directory] : [])),
+      ),
     );
-    if (isNew) await fillCatalog(this.#context.session, this.#repository, this.#catalog);
+    const { backups } = this.#catalog.list({});
+    const known = new Set(backups.map(({ storagePath }) => storagePath));
+    const gone = backups.filter(({ committed, storagePath }) => committed && !there.has(storagePath));
+    if (gone.length === 0 && [...there].every((directory) => known.has(directory))) return;
+    await fillCatalog(this.#context.session, this.#repository, this.#catalog);
+    for (const { id } of gone.filter((backup) => this.#catalog.get(backup.id) === undefined))
+      this.#warn(`no storage holds backup ${id} any longer: the catalog has forgotten it`);
   }
 
   /** A copy that was away when its backup was deleted here must not bring it back. */

@@ -76,7 +76,7 @@ describe("a backup on its way to several storages", () => {
     const replica = slow("replica");
     const { objects } = make([memoryStorage({ name: "primary" }), replica]);
 
-    await putPacks(objects, 4);
+    await putPacks(objects, 2);
     expect(namesIn(replica)).toEqual([]);
     replica.answer();
     await objects.requireComplete();
@@ -87,7 +87,7 @@ describe("a backup on its way to several storages", () => {
     }
     await committing;
 
-    expect(namesIn(replica)).toEqual([...[0, 1, 2, 3].map(packName), "metadata.json"].sort());
+    expect(namesIn(replica)).toEqual([...[0, 1].map(packName), "metadata.json"].sort());
     expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "replica"]);
   });
 
@@ -105,7 +105,7 @@ describe("a backup on its way to several storages", () => {
     await turn();
 
     expect(namesIn(primary)).toHaveLength(10);
-    expect(Math.max(...most)).toBeLessThanOrEqual(5);
+    expect(Math.max(...most)).toBeLessThanOrEqual(3);
     expect(held).toBe(0);
     expect([...objects.givenUp.values()]).toEqual([expect.stringMatching(/fell \d objects behind/)]);
   });
