@@ -3,5 +3,5 @@ import { emptyMachineSuite } from "../suites/empty-machine-suite.ts";
 
 emptyMachineSuite({
   name: "local",
-  place: async (folder) => ({ storage: `{type: local, path: ${join(folder, "disk")}}`, secrets: [] }),
+  place: async (folder) => ({ storage: { type: "local", path: join(folder, "disk") }, secrets: [] }),
 });

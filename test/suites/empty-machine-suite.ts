@@ -8,8 +8,8 @@ import { suiteTempDir } from "../helpers/temp-dir.ts";
 
 /** A place for backups, as a config names it and logs in to it. */
 export interface EmptyMachinePlace {
-  /** What follows `storages: {there: …}`, in YAML's flow style. */
-  readonly storage: string;
+  /** The options of the storage, `type` among them. */
+  readonly storage: Readonly<Record<string, unknown>>;
   /** What must appear nowhere. */
   readonly secrets: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -34,14 +34,14 @@ export function emptyMachineSuite({ name, place: placeIn }: EmptyMachineCase): v
     let place: EmptyMachinePlace;
 
     async function run(home: string, ...args: string[]): Promise<CliResult> {
-      const env = { DEBUG: "*", NODE_DEBUG: "http,https,net,tls", AZURE_LOG_LEVEL: "verbose", ...place.env };
+      const { env = {} } = place;
       const result = await runCli([...args, "-v", "--config", join(home, "backup.config.yaml")], {
         home,
         cwd: home,
         env,
       });
       outputs.push(result.stdout, result.stderr);
-      expect(result, args.join(" ")).toMatchObject({ exitCode: 0 });
+      expect(result, `${args.join(" ")}: ${result.stderr.slice(-2000)}`).toMatchObject({ exitCode: 0 });
       return result;
     }
 
@@ -60,7 +60,7 @@ export function emptyMachineSuite({ name, place: placeIn }: EmptyMachineCase): v
 name: site
 state_dir: ${home}/state
 storages:
-  there: ${place.storage}
+  there: ${JSON.stringify(place.storage)}
 encryption:
   keys:
     main: {provider: local, key_file: ${home}/main.key}
