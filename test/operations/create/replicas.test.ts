@@ -206,6 +206,28 @@ describe("before anything is read", () => {
     return free === undefined ? storage : changed(storage, { space: async () => ({ freeBytes: free }) });
   };
 
+  it("a primary that is away is refused, and nothing is left in the replica", async () => {
+    const site = await openSite({ replica: true });
+    renameSync(site.repositoryDirectory, join(site.directory, "hidden"));
+
+    await expect((await site.reopen()).create(NO_CHOICES)).rejects.toMatchObject({ code: "STORAGE_NOT_FOUND" });
+    expect(objectsIn(site, "replica")).toEqual([]);
+  });
+
+  it("a replica whose login is refused is told, and left out", async () => {
+    const site = await openSite({ replica: true });
+    const operations = await withStorages(site, (storage) => {
+      if (storage.name === "second") throw new BackupctlError("STORAGE_DENIED", "the login is wrong");
+      return storage;
+    });
+
+    const result = await operations.create(NO_CHOICES);
+
+    expect(statesOf(result)).toEqual({ local: "complete", second: "pending" });
+    expect(result.warnings[0]).toBe('storage "second" takes no part in this run: the login is wrong');
+    expect(site.warnings[0]).toBe(result.warnings[0]);
+  });
+
   it("a primary without room is refused", async () => {
     const site = await openSite({ replica: true });
     const operations = await withStorages(site, freeBytes({ local: 1000 }));
