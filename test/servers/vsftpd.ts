@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { testAccount } from "./account.ts";
+import { makeCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { NetworkServer } from "./network-server.ts";
 
@@ -11,7 +11,9 @@ export interface FtpServer {
   readonly port: number;
   readonly user: string;
   readonly password: string;
-  /** The server's certificate, signed by itself. */
+  /** Where data connections come in. */
+  readonly dataPorts: readonly number[];
+  /** The certificate of the authority that signed the server's. */
   readonly caFile: string;
   /** A new folder that the login may write to, removed with the server. */
   newFolder(): string;
@@ -34,6 +36,7 @@ export interface FtpServerOptions {
   readonly settings?: readonly string[];
 }
 
+const DATA_PORTS = 40;
 const PAM_SERVICE = "backupctl-test-vsftpd";
 
 /** A private vsftpd on a free port. Ask `requireOrSkip("vsftpd", "root")` first. */
@@ -48,10 +51,13 @@ export async function startVsftpd(options: FtpServerOptions = {}): Promise<FtpSe
     `/etc/pam.d/${PAM_SERVICE}`,
     "auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
   );
-  const caFile = newCertificate(dir);
+  const { caFile } = await makeCertificate(dir);
   const port = await freePort();
+  // Nothing says that these are free, but that the system gave the first one away just now.
+  const firstDataPort = await freePort();
+  const dataPorts = Array.from({ length: DATA_PORTS }, (_, n) => firstDataPort + n);
   const log = join(dir, "log");
-  writeFileSync(join(dir, "vsftpd.conf"), configuration(dir, { port, log, options }));
+  writeFileSync(join(dir, "vsftpd.conf"), configuration(dir, { port, dataPorts, log, options }));
   writeFileSync(log, "");
 
   const start = () =>
@@ -63,6 +69,7 @@ export async function startVsftpd(options: FtpServerOptions = {}): Promise<FtpSe
     port,
     user: account.user,
     password: account.password,
+    dataPorts,
     caFile,
     newFolder: () => {
       const folder = join(dir, `folder-${++folders}`);
@@ -85,21 +92,19 @@ export async function startVsftpd(options: FtpServerOptions = {}): Promise<FtpSe
   };
 }
 
-function newCertificate(dir: string): string {
-  const shape = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  const files = ["-keyout", join(dir, "key.pem"), "-out", join(dir, "cert.pem")];
-  execFileSync("openssl", [...shape, ...names, ...files], { stdio: "ignore" });
-  return join(dir, "cert.pem");
-}
-
 function configuration(
   dir: string,
   {
     port,
+    dataPorts,
     log,
     options: { tls = "explicit", settings = [] },
-  }: { readonly port: number; readonly log: string; readonly options: FtpServerOptions },
+  }: {
+    readonly port: number;
+    readonly dataPorts: readonly number[];
+    readonly log: string;
+    readonly options: FtpServerOptions;
+  },
 ): string {
   const lines = [
     "listen=YES",
@@ -115,6 +120,8 @@ function configuration(
     `secure_chroot_dir=${dir}/empty`,
     `pam_service_name=${PAM_SERVICE}`,
     "pasv_address=127.0.0.1",
+    `pasv_min_port=${dataPorts[0]}`,
+    `pasv_max_port=${dataPorts.at(-1)}`,
     "connect_from_port_20=NO",
     "xferlog_enable=YES",
     `vsftpd_log_file=${log}`,
@@ -133,8 +140,8 @@ function configuration(
 function tlsLines(dir: string): string[] {
   return [
     "ssl_enable=YES",
-    `rsa_cert_file=${dir}/cert.pem`,
-    `rsa_private_key_file=${dir}/key.pem`,
+    `rsa_cert_file=${dir}/server.pem`,
+    `rsa_private_key_file=${dir}/server.key`,
     "force_local_logins_ssl=YES",
     "force_local_data_ssl=YES",
     "require_ssl_reuse=YES",

@@ -8,6 +8,9 @@ import { parseListing } from "./listing.ts";
 import type { FtpOptions } from "./options.ts";
 import { portOf } from "./place.ts";
 
+/** A login is some fifteen round trips, each of which may take its time. */
+const STALLS_FOR_A_LOGIN = 5;
+
 export interface Login {
   readonly client: Client;
   /** The folder of the storage, absolute. */
@@ -24,9 +27,10 @@ export async function logIn(
   client.parseList = parseListing;
   const secureOptions = { minVersion: "TLSv1.2" as const, ...serverName(options.host), ...(await authority(options)) };
   // The library watches each answer, but not the handshake of TLS.
-  const tooLong = new Error(`no login within ${stallTimeoutMs / 1000} s`);
+  const limitMs = STALLS_FOR_A_LOGIN * stallTimeoutMs;
+  const tooLong = new Error(`no login within ${limitMs / 1000} s`);
   const { promise: overdue, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(tooLong), stallTimeoutMs);
+  const timer = setTimeout(() => reject(tooLong), limitMs);
   try {
     return await Promise.race([overdue, access(client, options, { port, secureOptions })]);
   } catch (error) {

@@ -6,8 +6,10 @@ import { TLSSocket } from "node:tls";
 import { type Client, type FTPContext, FTPError, type FTPResponse } from "basic-ftp";
 
 const PIECE_BYTES = 256 * 1024;
-/** vsftpd 3.0.3 ends its session where the end of a transfer of nothing comes before it is through with the handshake of TLS. */
-const WAIT_BEFORE_NOTHING_MS = 100;
+/** What this host's kernel holds when all is written, up to some MiB, goes out unseen: the answer may take so much longer. */
+const TIMEOUTS_FOR_BUFFERED_BYTES = 4;
+/** vsftpd 3.0.3 ends its session, or the transfer, where a transfer of nothing ends while it is busy with the handshake of TLS. */
+const WAIT_BEFORE_NOTHING_MS = 1000;
 
 /**
  * Writes a new file. The library's own upload gives up when the data connection breaks; but that is how a server ends a transfer that
@@ -75,7 +77,7 @@ async function send(ftp: FTPContext, data: Socket, bytes: Uint8Array): Promise<v
     data.destroy();
   } finally {
     clearTimeout(timer);
-    if (!ftp.closed) ftp.socket.setTimeout(ftp.timeout);
+    if (!ftp.closed) ftp.socket.setTimeout(TIMEOUTS_FOR_BUFFERED_BYTES * ftp.timeout);
   }
 }
 
