@@ -150,6 +150,8 @@ export class GcsService {
       headers,
       responseType: "arraybuffer",
       validateStatus: () => true,
+      // It looks at every single byte of a body that could not be sent, for minutes. Of its errors only messages are ever shown.
+      errorRedactor: false,
       ...(body === undefined ? {} : { data: body }),
       ...(signal === undefined ? {} : { signal }),
     });

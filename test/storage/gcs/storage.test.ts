@@ -266,6 +266,16 @@ describe("faults", () => {
     },
   );
 
+  test("a large object that could not be sent costs no time beyond", async () => {
+    const storage = await open(optionsFor(newBucket()));
+    breakNext(/^POST \/upload/, "lose the answer");
+    const before = process.cpuUsage().user;
+
+    await expect(storage.put("object", randomBytes(16 * 1024 * 1024))).rejects.toMatchObject({ retryable: true });
+
+    expect((process.cpuUsage().user - before) / 1e6).toBeLessThan(5);
+  });
+
   test("a call that is aborted ends at once with the reason", async () => {
     const storage = await open(optionsFor(newBucket()));
     breakNext(/^POST \/upload/, "never answer");
