@@ -170,7 +170,7 @@ function setSections(reports: readonly SetReport[], sets: readonly SetName[], re
     .map((report) => `## ${report.set}: ${report.description}\n\n${tableOf(report, results)}\n`);
 }
 
-function whereSection(about: Surroundings): string {
+export function whereSection(about: Surroundings): string {
   const machine = Object.entries(about).map(([key, value]) => [
     key
       .replace(/^about\./, "")
