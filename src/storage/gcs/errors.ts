@@ -1,7 +1,7 @@
 import { BackupctlError, type ErrorCode } from "../../errors.ts";
 import { clockSkew } from "../clock-skew.ts";
 import { networkFailure } from "../network-failure.ts";
-import { RefusedError } from "./service.ts";
+import { RefusedError } from "./answers.ts";
 
 /** What an error message says of the place. */
 export interface GcsBucket {

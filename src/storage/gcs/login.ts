@@ -12,11 +12,9 @@ const SCOPE = "https://www.googleapis.com/auth/devstorage.read_write";
 /** The library asks there, whatever the key says. */
 const GOOGLE_TOKENS = "https://oauth2.googleapis.com/token";
 
-/** A request with the login's token. */
-export type Send = AuthClient["request"];
-
 export interface Login {
-  readonly send: Send;
+  /** Its requests have the login's token, and go over our connections. */
+  readonly auth: GoogleAuth<AuthClient>;
   /** The project that the login belongs to, where it says so. */
   readonly project: string | undefined;
 }
@@ -44,14 +42,13 @@ type Key = z.output<typeof serviceAccount> | z.output<typeof userAccount>;
 export function logIn(options: GcsOptions, connections: Connections, { name }: StorageContext): Login {
   const own = { transporterOptions: { fetchImplementation: fetchOver(connections) } };
   if (options.credentials === undefined) {
-    const found = new GoogleAuth({ scopes: SCOPE, clientOptions: own });
-    return { send: (request) => found.request(request), project: options.project };
+    return { auth: new GoogleAuth({ scopes: SCOPE, clientOptions: own }), project: options.project };
   }
   const key = keyOf(options.credentials, name);
   const client = key.type === "service_account" ? serviceClient(key, own) : userClient(key, own);
   if (key.type === "service_account") askThere(client, key.token_uri, options.insecure, name);
   return {
-    send: (request) => client.request(request),
+    auth: new GoogleAuth({ authClient: client }),
     project: options.project ?? (key.type === "service_account" ? key.project_id : key.quota_project_id),
   };
 }

@@ -1,24 +1,26 @@
 import { createHash } from "node:crypto";
+import type { Bucket, GetFilesOptions } from "@google-cloud/storage";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type Connections, keptConnections } from "../connections.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
 import { requireSound } from "../sound-options.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
+import { BrokenAnswer, FACTS, type ObjectFacts, PAGE, type Page, RefusedError, toFacts, toPage } from "./answers.ts";
+import { Client } from "./client.ts";
 import { asStorageError, type GcsBucket } from "./errors.ts";
 import { type Login, logIn } from "./login.ts";
 import { type GcsOptions, gcsProblems } from "./options.ts";
 import { endpointOf, folderOf, gcsAddress } from "./place.ts";
-import { bytesOf, GcsService, type ObjectFacts, RefusedError } from "./service.ts";
+
+const PAGE_SIZE = 1000;
 
 /** Opens the bucket; makes it only if `context.create` is set and there is a `location`. @throws `STORAGE_NOT_FOUND` otherwise. */
 export async function openGcsStorage(options: GcsOptions, context: StorageContext): Promise<Storage> {
   requireSound(context.name, gcsProblems(options));
   const connections = await keptConnections(options.ca_file, context);
   try {
-    const login = logIn(options, connections, context);
-    const service = new GcsService(login.send, endpointOf(options), options.bucket);
-    const storage = new GcsStorage(context.name, options, service, connections);
-    await storage.find(context.create === true ? login : undefined);
+    const storage = new GcsStorage(context.name, options, logIn(options, connections, context), connections);
+    await storage.find(context.create === true);
     return storage;
   } catch (error) {
     connections.close();
@@ -31,16 +33,16 @@ class GcsStorage implements Storage {
   readonly address: string;
   readonly capabilities = { local: false, exclusiveNames: true };
   readonly #options: GcsOptions;
-  readonly #service: GcsService;
+  readonly #login: Login;
   readonly #connections: Connections;
   readonly #place: GcsBucket;
   readonly #root: string;
 
-  constructor(name: string, options: GcsOptions, service: GcsService, connections: Connections) {
+  constructor(name: string, options: GcsOptions, login: Login, connections: Connections) {
     this.name = name;
     this.address = gcsAddress(options);
     this.#options = options;
-    this.#service = service;
+    this.#login = login;
     this.#connections = connections;
     this.#place = { storage: name, bucket: options.bucket, peer: endpointOf(options) };
     const folder = folderOf(options);
@@ -48,44 +50,53 @@ class GcsStorage implements Storage {
   }
 
   /** Asks for a name, which needs no permission beyond those that backups need. */
-  async find(maker: Login | undefined): Promise<void> {
+  async find(create: boolean): Promise<void> {
     try {
-      await this.#doing("be opened", {}, () => this.#requireBucket());
+      await this.#doing("be opened", {}, (bucket) => this.#requireBucket(bucket));
     } catch (error) {
       const { location } = this.#options;
-      if (maker === undefined || location === undefined || !isBackupctlError(error, "STORAGE_NOT_FOUND")) throw error;
-      await this.#doing("be made", {}, () => this.#make(location, maker.project));
+      if (!create || location === undefined || !isBackupctlError(error, "STORAGE_NOT_FOUND")) throw error;
+      await this.#doing("be made", {}, (bucket) => this.#make(bucket, location));
     }
   }
 
   async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
     requireObjectKey(key);
-    return await this.#doing(`write ${key}`, options, async (signal) => {
+    return await this.#doing(`write ${key}`, options, async (bucket) => {
       const md5Hash = createHash("md5").update(bytes).digest("base64");
-      const { storage_class: storageClass, kms_key } = this.#options;
-      const metadata = { name: this.#nameOf(key), md5Hash, ...(storageClass === undefined ? {} : { storageClass }) };
+      const { storage_class: storageClass, kms_key: kmsKeyName } = this.#options;
+      const file = bucket.file(this.#nameOf(key), kmsKeyName === undefined ? {} : { kmsKeyName });
       try {
-        const facts = await this.#service.insert(metadata, bytes, kms_key, signal);
-        return storedAs(key, facts);
+        await file.save(bytes, {
+          resumable: false,
+          preconditionOpts: { ifGenerationMatch: 0 },
+          contentType: "application/octet-stream",
+          metadata: { md5Hash, ...(storageClass === undefined ? {} : { storageClass }) },
+          // The service compares, before anybody sees the object. The library would do it after that, and remove the object.
+          validation: false,
+        });
+        return storedAs(key, toFacts(file.metadata));
       } catch (error) {
         if (!isRefused(error, 412, 409)) throw error;
-        return await this.#acceptExisting(key, bytes, md5Hash, options, error);
+        return await this.#acceptExisting(bucket, key, bytes, md5Hash, options, error);
       }
     });
   }
 
   async get(key: string, range?: ByteRange, options: OperationOptions = {}): Promise<Buffer | undefined> {
     requireObjectKey(key);
-    return await this.#doing(`read ${key}`, options, async (signal) => {
+    return await this.#doing(`read ${key}`, options, async (bucket) => {
       // A range of no bytes can't be written down.
-      if (range?.length === 0) return (await this.#facts(key, signal)) && Buffer.alloc(0);
-      const wanted = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+      if (range?.length === 0) return (await this.#facts(bucket, key)) && Buffer.alloc(0);
+      const wanted = range && { start: range.offset, end: range.offset + range.length - 1 };
       try {
-        return await this.#unlessMissing(
-          async () => bytesOf(await this.#service.read(this.#nameOf(key), wanted, signal), range),
-          signal,
-        );
+        return await this.#unlessMissing(bucket, async () => {
+          const file = bucket.file(this.#nameOf(key));
+          const [bytes] = await file.download({ ...wanted, validation: false, decompress: false });
+          return bytes;
+        });
       } catch (error) {
+        // The object has not even the first of them.
         if (isRefused(error, 416)) return Buffer.alloc(0);
         throw error;
       }
@@ -94,8 +105,8 @@ class GcsStorage implements Storage {
 
   async stat(key: string, options: OperationOptions = {}): Promise<StoredObject | undefined> {
     requireObjectKey(key);
-    return await this.#doing(`look at ${key}`, options, async (signal) => {
-      const facts = await this.#facts(key, signal);
+    return await this.#doing(`look at ${key}`, options, async (bucket) => {
+      const facts = await this.#facts(bucket, key);
       return facts && storedAs(key, facts);
     });
   }
@@ -104,22 +115,22 @@ class GcsStorage implements Storage {
     const folder = requireFolder(prefix);
     const begin = `${this.#root}${folder === "" ? "" : `${folder}/`}`;
     const doing = `list ${folder === "" ? this.#place.bucket : folder}`;
-    let token: string | undefined;
+    let pageToken: string | undefined;
     do {
-      const asked = token;
-      const page = await this.#doing(doing, options, (signal) => this.#service.page(begin, asked, signal));
-      for (const facts of page.objects) {
+      const asked = pageToken === undefined ? {} : { pageToken };
+      const page = await this.#doing(doing, options, (bucket) => pageOf(bucket, { prefix: begin, ...asked }));
+      for (const facts of page.items) {
         const key = facts.name.slice(this.#root.length);
         if (facts.name.startsWith(begin) && key.split("/").every(isObjectName)) yield storedAs(key, facts);
       }
-      token = page.next;
-    } while (token !== undefined);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== undefined);
   }
 
   async remove(key: string, options: OperationOptions = {}): Promise<void> {
     requireObjectKey(key);
-    await this.#doing(`remove ${key}`, options, (signal) =>
-      this.#unlessMissing(() => this.#service.remove(this.#nameOf(key), signal), signal),
+    await this.#doing(`remove ${key}`, options, (bucket) =>
+      this.#unlessMissing(bucket, () => bucket.file(this.#nameOf(key)).delete()),
     );
   }
 
@@ -136,35 +147,36 @@ class GcsStorage implements Storage {
     return `${this.#root}${key}`;
   }
 
-  async #requireBucket(signal?: AbortSignal): Promise<void> {
-    await this.#service.page(this.#root, undefined, signal, "1");
+  async #requireBucket(bucket: Bucket): Promise<void> {
+    await pageOf(bucket, { prefix: this.#root, maxResults: 1 });
   }
 
-  async #make(location: string, project: string | undefined): Promise<void> {
-    if (project === undefined) {
+  async #make({ storage, name }: Bucket, location: string): Promise<void> {
+    if (this.#login.project === undefined) {
       throw new BackupctlError("CONFIG_INVALID", `storage "${this.name}": a new bucket needs a project`, {
         hint: "Give `project`, or credentials of a service account.",
       });
     }
-    const bucket = {
-      name: this.#options.bucket,
+    await storage.createBucket(name, {
       location,
       iamConfiguration: { uniformBucketLevelAccess: { enabled: true }, publicAccessPrevention: "enforced" },
-    };
-    await this.#service.makeBucket(bucket, project);
+    });
   }
 
-  async #facts(key: string, signal: AbortSignal | undefined): Promise<ObjectFacts | undefined> {
-    return await this.#unlessMissing(() => this.#service.facts(this.#nameOf(key), signal), signal);
+  async #facts(bucket: Bucket, key: string): Promise<ObjectFacts | undefined> {
+    return await this.#unlessMissing(bucket, async () => {
+      const [metadata] = await bucket.file(this.#nameOf(key)).getMetadata({ fields: FACTS });
+      return toFacts(metadata);
+    });
   }
 
   /** Undefined for a missing object; an error for a missing bucket, which the service tells in the same way. */
-  async #unlessMissing<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  async #unlessMissing<T>(bucket: Bucket, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
       if (!isRefused(error, 404)) throw error;
-      await this.#requireBucket(signal);
+      await this.#requireBucket(bucket);
       return undefined;
     }
   }
@@ -174,13 +186,14 @@ class GcsStorage implements Storage {
    * @throws the refusal that made us look, where there is nothing under the name
    */
   async #acceptExisting(
+    bucket: Bucket,
     key: string,
     bytes: Uint8Array,
     md5: string,
     options: OperationOptions,
     refusal: unknown,
   ): Promise<StoredObject> {
-    const found = await this.#facts(key, options.signal);
+    const found = await this.#facts(bucket, key);
     if (found === undefined) throw refusal;
     const isSame =
       found.sizeBytes === bytes.length &&
@@ -195,19 +208,24 @@ class GcsStorage implements Storage {
     return (await this.get(key, undefined, options))?.equals(bytes) ?? false;
   }
 
-  async #doing<T>(
-    what: string,
-    { signal }: OperationOptions,
-    work: (signal: AbortSignal | undefined) => Promise<T>,
-  ): Promise<T> {
+  async #doing<T>(what: string, { signal }: OperationOptions, work: (bucket: Bucket) => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await work(signal);
+      return await work(new Client(this.#login, this.#place.peer, signal).bucket(this.#options.bucket));
     } catch (error) {
       signal?.throwIfAborted();
       throw asStorageError(error, this.#place, what);
     }
   }
+}
+
+async function pageOf(bucket: Bucket, query: GetFilesOptions): Promise<Page> {
+  const [, , answer] = await bucket.getFiles({ fields: PAGE, maxResults: PAGE_SIZE, ...query });
+  const page = toPage(answer);
+  if (page.nextPageToken !== undefined && page.nextPageToken === query.pageToken) {
+    throw new BrokenAnswer("the listing goes round in circles");
+  }
+  return page;
 }
 
 function storedAs(key: string, { sizeBytes, createdAt }: ObjectFacts): StoredObject {

@@ -6,7 +6,12 @@ import { Objects, type StoredBlob } from "./objects.ts";
 import { type Account, Tokens } from "./tokens.ts";
 
 /** What happens to a call instead of its answer, or after it. */
-export type Fault = "lose the answer" | "never answer" | "stop in the middle" | Refusal;
+export type Fault = "lose the answer" | "never answer" | "stop in the middle" | Refusal | SomebodyElse;
+
+/** What a proxy on the way says with status 200. */
+export interface SomebodyElse {
+  readonly says: string;
+}
 
 export interface FakeGcs {
   readonly endpoint: string;
@@ -84,6 +89,10 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     }
     const fault = fake.fault?.(named);
     if (fault === "never answer") return;
+    if (typeof fault === "object" && "says" in fault) {
+      response.end(fault.says);
+      return;
+    }
     try {
       if (fault instanceof Refusal) throw fault;
       requirePermission(call, tokens);

@@ -2,9 +2,10 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Storage as GoogleStorage } from "@google-cloud/storage";
 import { JWT } from "google-auth-library";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { storageDefinitions } from "../../../src/storage/registry.ts";
 import type { Storage, StorageContext } from "../../../src/storage/storage.ts";
+import { startFaultProxy } from "../../helpers/fault-proxy.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { makeCertificate } from "../../servers/certificate.ts";
 import { Refusal } from "../../servers/gcs/answers.ts";
@@ -189,6 +190,18 @@ describe("opening", () => {
   });
 });
 
+test("variables that lead Google's library elsewhere have no meaning here", async () => {
+  vi.stubEnv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9");
+  vi.stubEnv("HTTPS_PROXY", "http://127.0.0.1:9");
+  vi.stubEnv("HTTP_PROXY", "http://127.0.0.1:9");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const storage = await open(optionsFor(newBucket()));
+
+  await storage.put("object", Buffer.from("bytes"));
+
+  expect((await storage.get("object"))?.toString()).toBe("bytes");
+});
+
 describe("permissions", () => {
   test("who may read only reads and lists, and is STORAGE_DENIED for put and remove", async () => {
     const bucket = newBucket();
@@ -275,6 +288,69 @@ describe("faults", () => {
 
     expect((process.cpuUsage().user - before) / 1e6).toBeLessThan(5);
   });
+
+  test("an upload that stands still in the middle is cut, and leaves no object", async () => {
+    const bucket = newBucket();
+    const proxy = await startFaultProxy(Number(new URL(service.endpoint).port));
+    onTestFinished(() => proxy.close());
+    const endpoint = `http://${proxy.host}:${proxy.port}`;
+    const storage = await open({ ...optionsFor(bucket), endpoint }, { stallTimeoutMs: 300 });
+    proxy.breakNext({ kind: "stall", direction: "up", after: 2_000_000 });
+
+    await expect(storage.put("object", randomBytes(16_000_000))).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      retryable: true,
+      message: expect.stringContaining("nothing moved for 0.3 s"),
+    });
+
+    expect(proxy.broken).toBe(1);
+    expect(await (await open(optionsFor(bucket))).stat("object")).toBeUndefined();
+  });
+
+  test.each(["put", "get"])("a %s that is aborted in the middle ends at once with the reason", async (method) => {
+    const bucket = newBucket();
+    const bytes = randomBytes(16_000_000);
+    service.addObject(bucket, "there", bytes);
+    const proxy = await startFaultProxy(Number(new URL(service.endpoint).port));
+    onTestFinished(() => proxy.close());
+    const storage = await open({ ...optionsFor(bucket), endpoint: `http://${proxy.host}:${proxy.port}` });
+    proxy.breakNext({ kind: "stall", direction: method === "put" ? "up" : "down", after: 2_000_000 });
+    const abort = new AbortController();
+    const call =
+      method === "put"
+        ? storage.put("object", bytes, { signal: abort.signal })
+        : storage.get("there", undefined, { signal: abort.signal });
+    const ended = expect(call).rejects.toThrow("stop");
+    await vi.waitFor(() => expect(proxy.broken).toBe(1), { timeout: 5_000 });
+
+    abort.abort(new Error("stop"));
+
+    await ended;
+  });
+
+  test.each([
+    ["list", /^GET .*\/o\?/, "<html>Log in to the network</html>"],
+    ["list", /^GET .*\/o\?/, '{"welcome":true}'],
+    ["list", /^GET .*\/o\?/, '{"kind":"storage#objects","items":7}'],
+    ["list", /^GET .*\/o\?/, ""],
+    ["stat", /^GET .*fields=name/, "{}"],
+    ["put", /^POST \/upload/, "{}"],
+    ["get", /alt=media/, "all bytes instead of some"],
+  ])(
+    "a %s that somebody else answers may be tried again, and tells nothing (%s: %s)",
+    async (method, pattern, says) => {
+      const storage = await open(optionsFor(newBucket()));
+      breakNext(pattern, { says });
+      const calls: Record<string, () => Promise<unknown>> = {
+        put: () => storage.put("object", randomBytes(10)),
+        get: () => storage.get("object", { offset: 0, length: 4 }),
+        stat: () => storage.stat("object"),
+        list: () => storage.list("")[Symbol.asyncIterator]().next(),
+      };
+
+      await expect(calls[method]!()).rejects.toMatchObject({ code: "STORAGE_FAILED", retryable: true });
+    },
+  );
 
   test("a call that is aborted ends at once with the reason", async () => {
     const storage = await open(optionsFor(newBucket()));
