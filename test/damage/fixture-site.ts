@@ -11,8 +11,11 @@ import { NOTHING_ASKED } from "../operations/restore/tools.ts";
 const FIXTURES = path.join(import.meta.dirname, "../fixtures/format-v1");
 const manifest = manifestSchema.parse(JSON.parse(fs.readFileSync(path.join(FIXTURES, "expected.json"), "utf8")));
 
-export const REPOSITORIES = ["sealed-zstd", "sealed-gzip", "proven-none", "open-zstd"] as const;
+export const REPOSITORIES = ["sealed-zstd", "sealed-gzip", "proven-none", "open-zstd", "two-packs"] as const;
 export type RepositoryName = (typeof REPOSITORIES)[number];
+
+/** Made with no key configured. */
+export const KEYLESS: readonly RepositoryName[] = ["open-zstd", "two-packs"];
 
 /** A database goes to a server, which these tests do without: `download` reads it all the same. */
 const DATABASE = "shop";
@@ -68,7 +71,7 @@ export async function openFixtureSite(name: RepositoryName, directory: string, m
   fs.cpSync(path.join(FIXTURES, name), repository, { recursive: true });
   const config = path.join(directory, "backup.config.yaml");
   const keys = `keys: {main: {provider: local, key: ${manifest.key}}}`;
-  const encryption = name === "open-zstd" ? "enabled: false" : keys;
+  const encryption = KEYLESS.includes(name) ? "enabled: false" : keys;
   fs.writeFileSync(
     config,
     `storages: {disk: {type: local, path: ${repository}}}
@@ -150,7 +153,10 @@ function readObjects(repository: string): Map<string, Buffer> {
 export function contentsOf(to: string, sources: readonly string[]): Readonly<Record<string, string>> {
   const found = sources.map((source) => {
     const place = path.join(to, sources.length > 1 ? source : "");
-    const entries = fs.existsSync(place) ? listTree(place, ".").slice(1) : [];
+    const listed = fs.existsSync(place) ? listTree(place, ".") : [];
+    // A single output is a file in place of the folder.
+    const isFolder = fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+    const entries = isFolder ? listed.slice(1) : listed;
     return [source, entries.map((entry) => JSON.stringify({ ...entry, mtime: undefined })).join("\n")];
   });
   return Object.fromEntries(found);

@@ -41,11 +41,12 @@ export interface TreeRestore {
  * `--delete` removes → directories, deepest first, and checks of every entry → exact times. Each file is the old one or the new one at any moment.
  */
 export async function restoreTree(job: TreeRestore, root: string = job.place.root): Promise<RestoreOutcome> {
-  if (root === job.place.root && root !== "/") await sweepStaging(root);
+  const swept = root === job.place.root && root !== "/" ? await sweepStaging(root) : [];
   const policy = { overwrite: job.overwrite, removeDirectories: job.delete, isPrivate: job.place.staged };
   const tree = openTreeTarget(root, policy);
   try {
-    return await new TreeRun(job, tree).run();
+    const outcome = await new TreeRun(job, tree).run();
+    return { ...outcome, warnings: [...swept, ...outcome.warnings] };
   } finally {
     tree.close();
   }
@@ -66,7 +67,8 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
     // What is made anew is as its root is.
     if (mergesNames(stage.root)) await requireDistinctNames(stage.root, placedNames(job), job.signal);
     const outcome = await restoreTree(job, stage.root);
-    return { outcome, commit: stage.commit, discard: stage.discard };
+    const warnings = [...stage.warnings, ...outcome.warnings];
+    return { outcome: { ...outcome, warnings }, commit: stage.commit, discard: stage.discard };
   } catch (error) {
     await stage.discard().catch((left: unknown) => job.sayLeft(left));
     throw error;

@@ -9,6 +9,8 @@ import { removeMembers } from "./removal.ts";
 /** A private directory in which a tree is made, and from which it comes to its place all at once. */
 interface StagedTree {
   readonly root: string;
+  /** What a killed restore of the same place had left, one line each. */
+  readonly warnings: readonly string[];
   /** Moves the tree to its place. @throws `TARGET_NOT_EMPTY` if something came to be there meanwhile */
   commit(): Promise<void>;
   /** Removes whatever was made, parents included; does nothing after `commit`. */
@@ -44,31 +46,42 @@ export function isStagingName(place: string, name: string): boolean {
 
 /**
  * Removes what killed restores of this place left beside it and in it, as far as this user may. A link under such a name is not the
- * program's own: what it leads to is not touched. The caller's lock keeps others from being at it.
+ * program's own: what it leads to is not touched. The caller's lock keeps others from being at it. Says what there was, one line each.
  */
-export async function sweepStaging(place: string): Promise<void> {
+export async function sweepStaging(place: string): Promise<readonly string[]> {
+  const found: string[] = [];
   for (const folder of [path.dirname(place), place]) {
-    try {
-      for (const name of await listDirectory(folder)) {
-        const left = path.join(folder, name);
-        if (isStagingName(place, name) && (await fs.lstat(left)).isDirectory()) await removeStaging(left);
-      }
-    } catch (error) {
-      if (!["EACCES", "EPERM", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
+    const names = await listDirectory(folder).catch(ifNotOurs([]));
+    for (const name of names.filter((member) => isStagingName(place, member))) {
+      const left = path.join(folder, name);
+      if (!(await fs.lstat(left)).isDirectory()) continue;
+      const isRemoved = await removeStaging(left).then(() => true, ifNotOurs(false));
+      const what = isRemoved ? "was removed" : "can't be removed by this user";
+      found.push(`a restore to ${place} died before: what it had made, ${left}, ${what}`);
     }
   }
+  return found;
+}
+
+/** This instead of a refusal by the system. */
+function ifNotOurs<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (!["EACCES", "EPERM", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
+    return instead;
+  };
 }
 
 async function stageBeside(place: string): Promise<StagedTree> {
   const parent = path.dirname(place);
   const root = path.join(parent, stagingName(place));
-  const made = await makeStaging(place, parent, root);
+  const { made, warnings } = await makeStaging(place, parent, root);
   // What the umask leaves of it is what a folder of this user's gets; private while it is filled.
   const ordinaryMode = (await fs.stat(root)).mode & 0o777;
   await fs.chmod(root, 0o700);
   let committed = false;
   return {
     root,
+    warnings,
     async commit() {
       // Renaming onto an empty directory would succeed; what is there now was not there when the plan was made.
       if (await exists(place)) throw taken(place);
@@ -87,10 +100,11 @@ async function stageBeside(place: string): Promise<StagedTree> {
 
 async function stageInside(place: string): Promise<StagedTree> {
   const root = path.join(place, stagingName(place));
-  await makeStaging(place, undefined, root);
+  const { warnings } = await makeStaging(place, undefined, root);
   await fs.chmod(root, 0o700);
   return {
     root,
+    warnings,
     async commit() {
       const name = path.basename(root);
       const others = (await fs.readdir(place)).filter((member) => member !== name);
@@ -106,13 +120,17 @@ async function stageInside(place: string): Promise<StagedTree> {
   };
 }
 
-/** @returns the first of the parents that had to be made */
-async function makeStaging(place: string, parent: string | undefined, root: string): Promise<string | undefined> {
+/** `made` is the first of the parents that had to be made. */
+async function makeStaging(
+  place: string,
+  parent: string | undefined,
+  root: string,
+): Promise<{ readonly made: string | undefined; readonly warnings: readonly string[] }> {
   try {
     const made = parent === undefined ? undefined : await makeDirectory(parent);
-    await sweepStaging(place);
+    const warnings = await sweepStaging(place);
     await fs.mkdir(root);
-    return made;
+    return { made, warnings };
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     throw new BackupctlError("RESTORE_FAILED", `${place} can't be made (${errnoOf(error)})`, {
