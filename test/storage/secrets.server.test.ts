@@ -63,7 +63,15 @@ for (const [type, { needs, start }] of Object.entries(STORAGE_PLACES)) {
         server.secrets.reduce((text, secret, n) => text.replaceAll(secret, wrong[n] ?? ""), config);
       const site = await siteAt({ host: "127.0.0.1", port: server.port }, change);
 
-      const statuses = await lookAt(site, [["init", "-v"], ["create", "-v"], ["storage", "list", "--json"]], [...server.secrets, ...wrong]);
+      const statuses = await lookAt(
+        site,
+        [
+          ["init", "-v"],
+          ["create", "-v"],
+          ["storage", "list", "--json"],
+        ],
+        [...server.secrets, ...wrong],
+      );
 
       expect(statuses).not.toContain(0);
     });
@@ -71,7 +79,14 @@ for (const [type, { needs, start }] of Object.entries(STORAGE_PLACES)) {
     test("where nobody answers", async () => {
       const site = await siteAt({ host: "127.0.0.1", port: await freePort() });
 
-      const statuses = await lookAt(site, [["init", "-v"], ["create", "--json"]], server.secrets);
+      const statuses = await lookAt(
+        site,
+        [
+          ["init", "-v"],
+          ["create", "--json"],
+        ],
+        server.secrets,
+      );
 
       expect(statuses).not.toContain(0);
     });
@@ -84,7 +99,15 @@ for (const [type, { needs, start }] of Object.entries(STORAGE_PLACES)) {
         for (const after of [0, 50, 500, 5_000]) proxy.breakNext({ kind, direction: "down", after });
       }
 
-      const statuses = await lookAt(site, [["init", "-v"], ["create", "-v"], ["create", "--json"]], server.secrets);
+      const statuses = await lookAt(
+        site,
+        [
+          ["init", "-v"],
+          ["create", "-v"],
+          ["create", "--json"],
+        ],
+        server.secrets,
+      );
 
       expect(proxy.broken).toBeGreaterThan(0);
       expect(statuses).not.toEqual(statuses.map(() => 0));
