@@ -36,6 +36,30 @@ describe("download", () => {
     expect(difference(www(site), join(unpacked, www(site)))).toBe("");
   });
 
+  it("keeps the order of thousands of entries without content among files that have some", async () => {
+    const site = await openSite();
+    for (let i = 0; i < 2_500; i++) writeFileSync(join(www(site), `${i}`), i % 1_100 === 7 ? `content ${i}` : "");
+    await createOne(site);
+    const to = join(site.directory, "out");
+
+    await download(site.operations, { to });
+
+    const listed = execFileSync("tar", ["-tf", join(to, "www.tar")], { encoding: "utf8", maxBuffer: 2 ** 24 });
+    const names = listed.split("\n").filter((name) => name.includes("/www/") && !name.endsWith("/"));
+    expect(names.map((name) => name.replace(/^.*\/www\//, ""))).toEqual(
+      expect.arrayContaining(["7", "8", "1107", "2207", "2499", "index.html", "uploads/large.bin"]),
+    );
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.length).toBeGreaterThanOrEqual(2_503);
+    expect(names).toEqual([...names].sort());
+    const content = execFileSync("tar", [
+      "-xOf",
+      join(to, "www.tar"),
+      names.find((name) => name.endsWith("/2207")) ?? "",
+    ]);
+    expect(content.toString()).toBe("content 2207");
+  });
+
   it("takes the newest backup that holds the wanted source, as a restore does", async () => {
     const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
     fillDatabase(join(site.directory, "app.db"));
