@@ -1,5 +1,6 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
+import { lagOf } from "../../domain/copies.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { StorageSpace } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
@@ -15,7 +16,7 @@ export async function listStorages(context: OperationContext): Promise<readonly 
       name: entry.name,
       type: entry.type,
       role: entry.role,
-      ...holdings(entry.name, backups),
+      ...holdings(entry, backups),
       ...(await ask(session, entry)),
     })),
   );
@@ -31,19 +32,24 @@ async function catalogIfThere(context: OperationContext): Promise<Catalog | unde
   }
 }
 
-function holdings(storage: string, backups: readonly CatalogBackup[]) {
+function holdings({ name, role }: StorageConfig, backups: readonly CatalogBackup[]) {
   const bytesByType: Record<string, number> = {};
-  const copies = { complete: 0, pending: 0, damaged: 0 };
+  const copies = { complete: 0, damaged: 0 };
+  const stateOf = (backup: CatalogBackup) => backup.copies.find(({ storage }) => storage === name)?.state;
   for (const backup of backups) {
-    const state = backup.copies.find((copy) => copy.storage === storage)?.state ?? "pending";
-    if (state === "pending" || state === "missing") copies.pending += 1;
-    else {
-      copies[state] += 1;
-      bytesByType[backup.type] = (bytesByType[backup.type] ?? 0) + (backup.outline?.stored_size ?? 0);
-    }
+    const state = stateOf(backup);
+    if (state !== "complete" && state !== "damaged") continue;
+    copies[state] += 1;
+    bytesByType[backup.type] = (bytesByType[backup.type] ?? 0) + (backup.outline?.stored_size ?? 0);
   }
   const storedBytes = Object.values(bytesByType).reduce((sum, bytes) => sum + bytes, 0);
-  return { copies, storedBytes, bytesByType };
+  // An archive is given what it is asked to keep, and lacks nothing else.
+  const isExpected = (backup: CatalogBackup): boolean => role !== "archive" || stateOf(backup) !== undefined;
+  const lag = lagOf(backups.filter(isExpected), (backup) => {
+    const state = stateOf(backup);
+    return state === "complete" || state === "damaged";
+  });
+  return { copies, storedBytes, bytesByType, lag };
 }
 
 async function ask(

@@ -1,3 +1,4 @@
+import type { Lag } from "../../domain/copies.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { ProbeResult, StorageSpace } from "../../storage/storage.ts";
 
@@ -8,8 +9,10 @@ export interface StorageSummary {
   readonly role: string;
   /** Without secrets; `undefined` where its options can't be read. */
   readonly address: string | undefined;
-  /** How many backups are there whole, are still to be copied there, and are damaged there, by the catalog. */
-  readonly copies: { readonly complete: number; readonly pending: number; readonly damaged: number };
+  /** How many backups are there whole, and damaged, by the catalog. */
+  readonly copies: { readonly complete: number; readonly damaged: number };
+  /** What is still to be copied there. */
+  readonly lag: Lag;
   readonly storedBytes: number;
   readonly bytesByType: Readonly<Record<string, number>>;
   readonly space: StorageSpace;

@@ -13,8 +13,8 @@ describe("storage list", () => {
 
     const bytes = { full: full.storedBytes, files: files.storedBytes };
     expect(storages).toMatchObject([
-      { name: "local", role: "primary", copies: { complete: 2, pending: 0, damaged: 0 }, bytesByType: bytes },
-      { name: "second", role: "replica", copies: { complete: 2, pending: 0, damaged: 0 }, bytesByType: bytes },
+      { name: "local", role: "primary", copies: { complete: 2, damaged: 0 }, bytesByType: bytes },
+      { name: "second", role: "replica", copies: { complete: 2, damaged: 0 }, bytesByType: bytes },
     ]);
     for (const { space, problem, storedBytes } of storages) {
       expect(space.freeBytes).toBeGreaterThan(0);
@@ -32,6 +32,21 @@ describe("storage list", () => {
 
     expect(main?.problem).toBeUndefined();
     expect(second).toMatchObject({ copies: { complete: 1 }, problem: { code: "STORAGE_NOT_FOUND" }, space: {} });
+  });
+
+  it("says what is still to be copied to a replica, and nothing of the kind of an archive", async () => {
+    const site = await openSite({ replica: true });
+    const both = await createOne(site);
+    const only = await createOne(site, { storages: ["local"] });
+
+    const [local, second] = await site.operations.listStorages();
+
+    expect(local).toMatchObject({ copies: { complete: 2 }, lag: { backups: 0, oldest: undefined } });
+    expect(second).toMatchObject({
+      copies: { complete: 1 },
+      lag: { backups: 1, bytes: only.storedBytes, oldest: only.timestamp },
+      bytesByType: { full: both.storedBytes },
+    });
   });
 
   it("works while the primary is away", async () => {
