@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { caFileOption, insecureOption, prefixOption } from "../bucket-options.ts";
 import type { OptionProblem } from "../definition.ts";
-import { isObjectName } from "../object-key.ts";
 import { plainConnectionProblems } from "../plain-connection.ts";
 import { connectionParts } from "./place.ts";
 
@@ -16,14 +16,7 @@ export const azureOptions = z.object({
     .regex(/^[a-z0-9](?:-?[a-z0-9]){2,62}$/, { error: "must be 3 to 63 letters a-z, digits and single - between them" })
     .describe("The container in the account. `init` makes it.")
     .meta({ example: "backups" }),
-  prefix: z
-    .string()
-    .refine((prefix) => prefix.replace(/\/$/, "").split("/").every(isObjectName), {
-      error: "must be names of A-Z a-z 0-9 . _ - with / between them",
-    })
-    .optional()
-    .describe("A folder in the container that holds the backups. Without it they lie at its top.")
-    .meta({ example: "site" }),
+  prefix: prefixOption("container"),
   endpoint: z
     .url({ protocol: /^https?$/, error: "must be an address such as https://examplebackups.blob.core.windows.net" })
     .optional()
@@ -54,13 +47,8 @@ export const azureOptions = z.object({
       "The access tier of what is put. Default: the account's. Archive can't be read at once, so it is none of these.",
     )
     .meta({ example: "Cool" }),
-  ca_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Certificates (PEM) to trust beside the well-known ones, for an endpoint of your own.")
-    .meta({ path: true, example: "/etc/backupctl/ca.pem" }),
-  insecure: z.boolean().default(false).describe("Allow an http:// endpoint on another host."),
+  ca_file: caFileOption,
+  insecure: insecureOption,
 });
 
 export type AzureOptions = z.output<typeof azureOptions>;

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { caFileOption, insecureOption, prefixOption } from "../bucket-options.ts";
 import type { OptionProblem } from "../definition.ts";
-import { isObjectName } from "../object-key.ts";
 import { plainConnectionProblems } from "../plain-connection.ts";
 
 export const gcsOptions = z.object({
@@ -9,14 +9,7 @@ export const gcsOptions = z.object({
     .regex(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, { error: "must be letters a-z, digits and . _ - between them" })
     .describe("The bucket.")
     .meta({ example: "example-backups" }),
-  prefix: z
-    .string()
-    .refine((prefix) => prefix.replace(/\/$/, "").split("/").every(isObjectName), {
-      error: "must be names of A-Z a-z 0-9 . _ - with / between them",
-    })
-    .optional()
-    .describe("A folder in the bucket that holds the backups. Without it they lie at its top.")
-    .meta({ example: "site" }),
+  prefix: prefixOption("bucket"),
   endpoint: z
     .url({ protocol: /^https?$/, error: "must be an address such as https://storage.googleapis.com" })
     .optional()
@@ -55,13 +48,8 @@ export const gcsOptions = z.object({
     .optional()
     .describe("The Cloud KMS key for encryption by the service, beside backupctl's own. Default: the bucket's.")
     .meta({ example: "projects/example/locations/europe-west3/keyRings/backups/cryptoKeys/site" }),
-  ca_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Certificates (PEM) to trust beside the well-known ones, for an endpoint of your own.")
-    .meta({ path: true, example: "/etc/backupctl/ca.pem" }),
-  insecure: z.boolean().default(false).describe("Allow an http:// endpoint on another host."),
+  ca_file: caFileOption,
+  insecure: insecureOption,
 });
 
 export type GcsOptions = z.output<typeof gcsOptions>;

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { caFileOption, insecureOption, prefixOption } from "../bucket-options.ts";
 import type { OptionProblem } from "../definition.ts";
-import { isObjectName } from "../object-key.ts";
 import { plainConnectionProblems } from "../plain-connection.ts";
 
 /** Objects in these classes can't be read before they have been brought back: not even the list of backups. */
@@ -8,14 +8,7 @@ const COLD_CLASSES = ["GLACIER", "DEEP_ARCHIVE"];
 
 export const s3Options = z.object({
   bucket: z.string().min(1).describe("The bucket, or the ARN of an access point.").meta({ example: "example-backups" }),
-  prefix: z
-    .string()
-    .refine((prefix) => prefix.replace(/\/$/, "").split("/").every(isObjectName), {
-      error: "must be names of A-Z a-z 0-9 . _ - with / between them",
-    })
-    .optional()
-    .describe("A folder in the bucket that holds the backups. Without it they lie at its top.")
-    .meta({ example: "site" }),
+  prefix: prefixOption("bucket"),
   endpoint: z
     .url({ protocol: /^https?$/, error: "must be an address such as https://s3.example.org" })
     .optional()
@@ -86,13 +79,8 @@ export const s3Options = z.object({
     .optional()
     .describe("A profile of ~/.aws/config and ~/.aws/credentials.")
     .meta({ example: "backups" }),
-  ca_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Certificates (PEM) to trust beside the well-known ones, for an endpoint of your own.")
-    .meta({ path: true, example: "/etc/backupctl/ca.pem" }),
-  insecure: z.boolean().default(false).describe("Allow an http:// endpoint on another host."),
+  ca_file: caFileOption,
+  insecure: insecureOption,
 });
 
 export type S3Options = z.output<typeof s3Options>;
