@@ -3,7 +3,7 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { CopyInProgress } from "./copy-in-progress.ts";
+import { CopyInProgress, type Objection } from "./copy-in-progress.ts";
 
 interface WrittenObject {
   readonly sizeBytes: number;
@@ -137,6 +137,21 @@ export class BackupObjects {
     this.#written.set(METADATA_NAME, { sizeBytes: bytes.length, sha256 });
     await this.#withLead(putInto);
     await Promise.all(this.#live.filter(({ leads }) => !leads).map(putInto));
+  }
+
+  /** After `commit`. What there is against the leading copy ends the run; any other one is given up for it. @throws the objection, and as `lead` */
+  async confirm(objection: Objection): Promise<void> {
+    await this.#withLead(async (lead) => {
+      const reason = await lead.ask(objection);
+      if (reason !== undefined) throw reason;
+    });
+    const others = this.#live.filter(({ leads }) => !leads);
+    await Promise.all(
+      others.map(async (copy) => {
+        const reason = await copy.ask(objection);
+        if (reason !== undefined) copy.giveUp(reason);
+      }),
+    );
   }
 
   async #complete(copy: CopyInProgress): Promise<void> {

@@ -109,12 +109,13 @@ async function requireClock({ objects, prepared, directory }: Commit): Promise<v
 
 /** Another host may have begun to delete an ancestor meanwhile: it looks after it writes, and so do we. */
 async function requireAncestors({ objects, prepared }: Commit): Promise<void> {
-  const gone = await findDeletedAncestor(objects.storages, prepared.decision.lineage);
-  if (gone === undefined) return;
-  await objects.discard();
-  throw new BackupctlError("BACKUP_FAILED", `backup ${gone.id}, which this one builds on, was deleted meanwhile`, {
-    hint: "Run backupctl create again: it will make a full backup.",
-    retryable: true,
+  await objects.confirm(async (storage, options) => {
+    const gone = await findDeletedAncestor(storage, prepared.decision.lineage, options);
+    if (gone === undefined) return undefined;
+    return new BackupctlError("BACKUP_FAILED", `backup ${gone.id}, which this one builds on, was deleted meanwhile`, {
+      hint: "Run backupctl create again: it will make a full backup.",
+      retryable: true,
+    });
   });
 }
 

@@ -1,10 +1,13 @@
 import { BackupctlError } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { putChecked, type WholeObject } from "../repository/put-checked.ts";
 
 /** A copy that is further behind the leading one is left to `replicate`: it must not hold up the run, nor fill the memory. */
 export const MOST_BEHIND = 2;
+
+/** Why the copy in a storage can't stay. */
+export type Objection = (storage: Storage, options: OperationOptions) => Promise<BackupctlError | undefined>;
 
 interface CopySettings {
   readonly warn: (message: string) => void;
@@ -53,13 +56,27 @@ export class CopyInProgress {
   }
 
   async #put(object: WholeObject): Promise<void> {
+    try {
+      await putChecked(this.storage, object, this.#settings.warn, this.#patience);
+    } catch (error) {
+      this.giveUp(error);
+    }
+  }
+
+  get #patience(): OperationOptions {
     const onRetry = ({ error }: { readonly error: BackupctlError }): void => {
       if (!this.leads) this.giveUp(error);
     };
+    return { signal: this.#signal, onRetry };
+  }
+
+  /** What `objection` has against this copy; `undefined` also where the copy is given up, because its storage fails. */
+  async ask(objection: Objection): Promise<BackupctlError | undefined> {
     try {
-      await putChecked(this.storage, object, this.#settings.warn, { signal: this.#signal, onRetry });
+      return await objection(this.storage, this.#patience);
     } catch (error) {
       this.giveUp(error);
+      return undefined;
     }
   }
 

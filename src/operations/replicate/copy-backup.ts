@@ -6,8 +6,9 @@ import { giveBack } from "../../format/own-memory.ts";
 import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
+import { impatience } from "../repository/impatience.ts";
 import { findDeletedAncestor, listObjects } from "../repository/lineage-check.ts";
 import { putChecked } from "../repository/put-checked.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -230,13 +231,29 @@ async function requireWhole({ target }: Copying, signal: AbortSignal, backup: Co
 
 /** Another host may have deleted it meanwhile: it looks after it writes, and so do we. */
 async function requireStillThere(
-  { target, away }: Copying,
+  { session, target, away }: Copying,
   holders: readonly Holding[],
   backup: CommittedBackup,
 ): Promise<void> {
   const { id, storagePath: path } = backup;
-  const present = [target, ...holders].map(({ storage }) => storage).filter((storage) => !away.has(storage));
-  if ((await findDeletedAncestor(present, [{ id, path }])) === undefined) return;
+  const { signal } = session;
+  const isGoneFrom = async (storage: Storage, options: OperationOptions): Promise<boolean> =>
+    (await findDeletedAncestor(storage, [{ id, path }], options)) !== undefined;
+  const isGoneFromSource = async ({ storage }: Holding): Promise<boolean> => {
+    try {
+      return !away.has(storage) && (await isGoneFrom(storage, impatience(session.clock, signal)));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isBackupctlError(error)) throw error;
+      away.add(storage);
+      return false;
+    }
+  };
+  const verdicts = [
+    await onTarget(signal, () => isGoneFrom(target.storage, { signal })),
+    ...(await Promise.all(holders.map(isGoneFromSource))),
+  ];
+  if (!verdicts.includes(true)) return;
   await target.storage.remove(`${path}/${METADATA_NAME}`);
   for (const name of (await listObjects(target.storage, path)).keys()) await target.storage.remove(`${path}/${name}`);
   throw beingDeleted(backup);

@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupId } from "../../domain/backup.ts";
+import type { BackupId, LineageMember } from "../../domain/backup.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
 import { type BackupctlError, isBackupctlError } from "../../errors.ts";
 import { requirePlace } from "../../format/metadata.ts";
@@ -8,9 +8,11 @@ import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
+import { impatience } from "./impatience.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { findDeletedAncestor } from "./lineage-check.ts";
 import { type Repository, readBackup, type StoredBackup } from "./repository.ts";
+import { isUnreachable } from "./unreachable.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
 /**
@@ -124,13 +126,12 @@ async function adopt(
     return;
   }
   const { metadata, trusted, notes, keysSha256 } = stored;
-  const gone = await findDeletedAncestor(storages, metadata.lineage.slice(0, -1));
+  const { whole, gone } = await confirm(session, repository, storages, metadata.lineage.slice(0, -1));
   if (gone !== undefined) {
     session.logger.warn(`backup ${gone.id}, which the dead run ${metadata.id} builds on, was deleted meanwhile`);
     await withdraw(session, repository, catalog, run);
     return;
   }
-  const whole = new Set(storages.map(({ name }) => name));
   const wanted = session.loaded.config.storages.filter(({ name, role }) => whole.has(name) || role !== "archive");
   const copies = wanted.map(({ name }) => ({
     backupId: metadata.id,
@@ -139,6 +140,34 @@ async function adopt(
     at: metadata.completed_at,
   }));
   catalog.restoreFromStorage({ metadata, trusted, notes, copies, keysSha256 });
+}
+
+/**
+ * The storages where all that a dead run built on is there still: only the first that answers tells of an ancestor that is gone, any
+ * other one just lacks the copy. @throws why none answers
+ */
+async function confirm(
+  session: Session,
+  repository: Repository,
+  storages: readonly Storage[],
+  ancestors: readonly LineageMember[],
+): Promise<{ readonly whole: ReadonlySet<string>; readonly gone?: LineageMember }> {
+  const whole = new Set<string>();
+  let failure: BackupctlError | undefined;
+  for (const storage of storages) {
+    const patience = storage === repository.primary ? {} : impatience(session.clock, session.signal);
+    try {
+      const gone = await findDeletedAncestor(storage, ancestors, patience);
+      if (gone === undefined) whole.add(storage.name);
+      else if (whole.size === 0) return { whole, gone };
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      repository.leaveOut(storage.name, error);
+      failure ??= error;
+    }
+  }
+  if (whole.size === 0 && failure !== undefined) throw failure;
+  return { whole };
 }
 
 /** What a run made, from the first storage where it can be read, or why nobody can use it: that must not keep the next run from being made. */

@@ -3,7 +3,7 @@ import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backu
 import { copyDefect, type SeenObjects } from "../../domain/copies.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { keylessProblem, type Repository, readDataKey } from "./repository.ts";
 
 /** A member of a lineage that nothing can be built on, and why. */
@@ -27,23 +27,22 @@ export async function findLineageDefect(
   return undefined;
 }
 
-/** The first of `ancestors` that is deleted, or about to be, in one of the storages that a backup which builds on them is in. */
+/** The first of `ancestors` that is deleted, or about to be, in a storage that a backup which builds on them is in. */
 export async function findDeletedAncestor(
-  storages: readonly Storage[],
+  storage: Storage,
   ancestors: readonly LineageMember[],
+  options?: OperationOptions,
 ): Promise<LineageMember | undefined> {
-  for (const storage of storages) {
-    for (const member of ancestors) {
-      if (!(await isThere(storage, member.path))) return member;
-    }
+  for (const member of ancestors) {
+    if (!(await isThere(storage, member.path, options))) return member;
   }
   return undefined;
 }
 
-async function isThere(storage: Storage, directory: string): Promise<boolean> {
+async function isThere(storage: Storage, directory: string, options?: OperationOptions): Promise<boolean> {
   const [metadata, deleted] = await Promise.all([
-    storage.stat(`${directory}/${METADATA_NAME}`),
-    storage.stat(`${directory}/${DELETED_NAME}`),
+    storage.stat(`${directory}/${METADATA_NAME}`, options),
+    storage.stat(`${directory}/${DELETED_NAME}`, options),
   ]);
   return metadata !== undefined && deleted === undefined;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, renameSync } from "node:fs";
+import { readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
@@ -110,6 +110,66 @@ describe("a replica that is left behind", () => {
 
     expect(result.backup?.status).toBe("partial");
     expect(statesOf(result)).toEqual({ local: "complete", second: "complete" });
+    expect(objectsIn(site, "replica")).toEqual(objectsIn(site, "repository"));
+  });
+});
+
+describe("a replica that fails once metadata.json lies in it", () => {
+  it("neither ends the run nor ruins the primary's backup", async () => {
+    const site = await openSite({ replica: true });
+    await site.create();
+    addFile(site);
+    const operations = await withFaults(
+      site,
+      only("second", (storage) => {
+        storage.onKey("put", /metadata\.json/).meanwhile(() => void storage.onCall("stat", "every").fail(away));
+      }),
+    );
+
+    const result = await operations.create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(result.warnings.join("\n")).toContain('storage "second" was left behind (the line is cut)');
+    expect(result.backup?.status).toBe("completed");
+    expect((await site.operations.verify({ ...QUICK, reference: "latest" })).passed).toBe(true);
+    await site.operations.replicate(ALL);
+    expect(objectsIn(site, "replica")).toEqual(objectsIn(site, "repository"));
+  });
+
+  it("is pending as long as it is away", async () => {
+    const site = await openSite({ replica: true });
+    await site.create();
+    addFile(site);
+    const operations = await withFaults(
+      site,
+      only("second", (storage) => {
+        storage.onKey("put", /metadata\.json/).meanwhile(() => {
+          for (const call of ["stat", "list", "put", "get"] as const) storage.onCall(call, "every").fail(away);
+        });
+      }),
+    );
+
+    const result = await operations.create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(statesOf(result)).toEqual({ local: "complete", second: "pending" });
+  });
+
+  it("because it has lost what the backup builds on gets that again", async () => {
+    const site = await openSite({ replica: true });
+    await site.create();
+    const first = (await site.backupDirectory()).replace(site.repositoryDirectory, join(site.directory, "replica"));
+    addFile(site);
+    const operations = await withFaults(
+      site,
+      only("second", (storage) => {
+        storage.onKey("put", /metadata\.json/).meanwhile(() => rmSync(first, { recursive: true, force: true }));
+      }),
+    );
+
+    const result = await operations.create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(result.warnings.join("\n")).toContain("was deleted meanwhile");
+    expect(result.backup?.status).toBe("completed");
+    await site.operations.replicate(ALL);
     expect(objectsIn(site, "replica")).toEqual(objectsIn(site, "repository"));
   });
 });

@@ -320,6 +320,18 @@ describe("replicate and damage", () => {
     expect(of(result, "third")).toMatchObject({ failure: undefined, lag: { backups: 0 } });
   });
 
+  it("calls a copy whole whose source goes away once all of it is there", async () => {
+    const site = await behindSite();
+    const operations = await withFaults(
+      site,
+      only("local", (storage) => void storage.onCall("stat", "every").fail(away)),
+    );
+
+    expect(of(await operations.replicate(ALL), "second")).toMatchObject({ lag: { backups: 1 } });
+    await site.operations.replicate(ALL);
+    expectSame(site);
+  });
+
   it("leaves out a storage that is away, and says it", async () => {
     const site = await behindSite();
     rmSync(join(site.directory, "replica"), { recursive: true });

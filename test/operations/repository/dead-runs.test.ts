@@ -1,7 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { BackupctlError } from "../../../src/errors.ts";
+import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
+
+const away = new BackupctlError("STORAGE_FAILED", "the line is cut");
 
 /** As a kill between the last put and the catalog leaves it. Gives the backup's directory. */
 async function forget(site: OpenSite, id: string): Promise<string> {
@@ -27,6 +31,29 @@ it("a killed run that was complete becomes a backup, where all that it builds on
   await createOne(site);
 
   expect((await site.operations.show(id)).status).toBe("completed");
+});
+
+it("a killed run that was complete becomes a backup also while a replica fails", async () => {
+  const site = await openSite({ replica: true });
+  await createOne(site);
+  const first = (await site.backupDirectory()).slice(site.repositoryDirectory.length + 1);
+  addFile(site);
+  const { id } = await createOne(site, { mode: "incremental" });
+  await forget(site, id);
+  const operations = await withFaults(site, (storage) => {
+    if (storage.name === "second") storage.onKey("stat", new RegExp(first)).fail(away);
+  });
+
+  const next = await operations.create(NO_CHOICES);
+
+  expect(next.backup?.status).toBe("completed");
+  expect(await site.operations.show(id)).toMatchObject({
+    status: "completed",
+    copies: [
+      { storage: "local", state: "complete" },
+      { storage: "second", state: "pending" },
+    ],
+  });
 });
 
 it.each([
