@@ -9,7 +9,7 @@ import { type Clock, systemSleep } from "../platform/clock.ts";
 import { makePrivateDirectory, readFileIfExists, writeFileAtomically } from "../platform/files.ts";
 import type { Logger } from "../platform/logger.ts";
 import { randomFraction } from "../platform/random.ts";
-import { openResilient } from "../storage/resilient/open.ts";
+import { type Outages, openResilient } from "../storage/resilient/open.ts";
 import type { OperationOptions, Storage, StorageContext, StorageDefinition } from "../storage/storage.ts";
 
 /** The adapters that the composition root joins to the operations. */
@@ -99,13 +99,15 @@ interface Opening {
   readonly create?: boolean;
   /** Tries nothing again: for who wants to know how it is now. */
   readonly once?: boolean;
+  /** What earlier openings met in this run. */
+  readonly outages?: Outages;
 }
 
 /** Opens a configured storage by its name: one that tries again, and keeps to its limits. */
 export async function openStorage(
   session: Session,
   name: string,
-  { create = false, once = false }: Opening = {},
+  { create = false, once = false, outages }: Opening = {},
   options?: OperationOptions,
 ): Promise<Storage> {
   const { loaded, clock, logger, signal } = session;
@@ -122,7 +124,7 @@ export async function openStorage(
   const run = { clock, sleep: systemSleep, random: randomFraction, logger, signal };
   const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create });
   const limits = once ? { ...entry.limits, retryForMs: 0 } : entry.limits;
-  return openResilient({ name, limits, run, open }, options);
+  return openResilient({ name, limits, run, outages, open }, options);
 }
 
 /** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */

@@ -32,11 +32,11 @@ describe("a storage that fails now and then", () => {
 });
 
 it("a backup that would be over the quota of its storage fails, and nothing of it is left", async () => {
-  const site = await openSite({ storageOptions: "quota: 1MB" });
+  const site = await openSite({ storageOptions: "quota: 2MB" });
 
   await expect(site.create()).rejects.toMatchObject({
     code: "INSUFFICIENT_STORAGE",
-    message: expect.stringContaining('storage "local" would be over its quota of 977 KiB'),
+    message: expect.stringContaining('storage "local" would be over its quota of 1.9 MiB'),
   });
 
   expect(objectsIn(site)).toEqual([]);

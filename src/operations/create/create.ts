@@ -60,10 +60,14 @@ export async function createBackup(context: OperationContext, request: CreateReq
       return { created: false, backup: undefined, plan, sources: [], storages: [], warnings: [] };
     }
     const prepared = await prepareCreate(context, request);
-    // It lists whole storages, which takes a second for every few thousand backups: too long for each small one.
-    if (prepared.decision.mode === "full") await removeOrphans(session, repository, catalog);
     request.onPlan?.(prepared.plan);
-    return await new CreateRun(context, repository, catalog, request, prepared, id).run();
+    try {
+      return await new CreateRun(context, repository, catalog, request, prepared, id).run();
+    } finally {
+      // It lists whole storages, which takes a second for every few thousand backups: too long for each small one. After the
+      // backup, which no other storage is to hold up; after one that failed as well, which may have been for want of room.
+      if (prepared.decision.mode === "full") await removeOrphans(session, repository, catalog);
+    }
   } finally {
     await lock.release();
   }

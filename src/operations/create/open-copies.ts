@@ -1,15 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Catalog } from "../../catalog/catalog.ts";
 import { isGood } from "../../domain/known-backup.ts";
 import { roomFor } from "../../domain/room.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { objectDefect } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { PreparedCreate } from "./plan.ts";
 
-/** A replica is opened while the run waits, which it does for its primary only. */
+/** A replica is opened and looked at while the run waits, which it does for its primary only. */
 const OPENING_MS = 20_000;
 
 interface Opening {
@@ -38,17 +37,15 @@ export async function openCopies(opening: Opening): Promise<OpenedCopies> {
   const storages = [primary];
   const absent = new Map<string, string>();
   const replicas = prepared.storages.filter((name) => name !== primary.name);
-  const opened = await Promise.allSettled(replicas.map((name) => openSoon(repository, name)));
-  for (const [i, result] of opened.entries()) {
+  const looks = await Promise.allSettled(replicas.map((name) => openSoon(opening, name)));
+  for (const [i, look] of looks.entries()) {
     const name = replicas[i] ?? "";
     const reason =
-      result.status === "rejected"
-        ? reasonOf(result.reason)
-        : await reasonAgainst(opening, storages, result.value).catch(reasonOf);
+      look.status === "rejected" ? reasonOf(look.reason) : (sameAs(storages, look.value.storage) ?? look.value.reason);
     if (reason !== undefined) {
       absent.set(name, reason);
       warn(`storage "${name}" takes no part in this run: ${reason}`);
-    } else if (result.status === "fulfilled") storages.push(result.value);
+    } else if (look.status === "fulfilled") storages.push(look.value.storage);
   }
   return { storages, absent };
 }
@@ -58,29 +55,49 @@ function reasonOf(error: unknown): string {
   return messageOf(error);
 }
 
-async function openSoon(repository: Repository, name: string): Promise<Storage> {
-  const waiting = new AbortController();
-  const opening = repository.storage(name).finally(() => waiting.abort());
-  await Promise.race([opening, sleep(OPENING_MS, undefined, { signal: waiting.signal }).catch(() => undefined)]);
-  if (waiting.signal.aborted) return opening;
-  throw new BackupctlError("STORAGE_FAILED", `it does not answer for ${OPENING_MS / 1000} seconds`);
+interface Look {
+  readonly storage: Storage;
+  /** Why it takes no part. */
+  readonly reason: string | undefined;
 }
 
-async function reasonAgainst(
-  opening: Opening,
-  others: readonly Storage[],
-  storage: Storage,
-): Promise<string | undefined> {
-  const twin = others.find(({ address }) => address === storage.address);
-  if (twin !== undefined) return `it is the same place as "${twin.name}"`;
-  return (await lackingAncestor(opening, storage)) ?? (await lackingRoom(opening, storage))?.message;
+async function openSoon(opening: Opening, name: string): Promise<Look> {
+  const tooLate = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new BackupctlError("STORAGE_FAILED", `it does not answer for ${OPENING_MS / 1000} seconds`);
+    tooLate.abort(error);
+    late.reject(error);
+  }, OPENING_MS);
+  try {
+    return await Promise.race([openAndLook(opening, name, { signal: tooLate.signal }), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Only the look is aborted: who completes the copies afterwards goes on with the opening. */
+async function openAndLook(opening: Opening, name: string, options: OperationOptions): Promise<Look> {
+  const storage = await opening.repository.storage(name);
+  options.signal?.throwIfAborted();
+  const lacksAncestor = await lackingAncestor(opening, storage, options);
+  return { storage, reason: lacksAncestor ?? (await lackingRoom(opening, storage, options))?.message };
+}
+
+function sameAs(others: readonly Storage[], { address }: Storage): string | undefined {
+  const twin = others.find((other) => other.address === address);
+  return twin === undefined ? undefined : `it is the same place as "${twin.name}"`;
 }
 
 /** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
-async function lackingAncestor({ prepared, catalog }: Opening, storage: Storage): Promise<string | undefined> {
+async function lackingAncestor(
+  { prepared, catalog }: Opening,
+  storage: Storage,
+  options: OperationOptions,
+): Promise<string | undefined> {
   for (const { id } of prepared.decision.lineage) {
     const metadata = catalog.get(id)?.metadata;
-    const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata);
+    const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata, options);
     if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
   }
   return undefined;
@@ -90,8 +107,9 @@ async function lackingAncestor({ prepared, catalog }: Opening, storage: Storage)
 async function lackingRoom(
   { prepared, catalog, warn }: Opening,
   storage: Storage,
+  options?: OperationOptions,
 ): Promise<BackupctlError | undefined> {
-  const { freeBytes } = await storage.space();
+  const { freeBytes } = await storage.space(options);
   const expected = prepared.decision.mode === "full" ? sizeOfLastFull(prepared, catalog) : undefined;
   const verdict = roomFor(freeBytes, expected);
   if (verdict === "enough" || freeBytes === undefined) return undefined;

@@ -7,6 +7,7 @@ import { isBackupctlError } from "../../errors.ts";
 import type { Storage, StoredObject } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import { putDeletionMark } from "../repository/deletion-mark.ts";
+import { impatience } from "../repository/impatience.ts";
 import { listBackupDirectories, type Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import type { Session } from "../session.ts";
@@ -22,6 +23,7 @@ const PARALLEL_REMOVES = 8;
  * A run lists its directory before it writes metadata.json: one that lives still sees the mark, or has written and is seen.
  */
 export async function removeOrphans(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  if (session.signal.aborted) return;
   try {
     const storages = await listStorages(session, repository);
     const found = findOrphans([...storages.values()], session.loaded.config.orphanGrace, session.clock.now());
@@ -39,16 +41,15 @@ export async function removeOrphans(session: Session, repository: Repository, ca
   }
 }
 
-/** Every configured storage; none if one of them is away. */
+/** Every configured storage; none if one of them is away, archives too: no backup waits for long because of those. */
 async function listStorages(session: Session, repository: Repository) {
   const storages = new Map<Storage, ReadonlyMap<string, readonly { name: string; modifiedAt: Date }[]>>();
   for (const { name } of session.loaded.config.storages) {
     try {
-      const storage = await repository.storage(name);
-      storages.set(
-        storage,
-        await listBackupDirectories(storage, (object, { modifiedAt }) => ({ name: object, modifiedAt })),
-      );
+      const options = impatience(session.clock, session.signal);
+      const storage = await repository.storage(name, options);
+      const see = (object: string, { modifiedAt }: StoredObject) => ({ name: object, modifiedAt });
+      storages.set(storage, await listBackupDirectories(storage, see, options));
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       session.logger.debug(`what died runs may have left is not looked for: ${error.message}`);

@@ -48,15 +48,24 @@ async function isThere(storage: Storage, directory: string, options?: OperationO
 }
 
 /** What is missing of a backup in a storage, by listing it; `undefined` if it is complete there. */
-export async function objectDefect(storage: Storage, metadata: BackupMetadata): Promise<string | undefined> {
-  const defect = copyDefect(metadata, await listObjects(storage, metadata.storage_path));
+export async function objectDefect(
+  storage: Storage,
+  metadata: BackupMetadata,
+  options?: OperationOptions,
+): Promise<string | undefined> {
+  const defect = copyDefect(metadata, await listObjects(storage, metadata.storage_path, options));
   return defect === undefined ? undefined : `${defect} in storage "${storage.name}"`;
 }
 
 /** What lies in a backup's directory. */
-export async function listObjects(storage: Storage, directory: string): Promise<SeenObjects> {
+export async function listObjects(
+  storage: Storage,
+  directory: string,
+  options?: OperationOptions,
+): Promise<SeenObjects> {
   const seen = new Map<string, number>();
-  for await (const { key, sizeBytes } of storage.list(directory)) seen.set(key.slice(directory.length + 1), sizeBytes);
+  for await (const { key, sizeBytes } of storage.list(directory, options))
+    seen.set(key.slice(directory.length + 1), sizeBytes);
   return seen;
 }
 

@@ -9,6 +9,7 @@ import { MAX_JSON_BYTES, MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker } from "../../format/repository-marker.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
+import type { Outages } from "../../storage/resilient/open.ts";
 import type { OperationOptions, Storage, StoredObject } from "../../storage/storage.ts";
 import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
 import { impatience } from "./impatience.ts";
@@ -27,8 +28,8 @@ export interface Repository {
   readonly keys: readonly KeyProvider[];
   /** Of opening backups with them. */
   readonly effort: OpeningEffort;
-  /** Opens a configured storage of this repository, once. */
-  storage(name: string): Promise<Storage>;
+  /** Opens a configured storage of this repository, once; with the patience of `options`, where it is not being opened already. */
+  storage(name: string, options?: OperationOptions): Promise<Storage>;
   /** Says that a storage is done without, once for each. */
   leaveOut(name: string, error: BackupctlError): void;
   close(): Promise<void>;
@@ -42,8 +43,9 @@ export async function openRepository(session: Session): Promise<Repository> {
   const state = await statePaths(session);
   const { name: primaryName } = primaryStorage(session);
   const open = new Map<string, Promise<OpenStorage>>();
-  const openOnce = (name: string): Promise<OpenStorage> => {
-    const known = open.get(name) ?? openWithId(session, name, patienceOf(session));
+  const outages: Outages = new Map();
+  const openOnce = (name: string, options = patienceOf(session)): Promise<OpenStorage> => {
+    const known = open.get(name) ?? openWithId(session, name, { outages, ...options });
     open.set(name, known);
     // Who writes, and asks again, asks for another try.
     if (session.loaded.strict) known.catch(() => open.delete(name));
@@ -67,8 +69,8 @@ export async function openRepository(session: Session): Promise<Repository> {
     },
     keys: await openKeys(session, state, id),
     effort: new OpeningEffort(),
-    storage: async (name) => {
-      const { storage, id: found } = await openOnce(name);
+    storage: async (name, options) => {
+      const { storage, id: found } = await openOnce(name, options);
       if (found === id) return storage;
       throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
         hint: "Give the storage another path or prefix, then run backupctl init.",
@@ -93,8 +95,12 @@ function patienceOf({ loaded, clock, signal }: Session): OperationOptions {
   return loaded.strict || loaded.config.storages.length === 1 ? {} : impatience(clock, signal);
 }
 
-async function openWithId(session: Session, name: string, options: OperationOptions): Promise<OpenStorage> {
-  const storage = await openStorage(session, name, {}, options);
+async function openWithId(
+  session: Session,
+  name: string,
+  { outages, ...options }: OperationOptions & { readonly outages: Outages },
+): Promise<OpenStorage> {
+  const storage = await openStorage(session, name, { outages }, options);
   try {
     return { storage, id: await readRepositoryId(storage) };
   } catch (error) {
@@ -311,9 +317,10 @@ function macProblem(directory: string): BackupctlError {
 export async function listBackupDirectories<T>(
   storage: Storage,
   see: (name: string, object: StoredObject) => T,
+  options?: OperationOptions,
 ): Promise<ReadonlyMap<string, readonly T[]>> {
   const directories = new Map<string, T[]>();
-  for await (const object of storage.list("")) {
+  for await (const object of storage.list("", options)) {
     const split = splitObjectKey(object.key);
     if (split === undefined) continue;
     const seen = directories.get(split.directory) ?? [];

@@ -16,12 +16,16 @@ export interface Attempts {
 }
 
 /** What one storage's calls know of each other: that it does not answer is told once, not by each of them. */
-interface Outage {
+export interface Outage {
   /** Calls that are being tried again. */
   waiting: number;
   sinceMs: number;
   /** A call was tried for as long as may be. Until the storage answers again no other one is: each would take as long. */
   gaveUp: boolean;
+}
+
+export function noOutage(): Outage {
+  return { waiting: 0, sinceMs: 0, gaveUp: false };
 }
 
 /**
@@ -32,9 +36,9 @@ export function attemptsFor(
   name: string,
   forMs: number,
   run: StorageRun,
+  outage = noOutage(),
 ): (options: OperationOptions | undefined) => Attempts {
   const { clock, logger, random } = run;
-  const outage: Outage = { waiting: 0, sinceMs: 0, gaveUp: false };
 
   return ({ signal, onRetry } = {}) => {
     // Who still calls clears up, and is not kept from ending.

@@ -1,6 +1,6 @@
 import type { StorageLimits } from "../../domain/storage-limits.ts";
 import type { OperationOptions, Storage, StorageContext } from "../storage.ts";
-import { attemptsFor } from "./attempts.ts";
+import { attemptsFor, noOutage, type Outage } from "./attempts.ts";
 import { limited } from "./limited.ts";
 import { pacedDownloads } from "./paced-downloads.ts";
 import { pacedUploads } from "./paced-uploads.ts";
@@ -8,11 +8,16 @@ import { withQuota } from "./quota.ts";
 import { persist, retrying } from "./retrying.ts";
 import type { StorageRun } from "./run.ts";
 
+/** What each storage's calls met, by its name: who opens it once more does not wait again for what was waited for in vain. */
+export type Outages = Map<string, Outage>;
+
 /** How a storage is opened that keeps to its limits. */
 export interface ResilientOpening {
   readonly name: string;
   readonly limits: StorageLimits;
   readonly run: StorageRun;
+  /** Of this run. */
+  readonly outages?: Outages | undefined;
   readonly open: (context: StorageContext) => Promise<Storage>;
 }
 
@@ -23,11 +28,13 @@ export interface ResilientOpening {
  * read comes in pieces, each of which is tried again for itself. The quota counts a put once, however often it is tried.
  */
 export async function openResilient(
-  { name, limits, run, open }: ResilientOpening,
+  { name, limits, run, outages, open }: ResilientOpening,
   options?: OperationOptions,
 ): Promise<Storage> {
   const { retryForMs, stallTimeoutMs, concurrency, uploadBytesPerSecond, downloadBytesPerSecond, quotaBytes } = limits;
-  const start = attemptsFor(name, retryForMs, run);
+  const outage = outages?.get(name) ?? noOutage();
+  outages?.set(name, outage);
+  const start = attemptsFor(name, retryForMs, run, outage);
   const context = stallTimeoutMs === undefined ? { name } : { name, stallTimeoutMs };
   let storage = await persist(start(options), () => open(context));
   if (concurrency !== undefined) storage = limited(storage, concurrency);

@@ -323,6 +323,26 @@ describe("before anything is read", () => {
     expect(result.warnings.join("\n")).toMatch(/"second" takes no part in this run: .* free/);
   });
 
+  it("replicas that don't answer are looked at for 20 seconds together", { timeout: 40_000 }, async () => {
+    const site = await openSite(REPLICAS);
+    await createOne(site);
+    addFile(site);
+    const hanging = await withFaults(site, (storage) => {
+      if (storage.name === "second") storage.onCall("list", 1).hang();
+      if (storage.name === "third") storage.onCall("space", 1).hang();
+    });
+    const started = performance.now();
+
+    const result = await hanging.create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(performance.now() - started).toBeLessThan(35_000);
+    expect(result.warnings.slice(0, 2)).toEqual([
+      'storage "second" takes no part in this run: it does not answer for 20 seconds',
+      'storage "third" takes no part in this run: it does not answer for 20 seconds',
+    ]);
+    expect(statesOf(result)).toEqual({ local: "complete", second: "complete", third: "complete" });
+  });
+
   it("an archive takes no part, and can't be asked to", async () => {
     const site = await openSite({ storages: { vault: "archive" } });
 

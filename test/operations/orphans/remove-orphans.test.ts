@@ -2,12 +2,14 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, wri
 import * as path from "node:path";
 import { expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
-import { createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
+import { changed } from "../../../src/storage/resilient/changed.ts";
+import { createOne, type OpenSite, objectsIn, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 
 const LEFT = "full/daily/2026-01-02/full-03-04-05-0a1b2c3d";
 const PACKS = ["www.tree.zst.enc.00000000", "www.tree.zst.enc.00000001"];
 const DAY_MS = 86_400_000;
+const away = new BackupctlError("STORAGE_FAILED", "the line is cut");
 
 /** What a run that died days ago, of this host or another, may have left; no catalog knows it. */
 function leave(site: OpenSite, storage: string, daysAgo: number, names: readonly string[] = PACKS): string {
@@ -89,6 +91,59 @@ it("nothing goes while a storage is away, where a whole backup may lie", async (
   await createOne(site);
 
   expect(existsSync(folder)).toBe(true);
+});
+
+it("a backup is made before storages are looked through that may be away", async () => {
+  const site = await openSite({ storages: { vault: "archive" } });
+  let madeBefore: number | undefined;
+  const operations = await withStorages(site, (storage) => {
+    if (storage.name !== "vault") return storage;
+    madeBefore = objectsIn(site).filter((key) => key.endsWith("metadata.json")).length;
+    throw away;
+  });
+
+  const { storages } = await operations.create(NO_CHOICES);
+
+  expect(storages).toEqual([{ name: "local", state: "complete" }]);
+  expect(madeBefore).toBe(1);
+});
+
+it("an archive that tries again is not waited for until it gives up", async () => {
+  const site = await openSite({ storages: { vault: "archive" } });
+  let nowMs = 0;
+  const retries = { monotonicMs: () => nowMs, now: () => new Date() };
+  const folder = leave(site, "repository", 8);
+  const operations = await withStorages(
+    { ...site, reopen: (changes) => site.reopen({ ...changes, clock: retries }) },
+    (storage) => {
+      if (storage.name !== "vault") return storage;
+      return changed(storage, {
+        async *list(prefix, options) {
+          while (nowMs < 300_000) {
+            options?.signal?.throwIfAborted();
+            options?.onRetry?.({ error: away, waitMs: 1_000 });
+            nowMs += 1_000;
+          }
+          yield* storage.list(prefix, options);
+        },
+      });
+    },
+  );
+
+  await operations.create(NO_CHOICES);
+
+  expect(nowMs).toBeLessThanOrEqual(16_000);
+  expect(existsSync(folder)).toBe(true);
+});
+
+it("what a run without room finds in its way goes though it fails", async () => {
+  const site = await openSite();
+  const folder = leave(site, "repository", 8);
+  const operations = await withStorages(site, (storage) => changed(storage, { space: async () => ({ freeBytes: 1 }) }));
+
+  await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({ code: "INSUFFICIENT_STORAGE" });
+
+  expect(existsSync(folder)).toBe(false);
 });
 
 it("a run that wakes up when its leavings are about to go keeps them", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
-import { openResilient } from "../../../src/storage/resilient/open.ts";
+import { type Outages, openResilient } from "../../../src/storage/resilient/open.ts";
 import type { Storage, StorageContext } from "../../../src/storage/storage.ts";
 import { fakeRun } from "../../helpers/fake-run.ts";
 import { faultyStorage } from "../../helpers/faulty-storage.ts";
@@ -58,6 +58,25 @@ describe("opening a storage", () => {
 
     expect(tries).toBe(5);
     expect(run.told).toHaveLength(2);
+  });
+
+  it("is tried for so long once in a run, however often it is opened", async () => {
+    const run = fakeRun();
+    const outages: Outages = new Map();
+    const opening = () =>
+      openResilient({
+        name: "memory",
+        limits: { ...NO_LIMITS, retryForMs: 60_000 },
+        run,
+        outages,
+        open: async () => Promise.reject(reset),
+      });
+
+    await expect(opening()).rejects.toThrow("connection reset (tried");
+    const [told, slept] = [run.told.length, run.slept.length];
+    await expect(opening()).rejects.toBe(reset);
+
+    expect([run.told.length, run.slept.length]).toEqual([told, slept]);
   });
 
   it("fails at once where the place is missing or the login wrong", async () => {
