@@ -37,8 +37,8 @@ export async function memoryVerifier(
       if (bytes === undefined) objects.delete(key);
       else objects.set(key, { bytes, modifiedAt });
     }
-    const storage = memoryStorage({ objects });
-    const damaged = { ...repository, primary: storage };
+    const storage = memoryStorage({ name: repository.primaryName, objects });
+    const damaged = { ...repository, primary: storage, storage: async () => storage };
     const unused = () => Promise.reject(new Error("unused"));
     const context = { session, repository: async () => damaged, catalog: unused, closeLater: () => undefined };
     const backup = known.get(id);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BACKUPCTL } from "../../bench/contenders.ts";
 import { type Measurement, measure } from "../../bench/measure.ts";
 import { PLACES, type Place } from "../../bench/storages/places.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
+import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
 
 const MIB = 1024 * 1024;
@@ -19,7 +19,7 @@ const REMOTE = ["s3", "azure", "sftp", "ftp"];
 describe.runIf(requireOrSkip("radosgw", "azurite", "sshd", "vsftpd", "root"))(
   "memory, with four storages at once",
   () => {
-    const directory = tempDir();
+    const directory = suiteTempDir();
     let places: readonly Place[] = [];
 
     beforeAll(async () => {

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf } from "../files.ts";
-import { temporaryName } from "../leavings.ts";
+import { stagingName } from "./staged-tree.ts";
 
 type Pair = readonly [string, string];
 
@@ -21,7 +21,7 @@ export function mergesNames(place: string): boolean {
  * nothing can be written: what comes next says why.
  */
 export function areOneName(place: string, [left, right]: Pair): boolean {
-  const folder = `${nearestFolder(place)}/${temporaryName()}`;
+  const folder = `${nearestFolder(place)}/${stagingName(place)}`;
   try {
     fs.mkdirSync(folder, 0o700);
   } catch (error) {

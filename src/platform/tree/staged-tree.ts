@@ -30,7 +30,8 @@ export async function stageTree(place: string): Promise<StagedTree> {
   return exists ? stageInside(place) : stageBeside(place);
 }
 
-function stagingName(place: string): string {
+/** A new name beside or in `place` that the next restore to it removes, should this one be killed. */
+export function stagingName(place: string): string {
   return `${stagingPrefix(place)}${randomBytes(4).toString("hex")}`;
 }
 

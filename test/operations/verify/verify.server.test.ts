@@ -194,10 +194,10 @@ describe("verify", () => {
   it("finds what was sealed for another configured key and does not open, and holds it not against the backup unless the catalog knows better", async () => {
     const site = await openSite();
     const config = join(site.directory, "backup.config.yaml");
-    const team = `    team: {provider: local, key: ${"cd".repeat(32)}}\n`;
+    const team = `team: {provider: local, key: ${"cd".repeat(32)}}, `;
     writeFileSync(
       config,
-      readFileSync(config, "utf8").replace("  keys:\n", (keys) => keys + team),
+      readFileSync(config, "utf8").replace("{keys: {", (keys) => keys + team),
     );
     const operations = await site.reopen({ loaded: (await openSession(config)).loaded });
     const { backup } = await operations.create(NO_CHOICES);
