@@ -200,7 +200,7 @@ class AzureStorage implements Storage {
       (found.md5?.equals(md5) ?? (await this.get(key, undefined, options))?.equals(bytes) ?? false);
     if (isSame) return { key, sizeBytes: found.sizeBytes, modifiedAt: found.modifiedAt };
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
-      hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 

@@ -180,7 +180,7 @@ class FtpStorage implements Storage {
     const there = size === bytes.length ? await readFile(place, file, { offset: 0, length: size }) : undefined;
     if (there?.equals(bytes) === true) return true;
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
-      hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 

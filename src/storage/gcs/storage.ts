@@ -200,7 +200,7 @@ class GcsStorage implements Storage {
       (found.md5 === undefined ? await this.#holds(key, bytes, options) : found.md5 === md5);
     if (isSame) return storedAs(key, found);
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
-      hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 

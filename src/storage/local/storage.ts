@@ -185,7 +185,7 @@ class LocalStorage implements Storage {
   async #acceptExisting(key: string, file: string, bytes: Uint8Array): Promise<StoredObject> {
     if (!(await holdsSameBytes(file, bytes))) {
       throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
-        hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+        hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
       });
     }
     const stats = await fs.stat(file);

@@ -241,7 +241,7 @@ class SftpStorage implements Storage {
       if (stored.equals(bytes)) return asObject(key, facts);
     }
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${key} already`, {
-      hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 
