@@ -99,6 +99,8 @@ interface Opening {
   readonly create?: boolean;
   /** Tries nothing again: for who wants to know how it is now. */
   readonly once?: boolean;
+  /** For objects that go again at once: they are not locked. */
+  readonly scratch?: boolean;
   /** What earlier openings met in this run. */
   readonly outages?: Outages;
 }
@@ -107,7 +109,7 @@ interface Opening {
 export async function openStorage(
   session: Session,
   name: string,
-  { create = false, once = false, outages }: Opening = {},
+  { create = false, once = false, scratch = false, outages }: Opening = {},
   options?: OperationOptions,
 ): Promise<Storage> {
   const { loaded, clock, logger, signal } = session;
@@ -122,7 +124,7 @@ export async function openStorage(
   const definition = storageDefinition(session, entry.type);
   const given = await loaded.resolveStorage(name);
   const run = { clock, sleep: systemSleep, random: randomFraction, logger, signal };
-  const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create });
+  const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create, scratch });
   const limits = once ? { ...entry.limits, retryForMs: 0 } : entry.limits;
   return openResilient({ name, limits, run, outages, open }, options);
 }

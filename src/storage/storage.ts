@@ -106,6 +106,8 @@ export interface StorageContext {
   readonly name: string;
   /** Make the place if it does not exist (`init` only). */
   readonly create?: boolean;
+  /** What is put will be removed again: nothing may be done with it that keeps it there, such as a lock. */
+  readonly scratch?: boolean;
   /** A connection over which nothing has moved for so long is cut, and the call fails as retryable. */
   readonly stallTimeoutMs?: number;
 }

@@ -27,7 +27,7 @@ const SLOW_LOAD_SECONDS = 10;
 export async function checkStorage(context: OperationContext, request: StorageCheckRequest): Promise<StorageCheck> {
   const { session } = context;
   const { name, onResult } = request;
-  const storage = await openStorage(session, name, { once: true });
+  const storage = await openStorage(session, name, { once: true, scratch: true });
   const results: ProbeResult[] = [];
   const scratch = `${SCRATCH_ROOT}/${newUuid()}`;
   try {

@@ -14,7 +14,7 @@ import { isAmazon } from "./address.ts";
 import { abortedBy } from "./client.ts";
 import { statusOf } from "./errors.ts";
 import type { S3Options } from "./options.ts";
-import { upload } from "./upload.ts";
+import { upload, withoutLock } from "./upload.ts";
 
 interface Scratch {
   readonly client: S3Client;
@@ -39,7 +39,7 @@ const PROBES: Readonly<Record<string, Probe>> = {
 /** What S3 services differ in, tried out on small objects, which are deleted again. */
 export async function* probeService(scratch: Scratch): AsyncIterable<ProbeResult> {
   // A locked scratch object would stay for as long as a backup.
-  const { object_lock: _mode, object_lock_days: _days, ...unlocked } = scratch.options;
+  const unlocked = withoutLock(scratch.options);
   try {
     for (const [what, probe] of Object.entries(PROBES)) yield { what, ...(await outcomeOf(probe, scratch, unlocked)) };
   } finally {
@@ -140,7 +140,9 @@ async function objectLock({ client, options, signal }: Scratch): ReturnType<Prob
     if (lock?.ObjectLockEnabled !== "Enabled") return { ...absent, detail: "the service does not know it" };
     const rule = lock.Rule?.DefaultRetention;
     const period = rule?.Years === undefined ? `${rule?.Days} days` : `${rule.Years} years`;
-    return { outcome: "works", detail: rule === undefined ? "no default for new objects" : `${rule.Mode}, ${period}` };
+    const byDefault = rule === undefined ? "no default for new objects" : `${rule.Mode}, ${period}`;
+    const isTried = options.object_lock === undefined ? "" : "; not tried, since what a check puts must go again";
+    return { outcome: "works", detail: `${byDefault}${isTried}` };
   } catch (error) {
     if (statusOf(error) !== 404) throw error;
     return { ...absent, detail: "the bucket was made without it" };

@@ -29,13 +29,13 @@ import { asStorageError, type S3Place, statusOf } from "./errors.ts";
 import { listObjects } from "./listing.ts";
 import { type S3Options, s3Problems } from "./options.ts";
 import { probeService } from "./probe.ts";
-import { upload } from "./upload.ts";
+import { upload, withoutLock } from "./upload.ts";
 
 /** Opens the bucket; makes it only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise. */
 export async function openS3Storage(options: S3Options, context: StorageContext): Promise<Storage> {
   requireSound(context.name, s3Problems(options));
   const client = await createClient(options, context);
-  const storage = new S3Storage(context.name, client, options);
+  const storage = new S3Storage(client, options, context);
   try {
     await storage.open(context.create === true);
     return storage;
@@ -51,17 +51,20 @@ class S3Storage implements Storage {
   readonly capabilities: Storage["capabilities"];
   readonly #client: S3Client;
   readonly #options: S3Options;
+  /** How objects are put. */
+  readonly #puts: S3Options;
   readonly #place: S3Place;
   /** What all our keys begin with: `""`, or a folder and a slash. */
   readonly #root: string;
   /** Ask the service to refuse a name that is taken. Not all know how, and some don't say that they don't. */
   #asksIfFree: boolean;
 
-  constructor(name: string, client: S3Client, options: S3Options) {
+  constructor(client: S3Client, options: S3Options, { name, scratch }: StorageContext) {
     this.name = name;
     this.address = s3Address(options);
     this.#client = client;
     this.#options = options;
+    this.#puts = scratch === true ? withoutLock(options) : options;
     const { bucket, endpoint, conditional_writes: conditional } = options;
     this.#place = { storage: name, bucket, peer: endpoint ?? "Amazon S3", locks: options.object_lock !== undefined };
     const folder = folderOf(options);
@@ -199,7 +202,7 @@ class S3Storage implements Storage {
     const { Bucket: bucket, Key } = this.#object(key);
     const ifFree = this.#asksIfFree;
     try {
-      return await upload(this.#client, this.#options, { bucket, key: Key, bytes, digest, ifFree }, signal);
+      return await upload(this.#client, this.#puts, { bucket, key: Key, bytes, digest, ifFree }, signal);
     } catch (error) {
       const status = statusOf(error);
       if (ifFree && (status === 412 || status === 409)) return undefined;
@@ -217,7 +220,7 @@ class S3Storage implements Storage {
   ): Promise<StoredObject> {
     if (there.sizeBytes === bytes.length && (await this.#holds(there, bytes, signal))) return there;
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${there.key} already`, {
-      hint: "Objects are never rewritten. If it is damaged, remove its backup with `backupctl delete`.",
+      hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 

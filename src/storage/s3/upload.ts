@@ -18,6 +18,12 @@ export interface Upload {
   readonly ifFree: boolean;
 }
 
+/** As `options` says, but for what would keep an object where it is. */
+export function withoutLock(options: S3Options): S3Options {
+  const { object_lock: _mode, object_lock_days: _days, ...unlocked } = options;
+  return unlocked;
+}
+
 /** @returns when the service answered, by its own clock where it tells */
 export async function upload(client: S3Client, options: S3Options, what: Upload, signal?: AbortSignal): Promise<Date> {
   const body = Buffer.from(what.bytes.buffer, what.bytes.byteOffset, what.bytes.length);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations, StorageCheck } from "../../../src/operations/operations.ts";
-import type { ProbeResult } from "../../../src/storage/storage.ts";
+import type { ProbeResult, StorageContext } from "../../../src/storage/storage.ts";
 import { openSite, withFaults } from "../../helpers/open-site.ts";
 
 function check(operations: Operations, name = "local"): Promise<StorageCheck> {
@@ -24,6 +24,31 @@ describe("storage check", () => {
     expect(result).toMatchObject({ name: "local", type: "local", passed: true });
     expect(result.results.filter(({ outcome }) => outcome !== "works")).toEqual([]);
     expect(readdirSync(site.repositoryDirectory)).toEqual(before);
+  });
+
+  it("opens the storage for what is removed again, which nothing may lock", async () => {
+    const site = await openSite();
+    const { adapters } = site.session;
+    const local = adapters.storages.local;
+    const contexts: StorageContext[] = [];
+    const operations = await site.reopen({
+      adapters: {
+        ...adapters,
+        storages: {
+          local: {
+            ...local!,
+            open: async (options, context) => {
+              contexts.push(context);
+              return local!.open(options, context);
+            },
+          },
+        },
+      },
+    });
+
+    await check(operations);
+
+    expect(contexts).toMatchObject([{ scratch: true }]);
   });
 
   it("tells each step when it is known", async () => {

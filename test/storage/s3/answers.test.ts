@@ -324,11 +324,11 @@ describe("a listing", () => {
 });
 
 describe("what is sent", () => {
-  async function sent(given: Readonly<Record<string, unknown>>) {
+  async function sent(given: Readonly<Record<string, unknown>>, context: Partial<StorageContext> = {}) {
     const { endpoint, seen } = await serve(({ method }, response) => {
       response.writeHead(method === "HEAD" ? 404 : 200, { date: "Sun, 22 Nov 2026 08:00:00 GMT" }).end();
     });
-    const storage = await open(endpoint, given);
+    const storage = await open(endpoint, given, context);
     const stored = await storage.put("object", Buffer.from("bytes"));
     return { stored, headers: seen.find(({ method }) => method === "PUT")?.headers ?? {} };
   }
@@ -372,6 +372,12 @@ describe("what is sent", () => {
       "x-amz-object-lock-mode": "GOVERNANCE",
       "x-amz-object-lock-retain-until-date": expect.stringMatching(/^\d{4}-/),
     });
+  });
+
+  test("locks nothing that is to be removed again", async () => {
+    const { headers } = await sent({ object_lock: "compliance", object_lock_days: 3 }, { scratch: true });
+
+    expect(Object.keys(headers).filter((name) => name.includes("object-lock"))).toEqual([]);
   });
 });
 
