@@ -26,6 +26,8 @@ export class BackupObjects {
   readonly #copies: readonly CopyInProgress[];
   readonly #surroundings: Surroundings;
   readonly #written = new Map<string, WrittenObject>();
+  /** Of sources that failed, in a storage that lets go of nothing: no part of the backup. */
+  readonly #leftOver = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #compared = new Set<CopyInProgress>();
 
@@ -172,7 +174,7 @@ export class BackupObjects {
       const name = key.slice(this.directory.length + 1);
       const written = this.#written.get(name);
       missing.delete(name);
-      if (written?.sizeBytes === sizeBytes) continue;
+      if (written?.sizeBytes === sizeBytes || this.#leftOver.has(name)) continue;
       const what =
         written === undefined
           ? "was not written by this run"
@@ -187,16 +189,43 @@ export class BackupObjects {
     );
   }
 
-  /** Removes what a failed source, or with no prefix the whole run, has put. metadata.json goes first. */
+  /** metadata.json may lie in a storage: where it does there is a backup. */
+  get mayExist(): boolean {
+    return this.#written.has(METADATA_NAME);
+  }
+
+  /** Removes what a failed source has put; what the storage does not let go of harms nothing there. */
+  async leaveOut(source: string): Promise<void> {
+    const prefix = `${source}.`;
+    try {
+      await this.discard(prefix);
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      const stay = [...this.#written.keys()].filter((name) => name.startsWith(prefix));
+      for (const name of stay) {
+        this.#written.delete(name);
+        this.#leftOver.add(name);
+      }
+      this.#surroundings.warn(
+        `what source "${source}" had stored in ${this.directory} before it failed stays there: ${error.message}`,
+      );
+    }
+  }
+
+  /**
+   * Removes what a failed source, or with no prefix the whole run, has put. metadata.json goes first.
+   * @throws why the leading copy's storage does not let go of it; all others were tried by then
+   */
   async discard(prefix = ""): Promise<void> {
     await Promise.allSettled(this.#underWay);
     await Promise.all(this.#copies.map((copy) => copy.settled()));
-    const names = [...this.#written.keys()].filter((name) => name.startsWith(prefix));
+    const names = [...this.#written.keys(), ...this.#leftOver].filter((name) => name.startsWith(prefix));
     names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
     const [primary] = this.#copies;
     // Of a run that ends the primary decides, also where it failed; what lies in replicas that were given up is cleared by their listing.
     const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === primary && prefix === ""));
-    for (const copy of copies) await this.#remove(copy, names);
+    const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
     for (const name of names) this.#written.delete(name);
   }
 

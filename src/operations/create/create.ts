@@ -290,7 +290,6 @@ class CreateRun {
     await pruneIndexes(this.#repository, this.#catalog);
     const { session } = this.#context;
     await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
-    if (this.#prepared.verify === "full") await readBack(this.#context, objects.lead, metadata);
     const storages = await completeCopies({
       context: this.#context,
       catalog: this.#catalog,
@@ -300,6 +299,8 @@ class CreateRun {
       warn: (message) => this.#warn(message),
       onProgress: this.#request.onProgress,
     });
+    // After the copies: a storage that fails at it must not keep the others from theirs.
+    if (this.#prepared.verify === "full") await readBack(this.#context, objects.lead, metadata);
     requireCopies(session.loaded.config.create.require, this.#id, storages);
     const row = this.#catalog.get(this.#id);
     return {
@@ -316,18 +317,36 @@ class CreateRun {
   async #withdraw(objects: BackupObjects, failure: unknown): Promise<void> {
     const { session } = this.#context;
     if (this.#catalog.get(this.#id)?.metadata !== undefined) return;
-    let what = `objects of the failed run in ${this.#directory} could not be removed`;
+    let refused = false;
     try {
       await objects.discard();
-      what = "the catalog could not be told that the run failed";
+    } catch (error) {
+      refused = true;
+      session.logger.warn(
+        `objects of the failed run in ${this.#directory} could not be removed (${messageOf(error)}); the next run sees to it`,
+      );
+    }
+    // What may be a whole backup is the next run's to judge.
+    if (!refused || !objects.mayExist) await this.#recordFailure(objects, failure, refused);
+    await removeTree(path.join(indexDirectory(this.#repository, this.#id)));
+  }
+
+  async #recordFailure(objects: BackupObjects, failure: unknown, refused: boolean): Promise<void> {
+    const { session } = this.#context;
+    const { primary } = this.#repository;
+    const at = session.clock.now().toISOString();
+    try {
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
-      this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, session.clock.now().toISOString());
-      const left = [...objects.givenUp.keys()].filter((storage) => storage !== this.#repository.primary);
+      this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, at);
+      for (const { name } of refused ? [primary, ...objects.storages] : [])
+        this.#catalog.setCopy({ backupId: this.#id, storage: name, state: "damaged", at });
+      const left = [...objects.givenUp.keys()].filter((storage) => storage !== primary);
       await clearLeavings(session, this.#catalog, this.#id, this.#directory, left);
     } catch (error) {
-      session.logger.warn(`${what} (${messageOf(error)}); the next run sees to it`);
+      session.logger.warn(
+        `the catalog could not be told that the run failed (${messageOf(error)}); the next run sees to it`,
+      );
     }
-    await removeTree(path.join(indexDirectory(this.#repository, this.#id)));
   }
 
   #warn(message: string): void {

@@ -83,7 +83,7 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     return succeeded(context, source, kind, written, seconds());
   } catch (error) {
     if (session.signal.aborted || isFatal(error)) throw error;
-    await objects.discard(`${source.name}.`);
+    await objects.leaveOut(source.name);
     return failed(source, kind, error, seconds());
   }
 }

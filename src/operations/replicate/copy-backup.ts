@@ -181,9 +181,12 @@ async function requireRoom(
   );
 }
 
-/** A run that left this storage behind may have stored there what its backup does not have in the end: a source that failed. */
+/**
+ * A run that left this storage behind may have stored there what its backup does not have in the end: a source that failed. It harms
+ * nothing where the storage does not let go of it.
+ */
 async function removeForeignPacks(
-  { target }: Copying,
+  { target, warn }: Copying,
   signal: AbortSignal,
   { metadata, storagePath }: CommittedBackup,
   seen: SeenObjects,
@@ -191,7 +194,13 @@ async function removeForeignPacks(
   const own = packsOf(metadata);
   for (const name of seen.keys()) {
     if (roleOf(name) !== "pack" || own.has(name)) continue;
-    await onTarget(signal, () => target.storage.remove(`${storagePath}/${name}`, { signal }));
+    try {
+      await target.storage.remove(`${storagePath}/${name}`, { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isBackupctlError(error)) throw error;
+      return warn(`${storagePath} in storage "${target.storage.name}" keeps what its backup has not: ${error.message}`);
+    }
   }
 }
 

@@ -16,8 +16,8 @@ import { isUnreachable } from "./unreachable.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
 /**
- * Clears the half copies of a failed run in replicas that it had dropped. Where that can't be done the catalog has a damaged copy of
- * it, by which the next run finds what lies there.
+ * Clears the half copies of a failed run. Where that can't be done the catalog has a damaged copy of it, by which the next run finds
+ * what lies there. Tells whether all are gone.
  */
 export async function clearLeavings(
   session: Session,
@@ -25,7 +25,8 @@ export async function clearLeavings(
   backupId: BackupId,
   directory: string,
   storages: readonly Storage[],
-): Promise<void> {
+): Promise<boolean> {
+  let cleared = true;
   for (const storage of storages) {
     const at = session.clock.now().toISOString();
     try {
@@ -33,12 +34,14 @@ export async function clearLeavings(
       catalog.setCopy({ backupId, storage: storage.name, state: "missing", at });
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
+      cleared = false;
       catalog.setCopy({ backupId, storage: storage.name, state: "damaged", at });
       session.logger.warn(
-        `a part of the failed run ${backupId} lies in storage "${storage.name}" still: ${error.message}`,
+        `a part of the failed run ${backupId} lies in storage "${storage.name}" still, in ${directory}: ${error.message}`,
       );
     }
   }
+  return cleared;
 }
 
 /** What failed runs left in replicas that were away then. */
@@ -58,26 +61,28 @@ async function clearLeavingsOfAll(session: Session, repository: Repository, cata
  * directories that this catalog knows as this host's own are touched, and only those that are no whole backups.
  */
 export async function clearDeadRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  // Before there are more of them: each storage that lets go of nothing is told of once.
+  await clearLeavingsOfAll(session, repository, catalog);
   await adoptFinishedRuns(session, repository, catalog);
   for (const run of runsUnderWay(session, catalog)) {
     await withdraw(session, repository, catalog, run);
   }
-  await clearLeavingsOfAll(session, repository, catalog);
   for (const name of await listDirectory(repository.state.temporary)) {
     await removeTree(path.join(repository.state.temporary, name));
   }
 }
 
 async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
-  await removeDirectory(repository.primary, run.storagePath);
-  await inReachableStorages(session, repository, (storage) => removeDirectory(storage, run.storagePath));
+  const storages = await inReachableStorages(session, repository, async (storage) => storage);
+  const cleared = await clearLeavings(session, catalog, run.id, run.storagePath, storages);
   await removeTree(indexDirectory(repository, run.id));
   catalog.fail(
     run.id,
     { code: "INTERRUPTED", message: "the run died before it was complete" },
     session.clock.now().toISOString(),
   );
-  session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died; its leavings were removed`);
+  const outcome = cleared ? "; its leavings were removed" : "";
+  session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died${outcome}`);
 }
 
 /**

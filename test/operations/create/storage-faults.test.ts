@@ -202,6 +202,50 @@ it("what a failed run could not remove is said, and removed by the next run", as
   expect(objectsIn(site).filter((key) => !key.includes(id.slice(0, 8)))).toEqual([]);
 });
 
+describe("a storage that lets go of nothing", () => {
+  const denied = new BackupctlError("STORAGE_DENIED", 'storage "local" permits no delete');
+  const statuses = async (site: OpenSite) =>
+    (await site.operations.list({ limit: 9, offset: 0 })).backups.map(({ status }) => status);
+
+  it.each([/www\.tree\.root/, /metadata\.json/])(
+    "keeps what a run had put that failed at %s, and takes the next",
+    async (at) => {
+      const site = await openSite();
+      const failing = await withFaults(site, (storage) => {
+        storage.onKey("put", at).fail(away);
+        storage.onCall("remove", "every").fail(denied);
+      });
+      const operations = await withFaults(site, (storage) => void storage.onCall("remove", "every").fail(denied));
+
+      await expect(failing.create(NO_CHOICES)).rejects.toThrow("the disk is gone");
+      const { backup } = await operations.create(NO_CHOICES);
+
+      expect(backup?.status).toBe("completed");
+      expect(await statuses(site)).toEqual(["completed", "failed"]);
+      expect(site.warnings.filter((line) => line.includes("lies in storage"))).toHaveLength(1);
+      await createOne(site);
+      const ofFailed = (await site.operations.list({ limit: 9, offset: 0 })).backups.find(
+        ({ status }) => status === "failed",
+      );
+      expect(objectsIn(site).filter((key) => key.includes(ofFailed?.id.slice(0, 8) ?? "none"))).toEqual([]);
+    },
+  );
+
+  it("keeps what a source had put that failed, beside the others'", async () => {
+    const sources = `  lost: {engine: command, command: [sh, -c, "head -c 40000000 /dev/urandom; exit 1"]}
+  www: {engine: files, paths: ["{dir}/www"]}`;
+    const site = await openSite({ sources, replica: true });
+    const operations = await withFaults(site, (storage) => void storage.onCall("remove", "every").fail(denied));
+
+    const { backup, storages, warnings } = await operations.create(NO_CHOICES);
+
+    expect(backup?.status).toBe("partial");
+    expect(storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
+    expect(warnings.join("\n")).toMatch(/what source "lost" had stored in \S+ before it failed stays there/);
+    expect(site.warnings.join("\n")).toContain('storage "second" keeps what its backup has not');
+  });
+});
+
 it("what the catalog could not be told of a failed run is said as that", async () => {
   const site = await openSite();
   const { state } = await site.context.repository();
@@ -230,6 +274,21 @@ it("a backup that does not read back is said to be damaged where it is read back
     code: "BACKUP_VERIFICATION_FAILED",
     message: expect.stringContaining("does not read back"),
   });
+});
+
+it("a storage that fails at reading back keeps no copy from being completed", async () => {
+  const site = await openSite({ replica: true });
+  const storages = new Map<string, FaultyStorage>();
+  const operations = await withFaults(site, (storage) => {
+    storages.set(storage.name, storage);
+    if (storage.name !== "second") return;
+    storage.onCall("put", 1).fail(away);
+    storage.onKey("put", /metadata/).meanwhile(() => storages.get("local")?.onCall("get", "every").fail(away));
+  });
+
+  await expect(operations.create({ ...NO_CHOICES, verify: "full" })).rejects.toThrow("the disk is gone");
+
+  expect((await site.operations.show("latest")).copies.map(({ state }) => state)).toEqual(["complete", "complete"]);
 });
 
 it("a backup of several sources that all fail names each", async () => {
