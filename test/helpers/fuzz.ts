@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { isBackupctlError } from "../../src/errors.ts";
 import { DamageError } from "../../src/format/block.ts";
-import { UnreadableParent } from "../../src/format/parent-index.ts";
 import { StoredDamage } from "../../src/format/pack-source.ts";
+import { UnreadableParent } from "../../src/format/parent-index.ts";
 
 /** Mutated valid inputs for every parser of what comes from elsewhere: what is damaged by accident, and what somebody writes on purpose. */
 
