@@ -318,10 +318,9 @@ describe("create", () => {
     mkdirSync(join(temporary, "of-the-dead"));
     mkdirSync(join(site.repositoryDirectory, storagePath), { recursive: true });
     writeFileSync(left, "half");
-    // The replica had everything a moment before the primary.
     const copy = join(site.directory, "replica", storagePath);
     mkdirSync(copy, { recursive: true });
-    for (const name of ["metadata.json", "www.tree.zst.enc.00000000"]) writeFileSync(join(copy, name), "{}");
+    writeFileSync(join(copy, "www.tree.zst.enc.00000000"), "half");
 
     await site.create();
 
