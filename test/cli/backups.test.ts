@@ -262,6 +262,7 @@ describe("status", () => {
 describe("verify", () => {
   const damaged = {
     ...verification,
+    backupId: childId,
     passed: false,
     checks: { ...verification.checks, file_integrity: "failed" as const },
     issues: ['object full/daily/x/shop.000 of source "shop" is damaged'],
@@ -499,7 +500,10 @@ test.each([
   ["locked", 12],
   [undefined, 4],
 ] as const)("verify of what is %s ends with %d", async (unseen, exitCode) => {
-  const verify = async () => ({ backups: [verification, { ...verification, passed: false, unseen }], passed: false });
+  const verify = async () => ({
+    backups: [verification, { ...verification, backupId: childId, passed: false, unseen }],
+    passed: false,
+  });
 
   const plain = await run("verify --all", { operations: { verify } });
   const json = await run("verify --all --json", { operations: { verify } });
