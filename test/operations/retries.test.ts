@@ -27,7 +27,10 @@ describe("a storage that fails now and then", () => {
     const site = await openSite({ storageOptions: "retry_for: 0s" });
     const operations = await withFaults(site, (storage) => storage.onCall("put", 1).fail(reset));
 
-    await expect(operations.create(NO_CHOICES)).rejects.toBe(reset);
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({
+      message: reset.message,
+      hint: expect.stringContaining("backupctl storage check local"),
+    });
   });
 });
 

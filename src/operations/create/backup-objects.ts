@@ -179,13 +179,16 @@ export class BackupObjects {
         written === undefined
           ? "was not written by this run"
           : `has ${sizeBytes} bytes instead of ${written.sizeBytes}`;
-      throw new BackupctlError("STORAGE_FAILED", `${key} in storage "${storage.name}" ${what}`);
+      throw new BackupctlError("STORAGE_FAILED", `${key} in storage "${storage.name}" ${what}`, {
+        hint: hintFor(storage),
+      });
     }
     const [first] = missing;
     if (first === undefined) return;
     throw new BackupctlError(
       "STORAGE_FAILED",
       `${this.directory}/${first} is missing in storage "${storage.name}" after its put`,
+      { hint: hintFor(storage) },
     );
   }
 
@@ -237,4 +240,8 @@ export class BackupObjects {
       copy.giveUp(error);
     }
   }
+}
+
+function hintFor({ name }: Storage): string {
+  return `Look whether the storage keeps what it is given, with \`backupctl storage check ${name}\`, then run backupctl create again.`;
 }

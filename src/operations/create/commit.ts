@@ -98,7 +98,9 @@ async function requireClock({ objects, prepared, directory }: Commit): Promise<v
   const { lead } = objects;
   const stored = await lead.stat(`${directory}/${SHA256SUMS_NAME}`);
   if (stored === undefined)
-    throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`);
+    throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`, {
+      hint: `Look whether the storage keeps what it is given, with \`backupctl storage check ${lead.name}\`, then run backupctl create again.`,
+    });
   if (prepared.startedAt.getTime() <= stored.modifiedAt.getTime() + CLOCK_TOLERANCE_MS) return;
   throw new BackupctlError(
     "CLOCK_SKEWED",

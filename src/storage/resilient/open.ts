@@ -1,6 +1,7 @@
 import type { StorageLimits } from "../../domain/storage-limits.ts";
 import type { OperationOptions, Storage, StorageContext } from "../storage.ts";
 import { attemptsFor, noOutage, type Outage } from "./attempts.ts";
+import { hinted, withHint } from "./hinted.ts";
 import { limited } from "./limited.ts";
 import { pacedDownloads } from "./paced-downloads.ts";
 import { pacedUploads } from "./paced-uploads.ts";
@@ -36,10 +37,11 @@ export async function openResilient(
   outages?.set(name, outage);
   const start = attemptsFor(name, retryForMs, run, outage);
   const context = stallTimeoutMs === undefined ? { name } : { name, stallTimeoutMs };
-  let storage = await persist(start(options), () => open(context));
+  let storage = await withHint(name, () => persist(start(options), () => open(context)));
   if (concurrency !== undefined) storage = limited(storage, concurrency);
   if (uploadBytesPerSecond !== undefined) storage = pacedUploads(storage, uploadBytesPerSecond, run);
   if (retryForMs > 0) storage = retrying(storage, start);
   if (downloadBytesPerSecond !== undefined) storage = pacedDownloads(storage, downloadBytesPerSecond, run);
-  return quotaBytes === undefined ? storage : withQuota(storage, quotaBytes);
+  if (quotaBytes !== undefined) storage = withQuota(storage, quotaBytes);
+  return hinted(storage);
 }

@@ -74,9 +74,53 @@ describe("opening a storage", () => {
 
     await expect(opening()).rejects.toThrow("connection reset (tried");
     const [told, slept] = [run.told.length, run.slept.length];
-    await expect(opening()).rejects.toBe(reset);
+    await expect(opening()).rejects.toThrow(/connection reset$/);
 
     expect([run.told.length, run.slept.length]).toEqual([told, slept]);
+  });
+
+  it("says what to do about a failure of which nobody else knows that", async () => {
+    const faulty = faultyStorage(memoryStorage());
+    for (const operation of ["put", "get", "stat", "list", "remove", "space"] as const)
+      faulty.onCall(operation, "every").fail(reset);
+    const open = async (): Promise<Storage> => faulty;
+    const storage = await openResilient({ name: "memory", limits: NO_LIMITS, run: fakeRun(), open });
+    const calls = [
+      storage.put("a", Buffer.from("")),
+      storage.get("a"),
+      storage.stat("a"),
+      storage.remove("a"),
+      storage.space(),
+      storage.list("")[Symbol.asyncIterator]().next(),
+      openResilient({
+        name: "memory",
+        limits: NO_LIMITS,
+        run: fakeRun(),
+        open: async () => Promise.reject(reset),
+      }),
+    ];
+
+    const settled = await Promise.allSettled(calls);
+
+    for (const result of settled) {
+      expect(result).toMatchObject({
+        reason: {
+          code: "STORAGE_FAILED",
+          message: reset.message,
+          retryable: true,
+          hint: "See what works and what does not with `backupctl storage check memory`.",
+        },
+      });
+    }
+  });
+
+  it("keeps the hint that an adapter gives", async () => {
+    const busy = new BackupctlError("STORAGE_FAILED", "busy", { hint: "Wait." });
+    const open = async (): Promise<Storage> => faultyStorage(memoryStorage()).onCall("get", 1).fail(busy);
+
+    const storage = await openResilient({ name: "memory", limits: NO_LIMITS, run: fakeRun(), open });
+
+    await expect(storage.get("a")).rejects.toBe(busy);
   });
 
   it("fails at once where the place is missing or the login wrong", async () => {
@@ -101,14 +145,6 @@ describe("opening a storage", () => {
     await openResilient({ name: "memory", limits: ALL_LIMITS, run: fakeRun(), open });
 
     expect(contexts).toEqual([{ name: "memory", stallTimeoutMs: 1_000 }]);
-  });
-
-  it("leaves a storage without limits as it is", async () => {
-    const inner = memoryStorage();
-
-    expect(await openResilient({ name: "memory", limits: NO_LIMITS, run: fakeRun(), open: async () => inner })).toBe(
-      inner,
-    );
   });
 });
 
