@@ -1,9 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { DamageError } from "../../src/format/block.ts";
 import { ChunkTable } from "../../src/format/chunk-table.ts";
-import { loadChunks, ParentEntries } from "../../src/format/parent-index.ts";
+import { loadChunks, ParentEntries, UnreadableParent } from "../../src/format/parent-index.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const LINES = [
@@ -49,7 +48,7 @@ test("a chunk of the parent that has no place is damage", () => {
   const file = join(directory, "index");
   writeFileSync(file, `${JSON.stringify({ chunks: [["a".repeat(64), 1, 1, 1, 28, 0, 0]] })}\n`);
 
-  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(DamageError);
+  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(UnreadableParent);
 });
 
 test.each([1, 2, 3, 4, 5, 6])("a chunk of the parent whose number %i is beyond all sizes is damage", (place) => {
@@ -58,5 +57,5 @@ test.each([1, 2, 3, 4, 5, 6])("a chunk of the parent whose number %i is beyond a
   const tuple = ["a".repeat(64), 1, 1, 1, 28, 17, 0].with(place, 2 ** 53);
   writeFileSync(file, `${JSON.stringify({ chunks: [tuple] })}\n`);
 
-  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(DamageError);
+  expect(() => loadChunks(file, new ChunkTable(directory))).toThrow(UnreadableParent);
 });
