@@ -61,7 +61,9 @@ for (const [type, { needs, start }] of Object.entries(STORAGE_PLACES)) {
       const limits = { retry_for: "1m", stall_timeout: "20s" };
       const site = await siteAt({ host: "127.0.0.1", port: server.port }, undefined, limits);
 
-      const statuses = await lookAt(site, COMMANDS, server.secrets);
+      // Azure's SDK prints each byte that it sends where it is made to talk: not also the 64 MiB of a check.
+      const commands = COMMANDS.filter(([, word]) => type !== "azure" || word !== "check");
+      const statuses = await lookAt(site, commands, server.secrets);
 
       // A check may find that something does not work there, which is no failure of it.
       expect([0, 4]).toEqual(expect.arrayContaining([...new Set(statuses)]));
