@@ -29,6 +29,8 @@ const PORTS = [
 ];
 /** Decorators of a port: they know no adapter, and what opens one may use them. */
 const DECORATORS = ["storage/resilient/open.ts"];
+/** What the adapters of a family share; it knows none of them. */
+const SHARED_FOLDERS = ["storage/network/"];
 const REGISTRIES = ["engines/registry.ts", "storage/registry.ts", "keys/registry.ts", "notify/registry.ts"];
 
 /** What a layer may import besides itself. A name that ends in .ts is that file, any other a whole folder. */
@@ -81,6 +83,8 @@ function importInsideFamily(from: string, to: string): string | undefined {
   const toFolder = familyFolder(to);
   if (REGISTRIES.includes(to)) return "a registry is imported by main.ts and config/ only";
   if (REGISTRIES.includes(from) || toFolder === undefined || toFolder === fromFolder) return undefined;
+  const isShared = SHARED_FOLDERS.some((folder) => to.startsWith(folder));
+  if (isShared && fromFolder !== undefined) return undefined;
   return fromFolder === undefined
     ? "only the registry imports an adapter's folder"
     : `adapters never import each other (${fromFolder}, ${toFolder})`;

@@ -6,7 +6,7 @@ import {
   type StoragePipelineOptions,
   StorageSharedKeyCredential,
 } from "@azure/storage-blob";
-import type { Connections } from "../connections.ts";
+import type { Connections } from "../network/connections.ts";
 import type { AzurePlace } from "./place.ts";
 
 /** A client that makes each call once, over these connections: who tries again, and when, is decided above. */

@@ -1,7 +1,7 @@
 import { RestError } from "@azure/storage-blob";
 import { BackupctlError, type ErrorCode } from "../../errors.ts";
-import { clockSkew } from "../clock-skew.ts";
-import { networkFailure } from "../network-failure.ts";
+import { clockSkew } from "../network/clock-skew.ts";
+import { networkFailure } from "../network/failure.ts";
 
 /** What an error message says of the place. */
 export interface AzureContainer {

@@ -1,16 +1,16 @@
 import { createHash } from "node:crypto";
 import { type BlockBlobClient, type ContainerClient, RestError } from "@azure/storage-blob";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { type Connections, keptConnections } from "../connections.ts";
+import { type Connections, keptConnections } from "../network/connections.ts";
+import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
-import { requireSound } from "../sound-options.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
-import { unshared } from "../unshared.ts";
 import { createClient } from "./client.ts";
 import { readBody } from "./download.ts";
 import { type AzureContainer, asStorageError, codeOf } from "./errors.ts";
 import { type AzureOptions, azureProblems } from "./options.ts";
 import { azureAddress, azurePlace, folderOf } from "./place.ts";
+import { unshared } from "./unshared.ts";
 
 /** What the service may say where a name is taken; the last two to a login that may make new objects only. */
 const TAKEN = new Set([

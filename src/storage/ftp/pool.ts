@@ -1,6 +1,6 @@
 import { FTPError } from "basic-ftp";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { unlessAborted } from "../unless-aborted.ts";
+import { unlessAborted } from "../network/unless-aborted.ts";
 import { ConnectionLost } from "./errors.ts";
 import type { Login } from "./login.ts";
 

@@ -2,8 +2,8 @@ import * as path from "node:path/posix";
 import { BackupctlError } from "../../errors.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { randomHex } from "../../platform/random.ts";
+import { requireSound } from "../network/sound-options.ts";
 import { requireFolder, requireObjectKey, UNFINISHED_PREFIX } from "../object-key.ts";
-import { requireSound } from "../sound-options.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
 import { asStorageError, isRefusal } from "./errors.ts";
 import {

@@ -1,6 +1,6 @@
 import { BackupctlError, type ErrorCode } from "../../errors.ts";
-import { clockSkew } from "../clock-skew.ts";
-import { networkFailure } from "../network-failure.ts";
+import { clockSkew } from "../network/clock-skew.ts";
+import { networkFailure } from "../network/failure.ts";
 import { RefusedError } from "./answers.ts";
 
 /** What an error message says of the place. */

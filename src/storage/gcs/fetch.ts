@@ -1,6 +1,6 @@
 import * as http from "node:http";
 import * as https from "node:https";
-import type { Connections } from "../connections.ts";
+import type { Connections } from "../network/connections.ts";
 
 /**
  * `fetch` over these connections, without redirections. The one that Google's library brings switches the timeout of a connection

@@ -1,8 +1,8 @@
 import { type AuthClient, GoogleAuth, JWT, type OAuth2ClientOptions, UserRefreshClient } from "google-auth-library";
 import { z } from "zod";
 import { BackupctlError } from "../../errors.ts";
-import type { Connections } from "../connections.ts";
-import { plainConnectionProblems } from "../plain-connection.ts";
+import type { Connections } from "../network/connections.ts";
+import { plainConnectionProblems } from "../network/plain-connection.ts";
 import type { StorageContext } from "../storage.ts";
 import { fetchOver } from "./fetch.ts";
 import type { GcsOptions } from "./options.ts";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Bucket, GetFilesOptions } from "@google-cloud/storage";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { type Connections, keptConnections } from "../connections.ts";
+import { type Connections, keptConnections } from "../network/connections.ts";
+import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
-import { requireSound } from "../sound-options.ts";
 import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
 import { BrokenAnswer, FACTS, type ObjectFacts, PAGE, type Page, RefusedError, toFacts, toPage } from "./answers.ts";
 import { Client } from "./client.ts";

@@ -1,5 +1,5 @@
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
-import { keptConnections } from "../connections.ts";
+import { keptConnections } from "../network/connections.ts";
 import type { StorageContext } from "../storage.ts";
 import type { S3Options } from "./options.ts";
 

@@ -1,6 +1,6 @@
 import { S3ServiceException } from "@aws-sdk/client-s3";
 import { BackupctlError, type ErrorCode, messageOf } from "../../errors.ts";
-import { networkFailure } from "../network-failure.ts";
+import { networkFailure } from "../network/failure.ts";
 
 /** What an error message says of the place. */
 export interface S3Place {

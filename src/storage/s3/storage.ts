@@ -11,8 +11,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { BackupctlError } from "../../errors.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { requireSound } from "../network/sound-options.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
-import { requireSound } from "../sound-options.ts";
 import type {
   ByteRange,
   OperationOptions,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isObjectName } from "./object-key.ts";
+import { isObjectName } from "../object-key.ts";
 
 /** The options that every service with buckets has, whatever it calls them. */
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type RequestListener, request } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { type Connections, keptConnections } from "../../src/storage/connections.ts";
+import { type Connections, keptConnections } from "../../../src/storage/network/connections.ts";
 
 const STALL_MS = 400;
 

@@ -4,8 +4,8 @@ import * as https from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
-import { BackupctlError, messageOf } from "../errors.ts";
-import type { StorageContext } from "./storage.ts";
+import { BackupctlError, messageOf } from "../../errors.ts";
+import type { StorageContext } from "../storage.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 60_000;
 

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../../errors.ts";
 
 /** What went wrong between this host and a service, below the protocol that they speak. */
 export interface NetworkFailure {

@@ -1,4 +1,4 @@
-import type { OptionProblem } from "./definition.ts";
+import type { OptionProblem } from "../definition.ts";
 
 /** Without TLS everybody on the way reads the login: only this host itself may be called so, unless the config says otherwise. */
 export function plainConnectionProblems(

@@ -1,5 +1,5 @@
-import { BackupctlError } from "../errors.ts";
-import type { OptionProblem } from "./definition.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { OptionProblem } from "../definition.ts";
 
 /** @throws `CONFIG_INVALID` with the first of the problems, if there are any. */
 export function requireSound(storage: string, problems: readonly OptionProblem[]): void {

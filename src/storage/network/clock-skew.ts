@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../platform/clock.ts";
+import { type Clock, systemClock } from "../../platform/clock.ts";
 
 /** Services allow 5 to 15 minutes; an answer that says no at less than this has another reason. */
 const SUSPICIOUS_MS = 2 * 60_000;
