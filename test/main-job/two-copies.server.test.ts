@@ -93,7 +93,10 @@ describe("with a second storage", () => {
     const object = first.slice(join(site.directory, "repository/").length);
     expect(mended).toMatchObject({
       passed: true,
-      backups: [{ storage: "local", repaired: [{ object, from: "second" }] }],
+      backups: [
+        { storage: "second", repaired: [] },
+        { storage: "local", repaired: [{ object, from: "second" }] },
+      ],
     });
     expect(readFileSync(first).equals(before)).toBe(true);
     expect(copies).toMatchObject([{ state: "complete" }, { state: "complete" }]);

@@ -20,7 +20,8 @@ import { repairCopy } from "./repair.ts";
 /**
  * Checks one backup, all of a span, or all; damage is a result, not an error. What was found is written beside the backup and into the
  * catalog: a backup that failed is no longer `latest` nor anybody's parent until it passes. Waits for no lock. Where no storage is named
- * it is the primary's copy that counts, and another one is looked at where that is damaged or can't be had.
+ * the copy that a restore would read is looked at, the next one where that is damaged or can't be had, and each that is known not to be
+ * whole: damage is told until it is mended.
  * With `repair`, under the lock, what is damaged is replaced from other copies, and checked once more.
  * @throws `BACKUP_NOT_FOUND` if there is nothing to check: that is no success; `BACKUP_IN_PROGRESS` where a repair would meet another run
  */
@@ -67,15 +68,16 @@ class CopiesToVerify {
     this.#request = request;
   }
 
-  /** Looks at one copy after the other until one passes, or would not help. @throws why none could be looked at */
+  /** Looks at one copy after the other until one passes, or would not help, and at those that did not. @throws why none could be looked at */
   async verify(backup: CatalogBackup): Promise<readonly BackupVerification[]> {
     const found: BackupVerification[] = [];
     let failure: unknown;
     for (const name of this.#namesOf(backup)) {
+      if (found.some(({ passed }) => passed) && stateIn(backup, name) === "complete") continue;
       try {
         const verification = await this.#verifyCopy(name, backup);
         found.push(verification);
-        if (verification.passed || verification.unseen === "locked") return found;
+        if (verification.unseen === "locked") return found;
       } catch (error) {
         failure ??= error;
         if (isUnreachable(error) && this.#request.repair !== true) this.#leaveOut(name, error);
@@ -86,14 +88,12 @@ class CopiesToVerify {
     return found;
   }
 
-  /** The primary has every backup; of the others those are looked at that should have this one. */
-  #namesOf({ copies }: CatalogBackup): readonly string[] {
+  /** Best first. The primary has each backup of which no copy is known. */
+  #namesOf(backup: CatalogBackup): readonly string[] {
     const { storage } = this.#request;
     if (storage !== undefined) return [storage];
-    const { primaryName } = this.#repository;
-    const others = copiesOf(this.#context.session, { copies }).filter((name) => name !== primaryName);
-    const isKnown = (name: string): boolean => copies.find((copy) => copy.storage === name)?.state === "complete";
-    const names = [primaryName, ...others.filter(isKnown)];
+    const known = copiesOf(this.#context.session, backup).filter((name) => mayHold(stateIn(backup, name)));
+    const names = known.length === 0 ? [this.#repository.primaryName] : known;
     const reachable = names.filter((name) => !this.#away.has(name));
     return reachable.length === 0 ? names : reachable;
   }
@@ -136,6 +136,14 @@ class CopiesToVerify {
     this.#verifying.set(name, verifying);
     return verifying;
   }
+}
+
+function stateIn({ copies }: CatalogBackup, storage: string): string | undefined {
+  return copies.find((copy) => copy.storage === storage)?.state;
+}
+
+function mayHold(state: string | undefined): boolean {
+  return state !== undefined && state !== "pending";
 }
 
 async function choose(
@@ -194,8 +202,7 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   if (known === undefined) return;
   const wholly = request.components.length === 0 && depth !== "quick";
   const state = passed ? "complete" : "damaged";
-  const copy = known.copies.find((candidate) => candidate.storage === storage.name);
-  if ((!passed || wholly) && copy?.state !== state)
+  if ((!passed || wholly) && stateIn(known, storage.name) !== state)
     catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
   // Another copy neither ruins what the primary's passed nor heals what it failed.
   const isPrimary = storage.name === repository.primaryName;

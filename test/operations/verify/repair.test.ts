@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
+import type { Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { acquireLock } from "../../../src/platform/lock.ts";
 import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
@@ -202,12 +203,37 @@ describe("verify --repair", () => {
   });
 });
 
+/** The same site, whose first storage is behind a network. */
+function withPrimaryElsewhere({ session, reopen }: OpenSite): Promise<Operations> {
+  const { adapters, loaded } = session;
+  const local = adapters.storages.local;
+  if (local === undefined) throw new Error("no local storage");
+  const [primary, ...others] = loaded.config.storages;
+  if (primary === undefined) throw new Error("no storages");
+  return reopen({
+    adapters: { ...adapters, storages: { ...adapters.storages, elsewhere: { ...local, isLocal: false } } },
+    loaded: { ...loaded, config: { ...loaded.config, storages: [{ ...primary, type: "elsewhere" }, ...others] } },
+  });
+}
+
 describe("verify, where no storage is named,", () => {
-  it("looks at another copy of what is damaged in the primary, and fails all the same", async () => {
+  const VERIFY = { ...REPAIR, repair: false };
+
+  it("looks at the copy on this host before the primary behind a network, and at no other while that passes", async () => {
+    const { site, id } = await twoCopies();
+    const operations = await withPrimaryElsewhere(site);
+
+    expect(await operations.verify({ ...VERIFY, reference: id })).toMatchObject({
+      passed: true,
+      backups: [{ storage: "second", passed: true }],
+    });
+  });
+
+  it("goes on with the next where the best copy is damaged, says both, and fails", async () => {
     const made = await twoCopies();
     flip(find(made.last, DATA));
 
-    const { passed, backups } = await made.site.operations.verify({ ...REPAIR, repair: false, reference: made.id });
+    const { passed, backups } = await made.site.operations.verify({ ...VERIFY, reference: made.id });
 
     expect(passed).toBe(false);
     expect(backups).toMatchObject([
@@ -219,11 +245,36 @@ describe("verify, where no storage is named,", () => {
     );
   });
 
+  it("tells known damage beside a sound copy until it is mended", async () => {
+    const made = await twoCopies();
+    const { operations } = made.site;
+    flip(find(made.last, DATA));
+    await operations.verify({ ...VERIFY, reference: made.id });
+
+    const again = await operations.verify({ ...VERIFY, reference: made.id });
+    const mended = await operations.verify({ ...REPAIR, reference: made.id });
+    const after = await operations.verify({ ...VERIFY, reference: made.id });
+
+    expect(again).toMatchObject({ passed: false, backups: [{ storage: "second" }, { storage: "local" }] });
+    expect(mended).toMatchObject({ passed: true, backups: [{ repaired: [] }, { storage: "local", repaired: [{}] }] });
+    expect(after).toMatchObject({ passed: true, backups: [{ storage: "local" }] });
+  });
+
+  it("passes over a copy that is still to come", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { storages: ["local"] });
+    flip(find(await site.backupDirectory(), DATA));
+
+    const { backups } = await site.operations.verify({ ...VERIFY, reference: id });
+
+    expect(backups).toMatchObject([{ storage: "local", passed: false }]);
+  });
+
   it("looks at another copy where the primary is away, and says so", async () => {
     const { site, id } = await twoCopies();
     rmSync(site.repositoryDirectory, { recursive: true });
 
-    const { passed, backups } = await (await site.reopen()).verify({ ...REPAIR, repair: false, reference: id });
+    const { passed, backups } = await (await site.reopen()).verify({ ...VERIFY, reference: id });
 
     expect(passed).toBe(true);
     expect(backups).toMatchObject([{ storage: "second" }]);

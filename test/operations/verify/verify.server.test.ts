@@ -311,7 +311,7 @@ describe("verify", () => {
     expect(await verify("second")).toBe(false);
     expect(await states()).toEqual(["complete", "damaged"]);
     expect((await site.operations.show("latest")).id).toBe(backup.id);
-    expect(await verify()).toBe(true);
+    expect(await verify("local")).toBe(true);
 
     flip(replicaPack);
     flip(find(await site.backupDirectory(), DATA));
