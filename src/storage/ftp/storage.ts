@@ -135,7 +135,8 @@ class FtpStorage implements Storage {
         await upload(place.login.client, part, bytes);
         break;
       } catch (error) {
-        const why = await whyNotWritten(place, { error, key, file: part });
+        // Refused for want of the folder, which another put may have made meanwhile: only a second refusal tells.
+        const why = attempt === 1 ? error : await whyNotWritten(place, { error, key, file: part });
         if (!isRefusal(why) || attempt > ATTEMPTS_TO_MAKE_FOLDERS) throw why;
         await requirePlace(place);
         await makeFolders(place, place.login.root, path.dirname(part));
