@@ -1,4 +1,5 @@
 import type { Agent } from "node:http";
+import { setLogLevel } from "@azure/logger";
 import {
   AnonymousCredential,
   ContainerClient,
@@ -19,7 +20,10 @@ export async function createClient(
   const agent = connections.agentFor(new URL(url).protocol);
   // The type lacks the agent, which the pipeline takes and gives to every request.
   const options: StoragePipelineOptions & { readonly agent: Agent } = { agent, retryOptions: { maxTries: 1 } };
-  return new ContainerClient(url, newPipeline(await credentialOf(place, connections), options));
+  const credential = await credentialOf(place, connections);
+  // With DEBUG or AZURE_LOG_LEVEL in the environment the SDK prints whole requests, each byte of what is put included.
+  setLogLevel();
+  return new ContainerClient(url, newPipeline(credential, options));
 }
 
 async function credentialOf({ account, accountKey, sas }: AzurePlace, connections: Connections) {

@@ -1,4 +1,5 @@
 import { type AuthClient, GoogleAuth, JWT, type OAuth2ClientOptions, UserRefreshClient } from "google-auth-library";
+import { setBackend } from "google-logging-utils";
 import { z } from "zod";
 import { BackupctlError } from "../../errors.ts";
 import type { Connections } from "../network/connections.ts";
@@ -40,6 +41,8 @@ type Key = z.output<typeof serviceAccount> | z.output<typeof userAccount>;
 
 /** Tokens are fetched when the first request needs one. @throws `CONFIG_INVALID` for credentials that are none. */
 export function logIn(options: GcsOptions, connections: Connections, { name }: StorageContext): Login {
+  // With GOOGLE_SDK_NODE_LOGGING the library prints the tokens that it gets.
+  setBackend(null);
   const own = { transporterOptions: { fetchImplementation: fetchOver(connections) } };
   if (options.credentials === undefined) {
     return { auth: new GoogleAuth({ scopes: SCOPE, clientOptions: own }), project: options.project };

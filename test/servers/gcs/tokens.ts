@@ -1,5 +1,8 @@
 import { createPublicKey, generateKeyPairSync, randomUUID, verify } from "node:crypto";
 
+/** Every token has it, and nothing else. */
+export const TOKENS_BEGIN = "ya29.";
+
 export type Account = "writer" | "reader";
 
 /** Google's own, whatever server is asked instead: the library writes it into what it signs. */
@@ -70,7 +73,7 @@ export class Tokens {
       );
     if (typeof scope !== "string" || !/devstorage\.(read_write|full_control)|cloud-platform/.test(scope))
       return refused("invalid_scope", "Invalid OAuth scope or ID token audience provided.");
-    const token = `ya29.${randomUUID()}`;
+    const token = `${TOKENS_BEGIN}${randomUUID()}`;
     this.#given.set(token, String(iss).startsWith("writer@") ? "writer" : "reader");
     return { status: 200, body: { access_token: token, expires_in: LIFETIME_S - 1, token_type: "Bearer" } };
   }
