@@ -42,6 +42,9 @@ const TICK_MS = 1_000;
 /** The speed shown is that of the last seconds: long enough to be calm, short enough to follow. */
 const SPEED_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
+/** What came before the work is under way, or its first percent done, says nothing about how long the rest takes. */
+const TELLING_MS = 5_000;
+const TELLING_PART = 0.01;
 /** Making a file takes about as long as writing so much to it. */
 const BYTES_OF_A_FILE = 16 * 1024;
 
@@ -162,8 +165,12 @@ function totalWork(total: WorkTotal): number | undefined {
 
 function secondsFor(total: WorkTotal, now: Sample, samples: readonly Sample[]): number | undefined {
   if (total.bytes === undefined) return undefined;
-  const left = (totalWork(total) ?? 0) - workOf(now, total);
+  const all = totalWork(total) ?? 0;
+  const left = all - workOf(now, total);
   if (left <= 0) return 0;
+  const [oldest] = samples;
+  if (oldest === undefined || (now.ms - oldest.ms < TELLING_MS && workOf(now, total) < all * TELLING_PART))
+    return undefined;
   const perSecond = speedOf(samples, now, (done) => workOf(done, total));
   return perSecond === undefined ? undefined : left / perSecond;
 }

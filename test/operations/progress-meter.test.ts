@@ -64,6 +64,27 @@ test("files that hold next to nothing count as well as bytes", async () => {
   await progress.finish();
 });
 
+test("the time left is not told from the first bytes, which come late, but is once a percent or five seconds have passed", async () => {
+  const { progress, pass, last } = meter();
+  progress.total({ bytes: 1_000_000 });
+  pass(1_000);
+  progress.add(2_000, 1);
+  expect(last()).toMatchObject({ percent: 0.2, bytesPerSecond: 2_000, secondsRemaining: undefined });
+
+  pass(1_000);
+  progress.add(8_000, 1);
+  expect(last()).toMatchObject({ percent: 1, secondsRemaining: 198 });
+
+  progress.total({ bytes: 100_000_000 });
+  pass(1_000);
+  progress.add(0, 0);
+  expect(last()).toMatchObject({ secondsRemaining: undefined });
+  pass(2_000);
+  progress.add(0, 0);
+  expect(last()).toMatchObject({ secondsRemaining: expect.closeTo(49_995, 0) });
+  await progress.finish();
+});
+
 test("onlookers are told seldom, however often something is added", async () => {
   const { progress, pass, seen } = meter();
   for (let i = 0; i < 10_000; i++) {

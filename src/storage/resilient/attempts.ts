@@ -47,7 +47,6 @@ export function attemptsFor(
     let firstFailureMs = 0;
 
     function enter(nowMs: number, error: BackupctlError): void {
-      firstFailureMs = nowMs;
       outage.waiting += 1;
       if (outage.waiting > 1) return;
       outage.sinceMs = nowMs;
@@ -63,18 +62,21 @@ export function attemptsFor(
       const nowMs = clock.monotonicMs();
       if (failures === 0) {
         if (outage.gaveUp) throw error;
-        enter(nowMs, error);
+        firstFailureMs = nowMs;
       }
-      failures += 1;
       const leftMs = firstFailureMs + forMs - nowMs;
       if (leftMs <= 0 || outage.gaveUp) {
         outage.gaveUp = true;
-        throw afterAll(error, failures, nowMs - firstFailureMs);
+        throw afterAll(error, failures + 1, nowMs - firstFailureMs);
       }
-      const ceilingMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1));
+      const ceilingMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures);
       const waitMs = Math.min(leftMs, random() * ceilingMs);
-      logger.debug(`storage "${name}": trying again in ${Math.round(waitMs)} ms: ${error.message}`);
       onRetry?.({ error, waitMs });
+      // Who won't wait has ended the call by now: no promise to try again is to be read then.
+      signal?.throwIfAborted();
+      if (failures === 0) enter(nowMs, error);
+      failures += 1;
+      logger.debug(`storage "${name}": trying again in ${Math.round(waitMs)} ms: ${error.message}`);
       await waitInRun(run, waitMs, signal);
     }
 

@@ -153,6 +153,20 @@ describe("an outage", () => {
     ]);
   });
 
+  it("that the caller won't wait for is not told: nothing is tried again", async () => {
+    const run = fakeRun();
+    const storage = over(faultyStorage(memoryStorage()).onCall("put", "every").fail(reset), run);
+    const impatient = new AbortController();
+
+    const put = storage.put("a", Buffer.from("x"), {
+      signal: impatient.signal,
+      onRetry: ({ error }) => impatient.abort(error),
+    });
+
+    await expect(put).rejects.toBe(reset);
+    expect(run.told).toEqual([]);
+  });
+
   it("that is another one is told again", async () => {
     const run = fakeRun();
     const storage = over(faultyStorage(memoryStorage()).onCall("get", 1).fail(reset).onCall("get", 3).fail(reset), run);
