@@ -108,7 +108,8 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** CRC-32C, big-endian, in base64. */
 function crc32cOf(bytes: Buffer): string {
   let crc = 0xffffffff;
-  for (const byte of bytes) crc = (TABLE[(crc ^ byte) & 255] ?? 0) ^ (crc >>> 8);
+  // An iterator would take a second for a pack, in which the fake answers nobody.
+  for (let at = 0; at < bytes.length; at++) crc = (TABLE[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0) ^ (crc >>> 8);
   const result = Buffer.alloc(4);
   result.writeUInt32BE((crc ^ 0xffffffff) >>> 0);
   return result.toString("base64");
