@@ -24,6 +24,7 @@ function renderReference(schema: ConfigSchema): string {
     ["storages", "type", schema.storages],
     ["encryption.keys", "provider", schema.keys],
     ["sources", "engine", schema.engines],
+    ["schedules", "operation", schema.schedules],
   ];
   for (const [section, discriminator, variants] of families) {
     for (const { type, inFile } of variants.values()) {

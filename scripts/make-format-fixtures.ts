@@ -133,6 +133,7 @@ function sessionOf(loaded: Session["loaded"], streams: Streams): { readonly sess
       storages: storageDefinitions,
       keys: keyProviderDefinitions,
       engines: listening(streams),
+      jobs: {},
       openCatalog: async (options) => openSqliteCatalog(options),
       recoveryProgram: async () => Buffer.alloc(0),
     },

@@ -133,15 +133,18 @@ async function open(request: OpenRequest, redactor: Redactor, load: Surroundings
 
 /** Every registry, joined here and nowhere else. */
 async function loadAdapters(): Promise<Adapters> {
-  const [{ storageDefinitions }, { keyProviderDefinitions }, { engineDefinitions }] = await Promise.all([
-    import("./storage/registry.ts"),
-    import("./keys/registry.ts"),
-    import("./engines/registry.ts"),
-  ]);
+  const [{ storageDefinitions }, { keyProviderDefinitions }, { engineDefinitions }, { jobDefinitions }] =
+    await Promise.all([
+      import("./storage/registry.ts"),
+      import("./keys/registry.ts"),
+      import("./engines/registry.ts"),
+      import("./jobs/registry.ts"),
+    ]);
   return {
     storages: storageDefinitions,
     keys: keyProviderDefinitions,
     engines: engineDefinitions,
+    jobs: jobDefinitions,
     openCatalog: async (options) => (await import("./catalog/sqlite/open.ts")).openSqliteCatalog(options),
     recoveryProgram: readRecoveryProgram,
   };

@@ -1,6 +1,9 @@
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
 import type { DiedRestore, RestoredPlace } from "../domain/died-restore.ts";
 import { BackupctlError } from "../errors.ts";
+import type { ScheduleLog } from "./schedule-log.ts";
+
+export type * from "./schedule-log.ts";
 
 /** The file, or a row in it, is not what this program wrote; every read can throw it. */
 export class DamagedCatalogError extends BackupctlError {
@@ -19,6 +22,8 @@ export class DamagedCatalogError extends BackupctlError {
  * Every write is one transaction. A damaged file is set aside (`catalog.db.damaged-<time>`) and an empty catalog opened, with a warning.
  */
 export interface Catalog {
+  readonly schedules: ScheduleLog;
+
   /** The repository this catalog belongs to; `undefined` until the first write says it. */
   repositoryId(): string | undefined;
   bindRepository(repositoryId: string): void;

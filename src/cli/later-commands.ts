@@ -12,7 +12,6 @@ export const LATER_COMMANDS: Readonly<Record<string, string>> = {
   stats: "Use `backupctl list --json`.",
   alerts: "Let cron or a systemd timer act on the exit status of `backupctl create` (see examples/).",
   notify: "Let cron or a systemd timer act on the exit status of `backupctl create` (see examples/).",
-  schedule: "Use cron or a systemd timer (see examples/).",
   key: "Key files are made by `backupctl init`.",
   audit: "Use `backupctl status` and `backupctl list --verbose`.",
   approve: "There is nothing to approve.",

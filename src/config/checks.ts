@@ -3,6 +3,7 @@ import { engineDefinitions } from "../engines/registry.ts";
 import type { ConfigDocument } from "./document.ts";
 import { nearest } from "./nearest.ts";
 import type { ConfigPath, Problem } from "./problems.ts";
+import { timesProblem } from "./schedules.ts";
 import type { Frame } from "./schema.ts";
 
 /** Rules between several options, checked when each of them is sound for itself. */
@@ -20,6 +21,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
     ...retentionProblems(frame, at),
     ...targetProblems(frame, at),
     ...toolProblems(frame, at),
+    ...scheduleProblems(frame, at),
   ];
 }
 
@@ -95,4 +97,11 @@ function toolProblems(frame: Frame, at: At): readonly Problem[] {
     .map((tool) =>
       at(["tools", tool], `no engine runs such a program; known: ${known.join(", ")}`, nearest(tool, known)),
     );
+}
+
+function scheduleProblems({ schedules }: Frame, at: At): readonly Problem[] {
+  return Object.entries(schedules).flatMap(([name, schedule]) => {
+    const problem = timesProblem(schedule);
+    return problem === undefined ? [] : [at(["schedules", name, problem.option], problem.message)];
+  });
 }

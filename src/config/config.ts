@@ -1,4 +1,5 @@
 import type { Duration, FiniteDuration } from "../domain/duration.ts";
+import type { Timing } from "../domain/schedule/times.ts";
 import type { StorageLimits } from "../domain/storage-limits.ts";
 
 /** The configuration as the rest of the program sees it: complete, checked, without secrets and without adapters' options. */
@@ -22,6 +23,7 @@ export interface Config {
   readonly chain: { readonly maxChain: number; readonly fullEvery: FiniteDuration };
   readonly verify: { readonly onCreate: boolean | "full" };
   readonly retention: RetentionConfig;
+  readonly schedules: readonly ScheduleConfig[];
   readonly targets: readonly TargetConfig[];
   /** Paths of external programs by their name. */
   readonly tools: Readonly<Record<string, string>>;
@@ -74,6 +76,16 @@ export interface RetentionConfig {
   readonly snapshots: Duration;
   readonly manual: Duration;
   readonly maxBackups: number | undefined;
+}
+
+export interface ScheduleConfig {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly timing: Timing;
+  /** The name of its job. */
+  readonly operation: string;
+  /** As that job's schema has them. */
+  readonly options: OptionValues;
 }
 
 interface TargetConfig {

@@ -3,13 +3,15 @@ import type { ConfigPath, Problem } from "./problems.ts";
 
 /** The configuration without a file: from the environment alone. */
 
+/** What ENABLE_AUTO_BACKUP asks for. */
+const NIGHTLY = { operation: "create", every: "day", at: "02:00" };
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_RETENTION_HOURS = 7 * 24;
 
 /** Variables that are understood, and whose storage, engine or command this version does not have. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  ENABLE_AUTO_BACKUP: "schedules; until then call `backupctl create` from cron or a systemd timer",
   MONGODB_URI: "the mongodb engine",
 };
 
@@ -29,6 +31,7 @@ export function environmentDocument(env: Environment): ConfigDocument {
     sources: sourcesOf(env),
     retention,
     chain,
+    ...(asked(given(env, "ENABLE_AUTO_BACKUP")) ? { schedules: { auto: NIGHTLY } } : {}),
   };
   return withoutPositions(values, [...encryption.problems, ...retentionProblems]);
 }

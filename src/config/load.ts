@@ -10,6 +10,7 @@ import { findConfigFile, homeOf } from "./find.ts";
 import { invalidConfig } from "./problems.ts";
 import { bearableDocument } from "./rescue.ts";
 import { inlineSecrets, resolvers } from "./resolve.ts";
+import { scheduleConfigs } from "./schedules.ts";
 import { type Frame, loadConfigSchema } from "./schema.ts";
 import { shownConfig } from "./shown.ts";
 import { storageLimits } from "./storage-options.ts";
@@ -91,6 +92,7 @@ function configOf(frame: Frame, env: LoadRequest["env"], cwd: string): Config {
     chain: { maxChain: chain.max_chain, fullEvery: parseFiniteDuration(chain.full_every) },
     verify: { onCreate: frame.verify.on_create },
     retention: retentionOf(retention),
+    schedules: scheduleConfigs(frame.schedules, frame.timezone),
     targets: Object.entries(frame.targets).map(([name, { sources }]) => ({ name, sources: Object.keys(sources) })),
     tools: frame.tools,
     restore: { maxGap: parseFiniteDuration(frame.restore.max_gap) },

@@ -24,9 +24,19 @@ export function settle(schema: unknown, value: unknown): unknown {
   const { discriminator } = current.def;
   const wanted = child(value, discriminator);
   return current.options.find((option) => {
-    const literal = option instanceof z.ZodObject ? option.shape[discriminator] : undefined;
-    return literal instanceof z.ZodLiteral && literal.value === wanted;
+    const name = variantName(option, discriminator);
+    return name !== undefined && (name === wanted || (wanted === undefined && isDefault(option, discriminator)));
   });
+}
+
+function variantName(option: unknown, discriminator: string): string | undefined {
+  const field: unknown = option instanceof z.ZodObject ? option.shape[discriminator] : undefined;
+  const literal = innerOf(field) ?? field;
+  return literal instanceof z.ZodLiteral ? String(literal.value) : undefined;
+}
+
+function isDefault(option: unknown, discriminator: string): boolean {
+  return option instanceof z.ZodObject && option.shape[discriminator] instanceof z.ZodOptional;
 }
 
 /** The schema of what an object or map has under this key. */
@@ -57,10 +67,7 @@ export function variantNames(schema: unknown, discriminator: string): readonly s
   let current = schema;
   for (let inner = innerOf(current); inner !== undefined; inner = innerOf(current)) current = inner;
   if (!(current instanceof z.ZodDiscriminatedUnion)) return [];
-  return current.options.flatMap((option) => {
-    const literal = option instanceof z.ZodObject ? option.shape[discriminator] : undefined;
-    return literal instanceof z.ZodLiteral ? [String(literal.value)] : [];
-  });
+  return current.options.flatMap((option) => variantName(option, discriminator) ?? []);
 }
 
 /** The schema above the union's settling: what `variantNames` needs. */

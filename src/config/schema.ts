@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { MODES } from "../domain/backup.ts";
 import { engineDefinitions } from "../engines/registry.ts";
+import { jobDefinitions } from "../jobs/registry.ts";
 import { keyProviderDefinitions } from "../keys/registry.ts";
 import { storageDefinitions } from "../storage/registry.ts";
 import { durationField, nameField, timezoneField } from "./fields.ts";
 import type { ConfigPath } from "./problems.ts";
+import { DEFAULT_OPERATION, scheduleFrame, schedulesSection } from "./schedules.ts";
 import { isRecord, valueAt } from "./schema-walk.ts";
 import { secretChoices, withSecretForms } from "./secret-options.ts";
 import { commonStorageOptions } from "./storage-options.ts";
@@ -18,6 +20,7 @@ export interface ConfigSchema {
   readonly storages: ReadonlyMap<string, Variant>;
   readonly keys: ReadonlyMap<string, Variant>;
   readonly engines: ReadonlyMap<string, Variant>;
+  readonly schedules: ReadonlyMap<string, Variant>;
 }
 
 export type Frame = z.output<ReturnType<typeof frameSchema>>;
@@ -43,7 +46,7 @@ const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
  * putting it together takes a tenth of a short command's time
  */
 export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> {
-  const [storages, keys, engines] = await Promise.all([
+  const [storages, keys, engines, schedules] = await Promise.all([
     variants("type", named("type", storageDefinitions, values, ["storages"]), commonStorageOptions),
     variants("provider", named("provider", keyProviderDefinitions, values, ["encryption", "keys"]), () => ({})),
     variants("engine", named("engine", engineDefinitions, values, ["sources"]), () => ({
@@ -60,14 +63,26 @@ export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> 
         .describe("A label for `create --category`, such as uploads, media or invoices.")
         .meta({ example: "media" }),
     })),
+    scheduleVariants(values),
   ]);
   const frame = frameSchema();
   const full = frame.extend({
     storages: storagesSection(unionOf("type", storages)),
     encryption: encryptionSection(unionOf("provider", keys)),
     sources: sourcesSection(unionOf("engine", engines)),
+    schedules: schedulesSection(unionOf("operation", schedules)),
   });
-  return { full, frame, storages, keys, engines };
+  return { full, frame, storages, keys, engines, schedules };
+}
+
+/** All jobs or none: where there is a schedule, one more or less makes no difference. */
+async function scheduleVariants(values: unknown): Promise<ReadonlyMap<string, Variant>> {
+  if (values !== undefined && valueAt(values, ["schedules"]) === undefined) return new Map();
+  const { commonScheduleOptions } = await import("./schedule-options.ts");
+  const jobs = Object.entries(jobDefinitions).map(
+    ([operation, load]) => [operation, { options: async () => (await load()).options }] as const,
+  );
+  return variants("operation", jobs, commonScheduleOptions);
 }
 
 interface Definition {
@@ -104,7 +119,7 @@ async function variants(
       const shape: Record<string, z.ZodType> = {};
       for (const [name, schema] of Object.entries(options.shape)) if (schema instanceof z.ZodType) shape[name] = schema;
       const inFile = z
-        .strictObject({ [discriminator]: z.literal(type), ...common(type), ...withSecretForms(shape) })
+        .strictObject({ [discriminator]: literalOf(type), ...common(type), ...withSecretForms(shape) })
         .superRefine((value, context) => {
           for (const { name, message } of secretChoices(shape, value)) {
             context.addIssue({ code: "custom", message, path: [name] });
@@ -114,6 +129,12 @@ async function variants(
     }),
   );
   return new Map(built);
+}
+
+/** A schedule that names no operation is of backups. */
+function literalOf(type: string) {
+  const literal = z.literal(type);
+  return type === DEFAULT_OPERATION ? literal.optional() : literal;
 }
 
 function unionOf(discriminator: string, variantsByType: ReadonlyMap<string, Variant>): z.ZodType {
@@ -162,6 +183,7 @@ function frameSchema() {
       .prefault({})
       .describe("Checks made while a backup is created."),
     retention: retentionSection(),
+    schedules: schedulesSection(scheduleFrame),
     targets: z
       .record(
         nameField,

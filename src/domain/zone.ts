@@ -1,5 +1,5 @@
 /** Wall-clock arithmetic in named time zones (IANA), right across daylight-saving changes. */
-interface WallClock {
+export interface WallClock {
   readonly year: number;
   readonly month: number;
   readonly day: number;
@@ -56,6 +56,41 @@ export function instantOf(wall: WallClock, timezone: string): Date {
   return new Date(shown ?? asUtc - before);
 }
 
+interface Occurrences {
+  readonly first: Date;
+  readonly last: Date;
+}
+
+/**
+ * When a clock in `timezone` shows that time: twice where daylight saving repeats it, and at the instant of the change, once, where
+ * it skips it. Later times never come before earlier ones.
+ */
+export function occurrencesOf(wall: WallClock, timezone: string): Occurrences {
+  const asUtc = utcOf(wall);
+  const before = offsetMs(new Date(asUtc - DAY_MS), timezone);
+  const after = offsetMs(new Date(asUtc + DAY_MS), timezone);
+  if (after <= before || isShown(asUtc - before) || isShown(asUtc - after)) {
+    const shown = [asUtc - before, asUtc - after].filter(isShown);
+    return { first: new Date(Math.min(...shown)), last: new Date(Math.max(...shown)) };
+  }
+  let [tooEarly, change] = [asUtc - after, asUtc - before];
+  while (change - tooEarly > 1) {
+    const middle = Math.floor((tooEarly + change) / 2);
+    if (offsetMs(new Date(middle), timezone) === after) change = middle;
+    else tooEarly = middle;
+  }
+  return { first: new Date(change), last: new Date(change) };
+
+  function isShown(instant: number): boolean {
+    return utcOf(wallClockAt(new Date(instant), timezone)) === asUtc;
+  }
+}
+
+/** How far clocks in `timezone` are ahead of UTC at that instant. */
+export function offsetMs(at: Date, timezone: string): number {
+  return utcOf(wallClockAt(at, timezone)) - Math.floor(at.getTime() / 1000) * 1000;
+}
+
 /** Midnight, or the first instant of a day that has no midnight. `plusDays` counts calendar days. */
 export function startOfDay(at: Date, timezone: string, plusDays = 0): Date {
   const { year, month, day } = wallClockAt(at, timezone);
@@ -71,10 +106,6 @@ export function startOfDay(at: Date, timezone: string, plusDays = 0): Date {
     },
     timezone,
   );
-}
-
-function offsetMs(at: Date, timezone: string): number {
-  return utcOf(wallClockAt(at, timezone)) - Math.floor(at.getTime() / 1000) * 1000;
 }
 
 function utcOf(wall: WallClock): number {

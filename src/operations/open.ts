@@ -33,7 +33,7 @@ export async function openOperations(session: Session): Promise<Operations> {
     }
   };
 
-  return {
+  const operations: Operations = {
     init: async (request) => (await import("./repository/init.ts")).initialiseConfigured(session, request),
     planCreate: (request) => mending(async () => (await import("./create/create.ts")).planCreate(context, request)),
     create: (request) => mending(async () => (await import("./create/create.ts")).createBackup(context, request)),
@@ -58,9 +58,13 @@ export async function openOperations(session: Session): Promise<Operations> {
       mending(async () => (await import("./repository/rebuild-catalog.ts")).rebuildCatalog(context)),
     listStorages: () => once(async () => (await import("./storages/list.ts")).listStorages(context)),
     checkStorage: (request) => once(async () => (await import("./storages/check.ts")).checkStorage(context, request)),
+    listSchedules: () => mending(async () => (await import("./schedules/list.ts")).listSchedules(context)),
+    runSchedule: (request) =>
+      once(async () => (await import("./schedules/run.ts")).runSchedule(context, operations, request)),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
   };
+  return operations;
 }
 
 /** The operations where there is no configuration yet: `init` makes one, everything else needs one. */
@@ -89,6 +93,8 @@ export function openSetup(setup: Setup): Operations {
     rebuildCatalog: refuse,
     listStorages: refuse,
     checkStorage: refuse,
+    listSchedules: refuse,
+    runSchedule: refuse,
     validateConfig: refuse,
     close: async () => undefined,
   };

@@ -1,11 +1,14 @@
 import type { BackupId, VerificationDepth } from "../domain/backup.ts";
 import type { Lag } from "../domain/copies.ts";
 import type { ProtectionKind } from "../domain/deletion.ts";
+import type { FiniteDuration } from "../domain/duration.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { BackupDetails, BackupSummary, ListRequest, ListResult, RunStatus } from "./backup-views.ts";
+import type { ScheduleRunRequest, ScheduleRunResult, ScheduleSummary } from "./schedules/schedule-views.ts";
 import type { StorageCheck, StorageCheckRequest, StorageSummary } from "./storages/storage-views.ts";
 
 export type * from "./backup-views.ts";
+export type * from "./schedules/schedule-views.ts";
 export type * from "./storages/storage-views.ts";
 
 /**
@@ -35,6 +38,9 @@ export interface Operations {
   listStorages(): Promise<readonly StorageSummary[]>;
   /** Tries with real requests what a backup asks of a storage. */
   checkStorage(request: StorageCheckRequest): Promise<StorageCheck>;
+  listSchedules(): Promise<readonly ScheduleSummary[]>;
+  /** Runs what a schedule says; recorded, whatever comes of it. */
+  runSchedule(request: ScheduleRunRequest): Promise<ScheduleRunResult>;
   validateConfig(): Promise<ConfigReport>;
   close(): Promise<void>;
 }
@@ -92,6 +98,8 @@ export interface CreateRequest {
   readonly description?: string | undefined;
   readonly tags: readonly string[];
   readonly retentionDays?: number | undefined;
+  /** In place of `chain.full_every`. */
+  readonly fullEvery?: FiniteDuration | undefined;
   readonly storages: readonly string[];
   readonly lockWaitMs: number;
   readonly onProgress?: OnProgress | undefined;

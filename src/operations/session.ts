@@ -4,6 +4,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { LoadedConfig } from "../config/config.ts";
 import type { Engine, EngineDefinition } from "../engines/engine.ts";
 import { BackupctlError } from "../errors.ts";
+import type { JobDefinition } from "../jobs/job.ts";
 import type { KeyProvider, KeyProviderDefinition } from "../keys/key-provider.ts";
 import { type Clock, systemSleep } from "../platform/clock.ts";
 import { makePrivateDirectory, readFileIfExists, writeFileAtomically } from "../platform/files.ts";
@@ -17,6 +18,7 @@ export interface Adapters {
   readonly storages: Readonly<Record<string, StorageDefinition>>;
   readonly keys: Readonly<Record<string, KeyProviderDefinition>>;
   readonly engines: Readonly<Record<string, EngineDefinition>>;
+  readonly jobs: Readonly<Record<string, JobDefinition>>;
   readonly openCatalog: (options: {
     readonly file: string;
     readonly readOnly: boolean;

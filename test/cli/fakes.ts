@@ -13,6 +13,7 @@ import type {
   RestoreResult,
   RestoreSourcePlan,
   RunStatus,
+  ScheduleSummary,
   StorageCheck,
   StorageSummary,
 } from "../../src/operations/operations.ts";
@@ -313,6 +314,20 @@ export const replicateResult: ReplicateResult = {
   warnings: [],
 };
 
+export const scheduleSummary: ScheduleSummary = {
+  ...{ name: "nightly", operation: "create", enabled: true, cron: "0 2 * * *", timezone: "UTC" },
+  next: "2026-01-12T02:00:00.000Z",
+  last: {
+    scheduledFor: "2026-01-11T02:00:00.000Z",
+    startedAt: "2026-01-11T02:00:01.000Z",
+    endedAt: "2026-01-11T02:04:05.000Z",
+    status: "completed",
+    summary: `backup ${fullId} completed: full, 700 MiB stored`,
+  },
+  counts: { total: 365, completed: 363, failed: 2 },
+  missed: undefined,
+};
+
 export interface Call {
   readonly name: string;
   readonly request: unknown;
@@ -353,6 +368,12 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
       for (const result of storageCheck.results) onResult?.(result);
       return storageCheck;
     },
+    listSchedules: async () => [scheduleSummary],
+    runSchedule: async ({ name }) => ({
+      ...{ name, ran: true, scheduledFor: "2026-01-11T02:00:00.000Z", exitCode: 0, problems: [] },
+      summary: `backup ${fullId} completed: incremental, 12 MiB stored`,
+      next: "2026-01-12T02:00:00.000Z",
+    }),
     validateConfig: async () => ({ origin: "/site/backup.config.yaml", sources: 2, storages: 1, warnings: [] }),
     close: async () => undefined,
     ...overrides,
@@ -386,6 +407,8 @@ function recording(operations: Operations, calls: Call[]): Operations {
     rebuildCatalog: note("rebuildCatalog", operations.rebuildCatalog),
     listStorages: note("listStorages", operations.listStorages),
     checkStorage: note("checkStorage", operations.checkStorage),
+    listSchedules: note("listSchedules", operations.listSchedules),
+    runSchedule: note("runSchedule", operations.runSchedule),
     validateConfig: note("validateConfig", operations.validateConfig),
     close: note("close", operations.close),
   };
@@ -410,6 +433,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
         ...{ incremental: forever, daily: forever, weekly: forever, monthly: forever, yearly: undefined },
         ...{ snapshots: forever, manual: forever, maxBackups: undefined },
       },
+      schedules: [],
       targets: [],
       tools: {},
       restore: { maxGap: { amount: 15, unit: "m" } },

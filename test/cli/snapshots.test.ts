@@ -43,6 +43,8 @@ describe("JSON", () => {
     "catalog rebuild --json",
     "storage list --json",
     "storage check main --json",
+    "schedule list --json",
+    "schedule run nightly --json",
     "config validate --json",
     "config show --json",
   ])("of %s", async (line) => {

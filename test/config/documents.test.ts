@@ -58,13 +58,14 @@ describe("backup.config.example.yaml", () => {
     expect(missing).toEqual([]);
   });
 
-  it("shows every option of every storage, key provider and engine", async () => {
+  it("shows every option of every storage, key provider, engine and job", async () => {
     const schema = await loadConfigSchema();
     const example: unknown = parse(text);
     const families: [string, string, ReadonlyMap<string, Variant>][] = [
       ["storages", "type", schema.storages],
       ["encryption.keys", "provider", schema.keys],
       ["sources", "engine", schema.engines],
+      ["schedules", "operation", schema.schedules],
     ];
 
     for (const [section, discriminator, variants] of families) {
@@ -72,8 +73,10 @@ describe("backup.config.example.yaml", () => {
         z.record(z.string(), z.record(z.string(), z.unknown())).parse(valueAt(example, section)),
       );
       for (const { type, inFile } of variants.values()) {
-        const shown = new Set(members.filter((one) => one[discriminator] === type).flatMap((one) => Object.keys(one)));
-        const common = ["component", "category"];
+        const shown = new Set(
+          members.filter((one) => (one[discriminator] ?? "create") === type).flatMap((one) => Object.keys(one)),
+        );
+        const common = ["component", "category", "cron", "every", "at", "frequency", "time", "timezone", "enabled"];
         const missing = Object.entries(inFile.shape)
           .filter(([option, schema]) => !isShown(option, schema, shown) && !common.includes(option))
           .map(([option]) => option);
@@ -91,10 +94,12 @@ describe("the configuration's documents", () => {
   });
 
   it("every option is described", async () => {
-    const { full, storages, keys, engines } = await loadConfigSchema();
+    const { full, storages, keys, engines, schedules } = await loadConfigSchema();
     const shapes = [
       full,
-      ...[...storages.values(), ...keys.values(), ...engines.values()].map((variant) => variant.inFile),
+      ...[storages, keys, engines, schedules]
+        .flatMap((variants) => [...variants.values()])
+        .map((variant) => variant.inFile),
     ];
 
     for (const shape of shapes) {

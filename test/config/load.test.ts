@@ -174,6 +174,34 @@ sources: { www: { engine: files, paths: [/a], one_file_system: "${variable("B")}
   });
 });
 
+describe("schedules", () => {
+  it("have times of their own zone or the configuration's, and what they leave to their job", async () => {
+    const { config, shown } = await loadText(`${MINIMAL}timezone: Europe/Berlin
+schedules:
+  daily_incremental: { type: incremental, cron: "0 2 * * *", components: [database], retention_days: 30 }
+  site: { frequency: daily, time: "02:00", timezone: UTC, enabled: false }
+  check: { operation: verify, every: sunday, at: "04:00", backups: 7d }
+`);
+
+    expect(config.schedules).toEqual([
+      {
+        ...{ name: "daily_incremental", enabled: true, operation: "create" },
+        timing: { cron: "0 2 * * *", timezone: "Europe/Berlin" },
+        options: { type: "incremental", components: ["database"], retention_days: 30 },
+      },
+      {
+        ...{ name: "site", enabled: false, operation: "create", options: {} },
+        timing: { cron: "0 2 * * *", timezone: "UTC" },
+      },
+      {
+        ...{ name: "check", enabled: true, operation: "verify", options: { backups: "7d" } },
+        timing: { cron: "0 4 * * 0", timezone: "Europe/Berlin" },
+      },
+    ]);
+    expect(shown()).toMatchObject({ schedules: { check: { operation: "verify", backups: "7d", deep: false } } });
+  });
+});
+
 describe("secrets", () => {
   const key = (options: string) =>
     `storages: { main: { type: local, path: /b } }\nencryption: { keys: { site: { provider: local, ${options} } } }`;
@@ -357,16 +385,11 @@ describe("the environment alone", () => {
   it("warns of what it understands and can't do yet", async () => {
     const { warnings } = await load({
       ...base,
-      ENABLE_AUTO_BACKUP: "true",
       MONGODB_URI: "mongodb://x",
       DATABASE_URL: "mysql://x",
     });
 
-    expect(warnings.map((warning) => warning.split(" ")[0])).toEqual([
-      "ENABLE_AUTO_BACKUP",
-      "MONGODB_URI",
-      "DATABASE_URL",
-    ]);
+    expect(warnings.map((warning) => warning.split(" ")[0])).toEqual(["MONGODB_URI", "DATABASE_URL"]);
   });
 
   it("has a replica in a bucket, with the login that AWS programs would take", async () => {
@@ -395,8 +418,17 @@ describe("the environment alone", () => {
     expect(await (await load(env)).resolveStorage("s3")).toEqual({ bucket: "b", endpoint: "https://s3.example.org" });
   });
 
-  it("warns of nothing where automatic backups are switched off", async () => {
-    expect((await load({ ...base, ENABLE_AUTO_BACKUP: "false" })).warnings).toEqual([]);
+  it("has a nightly schedule where automatic backups are switched on", async () => {
+    const { config, warnings } = await load({ ...base, ENABLE_AUTO_BACKUP: "true" });
+
+    expect(warnings).toEqual([]);
+    expect(config.schedules).toEqual([
+      {
+        ...{ name: "auto", enabled: true, operation: "create", options: {} },
+        timing: { cron: "0 2 * * *", timezone: "UTC" },
+      },
+    ]);
+    expect((await load({ ...base, ENABLE_AUTO_BACKUP: "false" })).config.schedules).toEqual([]);
   });
 
   it.each([

@@ -17,6 +17,31 @@ const CASES: readonly Case[] = [
     problems: [{ path: "sorces", line: 1, message: "unknown key", suggestion: "sources" }],
   },
   {
+    name: "a schedule of no known operation",
+    text: 'schedules:\n  night:\n    operation: verfy\n    cron: "0 2 * * *"',
+    problems: [{ path: "schedules.night.operation", line: 3, message: '"verfy" is not known', suggestion: "verify" }],
+  },
+  {
+    name: "a schedule's option of another operation",
+    text: 'schedules:\n  night:\n    cron: "0 2 * * *"\n    deep: true',
+    problems: [{ path: "schedules.night.deep", line: 4, message: "unknown key" }],
+  },
+  {
+    name: "a cron expression that means nothing, in the file's line",
+    text: 'schedules:\n  night:\n    cron: "0 25 * * *"',
+    problems: [{ path: "schedules.night.cron", line: 3, message: "0-23" }],
+  },
+  {
+    name: "schedules that say no time, or two",
+    text: 'schedules:\n  a: { mode: full }\n  b: { cron: "@daily", every: day, at: "02:00" }\n  c: { every: 7m }\n  d: { cron: "@daily", time: "02:00" }',
+    problems: [
+      { path: "schedules.a.cron", line: 2, message: "is missing; say when with cron, every or frequency" },
+      { path: "schedules.b.at", line: 3, message: "exclude each other" },
+      { path: "schedules.c.every", line: 4, message: "7 does not divide the 60 minutes of an hour" },
+      { path: "schedules.d.time", line: 5, message: "means nothing with cron" },
+    ],
+  },
+  {
     name: "an unknown option of an engine, and the one that is missing by it",
     text: "sources:\n  app:\n    engine: sqlite\n    pth: a.db",
     problems: [

@@ -6,6 +6,7 @@ import { openSqliteCatalog } from "../../src/catalog/sqlite/open.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { engineDefinitions } from "../../src/engines/registry.ts";
 import { encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
+import { jobDefinitions } from "../../src/jobs/registry.ts";
 import { keyProviderDefinitions } from "../../src/keys/registry.ts";
 import type { OperationContext } from "../../src/operations/context.ts";
 import { createBackup } from "../../src/operations/create/create.ts";
@@ -110,6 +111,7 @@ export async function openSession(
       storages: storageDefinitions,
       keys: keyProviderDefinitions,
       engines: engineDefinitions,
+      jobs: jobDefinitions,
       openCatalog: async (catalog) => openSqliteCatalog(catalog),
       recoveryProgram: async () => Buffer.from("// test\n"),
     } as Session["adapters"],

@@ -21,6 +21,7 @@ import { insertRun, upsertCommitted, upsertCopy, upsertUnreadable } from "./back
 import type { Connection, SqlValue } from "./connection.ts";
 import { conditionOf, millisecondsOf } from "./filter.ts";
 import { backupOf, copyOf, eventOf, indexCacheOf, parse, restoreOf } from "./rows.ts";
+import { SqliteScheduleLog } from "./schedule-log.ts";
 
 const REPOSITORY = "repository_id";
 const RECENT_DURATIONS = 20;
@@ -30,12 +31,14 @@ const SELECT = "SELECT *, id IN (SELECT backup_id FROM metadata) AS committed FR
 
 /** The catalog in one SQLite file. Open it with `openSqliteCatalog`. */
 export class SqliteCatalog implements Catalog {
+  readonly schedules: SqliteScheduleLog;
   readonly #connection: Connection;
   readonly #file: string;
 
   constructor(connection: Connection, file: string) {
     this.#connection = connection;
     this.#file = file;
+    this.schedules = new SqliteScheduleLog(connection);
   }
 
   repositoryId(): string | undefined {

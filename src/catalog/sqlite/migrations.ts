@@ -116,4 +116,23 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE backups ADD COLUMN keys_sha256 TEXT;
   `,
+  `
+  CREATE TABLE schedules (
+    name TEXT PRIMARY KEY,
+    times TEXT NOT NULL,
+    since TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE schedule_runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    schedule TEXT NOT NULL,
+    scheduled_for TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    status TEXT NOT NULL,
+    summary TEXT
+  ) STRICT;
+  CREATE INDEX schedule_runs_by_schedule ON schedule_runs (schedule, number);
+  `,
 ];

@@ -11,6 +11,7 @@ import { init } from "./init.ts";
 import { list } from "./list.ts";
 import { replicate } from "./replicate.ts";
 import { restore } from "./restore.ts";
+import { scheduleCheck, scheduleList, scheduleRun } from "./schedule.ts";
 import { show } from "./show.ts";
 import { status } from "./status.ts";
 import { storageCheck, storageList } from "./storage.ts";
@@ -21,5 +22,6 @@ export const COMMANDS: readonly Command[] = [
   ...[create, list, show, status, verify],
   ...[restore, download],
   ...[replicate, deleteBackup, hold, unhold, storageList, catalogRebuild],
+  ...[scheduleList, scheduleCheck, scheduleRun],
   ...[init, storageCheck, configValidate, configShow, configSchema, completion, help],
 ];

@@ -1,5 +1,6 @@
 import { CATEGORIES, MODES } from "../../domain/backup.ts";
-import type { CreatePlan, CreateRequest, CreateResult } from "../../operations/operations.ts";
+import { exitStatusOfCreate } from "../../operations/exit-status.ts";
+import type { CreatePlan, CreateRequest } from "../../operations/operations.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { DRY_RUN, LOCK_WAIT } from "../global-options.ts";
@@ -101,11 +102,5 @@ async function make(context: Context, request: CreateRequest): Promise<number> {
     output.report(await renderCreateResult(look, result));
     for (const problem of createProblems(noteLook, result)) output.warn(problem);
   }
-  return exitOf(result);
-}
-
-function exitOf({ created, backup, storages }: CreateResult): number {
-  if (!created) return 0;
-  if (backup === undefined || backup.status === "failed") return 1;
-  return backup.status === "completed" && storages.every(({ state }) => state === "complete") ? 0 : 3;
+  return exitStatusOfCreate(result);
 }

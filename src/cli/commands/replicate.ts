@@ -1,3 +1,4 @@
+import { exitStatusOfReplicate } from "../../operations/exit-status.ts";
 import type { ReplicateResult } from "../../operations/operations.ts";
 import { BACKUP_ARGUMENT, defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -46,7 +47,7 @@ export const replicate = defineCommand({
       }),
     );
     await print(context, result);
-    return exitOf(result);
+    return exitStatusOfReplicate(result);
   },
 });
 
@@ -56,12 +57,4 @@ async function print({ output, look, noteLook, json }: Context, result: Replicat
     output.report(await renderReplication(look, result));
     for (const problem of replicationProblems(noteLook, result)) output.warn(problem);
   }
-}
-
-const DAMAGE: readonly string[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT", "BACKUP_VERIFICATION_FAILED"];
-
-function exitOf({ dryRun, storages }: ReplicateResult): number {
-  if (dryRun) return 0;
-  if (storages.some(({ notCopied }) => notCopied.some(({ error }) => DAMAGE.includes(error.code)))) return 4;
-  return storages.every(({ failure, lag }) => failure === undefined && lag.backups === 0) ? 0 : 3;
 }

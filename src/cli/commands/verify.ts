@@ -1,4 +1,5 @@
 import { BackupctlError } from "../../errors.ts";
+import { exitStatusOfVerify } from "../../operations/exit-status.ts";
 import type { VerifyResult } from "../../operations/operations.ts";
 import { BACKUP_ARGUMENT, defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -77,16 +78,9 @@ export const verify = defineCommand({
       }),
     );
     print(context, result);
-    return exitStatusOf(result);
+    return exitStatusOfVerify(result);
   },
 });
-
-function exitStatusOf({ backups }: VerifyResult): number {
-  const failed = backups.filter(({ passed }) => !passed);
-  if (failed.length === 0) return 0;
-  if (failed.some(({ unseen }) => unseen === undefined)) return 4;
-  return failed.some(({ unseen }) => unseen === "locked") ? 12 : 3;
-}
 
 /** Damage is printed whatever the options say. */
 function print({ output, look, json }: Context, result: VerifyResult): void {

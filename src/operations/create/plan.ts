@@ -36,7 +36,7 @@ type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery">;
 export async function prepareCreate(
   context: OperationContext,
   request: CreateRequest,
-  chain: ChainLimits = context.session.loaded.config.chain,
+  chain: ChainLimits = chainLimits(context.session, request),
 ): Promise<PreparedCreate> {
   const { session } = context;
   const { config } = session.loaded;
@@ -63,6 +63,11 @@ export async function prepareCreate(
     compression,
   });
   return { plan, selection, decision, category, encrypt, compression, verify, storages, startedAt };
+}
+
+function chainLimits({ loaded }: Session, { fullEvery }: CreateRequest): ChainLimits {
+  const { chain } = loaded.config;
+  return fullEvery === undefined ? chain : { ...chain, fullEvery };
 }
 
 function decideEncryption(session: Session, request: CreateRequest): boolean {

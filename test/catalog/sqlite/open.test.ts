@@ -39,9 +39,14 @@ function fill(count = 200): void {
 }
 
 /** Overwrites pages in the middle of the file, as a bad disk does. */
-function damageMiddle(): void {
+/** All that the backups' tables consist of, but nothing that says which tables there are. */
+function damageRows(): void {
+  const database = new Sqlite(file, { readonly: true });
+  const roots = database.prepare("SELECT rootpage FROM sqlite_master WHERE tbl_name IN ('backups', 'metadata')");
+  const pages = roots.pluck().all().map(Number);
+  database.close();
   const bytes = readFileSync(file);
-  bytes.fill(0xa5, 4096 * 3, Math.floor(bytes.length / 4096 - 2) * 4096);
+  for (const page of pages) bytes.fill(0xa5, 4096 * (page - 1), 4096 * page);
   writeFileSync(file, bytes);
 }
 
@@ -75,7 +80,7 @@ describe("a damaged catalog", () => {
     const crashed = new Sqlite(file);
     crashed.exec("INSERT INTO facts VALUES ('dirty', 'x')");
     crashed.close();
-    damageMiddle();
+    damageRows();
 
     expect(countIn(open())).toBe(0);
     expect(existsSync(path.join(directory, ASIDE))).toBe(true);
@@ -83,7 +88,7 @@ describe("a damaged catalog", () => {
 
   it("that a command meets is an error of that command, and set aside by the next one", () => {
     fill();
-    damageMiddle();
+    damageRows();
     const catalog = open();
     expect(() => catalog.list({}).backups.map((backup) => backup.metadata)).toThrow(
       expect.objectContaining({ code: "CATALOG_FAILED", hint: expect.stringContaining("catalog rebuild") }),

@@ -1,0 +1,8 @@
+import type { JobDefinition } from "./job.ts";
+
+/** Everything that a schedule's `operation` may name. */
+export const jobDefinitions: Readonly<Record<string, JobDefinition>> = {
+  create: async () => (await import("./create.ts")).createJob,
+  verify: async () => (await import("./verify.ts")).verifyJob,
+  replicate: async () => (await import("./replicate.ts")).replicateJob,
+};

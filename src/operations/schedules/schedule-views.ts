@@ -1,0 +1,46 @@
+import type { RunStatus as ScheduleRunStatus } from "../../domain/schedule/past-run.ts";
+import type { OnProgress } from "../operations.ts";
+
+/** A row of `schedule list`. All times are ISO. */
+export interface ScheduleSummary {
+  readonly name: string;
+  readonly operation: string;
+  readonly enabled: boolean;
+  readonly cron: string;
+  readonly timezone: string;
+  /** `undefined` of one that is not enabled. */
+  readonly next: string | undefined;
+  readonly last: ScheduleLastRun | undefined;
+  /** Of the runs that ended. */
+  readonly counts: { readonly total: number; readonly completed: number; readonly failed: number };
+  /** What should have run, and nothing has made up for it. */
+  readonly missed: { readonly count: number; readonly first: string; readonly last: string } | undefined;
+}
+
+interface ScheduleLastRun {
+  readonly scheduledFor: string;
+  readonly startedAt: string;
+  readonly endedAt: string | undefined;
+  readonly status: ScheduleRunStatus;
+  readonly summary: string | undefined;
+}
+
+export interface ScheduleRunRequest {
+  readonly name: string;
+  /** Do nothing unless it is due. */
+  readonly ifDue: boolean;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface ScheduleRunResult {
+  readonly name: string;
+  /** False where nothing was to be done; `summary` says why. */
+  readonly ran: boolean;
+  /** ISO. */
+  readonly scheduledFor: string | undefined;
+  readonly exitCode: number;
+  readonly summary: string;
+  readonly problems: readonly string[];
+  /** ISO. */
+  readonly next: string;
+}

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import type { ScheduleSummary } from "../../src/operations/operations.ts";
+import { scheduleSummary } from "./fakes.ts";
+import { run } from "./harness.ts";
+
+const missed: ScheduleSummary = {
+  ...scheduleSummary,
+  ...{ name: "often", cron: "*/15 * * * *", last: undefined },
+  counts: { total: 0, completed: 0, failed: 0 },
+  missed: { count: 1000, first: "2026-01-01T00:00:00.000Z", last: "2026-01-11T09:30:00.000Z" },
+};
+const failed: ScheduleSummary = {
+  ...scheduleSummary,
+  name: "check",
+  operation: "verify",
+  last: scheduleSummary.last && { ...scheduleSummary.last, status: "failed", summary: "the disk is gone" },
+};
+const off: ScheduleSummary = { ...missed, name: "off", enabled: false, next: undefined, missed: undefined };
+
+function listing(...schedules: ScheduleSummary[]) {
+  return { operations: { listSchedules: async () => schedules }, columns: 140 };
+}
+
+describe("schedule list", () => {
+  test("says of each when it runs, how it went, and what was missed", async () => {
+    const result = await run("schedule list", listing(scheduleSummary, missed, failed, off));
+
+    expect(result.exitCode).toBe(0);
+    expect(result.stdout).toMatchInlineSnapshot(`
+      "Schedule  Runs    Times             Next (UTC)        Last              Status           Missed  Ended  Failed
+      nightly   create  0 2 * * * UTC     2026-01-12 02:00  2026-01-11 02:00  completed                  365       2
+      often     create  */15 * * * * UTC  2026-01-12 02:00  never                        1000 or more      0
+      check     verify  0 2 * * * UTC     2026-01-12 02:00  2026-01-11 02:00  failed                     365       2
+      off       create  */15 * * * * UTC  off               never                                          0
+      "
+    `);
+    expect(result.stderr).toMatchInlineSnapshot(`
+      "warning: schedule "often": 1000 or more runs were missed, the first at 2026-01-01 00:00:00 UTC; it has never run here
+      warning: schedule "check": its last run, of 2026-01-11 02:00:01 UTC, failed: the disk is gone
+      "
+    `);
+  });
+
+  test("says where there is none", async () => {
+    expect((await run("schedule list", listing())).stdout).toBe("The configuration has no schedules.\n");
+  });
+});
+
+describe("schedule check", () => {
+  test("is content where all has run", async () => {
+    expect(await run("schedule check", listing(scheduleSummary, off))).toMatchObject({ exitCode: 0 });
+    expect((await run("schedule check --quiet", listing(scheduleSummary))).stdout).toBe("");
+  });
+
+  test("ends with 4, and says what was missed or failed, quiet or not", async () => {
+    const result = await run("schedule check --quiet", listing(scheduleSummary, missed, failed));
+
+    expect(result.exitCode).toBe(4);
+    expect(result.stdout).toMatchInlineSnapshot(`
+      "schedule "often": 1000 or more runs were missed, the first at 2026-01-01 00:00:00 UTC; it has never run here
+      schedule "check": its last run, of 2026-01-11 02:00:01 UTC, failed: the disk is gone
+      "
+    `);
+    const json = await run("schedule check --json", listing(scheduleSummary, missed, failed));
+    expect(json.exitCode).toBe(4);
+    expect(json.json()).toMatchObject({ schedules: [{ name: "often", missed: { runs: 1000 } }, { name: "check" }] });
+  });
+});
+
+describe("schedule run", () => {
+  test("ends as its work did, and says what went wrong", async () => {
+    const result = await run("schedule run nightly", {
+      operations: {
+        runSchedule: async ({ name }) => ({
+          ...{ name, ran: true, scheduledFor: "2026-01-11T02:00:00.000Z", exitCode: 3, summary: "2 copies made" },
+          problems: ['storage "usb" is pending\u001b[31m'],
+          next: "2026-01-12T02:00:00.000Z",
+        }),
+      },
+    });
+
+    expect(result.exitCode).toBe(3);
+    expect(result.stdout).toBe('schedule "nightly" partly done: 2 copies made; next 2026-01-12 02:00:00 UTC\n');
+    expect(result.stderr).toContain('storage "usb" is pending');
+    expect(result.stderr).not.toContain("\u001b[31m");
+  });
+
+  test("says that it did nothing", async () => {
+    const result = await run("schedule run nightly --if-due", {
+      operations: {
+        runSchedule: async ({ name }) => ({
+          ...{ name, ran: false, scheduledFor: undefined, exitCode: 0, summary: "it is not due", problems: [] },
+          next: "2026-01-12T02:00:00.000Z",
+        }),
+      },
+    });
+
+    expect(result).toMatchObject({
+      exitCode: 0,
+      stdout: 'schedule "nightly": nothing to do, it is not due; next 2026-01-12 02:00:00 UTC\n',
+    });
+  });
+
+  test("needs a name", async () => {
+    expect(await run("schedule run")).toMatchObject({ exitCode: 2 });
+  });
+});
