@@ -53,6 +53,8 @@ it("counts what a storage lacks", () => {
     bytes: 20,
     oldest: "2026-01-02",
   });
+  const unread = { timestamp: "2026-01-04", metadata: undefined };
+  expect(lagOf([unread], () => false)).toEqual({ backups: 1, bytes: 0, oldest: "2026-01-04" });
   expect(lagOf(backups, () => true)).toEqual({ backups: 0, bytes: 0, oldest: undefined });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   artifactName,
   backupDirectory,
+  directoryFacts,
   isName,
   numberedName,
   packName,
@@ -16,6 +17,11 @@ import { backupId } from "./builders.ts";
 
 describe("a backup's directory", () => {
   const path = "database/daily/2026-01-11/full-02-00-00-550e8400";
+
+  it("says its backup's time, and no other path does", () => {
+    expect(directoryFacts(path)).toMatchObject({ mode: "full", timestamp: "2026-01-11T02:00:00.000Z" });
+    expect(() => directoryFacts("database/daily")).toThrow("database/daily is not the directory of a backup");
+  });
 
   it("is named after type, class, UTC time, mode and id", () => {
     const directory = backupDirectory({
