@@ -1,7 +1,7 @@
 import { RestError } from "@azure/storage-blob";
-import { BackupctlError, type ErrorCode } from "../../errors.ts";
 import { clockSkew } from "../network/clock-skew.ts";
 import { networkFailure } from "../network/failure.ts";
+import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */
 export interface AzureContainer {
@@ -14,46 +14,33 @@ export interface AzureContainer {
   readonly sas: string | undefined;
 }
 
-interface Failure {
-  readonly code: ErrorCode;
-  readonly retryable?: boolean;
-  readonly hint?: string;
-}
-
-const MAX_WORDS = 300;
-
-const BUSY: Failure = { code: "STORAGE_FAILED", retryable: true };
-const NOT_PERMITTED: Failure = {
+const NOT_PERMITTED: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The login may not do this. docs/storage/azure.md has the permissions and the role that backupctl needs.",
 };
-const NO_LOGIN: Failure = {
+const NO_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "No login was found. Give account_key, sas or connection_string; or run where a managed identity, `az login` or AZURE_CLIENT_ID and its like are.",
 };
-const WRONG_LOGIN: Failure = {
+const WRONG_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check account and account_key; or that the SAS is whole, for this container, and not revoked.",
 };
-const NOT_FROM_HERE: Failure = {
+const NOT_FROM_HERE: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check the login and its permissions (docs/storage/azure.md), and whether the account's firewall lets this host in.",
 };
-const CLOCK: Failure = {
-  code: "CLOCK_SKEWED",
-  hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
-};
-const FULL: Failure = {
+const FULL: ServiceFailure = {
   code: "INSUFFICIENT_STORAGE",
   hint: "Raise the account's limit, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
 };
-const KEPT: Failure = {
+const KEPT: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The container keeps its objects for a time: try again when its immutability policy or legal hold has ended.",
 };
 
 /** By the service's own code. */
-const FAILURES: Readonly<Record<string, Failure>> = {
+const FAILURES: Readonly<Record<string, ServiceFailure>> = {
   AuthorizationPermissionMismatch: NOT_PERMITTED,
   AuthorizationResourceTypeMismatch: NOT_PERMITTED,
   AuthorizationServiceMismatch: NOT_PERMITTED,
@@ -92,11 +79,7 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 
 /** The error of a failed call as the storage port promises it; what is none is returned as it came. */
 export function asStorageError(error: unknown, place: AzureContainer, doing: string): unknown {
-  if (error instanceof BackupctlError) return error;
-  const failure = failureOf(error, place);
-  if (failure === undefined) return error;
-  const { code, what, ...details } = failure;
-  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+  return toStorageError(error, failureOf(error, place), { storage: place.storage, doing });
 }
 
 /** The service's own code, which answers without a body have in a header. */
@@ -105,7 +88,19 @@ export function codeOf(error: unknown): string {
   return error.response?.headers.get("x-ms-error-code") ?? error.code ?? "";
 }
 
-function failureOf(error: unknown, place: AzureContainer): (Failure & { readonly what: string }) | undefined {
+/** What the service may say where a name is taken; the last two to a login that may make new objects only. */
+const TAKEN = new Set([
+  "BlobAlreadyExists",
+  "ConditionNotMet",
+  "UnauthorizedBlobOverwrite",
+  "AuthorizationPermissionMismatch",
+]);
+
+export function isTaken(error: unknown): boolean {
+  return TAKEN.has(codeOf(error));
+}
+
+function failureOf(error: unknown, place: AzureContainer): ServiceFailure | undefined {
   const network = networkFailure(error, place.peer, "ca_file");
   if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
   if (!(error instanceof Error)) return undefined;
@@ -124,7 +119,7 @@ function failureOf(error: unknown, place: AzureContainer): (Failure & { readonly
 }
 
 /** Those that need more than the code to be told apart. */
-function special(code: string, error: RestError, place: AzureContainer): (Failure & { what?: string }) | undefined {
+function special(code: string, error: RestError, place: AzureContainer): ServiceFailure | undefined {
   if (code === "ContainerNotFound") {
     return {
       code: "STORAGE_NOT_FOUND",
@@ -141,21 +136,17 @@ function special(code: string, error: RestError, place: AzureContainer): (Failur
 }
 
 /** The login would be right at another time. */
-function untimely(now: string | undefined, sas: string | undefined): (Failure & { what: string }) | undefined {
+function untimely(now: string | undefined, sas: string | undefined): ServiceFailure | undefined {
   const expiry = new URLSearchParams(sas ?? "").get("se") ?? "";
   if (Date.parse(expiry) < Date.parse(now ?? "")) {
     return { code: "STORAGE_DENIED", what: `the SAS has expired at ${expiry}`, hint: "Make a new SAS." };
   }
   const skew = clockSkew(now);
-  return skew === undefined ? undefined : { ...CLOCK, what: skew };
+  return skew === undefined ? undefined : { ...WRONG_CLOCK, what: skew };
 }
 
-function byStatus(status: number): Failure {
+function byStatus(status: number): ServiceFailure {
   if (status === 401 || status === 403) return NOT_PERMITTED;
   if (status === 507) return FULL;
   return { code: "STORAGE_FAILED", retryable: status >= 500 || status === 429 || status === 408 };
-}
-
-function firstLine(text: string): string {
-  return text.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
 }

@@ -1,6 +1,6 @@
-import { BackupctlError, type ErrorCode } from "../../errors.ts";
 import { clockSkew } from "../network/clock-skew.ts";
 import { networkFailure } from "../network/failure.ts";
+import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 import { RefusedError } from "./answers.ts";
 
 /** What an error message says of the place. */
@@ -12,46 +12,40 @@ export interface GcsBucket {
   readonly peer: string;
 }
 
-interface Failure {
-  readonly code: ErrorCode;
-  readonly what?: string;
-  readonly retryable?: boolean;
-  readonly hint?: string;
-}
-
-const MAX_WORDS = 300;
-
-const NOT_PERMITTED: Failure = {
+const NOT_PERMITTED: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The login may not do this. docs/storage/gcs.md has the role that backupctl needs.",
 };
-const WRONG_LOGIN: Failure = {
+const WRONG_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check that the service account and its key still exist: `gcloud iam service-accounts keys list`.",
 };
-const NO_LOGIN: Failure = {
+const NO_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "No login was found. Give credentials_file, run `gcloud auth application-default login`, or run where a service account is attached.",
 };
-const FULL: Failure = {
+const FULL: ServiceFailure = {
   code: "INSUFFICIENT_STORAGE",
   hint: "Raise the project's quota, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
 };
-const KEPT: Failure = {
+const KEPT: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The bucket keeps its objects for a time: try again when its retention policy or the object's hold has ended.",
 };
-const KMS: Failure = {
+const KMS: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check that the key in kms_key exists in the bucket's location, is enabled, and may be used by the project's storage service agent.",
 };
-const BILLING: Failure = { code: "STORAGE_DENIED", hint: "Look at the project's billing account in Google's console." };
+const BILLING: ServiceFailure = {
+  code: "STORAGE_DENIED",
+  hint: "Look at the project's billing account in Google's console.",
+};
 
 /** Timeouts, too many calls; and names that were taken a moment ago, where nothing is now. */
 const PASSING = new Set([408, 409, 412, 429]);
 
 /** By Google's own word; those that are not here are told by their status. */
-const FAILURES: Readonly<Record<string, Failure>> = {
+const FAILURES: Readonly<Record<string, ServiceFailure>> = {
   quotaExceeded: FULL,
   retentionPolicyNotMet: KEPT,
   objectUnderActiveHold: KEPT,
@@ -63,14 +57,10 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 
 /** The error of a failed call as the storage port promises it; what is none is returned as it came. */
 export function asStorageError(error: unknown, place: GcsBucket, doing: string): unknown {
-  if (error instanceof BackupctlError) return error;
-  const failure = failureOf(error, place);
-  if (failure === undefined) return error;
-  const { code, what = "", ...details } = failure;
-  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+  return toStorageError(error, failureOf(error, place), { storage: place.storage, doing });
 }
 
-function failureOf(error: unknown, place: GcsBucket): Failure | undefined {
+function failureOf(error: unknown, place: GcsBucket): ServiceFailure | undefined {
   if (error instanceof RefusedError) {
     const words = firstLine(error.message);
     const what = [String(error.status), error.reason, words].filter((word) => word !== "").join(" ");
@@ -81,7 +71,7 @@ function failureOf(error: unknown, place: GcsBucket): Failure | undefined {
   return error instanceof Error ? failedLogin(error) : undefined;
 }
 
-function refusal({ status, reason, date }: RefusedError, { bucket }: GcsBucket): Failure {
+function refusal({ status, reason, date }: RefusedError, { bucket }: GcsBucket): ServiceFailure {
   const known = FAILURES[reason] ?? (reason.toLowerCase().includes("kms") ? KMS : undefined);
   if (known !== undefined) return known;
   if (status === 401) return skewed(date) ?? WRONG_LOGIN;
@@ -98,7 +88,7 @@ function refusal({ status, reason, date }: RefusedError, { bucket }: GcsBucket):
 }
 
 /** No token was given, or none could be asked for. */
-function failedLogin(error: Error): Failure | undefined {
+function failedLogin(error: Error): ServiceFailure | undefined {
   if (/^Could not load the default credentials|^Unable to detect a Project Id/.test(error.message)) {
     return { ...NO_LOGIN, what: "there is no login" };
   }
@@ -109,7 +99,7 @@ function failedLogin(error: Error): Failure | undefined {
   if (answer === undefined) return undefined;
   const { status, date } = answer;
   const what = `no token was given: ${firstLine(error.message)}`;
-  if (status >= 500 || status === 429) return { code: "STORAGE_FAILED", retryable: true, what };
+  if (status >= 500 || status === 429) return { ...BUSY, what };
   return skewed(date) ?? { ...WRONG_LOGIN, what };
 }
 
@@ -121,16 +111,8 @@ function answerOf(error: Error): { readonly status: number; readonly date: strin
   return { status: response.status, date: headers instanceof Headers ? headers.get("date") : null };
 }
 
-function skewed(date: string | null): Failure | undefined {
+function skewed(date: string | null): ServiceFailure | undefined {
   const skew = clockSkew(date);
   if (skew === undefined) return undefined;
-  return {
-    code: "CLOCK_SKEWED",
-    what: skew,
-    hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
-  };
-}
-
-function firstLine(text: string): string {
-  return text.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
+  return { ...WRONG_CLOCK, what: skew };
 }

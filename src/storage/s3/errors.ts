@@ -1,6 +1,7 @@
 import { S3ServiceException } from "@aws-sdk/client-s3";
-import { BackupctlError, type ErrorCode, messageOf } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
 import { networkFailure } from "../network/failure.ts";
+import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */
 export interface S3Place {
@@ -13,42 +14,29 @@ export interface S3Place {
   readonly locks: boolean;
 }
 
-interface Failure {
-  readonly code: ErrorCode;
-  readonly retryable?: boolean;
-  readonly hint?: string;
-}
-
-const MAX_WORDS = 300;
-
-const WRONG_LOGIN: Failure = {
+const WRONG_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check access_key_id and secret_access_key, or where the login comes from: `aws sts get-caller-identity` shows it.",
 };
-const EXPIRED_LOGIN: Failure = {
+const EXPIRED_LOGIN: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The temporary login has expired. Get a new one, or use one that is renewed by itself (a role, a profile).",
 };
-const NOT_PERMITTED: Failure = {
+const NOT_PERMITTED: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "The login may not do this. docs/storage/s3.md has the policy that backupctl needs.",
 };
-const CLOCK: Failure = {
-  code: "CLOCK_SKEWED",
-  hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised.",
-};
-const FULL: Failure = {
+const FULL: ServiceFailure = {
   code: "INSUFFICIENT_STORAGE",
   hint: "Raise the quota, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
 };
-const BUSY: Failure = { code: "STORAGE_FAILED", retryable: true };
-const KMS: Failure = {
+const KMS: ServiceFailure = {
   code: "STORAGE_DENIED",
   hint: "Check that the key in sse_kms_key exists in the bucket's region, is enabled, and may be used by this login.",
 };
 
 /** By the service's own code. Services that imitate S3 know some of them, and answer others with the status alone. */
-const FAILURES: Readonly<Record<string, Failure>> = {
+const FAILURES: Readonly<Record<string, ServiceFailure>> = {
   InvalidAccessKeyId: WRONG_LOGIN,
   SignatureDoesNotMatch: WRONG_LOGIN,
   InvalidToken: WRONG_LOGIN,
@@ -63,8 +51,8 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   AccessDenied: NOT_PERMITTED,
   AllAccessDisabled: NOT_PERMITTED,
   AccountProblem: NOT_PERMITTED,
-  RequestTimeTooSkewed: CLOCK,
-  RequestExpired: CLOCK,
+  RequestTimeTooSkewed: WRONG_CLOCK,
+  RequestExpired: WRONG_CLOCK,
   QuotaExceeded: FULL,
   EntityTooLarge: FULL,
   InsufficientStorage: FULL,
@@ -96,14 +84,10 @@ const FAILURES: Readonly<Record<string, Failure>> = {
 
 /** The error of a failed call as the storage port promises it; what is none is returned as it came. */
 export function asStorageError(error: unknown, place: S3Place, doing: string): unknown {
-  if (error instanceof BackupctlError) return error;
-  const failure = failureOf(error, place);
-  if (failure === undefined) return error;
-  const { code, what, ...details } = failure;
-  return new BackupctlError(code, `storage "${place.storage}" cannot ${doing}: ${what}`, { cause: error, ...details });
+  return toStorageError(error, failureOf(error, place), { storage: place.storage, doing });
 }
 
-function failureOf(error: unknown, place: S3Place): (Failure & { readonly what: string }) | undefined {
+function failureOf(error: unknown, place: S3Place): ServiceFailure | undefined {
   const network = networkFailure(error, place.peer, "ca_file");
   if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
   if (!(error instanceof Error)) return undefined;
@@ -113,7 +97,7 @@ function failureOf(error: unknown, place: S3Place): (Failure & { readonly what: 
 }
 
 /** Those whose hint names the place, or that only their message tells apart. */
-function special(error: Error, { bucket, locks }: S3Place): Failure | undefined {
+function special(error: Error, { bucket, locks }: S3Place): ServiceFailure | undefined {
   if (error.name === "NoSuchBucket" || error.name === "InvalidBucketName") {
     return {
       code: "STORAGE_NOT_FOUND",
@@ -156,7 +140,7 @@ function rightRegion(error: Error): string | undefined {
   return named ?? headerOf(error, "x-amz-bucket-region") ?? /expecting '([a-z0-9-]+)'/.exec(error.message)?.[1] ?? "";
 }
 
-function byStatus(status: number | undefined): Failure | undefined {
+function byStatus(status: number | undefined): ServiceFailure | undefined {
   if (status === undefined) return undefined;
   if (status === 401 || status === 403) return NOT_PERMITTED;
   if (status === 507) return FULL;
@@ -181,7 +165,7 @@ function headerOf(error: Error, name: string): string | undefined {
 
 /** The service's code and its own words: one line, whatever it sent. */
 function wordsOf(error: Error, status: number | undefined): string {
-  const said = error.message.split("\n")[0]?.trim().replace(/\.$/, "").slice(0, MAX_WORDS) ?? "";
+  const said = firstLine(error.message);
   const words = said === "" || said === "UnknownError" || said === error.name ? [] : [said];
   const code = /^[A-Za-z][A-Za-z0-9.]+$/.test(error.name) && error.name !== "Error" ? [error.name] : [];
   const parts = [...code, ...words];
