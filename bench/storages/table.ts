@@ -28,7 +28,7 @@ Written by \`npm run bench:storages -- --write-docs\`, never by hand. Each kind 
 the figures: they show that nothing of ours stands in the way, not what a network does. \`create\` reads, cuts, compresses, seals, checks and sends;
 \`restore\` fetches, opens, checks and writes; \`replicate\` copies the stored objects from a local storage, checking each one, which is the
 same work as rclone's. MB/s are stored bytes; in brackets: rclone's time divided by ours, above 1 backupctl is faster. Memory is the most that all processes
-of the command had resident.
+of the command had resident. Google Cloud Storage was not measured: there is no server of it that could run here.
 `;
 
 export function storagesPage(

@@ -13,7 +13,9 @@ export const sftpOptions = z.object({
     .string()
     .min(1)
     .optional()
-    .describe("Private key in OpenSSH or PEM form. Without it and `password`, the keys of the ssh-agent are tried.")
+    .describe(
+      "Private key in OpenSSH or PEM form. Without it and `password` the keys of the ssh-agent at SSH_AUTH_SOCK are tried.",
+    )
     .meta({ secret: true }),
   passphrase: z.string().min(1).optional().describe("Passphrase of `private_key`.").meta({ secret: true }),
   password: z
