@@ -34,7 +34,10 @@ export interface Storage {
   remove(key: string, options?: OperationOptions): Promise<void>;
   /** Bytes used and free where the place can tell. */
   space(options?: OperationOptions): Promise<StorageSpace>;
-  /** What only this type can be asked, tried with real requests on objects below the folder `scratch`: for `storage check`. */
+  /**
+   * What only this type can be asked, tried with real requests: for `storage check`. Objects that it puts below the folder `scratch` stay;
+   * who asks removes them.
+   */
   probe?(scratch: string, options?: OperationOptions): AsyncIterable<ProbeResult>;
   close(): Promise<void>;
 }

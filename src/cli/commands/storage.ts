@@ -7,7 +7,7 @@ export const storageList = defineCommand({
   group: "Upkeep",
   summary: "what lies in each storage, and the space left",
   description: [
-    "Backups and bytes are what the catalog knows to lie there; free space is what the storage says now. A storage that does not answer is listed with the reason.",
+    "Backups and bytes are what the catalog knows to lie there; free space is what the storage says now. A storage that does not answer is listed with the reason. What really lies in one, objects of no backup included, `storage check` counts.",
   ],
   options: {},
   examples: [
@@ -31,7 +31,7 @@ export const storageCheck = defineCommand({
   group: "Set-up",
   summary: "try a storage with real requests",
   description: [
-    "Writes, reads, lists, overwrites (which must be refused) and deletes objects of its own in the folder storage-check, measures latency and throughput, compares clocks, and asks what only that type of storage can be asked. It says what works, what does not, and the settings to use. Up to 64 MiB go each way.",
+    "Writes, reads, lists, overwrites (which must be refused) and deletes objects of its own in the folder storage-check, measures latency and throughput, compares clocks, asks what only that type of storage can be asked, and counts what lies there. It says what works, what does not, and the settings to use. Up to 64 MiB go each way.",
   ],
   argument: { placeholder: "NAME", description: "the storage's name in the config", required: true },
   options: {},

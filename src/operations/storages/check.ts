@@ -20,6 +20,9 @@ const LOADS_AT_ONCE = 4;
 /** A line on which the first load took longer is known well enough from it. */
 const SLOW_LOAD_SECONDS = 10;
 
+/** So long all that lies there is counted: FTP servers may want a question for each object. */
+const LONGEST_COUNT_MS = 30_000;
+
 /**
  * Tries with real requests, in a folder of its own, all that a backup asks of a storage. What does not work is a result, not an error.
  * @throws what opening the storage throws: then there is nothing to try
@@ -62,7 +65,7 @@ interface Probing {
 type Finding = Omit<ProbeResult, "what" | "outcome"> & { readonly outcome?: ProbeResult["outcome"] };
 
 async function* probes(probing: Probing): AsyncGenerator<ProbeResult> {
-  const { storage, scratch, signal } = probing;
+  const { storage } = probing;
   yield await attempt("leavings", () => removeOldScratch(probing));
   const written = await attempt("write", () => write(probing));
   yield written;
@@ -77,8 +80,17 @@ async function* probes(probing: Probing): AsyncGenerator<ProbeResult> {
   yield await attempt("latency", () => latency(probing));
   yield* load(probing);
   yield await attempt("free space", () => space(storage));
-  if (storage.probe !== undefined) yield* storage.probe(scratch, { signal });
+  yield await attempt("contents", () => contents(probing));
+  yield* probesOfItsType(probing);
   yield await attempt("delete", () => remove(probing));
+}
+
+async function* probesOfItsType({ storage, scratch, signal }: Probing): AsyncGenerator<ProbeResult> {
+  try {
+    if (storage.probe !== undefined) yield* storage.probe(scratch, { signal });
+  } catch (error) {
+    yield await attempt("what only this type has", () => Promise.reject(error));
+  }
 }
 
 async function attempt(what: string, work: () => Promise<Finding>): Promise<ProbeResult> {
@@ -121,7 +133,7 @@ async function listAtOnce({ storage, scratch, signal }: Probing): Promise<Findin
   await storage.put(key, SMALL, { signal });
   if (!(await keysBelow(storage, scratch, signal)).includes(key))
     return { outcome: "fails", detail: "what was just written is not listed: several hosts can't share this storage" };
-  await storage.remove(key, { signal });
+  if ((await refusalOf(() => storage.remove(key, { signal }))) !== undefined) return {};
   const gone = !(await keysBelow(storage, scratch, signal)).includes(key);
   return gone ? {} : { outcome: "fails", detail: "what was just removed is still listed" };
 }
@@ -223,8 +235,24 @@ async function space(storage: Storage): Promise<Finding> {
   return { detail: `${formatBytes(freeBytes)}${totalBytes === undefined ? "" : ` of ${formatBytes(totalBytes)}`}` };
 }
 
+/** Whoever put it there: the catalog knows the backups only. */
+async function contents({ storage, clock, signal }: Probing): Promise<Finding> {
+  const started = clock.monotonicMs();
+  let [objects, bytes] = [0, 0];
+  for await (const { key, sizeBytes } of storage.list("", { signal })) {
+    if (key.startsWith(`${SCRATCH_ROOT}/`)) continue;
+    objects += 1;
+    bytes += sizeBytes;
+    if (clock.monotonicMs() - started > LONGEST_COUNT_MS)
+      return { detail: `${objects} objects, ${formatBytes(bytes)}, and more than can be counted in 30 seconds` };
+  }
+  return { detail: `${objects} objects, ${formatBytes(bytes)}` };
+}
+
 async function remove({ storage, scratch, signal }: Probing): Promise<Finding> {
-  await removeBelow(storage, scratch, signal);
+  const refused = await refusalOf(() => removeBelow(storage, scratch, signal));
+  if (refused !== undefined)
+    return { outcome: "absent", detail: `backups do without it, \`backupctl delete\` does not: ${refused.message}` };
   const left = await keysBelow(storage, scratch, signal);
   return left.length === 0 ? {} : { outcome: "fails", detail: `${left.length} objects are there still` };
 }
@@ -233,10 +261,24 @@ async function removeOldScratch({ storage, clock, signal }: Probing): Promise<Fi
   let removed = 0;
   for await (const { key, modifiedAt } of storage.list(SCRATCH_ROOT, { signal })) {
     if (clock.now().getTime() - modifiedAt.getTime() < LEFT_BEHIND_MS) continue;
-    await storage.remove(key, { signal });
+    const refused = await refusalOf(() => storage.remove(key, { signal }));
+    if (refused !== undefined)
+      return { outcome: "absent", detail: `an earlier check's objects stay: ${refused.message}` };
     removed += 1;
   }
   return { detail: removed === 0 ? "none of an earlier check" : `${removed} objects of an earlier check removed` };
+}
+
+/** Why nothing may be removed, where nothing may: by a login for backups alone, or because the place keeps what it has. */
+async function refusalOf(removal: () => Promise<void>): Promise<BackupctlError | undefined> {
+  try {
+    await removal();
+    return undefined;
+  } catch (error) {
+    if (isBackupctlError(error, "STORAGE_DENIED") || isBackupctlError(error, "RETENTION_POLICY_VIOLATION"))
+      return error;
+    throw error;
+  }
 }
 
 async function removeBelow(storage: Storage, folder: string, signal?: AbortSignal): Promise<void> {

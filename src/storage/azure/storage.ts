@@ -4,21 +4,23 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
-import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
+import type {
+  ByteRange,
+  OperationOptions,
+  ProbeResult,
+  Storage,
+  StorageContext,
+  StorageSpace,
+  StoredObject,
+} from "../storage.ts";
 import { createClient } from "./client.ts";
 import { readBody } from "./download.ts";
-import { type AzureContainer, asStorageError, codeOf } from "./errors.ts";
+import { type AzureContainer, asStorageError, codeOf, isTaken } from "./errors.ts";
 import { type AzureOptions, azureProblems } from "./options.ts";
 import { azureAddress, azurePlace, folderOf } from "./place.ts";
+import { probeContainer } from "./probe.ts";
 import { unshared } from "./unshared.ts";
 
-/** What the service may say where a name is taken; the last two to a login that may make new objects only. */
-const TAKEN = new Set([
-  "BlobAlreadyExists",
-  "ConditionNotMet",
-  "UnauthorizedBlobOverwrite",
-  "AuthorizationPermissionMismatch",
-]);
 const MISSING = new Set(["BlobNotFound", "ResourceNotFound"]);
 const PAGE_SIZE = 5000;
 
@@ -93,7 +95,7 @@ class AzureStorage implements Storage {
         });
         return { key, sizeBytes: content.length, modifiedAt: requireTime(lastModified) };
       } catch (error) {
-        if (!TAKEN.has(codeOf(error))) throw error;
+        if (!isTaken(error)) throw error;
         return await this.#acceptExisting(key, content, md5, options, error);
       }
     });
@@ -155,6 +157,16 @@ class AzureStorage implements Storage {
   /** The service does not tell. */
   async space(): Promise<StorageSpace> {
     return {};
+  }
+
+  async *probe(scratch: string, options: OperationOptions = {}): AsyncIterable<ProbeResult> {
+    const folder = `${this.#root}${requireFolder(scratch)}/`;
+    try {
+      yield* probeContainer({ client: this.#client, folder, tier: this.#tier, abort: abortOf(options) });
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw asStorageError(error, this.#place, "be probed");
+    }
   }
 
   async close(): Promise<void> {

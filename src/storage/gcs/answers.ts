@@ -9,6 +9,13 @@ export interface ObjectFacts {
   readonly md5: string | undefined;
 }
 
+/** What a bucket does with its objects by itself; 0 seconds: nothing. */
+export interface BucketSettings {
+  readonly versioning: boolean;
+  readonly softDeleteSeconds: number;
+  readonly retentionSeconds: number;
+}
+
 /** An answer that is no success. */
 export class RefusedError extends Error {
   readonly status: number;
@@ -31,9 +38,10 @@ export class BrokenAnswer extends Error {
   readonly code = "ERR_STREAM_PREMATURE_CLOSE";
 }
 
-/** What is asked for of an object, and of a page of them. */
+/** What is asked for of an object, of a page of them, and of a bucket. */
 export const FACTS = "name,size,timeCreated,md5Hash";
 export const PAGE = `kind,items(${FACTS}),nextPageToken`;
+export const SETTINGS = "versioning,softDeletePolicy,retentionPolicy";
 
 const objectSchema = z
   .object({
@@ -59,6 +67,20 @@ const pageSchema = z.object({
 export type Page = z.output<typeof pageSchema>;
 /** All that the library takes for granted: where there are items, it goes through them. */
 const answerSchema = z.looseObject({ items: z.array(z.unknown()).optional() });
+const seconds = z.string().regex(/^\d+$/).default("0").transform(Number);
+const settingsSchema = z
+  .object({
+    versioning: z.object({ enabled: z.boolean().default(false) }).prefault({}),
+    softDeletePolicy: z.object({ retentionDurationSeconds: seconds }).prefault({}),
+    retentionPolicy: z.object({ retentionPeriod: seconds }).prefault({}),
+  })
+  .transform(
+    ({ versioning, softDeletePolicy, retentionPolicy }): BucketSettings => ({
+      versioning: versioning.enabled,
+      softDeleteSeconds: softDeletePolicy.retentionDurationSeconds,
+      retentionSeconds: retentionPolicy.retentionPeriod,
+    }),
+  );
 const errorSchema = z.object({
   error: z.object({ message: z.string(), errors: z.array(z.object({ reason: z.string() })).default([]) }),
 });
@@ -69,6 +91,10 @@ export function toFacts(metadata: unknown): ObjectFacts {
 
 export function toPage(answer: unknown): Page {
   return parse(pageSchema, answer);
+}
+
+export function toSettings(metadata: unknown): BucketSettings {
+  return parse(settingsSchema, metadata);
 }
 
 /** The JSON of an answer; one without a body has none. */

@@ -1,16 +1,25 @@
-import { createHash } from "node:crypto";
 import type { Bucket, GetFilesOptions } from "@google-cloud/storage";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
-import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
+import type {
+  ByteRange,
+  OperationOptions,
+  ProbeResult,
+  Storage,
+  StorageContext,
+  StorageSpace,
+  StoredObject,
+} from "../storage.ts";
 import { BrokenAnswer, FACTS, type ObjectFacts, PAGE, type Page, RefusedError, toFacts, toPage } from "./answers.ts";
 import { Client } from "./client.ts";
 import { asStorageError, type GcsBucket } from "./errors.ts";
 import { type Login, logIn } from "./login.ts";
 import { type GcsOptions, gcsProblems } from "./options.ts";
 import { endpointOf, folderOf, gcsAddress } from "./place.ts";
+import { probeBucket } from "./probe.ts";
+import { md5Of, upload } from "./upload.ts";
 
 const PAGE_SIZE = 1000;
 
@@ -63,19 +72,10 @@ class GcsStorage implements Storage {
   async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
     requireObjectKey(key);
     return await this.#doing(`write ${key}`, options, async (bucket) => {
-      const md5Hash = createHash("md5").update(bytes).digest("base64");
-      const { storage_class: storageClass, kms_key: kmsKeyName } = this.#options;
-      const file = bucket.file(this.#nameOf(key), kmsKeyName === undefined ? {} : { kmsKeyName });
+      const md5Hash = md5Of(bytes);
       try {
-        await file.save(bytes, {
-          resumable: false,
-          preconditionOpts: { ifGenerationMatch: 0 },
-          contentType: "application/octet-stream",
-          metadata: { md5Hash, ...(storageClass === undefined ? {} : { storageClass }) },
-          // The service compares, before anybody sees the object. The library would do it after that, and remove the object.
-          validation: false,
-        });
-        return storedAs(key, toFacts(file.metadata));
+        const metadata = await upload(bucket, this.#options, { name: this.#nameOf(key), bytes, md5Hash });
+        return storedAs(key, toFacts(metadata));
       } catch (error) {
         if (!isRefused(error, 412, 409)) throw error;
         return await this.#acceptExisting(bucket, key, bytes, md5Hash, options, error);
@@ -139,8 +139,23 @@ class GcsStorage implements Storage {
     return {};
   }
 
+  async *probe(scratch: string, { signal }: OperationOptions = {}): AsyncIterable<ProbeResult> {
+    const folder = this.#nameOf(`${requireFolder(scratch)}/`);
+    try {
+      yield* probeBucket({ bucket: this.#bucket(signal), options: this.#options, folder });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw asStorageError(error, this.#place, "be probed");
+    }
+  }
+
   async close(): Promise<void> {
     this.#connections.close();
+  }
+
+  /** @param signal ends whatever is asked of it */
+  #bucket(signal: AbortSignal | undefined): Bucket {
+    return new Client(this.#login, this.#place.peer, signal).bucket(this.#options.bucket);
   }
 
   #nameOf(key: string): string {
@@ -211,7 +226,7 @@ class GcsStorage implements Storage {
   async #doing<T>(what: string, { signal }: OperationOptions, work: (bucket: Bucket) => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await work(new Client(this.#login, this.#place.peer, signal).bucket(this.#options.bucket));
+      return await work(this.#bucket(signal));
     } catch (error) {
       signal?.throwIfAborted();
       throw asStorageError(error, this.#place, what);

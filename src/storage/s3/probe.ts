@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import {
-  DeleteObjectCommand,
   GetBucketVersioningCommand,
   GetObjectLockConfigurationCommand,
   HeadObjectCommand,
@@ -9,6 +8,7 @@ import {
   type PutObjectCommandInput,
   type S3Client,
 } from "@aws-sdk/client-s3";
+import { type Probe, probeEach } from "../network/probing.ts";
 import type { ProbeResult } from "../storage.ts";
 import { isAmazon } from "./address.ts";
 import { abortedBy } from "./client.ts";
@@ -24,9 +24,7 @@ interface Scratch {
   readonly signal: AbortSignal | undefined;
 }
 
-type Probe = (scratch: Scratch) => Promise<Omit<ProbeResult, "what">>;
-
-const PROBES: Readonly<Record<string, Probe>> = {
+const PROBES: Readonly<Record<string, Probe<Scratch>>> = {
   "conditional writes": conditionalWrites,
   "SHA-256 checksums": sha256Checksums,
   "Content-MD5": contentMd5,
@@ -36,39 +34,22 @@ const PROBES: Readonly<Record<string, Probe>> = {
   versioning,
 };
 
-/** What S3 services differ in, tried out on small objects, which are deleted again. */
-export async function* probeService(scratch: Scratch): AsyncIterable<ProbeResult> {
-  // A locked scratch object would stay for as long as a backup.
-  const unlocked = withoutLock(scratch.options);
-  try {
-    for (const [what, probe] of Object.entries(PROBES)) yield { what, ...(await outcomeOf(probe, scratch, unlocked)) };
-  } finally {
-    await Promise.allSettled(
-      ["conditional", "sha256", "md5", "trailer", "class"].map((name) =>
-        scratch.client.send(new DeleteObjectCommand(objectIn(scratch, name))),
-      ),
-    );
-  }
-}
-
-/** An answer that we did not expect is an outcome; that there is none is a failure of the storage. */
-async function outcomeOf(probe: Probe, scratch: Scratch, unlocked: S3Options): ReturnType<Probe> {
-  try {
-    return await probe(probe === objectLock ? scratch : { ...scratch, options: unlocked });
-  } catch (error) {
+/** What S3 services differ in, tried out on small objects, which stay. */
+export function probeService(scratch: Scratch): AsyncIterable<ProbeResult> {
+  return probeEach(PROBES, scratch, (error) => {
     const status = statusOf(error);
-    if (status === undefined || !(error instanceof Error)) throw error;
-    return { outcome: status === 501 ? "absent" : "fails", detail: `the service answered ${status} ${error.name}` };
-  }
+    return status !== undefined && error instanceof Error ? { status, code: error.name } : undefined;
+  });
 }
 
-async function conditionalWrites({ client, options, folder, signal }: Scratch): ReturnType<Probe> {
+async function conditionalWrites({ client, options, folder, signal }: Scratch): ReturnType<Probe<Scratch>> {
   const put = async (text: string) => {
     const bytes = Buffer.from(text);
     const digest = createHash("sha256").update(bytes).digest();
     await upload(
       client,
-      options,
+      // A locked scratch object would stay for as long as a backup.
+      withoutLock(options),
       { bucket: options.bucket, key: `${folder}conditional`, bytes, digest, ifFree: true },
       signal,
     );
@@ -87,7 +68,7 @@ async function conditionalWrites({ client, options, folder, signal }: Scratch): 
   return { outcome: "works", ...(known ? {} : { setting: "conditional_writes: true" }) };
 }
 
-async function sha256Checksums(scratch: Scratch): ReturnType<Probe> {
+async function sha256Checksums(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const ofOther = createHash("sha256").update("other bytes").digest("base64");
   if (await refuses(scratch, "sha256", { ChecksumSHA256: ofOther })) return { outcome: "works" };
   return {
@@ -97,13 +78,13 @@ async function sha256Checksums(scratch: Scratch): ReturnType<Probe> {
   };
 }
 
-async function contentMd5(scratch: Scratch): ReturnType<Probe> {
+async function contentMd5(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const ofOther = createHash("md5").update("other bytes").digest("base64");
   if (await refuses(scratch, "md5", { ContentMD5: ofOther })) return { outcome: "works" };
   return { outcome: "absent", detail: "a wrong one is accepted" };
 }
 
-async function checksumTrailers(scratch: Scratch): ReturnType<Probe> {
+async function checksumTrailers(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const { client, signal } = scratch;
   const body = { Body: Readable.from([Buffer.from("bytes")]), ContentLength: 5, ChecksumAlgorithm: "CRC32" as const };
   const command = new PutObjectCommand({ ...objectIn(scratch, "trailer"), ...body });
@@ -112,7 +93,7 @@ async function checksumTrailers(scratch: Scratch): ReturnType<Probe> {
   return { outcome: "absent", detail: `the service answered ${status}; backupctl does without them` };
 }
 
-async function storageClass(scratch: Scratch): ReturnType<Probe> {
+async function storageClass(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const { client, options, signal } = scratch;
   const wanted = options.storage_class;
   await client.send(
@@ -131,7 +112,7 @@ async function storageClass(scratch: Scratch): ReturnType<Probe> {
   return { outcome: "fails", detail: `objects are stored as ${got}, not ${wanted}` };
 }
 
-async function objectLock({ client, options, signal }: Scratch): ReturnType<Probe> {
+async function objectLock({ client, options, signal }: Scratch): ReturnType<Probe<Scratch>> {
   const absent = { outcome: options.object_lock === undefined ? "absent" : "fails" } as const;
   try {
     const command = new GetObjectLockConfigurationCommand({ Bucket: options.bucket });
@@ -149,7 +130,7 @@ async function objectLock({ client, options, signal }: Scratch): ReturnType<Prob
   }
 }
 
-async function versioning({ client, options, signal }: Scratch): ReturnType<Probe> {
+async function versioning({ client, options, signal }: Scratch): ReturnType<Probe<Scratch>> {
   const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: options.bucket }), abortedBy(signal));
   if (Status === "Enabled") return { outcome: "works", detail: "what is deleted stays as an old version" };
   return { outcome: "absent", detail: "what is deleted is gone at once" };

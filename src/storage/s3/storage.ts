@@ -154,7 +154,12 @@ class S3Storage implements Storage {
 
   async *probe(scratch: string, { signal }: OperationOptions = {}): AsyncIterable<ProbeResult> {
     const folder = `${this.#root}${requireFolder(scratch)}/`;
-    yield* probeService({ client: this.#client, options: this.#options, folder, signal });
+    try {
+      yield* probeService({ client: this.#client, options: this.#options, folder, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw asStorageError(error, this.#place, "be probed");
+    }
   }
 
   async close(): Promise<void> {

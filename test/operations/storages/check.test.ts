@@ -1,10 +1,11 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations, StorageCheck } from "../../../src/operations/operations.ts";
-import type { ProbeResult, StorageContext } from "../../../src/storage/storage.ts";
-import { openSite, withFaults } from "../../helpers/open-site.ts";
+import type { ProbeResult, Storage, StorageContext } from "../../../src/storage/storage.ts";
+import { faultyStorage } from "../../helpers/faulty-storage.ts";
+import { openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
 
 function check(operations: Operations, name = "local"): Promise<StorageCheck> {
   return operations.checkStorage({ name });
@@ -12,6 +13,66 @@ function check(operations: Operations, name = "local"): Promise<StorageCheck> {
 
 function outcomeOf({ results }: StorageCheck, what: string): ProbeResult | undefined {
   return results.find((result) => result.what === what);
+}
+
+const GONE = new BackupctlError("STORAGE_FAILED", "the connection is gone");
+
+/** Storages that do one thing wrong; what finds it, and what it says. */
+const WRONG: readonly (readonly [what: string, detail: RegExp, change: (storage: Storage) => Partial<Storage>])[] = [
+  [
+    "write",
+    /it says 2 bytes, not 35/,
+    (storage) => ({ put: async (...given) => ({ ...(await storage.put(...given)), sizeBytes: 2 }) }),
+  ],
+  [
+    "read",
+    /other bytes than were written/,
+    (storage) => ({
+      get: (key, range = key.endsWith("/small") ? { offset: 0, length: 12 } : undefined, options) =>
+        storage.get(key, range, options),
+    }),
+  ],
+  [
+    "read a range",
+    /other bytes than asked for/,
+    (storage) => ({ get: (key, _range, options) => storage.get(key, undefined, options) }),
+  ],
+  [
+    "list at once",
+    /removed is still listed/,
+    (storage) => {
+      let removals = 0;
+      return { remove: async (key) => (removals++ === 0 ? undefined : storage.remove(key)) };
+    },
+  ],
+  ["refuse to overwrite", /was overwritten/, (storage) => ({ put: overwriting(storage, "small") })],
+  ["refuse to overwrite", /connection is gone/, (storage) => ({ put: overwriting(storage, "small", GONE) })],
+  ["two writers at once", /both of two writers/, (storage) => ({ put: overwriting(storage, "raced") })],
+  ["two writers at once", /connection is gone/, (storage) => ({ put: overwriting(storage, "raced", GONE) })],
+  ["what only this type has", /connection is gone/, () => ({ probe: brokenProbe })],
+  [
+    "delete",
+    /objects are there still/,
+    (storage) => ({ remove: async (key) => (key.endsWith("/small") ? undefined : storage.remove(key)) }),
+  ],
+];
+
+/** A put that says of a taken name that all is well, or fails otherwise than the port says. */
+function overwriting(storage: Storage, name: string, failure?: Error): Storage["put"] {
+  return async (key, bytes, options) => {
+    try {
+      return await storage.put(key, bytes, options);
+    } catch (error) {
+      if (!key.endsWith(`/${name}`)) throw error;
+      if (failure !== undefined) throw failure;
+      return { key, sizeBytes: bytes.length, modifiedAt: new Date() };
+    }
+  };
+}
+
+async function* brokenProbe(): AsyncIterable<ProbeResult> {
+  yield { what: "locks", outcome: "works" };
+  throw GONE;
 }
 
 describe("storage check", () => {
@@ -117,6 +178,107 @@ describe("storage check", () => {
     });
 
     expect(outcomeOf(await check(operations), "list at once")).toMatchObject({ outcome: "fails" });
+  });
+
+  it.each(WRONG)("finds with %s that %s", async (what, detail, change) => {
+    const site = await openSite();
+    const operations = await withStorages(site, (storage) => Object.assign(faultyStorage(storage), change(storage)));
+
+    const result = await check(operations);
+
+    expect(result.passed).toBe(false);
+    expect(result.results.filter(({ outcome }) => outcome === "fails")).toEqual([
+      { what, outcome: "fails", detail: expect.stringMatching(detail) },
+    ]);
+  });
+
+  it("passes a login that may not delete, and warns of what stays", async () => {
+    const site = await openSite();
+    const left = join(site.repositoryDirectory, "storage-check/old/small");
+    mkdirSync(dirname(left), { recursive: true });
+    writeFileSync(left, "x");
+    utimesSync(left, 0, 0);
+    const denied = new BackupctlError("STORAGE_DENIED", "the login may not delete");
+    const operations = await withFaults(site, (storage) => void storage.onCall("remove", "every").fail(denied));
+
+    const result = await check(operations);
+
+    expect(result.passed).toBe(true);
+    expect(outcomeOf(result, "leavings")).toMatchObject({ outcome: "absent" });
+    expect(outcomeOf(result, "delete")).toMatchObject({
+      outcome: "absent",
+      detail: expect.stringContaining("backups do without it"),
+    });
+    expect(site.warnings).toEqual([
+      expect.stringMatching(/^objects of the check below storage-check\/.* stay: the login/),
+    ]);
+  });
+
+  it("finds that nothing can be removed for another reason", async () => {
+    const site = await openSite();
+    const operations = await withFaults(site, (storage) => void storage.onCall("remove", "every").fail(GONE));
+
+    expect(outcomeOf(await check(operations), "delete")).toMatchObject({ outcome: "fails" });
+  });
+
+  it("says what a storage has not, which backups do without", async () => {
+    const site = await openSite();
+    const capabilities = { local: false, exclusiveNames: false };
+    const operations = await withStorages(site, (storage) =>
+      Object.assign(faultyStorage(storage), { capabilities, space: async () => ({}) }),
+    );
+
+    const result = await check(operations);
+
+    expect(result.passed).toBe(true);
+    expect(result.results.flatMap(({ what, outcome }) => (outcome === "absent" ? [what] : []))).toEqual([
+      "two writers at once",
+      "free space",
+    ]);
+  });
+
+  it("counts what really lies there, whether the catalog knows it or not", async () => {
+    const site = await openSite();
+    mkdirSync(join(site.repositoryDirectory, "full/daily"), { recursive: true });
+    writeFileSync(join(site.repositoryDirectory, "full/daily/unknown"), Buffer.alloc(5 * 1024 * 1024));
+
+    const contents = outcomeOf(await check(site.operations), "contents");
+
+    expect(contents?.detail).toMatch(/^\d+ objects, 5\.\d MiB$/);
+  });
+
+  it("moves one object only over a slow line, and counts no longer than half a minute", async () => {
+    const site = await openSite();
+    mkdirSync(join(site.repositoryDirectory, "full"));
+    for (let n = 0; n < 5; n++) writeFileSync(join(site.repositoryDirectory, `full/object-${n}`), "x");
+    let nowMs = 0;
+    const operations = await site.reopen({
+      clock: {
+        now: () => new Date(),
+        monotonicMs: () => {
+          nowMs += 11_000;
+          return nowMs;
+        },
+      },
+    });
+
+    const result = await check(operations);
+
+    for (const what of ["upload", "download"]) expect(outcomeOf(result, what)?.detail).toMatch(/^\S+ MiB\/s alone$/);
+    expect(outcomeOf(result, "contents")?.detail).toMatch(/^[1-3] objects, .* and more than can be counted/);
+  });
+
+  it.each([
+    [3_000, "works", "seconds ahead of this host's"],
+    [-3_000, "works", "behind this host's"],
+    [-3_600_000, "fails", "behind this host's"],
+  ])("tells a clock that is %i ms ahead", async (aheadMs, outcome, detail) => {
+    const site = await openSite();
+    const clock = { now: () => new Date(Date.now() - aheadMs), monotonicMs: () => performance.now() };
+
+    const found = outcomeOf(await check(await site.reopen({ clock })), "clock");
+
+    expect(found).toMatchObject({ outcome, detail: expect.stringContaining(detail) });
   });
 
   it("removes what a killed check left a day ago, and leaves alone what may be another that runs", async () => {

@@ -11,9 +11,10 @@ const DEFAULT_PAGE_SIZE = 1000;
 /** Buckets and objects in memory, with the rules of the JSON API for generations, hashes and pages. */
 export class Objects {
   readonly #buckets = new Map<string, Map<string, StoredBlob>>();
+  readonly #settings = new Map<string, object>();
   #generation = 1_700_000_000_000_000;
 
-  addBucket(name: string): void {
+  addBucket(name: string, settings: object = {}): void {
     if (this.#buckets.has(name)) {
       throw new Refusal(
         409,
@@ -22,6 +23,13 @@ export class Objects {
       );
     }
     this.#buckets.set(name, new Map());
+    this.#settings.set(name, settings);
+  }
+
+  /** The bucket's own resource: https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
+  describe(name: string): object {
+    this.bucket(name);
+    return { kind: "storage#bucket", name, ...this.#settings.get(name) };
   }
 
   bucket(name: string): Map<string, StoredBlob> {

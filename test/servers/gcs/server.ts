@@ -26,7 +26,8 @@ export interface FakeGcs {
   /** The JSON key of a service account; an earlier one of it is revoked by that. */
   keyOf(account: Account): string;
   object(bucket: string, name: string): StoredBlob;
-  addBucket(name: string): void;
+  /** @param settings members of its resource, such as `retentionPolicy` */
+  addBucket(name: string, settings?: object): void;
   /** As somebody else would: whatever the name, over whatever is there. */
   addObject(bucket: string, name: string, bytes: Buffer): void;
   /** At once, with every call; `start` goes on with all that was answered. */
@@ -114,7 +115,7 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     fault: undefined,
     keyOf: (account) => JSON.stringify(tokens.keyFile(account, `${endpoint}/token`)),
     object: (bucket, name) => objects.find(bucket, name),
-    addBucket: (name) => objects.addBucket(name),
+    addBucket: (name, settings) => objects.addBucket(name, settings),
     addObject: (bucket, name, bytes) => void objects.insert(bucket, { name }, bytes, new URLSearchParams(), now()),
     start: () => listen(port),
     stop: async () => {
@@ -172,7 +173,7 @@ function answer(call: Call, response: ServerResponse, objects: Objects, now: Dat
     }
     case "GET 1":
       if (call.path.endsWith("/o")) json(objects.page(bucket ?? "", call.query));
-      else json(objects.bucket(bucket ?? "") && { kind: "storage#bucket", name: bucket });
+      else json(objects.describe(bucket ?? ""));
       break;
     case "upload POST 1": {
       const { metadata, bytes } = uploaded(call);

@@ -265,6 +265,28 @@ describe.runIf(requireOrSkip("azurite"))("azure", () => {
     expect(await storage.get("folder")).toBeUndefined();
   });
 
+  test.each(["key", "SAS"])(
+    "what the account can do is found out with a %s, in the folder that is given",
+    async (login) => {
+      const { containerName } = await newContainer();
+      const options = login === "key" ? withKey(containerName) : withSas(containerName, "rcdl");
+      const storage = await open({ ...options, prefix: "site" });
+
+      const found = new Map<string, string>();
+      for await (const { what, outcome } of storage.probe!("scratch")) found.set(what, outcome);
+
+      expect(Object.fromEntries(found)).toEqual({
+        "conditional writes": "works",
+        "Content-MD5": "works",
+        "access tier": "works",
+        versioning: "absent",
+        "soft delete": "absent",
+        immutability: "absent",
+      });
+      for await (const { key } of storage.list("")) expect(key).toMatch(/^scratch\//);
+    },
+  );
+
   test("objects are put into the tier", async () => {
     const client = await newContainer();
     const storage = await open({ ...withKey(client.containerName), tier: "Cool" });

@@ -287,7 +287,7 @@ describe.runIf(requireOrSkip("radosgw"))("s3 on Ceph", () => {
     });
   });
 
-  test("what the service can do is found out with real requests, and nothing of them stays", async () => {
+  test("what the service can do is found out with real requests, in the folder that is given", async () => {
     const storage = await openWith({ prefix: "probed" });
 
     const results: ProbeResult[] = [];
@@ -306,7 +306,7 @@ describe.runIf(requireOrSkip("radosgw"))("s3 on Ceph", () => {
       "conditional_writes: true",
       "checksums: when_required",
     ]);
-    for await (const { key } of storage.list("")) expect(key).toBe("nothing");
+    for await (const { key } of storage.list("")) expect(key).toMatch(/^scratch\//);
   });
 
   test("checksums: when_required is stored and read like the others", async () => {
