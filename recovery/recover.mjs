@@ -54,7 +54,8 @@ function reading(what, action) {
     return action();
   } catch (error) {
     if (![TypeError, RangeError, SyntaxError].some((kind) => error instanceof kind)) throw error;
-    throw damaged(`${what} is damaged: ${error.message}`);
+    // What the engine says of its own operations would help nobody.
+    throw damaged(`${what} is damaged: a part of it is missing, or not of the form that it must have`);
   }
 }
 
@@ -64,6 +65,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 const DIRECTORY = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/\d{4}-\d\d-\d\d\/[a-z]+-\d\d-\d\d-\d\d-[0-9a-f]{8}$/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const ARTIFACT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}(\.index|\.root)?\.(zst|gz|raw)(\.enc)?$/;
+const ID = /^[0-9a-f]{32}$/;
 const COMPRESSIONS = { raw: "none", gz: "gzip", zst: "zstd" };
 const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 2 };
 /** A pipe in an object's place would wait for its writer for ever. */
@@ -259,7 +261,7 @@ function readKeysObject(folder, name, id) {
   const none = { key_id: undefined, wraps: [] };
   try {
     const keys = parseObject(readIfThere(path.join(folder, name), MAX_JSON_BYTES), name);
-    const sound = keys.version === 1 && keys.backup_id === id && /^[0-9a-f]{32}$/.test(keys.key_id);
+    const sound = keys.version === 1 && keys.backup_id === id && isText(keys.key_id, ID);
     return sound && Array.isArray(keys.wraps) && keys.wraps.every(isWrap) ? keys : none;
   } catch (error) {
     note(`note: ${error.message}`);
@@ -295,7 +297,8 @@ function readMetadata(repository, directory) {
   if (metadata.version !== 1) {
     throw new RecoveryError(FAILED, `${what} has format version ${metadata.version}; this program reads version 1`);
   }
-  if (!UUID.test(metadata.id) || typeof metadata.mac !== "string") throw damaged(`${what} is damaged: no id or no mac`);
+  if (!isText(metadata.id, UUID) || typeof metadata.mac !== "string")
+    throw damaged(`${what} is damaged: no id or no mac`);
   if (metadata.storage_path !== directory || placeOf(metadata) !== directory) {
     throw damaged(`${what} belongs to another place: ${metadata.storage_path}`);
   }
@@ -306,9 +309,21 @@ function readMetadata(repository, directory) {
   }
   if (!Array.isArray(metadata.sources)) throw damaged(`${what} is damaged: it names no sources`);
   // They may become a file's name.
-  if (!metadata.sources.every(({ name, kind }) => NAME.test(name) && NAME.test(kind)))
+  if (!metadata.sources.every((source) => isText(source?.name, NAME) && isText(source.kind, NAME)))
     throw damaged(`${what} is damaged: a source has an impossible name or kind`);
+  const lacking = metadata.sources.find(({ data, index, root }) => ![data, index, root].every(isArtifactOrNone));
+  if (lacking !== undefined) throw damaged(`${what} is damaged: it does not say where ${lacking.name} lies`);
   return metadata;
+}
+
+/** A number or a list would pass as the text that it is turned into. */
+function isText(value, pattern) {
+  return typeof value === "string" && pattern.test(value);
+}
+
+function isArtifactOrNone(artifact) {
+  if (artifact === undefined) return true;
+  return isText(artifact?.name, ARTIFACT) && isText(artifact.artifact_id, ID) && Array.isArray(artifact.packs);
 }
 
 function placeOf({ id, type, category, mode, timestamp }) {
@@ -321,7 +336,7 @@ function lineageFits({ id, mode, parent_id: parent, storage_path: place, lineage
   if (!Array.isArray(lineage) || new Set(lineage.map((member) => member?.id)).size !== lineage.length) return false;
   const [self, before] = lineage.toReversed();
   if (self?.id !== id || self.path !== place || (before?.id ?? null) !== parent) return false;
-  if (lineage.slice(0, -1).some(({ checksum }) => checksum === undefined)) return false;
+  if (lineage.slice(0, -1).some((member) => member?.checksum === undefined)) return false;
   const ancestors = lineage.length - 1;
   return { full: ancestors === 0, differential: ancestors === 1, incremental: ancestors > 0 }[mode] === true;
 }
@@ -539,7 +554,6 @@ function readSums(repository, { storage_path: directory, checksum, sources }) {
 function readRoot(repository, metadata, source, dataKey, secrets) {
   const { id, storage_path: directory, encrypted } = metadata;
   const { name, packs, artifact_id } = source.root;
-  if (!ARTIFACT.test(name)) throw damaged(`${name} is not an artifact's name`);
   const compression = COMPRESSIONS[/\.(raw|gz|zst)(?:\.enc)?$/.exec(name)[1]];
   const own = { origin: id, directory, name, artifact_id, compression, cipher: encrypted ? 1 : 0 };
   const key = encrypted ? artifactKeyOf(dataKey, Buffer.from(artifact_id, "hex"), id) : undefined;
@@ -580,7 +594,7 @@ function requireSameFacts(first, last, chunkCount, metadata, source, what) {
 /** Where an object lies, and its key: each backup of the lineage has a data key of its own. */
 function openObject(repository, object, n, lineage, dataKeys, secrets) {
   const directory = lineage.find((member) => member.id === object.origin)?.path;
-  const sound = object.n === n && ARTIFACT.test(object.name) && /^[0-9a-f]{32}$/.test(object.artifact_id);
+  const sound = object.n === n && isText(object.name, ARTIFACT) && isText(object.artifact_id, ID);
   if (!sound || !(object.compression in COMPRESSION_CODES) || ![0, 1].includes(object.cipher))
     throw damaged("the root's objects are wrong");
   if (directory === undefined || !DIRECTORY.test(directory)) throw damaged("the root names an object of no ancestor");
@@ -624,6 +638,8 @@ function surveyIndex(root, reader, kind) {
     if (last !== undefined) throw damaged("lines follow the index's last line");
     if (line.end === true) last = line;
     else countLine(counted, line, tree);
+    if (tree && line.type !== undefined && !isEntry(line))
+      throw damaged("an entry of the index is not of the form that it must have");
     if (line.xattrs !== undefined) found.xattrs++;
     if (line.changed === true) found.changed++;
     if (!tree && line.type !== undefined) found.parts.push(line);
@@ -638,6 +654,13 @@ function surveyIndex(root, reader, kind) {
   if (KINDS_OF_FILES.includes(kind) && found.parts.some(({ name }) => !isFileName(name)))
     throw damaged("a part of the stream has an impossible name");
   return found;
+}
+
+/** An entry of a tree, with all that is needed to put it back as it was. */
+function isEntry({ name, name_b64, type, link, link_b64, mode, uid, gid, mtime }) {
+  const texts = [name ?? name_b64, type === "symlink" ? (link ?? link_b64) : ""];
+  const numbers = [mode, uid, gid].every((number) => Number.isInteger(number) && number >= 0 && number < 2 ** 32);
+  return numbers && texts.every((text) => typeof text === "string") && isText(mtime, /^-?\d{1,30}$/);
 }
 
 /** Whose parts are files. Others are named as in a database, which allows everything. */
@@ -927,6 +950,7 @@ class TreeTarget {
       fs.chmodSync(place, entry.mode & 0o7777);
       fs.utimesSync(place, mtime, mtime);
     } catch (error) {
+      if (error.errno === undefined) throw error;
       this.problems.push(`${entry.name}: ${error.message}`);
     }
     return undefined;

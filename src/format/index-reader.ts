@@ -192,6 +192,8 @@ function finished(entry: OpenEntry): TreeEntry {
 function parseTreeEntry(fields: Readonly<Record<string, unknown>>): OpenEntry {
   const type = textOf(fields.type);
   if (!isNodeType(type)) throw new DamageError(`unknown type of entry ${type}`);
+  const pointsTo = fields.link !== undefined || fields.link_b64 !== undefined;
+  if (type === "symlink" && !pointsTo) throw new DamageError("a symlink does not say what it points to");
   return {
     name: nameOf(fields),
     type,
@@ -202,8 +204,7 @@ function parseTreeEntry(fields: Readonly<Record<string, unknown>>): OpenEntry {
     user: optionalText(fields.user),
     group: optionalText(fields.group),
     mtimeNs: nanosecondsOf(fields.mtime),
-    link:
-      fields.link === undefined && fields.link_b64 === undefined ? undefined : bytesOf(fields.link, fields.link_b64),
+    link: pointsTo ? bytesOf(fields.link, fields.link_b64) : undefined,
     hardLink: optionalText(fields.hard_link),
     changed: fields.changed === true,
     attributes: fields.xattrs === undefined ? undefined : attributesOf(fields.xattrs),

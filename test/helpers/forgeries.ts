@@ -134,6 +134,10 @@ const TREES: readonly NamedForgery[] = [
   entry("a name that is not there", "file", ({ name: _, ...line }) => line),
   entry("a size that its chunks do not make up", "file", (line) => ({ ...line, size: Number(line.size) + 1 })),
   entry("an unknown type", "symlink", (line) => ({ ...line, type: "socket" })),
+  entry("a symlink that leads nowhere", "symlink", ({ link: _, ...line }) => line),
+  entry("an owner that is no number", "file", (line) => ({ ...line, uid: null })),
+  entry("a mode below zero", "directory", (line) => ({ ...line, mode: -1 })),
+  entry("a time that is none", "file", (line) => ({ ...line, mtime: "yesterday" })),
   entry("a hole behind its end", "file", (line) => ({ ...line, holes: [[Number(line.size) + 10, 0]] })),
   added("a name that came twice", (last) => [last]),
   added("entries out of order", () => [file("zz"), file("z")]),
@@ -215,6 +219,15 @@ const METADATA: readonly NamedForgery[] = [
   metadata("with a lineage that lacks a checksum", (content) => ({
     ...content,
     lineage: listOf(content.lineage).map(({ checksum: _, ...member }) => member),
+  })),
+  metadata("with a lineage that has an empty place", (content) => ({
+    ...content,
+    lineage: [null, ...listOf(content.lineage).slice(1)],
+  })),
+  metadata("with a source that is none", (content) => ({ ...content, sources: [...listOf(content.sources), null] })),
+  metadata("with an artifact that is none", (content) => ({
+    ...content,
+    sources: listOf(content.sources).map((source) => ({ ...source, root: [] })),
   })),
   metadata("that are encrypted without a key", (content) => ({ ...content, encrypted: true })),
   {

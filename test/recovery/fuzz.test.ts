@@ -48,6 +48,8 @@ async function expectSenseOf(repository: string, backup: string, source: string,
       const { status, output } = await recover(...args);
       expect([0, 1, 2, 4, 12], output).toContain(status);
       expect(output).not.toContain("    at ");
+      // What JavaScript says of a value that is not as it should be.
+      expect(output).not.toMatch(/Cannot |not a function|not iterable|must be (of|one)|out of range/);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
       expect(output).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
     }
