@@ -199,6 +199,7 @@ class Backup:
         for n, file in numbered(self.directory, "notes"):
             try:
                 notes = parse_json(read_bounded(file, JSON_BYTES), file.name)
+                check(notes, "members", file.name)
                 if notes.get("version", 1) != 1:
                     hold = {"reason": "unknown", "at": self.metadata["timestamp"], "by": "unknown"}
                     others.append({"n": n, "hold": hold})

@@ -245,8 +245,9 @@ describe.runIf(there)("a reader written from docs/format.md", () => {
     expect(outcome(readAll(repository, secret), newest)).toMatchObject({ notes: "restored", settings: "restored" });
   });
 
-  test("waits for no pipe in an object's place, and passes over keys that are none", () => {
+  test("waits for no pipe in an object's place, and passes over keys and notes that are none", () => {
     const { repository, at } = copy();
+    for (const [n, text] of ["null", "[]", "1"].entries()) fs.writeFileSync(at(`notes-${n}-00000000.json`), text);
     const planted = newest.replace("2026-01-11", "2099-01-01");
     fs.mkdirSync(path.join(repository, planted), { recursive: true });
     spawnSync("mkfifo", [path.join(repository, planted, "metadata.json"), at("keys-9-00000000.json")]);
