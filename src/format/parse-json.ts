@@ -26,13 +26,13 @@ export function parseJsonObject(
 export function requireReadableSize(
   bytes: Buffer,
   what: string,
-  { most = MAX_JSON_BYTES, hint }: { readonly most?: number; readonly hint?: string } = {},
+  { most = MAX_JSON_BYTES, hint }: { readonly most?: number; readonly hint: string },
 ): Buffer {
   if (bytes.length <= most) return bytes;
   throw new BackupctlError(
     "BACKUP_FAILED",
     `${what} would have ${bytes.length} bytes, more than the ${most / 2 ** 20} MiB that can be read again`,
-    hint === undefined ? {} : { hint },
+    { hint },
   );
 }
 

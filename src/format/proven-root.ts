@@ -105,7 +105,7 @@ export function requireSameFacts(root: Root, metadata: BackupMetadata, source: S
 function comparedWith(sums: Sums, packs: PackSource): PackSource {
   if (sums === undefined) return packs;
   return {
-    dataKey: (origin) => packs.dataKey(origin),
+    ...packs,
     async get(origin, name, offset, length) {
       const bytes = await packs.get(origin, name, offset, length);
       if (bytes !== undefined && sha256Hex(bytes) !== sums.get(name)) {

@@ -1,10 +1,14 @@
+import { zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import type { StoredArtifact } from "../../src/domain/backup.ts";
 import { readArtifact, readWholeRoot } from "../../src/format/artifact-reader.ts";
+import { encodePackHeader, sealBlock } from "../../src/format/block.ts";
+import { idBytes } from "../../src/format/data-key.ts";
 import { type PackSource, StoredDamage } from "../../src/format/pack-source.ts";
 import { type WrittenArtifacts, writeStreamSource } from "../../src/format/source-writer.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
+import { backupId } from "../domain/builders.ts";
 import { flipped, noise } from "../helpers/bytes.ts";
 import { type FormatRun, formatRun } from "../helpers/format-run.ts";
 import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
@@ -184,6 +188,25 @@ describe.each([
 
     await expect(read(made, { ...artifacts.data, packs: [28] }, packs)).rejects.toThrow("holds no block");
   });
+});
+
+test("a root is not read further than any root is large", async () => {
+  const packed = zstdCompressSync(Buffer.alloc(16 * MIB));
+  const [stored, blocks] = [packed.length + 16, 17];
+  const header = encodePackHeader({ compression: "zstd", encrypted: false, packNumber: 0, artifactId: Buffer.alloc(16) });
+  const pack = Buffer.alloc(28 + blocks * (12 + stored));
+  header.copy(pack);
+  const seal = { header, backupId: idBytes(backupId(1)), packNumber: 0, key: undefined };
+  for (let i = 0; i < blocks; i++) {
+    const block = { storedLength: stored, rawLength: 16 * MIB, flags: i === blocks - 1 ? 1 : 0 };
+    sealBlock(seal, pack, 28 + i * (12 + stored), packed, block);
+  }
+  const source: PackSource = { get: async () => Buffer.from(pack), dataKey: async () => undefined };
+  const artifact = { artifact_id: "0".repeat(32), name: "app.dump.root.zst", packs: [pack.length] };
+
+  await expect(readWholeRoot(backupId(1), artifact, false, source, pool)).rejects.toThrow(
+    "app.dump.root.zst is larger than 256 MiB",
+  );
 });
 
 test("what the metadata says of encryption, compression and artifact decides, not the pack", async () => {

@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../src/errors.ts";
 import { keyId, makeDataKey } from "../../src/format/data-key.ts";
-import { buildKeysObject, lockedWraps, openKeysObjects, type WrappingKey } from "../../src/format/keys-object.ts";
+import {
+  buildKeysObject,
+  keysObjectDefect,
+  lockedWraps,
+  openKeysObjects,
+  type WrappingKey,
+} from "../../src/format/keys-object.ts";
 import { backupId } from "../domain/builders.ts";
 
 const id = backupId(1);
@@ -164,6 +170,14 @@ describe("damaged keys objects", () => {
     });
   });
 
+  it("are told from sound ones without any key", async () => {
+    const sound = await sealedFor(laptop);
+
+    expect(keysObjectDefect(sound, wanted)).toBeUndefined();
+    expect(keysObjectDefect({ ...sound, bytes: sound.bytes.subarray(1) }, wanted)).toContain("is not JSON");
+    expect(keysObjectDefect(sound, { ...wanted, backupId: backupId(2) })).toContain(`belongs to backup ${id}`);
+  });
+
   it("never end in anything but an expected error, whatever they contain", async () => {
     const sound = JSON.parse((await sealedFor(laptop)).bytes.toString());
     const members = fc.constantFrom("version", "backup_id", "key_id", "wraps");
@@ -209,7 +223,7 @@ describe("a wrap that its own key does not open", () => {
   it("is not looked for where that key is not configured or can't be read, or the object is damaged", async () => {
     const object = await sealedFor(laptop, safe);
 
-    expect(await lockedWraps([object], wanted, [unreadable, key("safe", 9)])).toEqual([]);
+    expect(await lockedWraps([object], wanted, [unreadable, key("safe", 9), key("safe", 9, "passphrase")])).toEqual([]);
     expect(await lockedWraps([{ ...object, bytes: Buffer.from("{") }], wanted, [other])).toEqual([]);
   });
 

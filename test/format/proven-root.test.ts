@@ -6,6 +6,8 @@ import { expect, test } from "vitest";
 import { manifestSchema } from "../../scripts/format-fixtures/manifest.ts";
 import { encodePackHeader, sealBlock } from "../../src/format/block.ts";
 import { idBytes } from "../../src/format/data-key.ts";
+import type { PackSource } from "../../src/format/pack-source.ts";
+import { readProvenRoot } from "../../src/format/proven-root.ts";
 import { keyProviderDefinitions } from "../../src/keys/registry.ts";
 import { openPool } from "../helpers/format-run.ts";
 import { runCli } from "../helpers/run-cli.ts";
@@ -71,6 +73,36 @@ test("a root that is not encrypted is refused where SHA256SUMS is missing", asyn
   fs.rmSync(path.join(repository, directory, "SHA256SUMS"));
 
   await expect(opened.source("notes", tempDir())).rejects.toThrow("SHA256SUMS is missing");
+});
+
+type Proven = Awaited<ReturnType<typeof openProven>>;
+
+/** A copy of the backup, and the one that is asked next. */
+function copyIn({ repository, directory }: Proven, next?: PackSource): PackSource {
+  return {
+    get: async (_, name, offset, length) => {
+      const file = path.join(repository, directory, name);
+      return fs.existsSync(file) ? fs.readFileSync(file).subarray(offset, offset + length) : undefined;
+    },
+    dataKey: async () => undefined,
+    otherwise: () => next,
+  };
+}
+
+function readNotesRoot({ opened: { metadata } }: Proven, packs: PackSource) {
+  const source = metadata.sources.find(({ name }) => name === "notes");
+  if (source?.root === undefined) throw new Error("the source has no root");
+  return readProvenRoot(metadata, { ...source, root: source.root }, packs, openPool());
+}
+
+test("a root that was forged or lost in one copy is read from another one, which the same sums prove", async () => {
+  const [forged, lost, sound] = [await openProven(), await openProven(), await openProven()];
+  await forgeRoot(forged);
+  fs.rmSync(path.join(lost.repository, lost.directory, "notes.tree.root.raw.00000000"));
+  const wanted = await readNotesRoot(sound, copyIn(sound));
+
+  expect(await readNotesRoot(sound, copyIn(forged, copyIn(lost, copyIn(sound))))).toEqual(wanted);
+  await expect(readNotesRoot(sound, copyIn(lost, copyIn(forged)))).rejects.toThrow("does not match SHA256SUMS");
 });
 
 test("recover.mjs restores nothing from a root that nothing proves", async () => {
