@@ -1,11 +1,10 @@
 import type { BackupFilter } from "../catalog/catalog.ts";
-import { MODES } from "../domain/backup.ts";
+import { MODES, STATUSES } from "../domain/backup.ts";
 import { parseTimeRange } from "../domain/timestamp.ts";
 import { BackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 import type { ListRequest, ListResult } from "./operations.ts";
 import { summaryOf } from "./repository/backup-summary.ts";
-import { parseStatus } from "./repository/references.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -49,6 +48,14 @@ function filterOf(request: ListRequest, session: Session): BackupFilter {
 
 function isMode(text: string): boolean {
   return MODES.some((mode) => mode === text);
+}
+
+function parseStatus(text: string): string {
+  const found = STATUSES.find((status) => status === text);
+  if (found !== undefined) return found;
+  throw new BackupctlError("USAGE", `--status "${text}" is not a status`, {
+    hint: `Use one of ${STATUSES.join(", ")}.`,
+  });
 }
 
 function canonical(name: string, session: Session): string {

@@ -193,7 +193,12 @@ describe.each([
 test("a root is not read further than any root is large", async () => {
   const packed = zstdCompressSync(Buffer.alloc(16 * MIB));
   const [stored, blocks] = [packed.length + 16, 17];
-  const header = encodePackHeader({ compression: "zstd", encrypted: false, packNumber: 0, artifactId: Buffer.alloc(16) });
+  const header = encodePackHeader({
+    compression: "zstd",
+    encrypted: false,
+    packNumber: 0,
+    artifactId: Buffer.alloc(16),
+  });
   const pack = Buffer.alloc(28 + blocks * (12 + stored));
   header.copy(pack);
   const seal = { header, backupId: idBytes(backupId(1)), packNumber: 0, key: undefined };

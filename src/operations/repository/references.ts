@@ -1,5 +1,5 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import { isBackupId, STATUSES } from "../../domain/backup.ts";
+import { isBackupId } from "../../domain/backup.ts";
 import { resolveBackupId } from "../../domain/backup-id.ts";
 import { isGood } from "../../domain/known-backup.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -50,13 +50,4 @@ function latestGood(catalog: Catalog): CatalogBackup {
           : "Run `backupctl list --verbose` to see what is wrong with each.",
     });
   }
-}
-
-/** @throws `USAGE` for a word that is no status. */
-export function parseStatus(text: string): string {
-  const found = STATUSES.find((status) => status === text);
-  if (found !== undefined) return found;
-  throw new BackupctlError("USAGE", `--status "${text}" is not a status`, {
-    hint: `Use one of ${STATUSES.join(", ")}.`,
-  });
 }
