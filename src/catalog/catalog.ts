@@ -41,6 +41,8 @@ export interface Catalog {
   setStatus(id: BackupId, status: BackupStatus): void;
   setNotes(id: BackupId, notes: BackupNotes): void;
   setCopy(copy: CopyRecord): void;
+  /** That storage has the backup no longer, and is not behind because of it. */
+  removeCopy(id: BackupId, storage: string): void;
   /** The row and everything below it goes, but for restores that did not end; what was deleted stays in `events`. */
   remove(id: BackupId): void;
 

@@ -3,7 +3,6 @@ export const LATER_COMMANDS: Readonly<Record<string, string>> = {
   search:
     "See what a backup holds with `backupctl show BACKUP`, take files out with `backupctl download BACKUP --include PATH`.",
   diff: "Restore both beside each other with `backupctl restore BACKUP --to DIR` and compare them.",
-  cleanup: "List with `backupctl list --to 30d`, delete with `backupctl delete BACKUP`.",
   "test-restore": "Use `backupctl verify latest --deep`: it restores to a scratch place and compares.",
   timeline: "Use `backupctl list`.",
   "health-check": "Use `backupctl verify --last 24h`: it fails when nothing was made or anything is damaged.",

@@ -19,6 +19,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
     ...requireProblems(frame, at),
     ...encryptionProblems(frame, at),
     ...retentionProblems(frame, at),
+    ...retentionStorageProblems(frame, at),
     ...targetProblems(frame, at),
     ...toolProblems(frame, at),
     ...scheduleProblems(frame, at),
@@ -79,6 +80,13 @@ function retentionProblems(frame: Frame, at: At): readonly Problem[] {
     const needed = `${describeDuration(parseDuration(chain.full_every))} (chain.full_every) and ${describeDuration(parseDuration(retention.incremental))} (retention.incremental)`;
     return [at(["retention", name], `is shorter than a chain lives: full backups are needed for ${needed}`)];
   });
+}
+
+function retentionStorageProblems({ retention, storages }: Frame, at: At): readonly Problem[] {
+  const known = Object.keys(storages);
+  return Object.keys(retention.storages)
+    .filter((name) => !known.includes(name))
+    .map((name) => at(["retention", "storages", name], "there is no such storage", nearest(name, known)));
 }
 
 function targetProblems(frame: Frame, at: At): readonly Problem[] {

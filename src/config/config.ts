@@ -1,4 +1,5 @@
 import type { Duration, FiniteDuration } from "../domain/duration.ts";
+import type { StoragePolicy } from "../domain/retention/policy.ts";
 import type { Timing } from "../domain/schedule/times.ts";
 import type { StorageLimits } from "../domain/storage-limits.ts";
 
@@ -41,6 +42,7 @@ export interface StorageConfig {
   readonly type: string;
   readonly role: StorageRole;
   readonly limits: StorageLimits;
+  readonly retention: StoragePolicy;
 }
 
 interface EncryptionConfig {
@@ -75,7 +77,8 @@ export interface RetentionConfig {
   readonly yearly: Duration | undefined;
   readonly snapshots: Duration;
   readonly manual: Duration;
-  readonly maxBackups: number | undefined;
+  /** A cleanup that would remove a larger share of a storage's backups is refused. */
+  readonly maxDeletePercent: number;
 }
 
 export interface ScheduleConfig {

@@ -1,15 +1,16 @@
 import { hostname } from "node:os";
 import * as path from "node:path";
-import { parseDuration, parseFiniteDuration } from "../domain/duration.ts";
+import { parseFiniteDuration } from "../domain/duration.ts";
 import { engineDefinitions } from "../engines/registry.ts";
 import { checkDocument } from "./check.ts";
-import type { Config, LoadedConfig, RetentionConfig, StorageConfig } from "./config.ts";
+import type { Config, LoadedConfig, StorageConfig } from "./config.ts";
 import { type ConfigDocument, parseYaml } from "./document.ts";
 import { environmentDocument, environmentWarnings } from "./environment.ts";
 import { findConfigFile, homeOf } from "./find.ts";
 import { invalidConfig } from "./problems.ts";
 import { bearableDocument } from "./rescue.ts";
 import { inlineSecrets, resolvers } from "./resolve.ts";
+import { retentionOf, storagePolicy } from "./retention-options.ts";
 import { scheduleConfigs } from "./schedules.ts";
 import { type Frame, loadConfigSchema } from "./schema.ts";
 import { shownConfig } from "./shown.ts";
@@ -108,14 +109,16 @@ function storagesOf(frame: Frame): readonly StorageConfig[] {
   const explicit = entries.find(([, storage]) => storage.role === "primary");
   const primary = explicit ?? entries.find(([, storage]) => storage.role === undefined);
   return entries
-    .map(
-      ([name, storage]): StorageConfig => ({
+    .map(([name, storage]): StorageConfig => {
+      const role = name === primary?.[0] ? "primary" : (storage.role ?? "replica");
+      return {
         name,
         type: storage.type,
-        role: name === primary?.[0] ? "primary" : (storage.role ?? "replica"),
+        role,
         limits: storageLimits(storage.type, storage),
-      }),
-    )
+        retention: storagePolicy(frame.retention, name, role === "archive"),
+      };
+    })
     .toSorted((a, b) => Number(b.role === "primary") - Number(a.role === "primary"));
 }
 
@@ -123,19 +126,6 @@ function compressionOf({ compression }: Frame): Config["compression"] {
   const { algorithm, level } = compression;
   if (algorithm === "none") return { algorithm, level: 0 };
   return { algorithm, level: level ?? (algorithm === "gzip" ? 6 : 1) };
-}
-
-function retentionOf(retention: Frame["retention"]): RetentionConfig {
-  return {
-    incremental: parseDuration(retention.incremental),
-    daily: parseDuration(retention.daily),
-    weekly: parseDuration(retention.weekly),
-    monthly: parseDuration(retention.monthly),
-    yearly: retention.yearly === undefined ? undefined : parseDuration(retention.yearly),
-    snapshots: parseDuration(retention.snapshots),
-    manual: parseDuration(retention.manual),
-    maxBackups: retention.max_backups,
-  };
 }
 
 function defaultStateDir(env: LoadRequest["env"]): string {

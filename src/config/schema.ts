@@ -6,6 +6,7 @@ import { keyProviderDefinitions } from "../keys/registry.ts";
 import { storageDefinitions } from "../storage/registry.ts";
 import { durationField, nameField, timezoneField } from "./fields.ts";
 import type { ConfigPath } from "./problems.ts";
+import { retentionSection } from "./retention-options.ts";
 import { DEFAULT_OPERATION, scheduleFrame, schedulesSection } from "./schedules.ts";
 import { isRecord, valueAt } from "./schema-walk.ts";
 import { secretChoices, withSecretForms } from "./secret-options.ts";
@@ -308,29 +309,4 @@ function chainSection() {
     })
     .prefault({})
     .describe("How long backups build on each other.");
-}
-
-function retentionSection() {
-  const period = durationField({ forever: true });
-  return z
-    .strictObject({
-      incremental: period.default("7d").describe("Incremental and differential backups."),
-      daily: period.default("30d").describe("The first full backup of a day."),
-      weekly: period.default("12w").describe("The first full backup of a week."),
-      monthly: period.default("12mo").describe("The first full backup of a month."),
-      yearly: period
-        .optional()
-        .describe("The first full backup of a year. Without it no backup becomes yearly.")
-        .meta({ example: "7y" }),
-      snapshots: period.default("90d").describe("Backups of the configuration."),
-      manual: period.default("forever").describe("Backups made with `create --manual`."),
-      max_backups: z
-        .int()
-        .min(1)
-        .optional()
-        .describe("At most so many backups, the newest stay.")
-        .meta({ example: 200 }),
-    })
-    .prefault({})
-    .describe("How long backups are kept, by class.");
 }

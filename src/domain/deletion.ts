@@ -1,6 +1,13 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupId } from "./backup.ts";
-import { ancestorIdsOf, type KnownBackup, newestFirst, retentionUntilOf, wholeSourcesOf } from "./known-backup.ts";
+import {
+  ancestorIdsOf,
+  isRunning,
+  type KnownBackup,
+  newestFirst,
+  retentionUntilOf,
+  wholeSourcesOf,
+} from "./known-backup.ts";
 
 interface DeletionRequest<T extends KnownBackup> {
   readonly target: T;
@@ -76,7 +83,7 @@ const HINTS: Readonly<Record<Exclude<ProtectionKind, "running">, string>> = {
 };
 
 /** Newest first, but a child always before its ancestors, even when the clocks of two hosts disagreed. */
-function childrenFirst<T extends KnownBackup>(backups: readonly T[]): readonly T[] {
+export function childrenFirst<T extends KnownBackup>(backups: readonly T[]): readonly T[] {
   const waiting = [...backups].sort(newestFirst);
   const ordered: T[] = [];
   while (waiting.length > 0) {
@@ -84,10 +91,6 @@ function childrenFirst<T extends KnownBackup>(backups: readonly T[]): readonly T
     ordered.push(...waiting.splice(Math.max(next, 0), 1));
   }
   return ordered;
-}
-
-function isRunning(backup: KnownBackup): boolean {
-  return backup.status === "running" || backup.status === "pending";
 }
 
 function runningProtection(backup: KnownBackup): readonly Protection[] {

@@ -32,6 +32,11 @@ export function isGood(backup: KnownBackup): boolean {
   );
 }
 
+/** It is being made, or its run died. */
+export function isRunning({ status }: KnownBackup): boolean {
+  return status === "running" || status === "pending";
+}
+
 /** The names of the sources that this backup can bring back as they were; none if the backup itself is not good. */
 export function wholeSourcesOf(backup: KnownBackup): readonly string[] {
   if (!isGood(backup)) return [];
@@ -51,6 +56,10 @@ export function isGoodSource(source: SourceMetadata): boolean {
 /** Until when the policy keeps it, as notes or metadata say; `null` is for ever. */
 export function retentionUntilOf(backup: KnownBackup): string | null {
   return backup.notes.retention_until ?? backup.metadata?.retention_until ?? null;
+}
+
+export function tagsOf({ notes, metadata }: KnownBackup): readonly string[] {
+  return notes.tags ?? metadata?.tags ?? [];
 }
 
 /** The ancestors from the full backup down to the parent; before the commit only the parent is known. */

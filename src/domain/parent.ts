@@ -48,7 +48,7 @@ export function chooseParent(request: ParentRequest): ParentDecision {
   }
   const parent = bestOf(candidates, request);
   if (parent === undefined) return fullBecause(whyPassedOver(newest, request));
-  return within(request, parent, parent === newest ? undefined : whyPassedOver(newest, request));
+  return withinLimits(request, parent, parent === newest ? undefined : whyPassedOver(newest, request));
 }
 
 function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {
@@ -57,8 +57,8 @@ function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {
   return `${nameOf(backup)} can't be built on: ${defect}`;
 }
 
-/** Applies `full_every` and `max_chain` to a parent that is otherwise good. */
-function within(request: ParentRequest, parent: Usable, passedOver: string | undefined): ParentDecision {
+/** Applies `full_every` and `max_chain` to a parent that is otherwise good. Of all backups it looks at full ones only. */
+export function withinLimits(request: ParentRequest, parent: Usable, passedOver?: string): ParentDecision {
   const full = request.backups.find((backup) => backup.id === parent.metadata.lineage[0]?.id) ?? parent;
   const fullEnds = addDuration(new Date(full.timestamp), request.fullEvery);
   if (fullEnds !== undefined && fullEnds.getTime() < request.now.getTime()) {
@@ -83,7 +83,7 @@ function within(request: ParentRequest, parent: Usable, passedOver: string | und
   };
 }
 
-type Usable = KnownBackup & { readonly metadata: BackupMetadata };
+export type Usable = KnownBackup & { readonly metadata: BackupMetadata };
 
 function bestOf(candidates: readonly KnownBackup[], request: ParentRequest): Usable | undefined {
   let best: Usable | undefined;

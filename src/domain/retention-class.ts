@@ -1,10 +1,8 @@
 import { BackupctlError } from "../errors.ts";
 import { CATEGORIES, type Category, type Mode } from "./backup.ts";
-import { wallClockAt } from "./zone.ts";
+import { periodOf } from "./period.ts";
 
-type Period = "yearly" | "monthly" | "weekly" | "daily";
-
-const LARGEST_FIRST: readonly Period[] = ["yearly", "monthly", "weekly", "daily"];
+const LARGEST_FIRST = ["yearly", "monthly", "weekly", "daily"] as const;
 
 export interface CategoryRequest {
   readonly manual: boolean;
@@ -56,25 +54,4 @@ function explicitCategory(request: CategoryRequest): Category | undefined {
     });
   }
   return category;
-}
-
-/** A name for the year, month, ISO week or day that the instant falls into, as seen in the time zone. */
-function periodOf(at: Date, period: Period, timezone: string): string {
-  const { year, month, day } = wallClockAt(at, timezone);
-  switch (period) {
-    case "yearly":
-      return `${year}`;
-    case "monthly":
-      return `${year}-${month}`;
-    case "weekly":
-      return `week of ${mondayOf(year, month, day)}`;
-    case "daily":
-      return `${year}-${month}-${day}`;
-  }
-}
-
-function mondayOf(year: number, month: number, day: number): string {
-  const date = new Date(Date.UTC(year, month - 1, day));
-  const daysSinceMonday = (date.getUTCDay() + 6) % 7;
-  return new Date(Date.UTC(year, month - 1, day - daysSinceMonday)).toISOString().slice(0, 10);
 }

@@ -136,6 +136,11 @@ export function formatInstant(at: Date, timezone = "UTC"): string {
   return `${date} ${two(wall.hour)}:${two(wall.minute)}:${two(wall.second)} ${zone}`;
 }
 
+/** The day of an instant in the time zone: `2026-01-11`. */
+export function formatDay(at: Date, timezone: string): string {
+  return formatInstant(at, timezone).slice(0, 10);
+}
+
 const SPANS = [
   { word: "year", ms: 365 * 86_400_000 },
   { word: "day", ms: 86_400_000 },

@@ -1,4 +1,4 @@
-import type { CreateResult, ReplicateResult, VerifyResult } from "./operations.ts";
+import type { CleanupResult, CreateResult, ReplicateResult, VerifyResult } from "./operations.ts";
 
 /** The exit status that each result means, by hand as by a schedule: src/cli/exit-statuses.ts says what they are. */
 
@@ -21,4 +21,9 @@ export function exitStatusOfReplicate({ dryRun, storages }: ReplicateResult): nu
   if (dryRun) return 0;
   if (storages.some(({ notCopied }) => notCopied.some(({ error }) => DAMAGE.includes(error.code)))) return 4;
   return storages.every(({ failure, lag }) => failure === undefined && lag.backups === 0) ? 0 : 3;
+}
+
+/** Of `cleanup`: 3 where something stayed that should have gone. */
+export function exitStatusOfCleanup({ storages }: CleanupResult): number {
+  return storages.every(({ failure, notRemoved }) => failure === undefined && notRemoved.length === 0) ? 0 : 3;
 }

@@ -44,6 +44,10 @@ export async function openOperations(session: Session): Promise<Operations> {
     planDelete: (request) => mending(async () => (await import("./delete/delete.ts")).planDelete(context, request)),
     delete: (request, plan) =>
       once(async () => (await import("./delete/delete.ts")).deleteBackups(context, request, plan)),
+    planCleanup: () => mending(async () => (await import("./cleanup/plan.ts")).planCleanup(context)),
+    cleanup: (request) => mending(async () => (await import("./cleanup/cleanup.ts")).cleanUp(context, request)),
+    simulateCleanup: (lengthMs) =>
+      mending(async () => (await import("./cleanup/simulate.ts")).simulateCleanup(context, lengthMs)),
     download: (request) =>
       mending(async () => (await import("./download/download.ts")).downloadBackup(context, request)),
     planRestore: (request) => mending(async () => (await import("./restore/plan.ts")).planRestore(context, request)),
@@ -84,6 +88,9 @@ export function openSetup(setup: Setup): Operations {
     verify: refuse,
     planDelete: refuse,
     delete: refuse,
+    planCleanup: refuse,
+    cleanup: refuse,
+    simulateCleanup: refuse,
     download: refuse,
     planRestore: refuse,
     restore: refuse,

@@ -4,10 +4,12 @@ import type { ProtectionKind } from "../domain/deletion.ts";
 import type { FiniteDuration } from "../domain/duration.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { BackupDetails, BackupSummary, ListRequest, ListResult, RunStatus } from "./backup-views.ts";
+import type { CleanupPlan, CleanupRequest, CleanupResult, CleanupSimulation } from "./cleanup/cleanup-views.ts";
 import type { ScheduleRunRequest, ScheduleRunResult, ScheduleSummary } from "./schedules/schedule-views.ts";
 import type { StorageCheck, StorageCheckRequest, StorageSummary } from "./storages/storage-views.ts";
 
 export type * from "./backup-views.ts";
+export type * from "./cleanup/cleanup-views.ts";
 export type * from "./schedules/schedule-views.ts";
 export type * from "./storages/storage-views.ts";
 
@@ -27,6 +29,11 @@ export interface Operations {
   planDelete(request: DeleteRequest): Promise<DeletePlan>;
   /** Deletes exactly what this plan lists. */
   delete(request: DeleteRequest, plan: DeletePlan): Promise<DeleteResult>;
+  /** What stays in each storage and what goes, with the reasons. */
+  planCleanup(): Promise<CleanupPlan>;
+  cleanup(request: CleanupRequest): Promise<CleanupResult>;
+  /** How the storages would fill in that time, by the schedules and cleanups of the configuration. */
+  simulateCleanup(lengthMs: number): Promise<CleanupSimulation>;
   download(request: DownloadRequest): Promise<DownloadResult>;
   planRestore(request: RestoreRequest): Promise<RestorePlan>;
   /** Applies exactly this plan. */

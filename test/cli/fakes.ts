@@ -4,6 +4,9 @@ import type {
   BackupDetails,
   BackupSummary,
   BackupVerification,
+  CleanupPlan,
+  CleanupResult,
+  CleanupSimulation,
   CreatePlan,
   CreateResult,
   Operations,
@@ -299,6 +302,37 @@ const storageCheck: StorageCheck = {
   passed: true,
 };
 
+export const cleanupPlan: CleanupPlan = {
+  brakes: [],
+  storages: [
+    {
+      name: "main",
+      verdicts: [
+        { backup, keep: true, reasons: [{ kind: "date", text: "daily until 2026-02-10" }], bytes: 15_728_640 },
+        {
+          backup: { ...backup, id: childId, timestamp: "2025-12-01T02:00:00.000Z" },
+          keep: false,
+          reasons: [{ kind: "expired", text: "daily, expired 2025-12-31" }],
+          bytes: 15_728_640,
+        },
+      ],
+    },
+  ],
+};
+
+export const cleanupResult: CleanupResult = {
+  plan: cleanupPlan,
+  storages: [{ name: "main", removed: [childId], bytes: 15_728_640, notRemoved: [], failure: undefined }],
+};
+
+export const cleanupSimulation: CleanupSimulation = {
+  schedules: ["nightly"],
+  days: [1, 2, 3].map((day) => ({
+    at: new Date(NOW.getTime() + day * 86_400_000),
+    storages: [{ name: "main", backups: day, full: day, bytes: day * 1_000_000, removed: 0, oldest: backup.timestamp }],
+  })),
+};
+
 export const replicateResult: ReplicateResult = {
   dryRun: false,
   storages: [
@@ -352,6 +386,9 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
     verify: async () => ({ backups: [verification], passed: true }),
     planDelete: async () => ({ backups: [backup], protections: [], bytesFreed: 1024 }),
     delete: async () => ({ deleted: [fullId], bytesFreed: 1024, deletedAt: "2026-01-11T12:00:00.000Z" }),
+    planCleanup: async () => cleanupPlan,
+    cleanup: async () => cleanupResult,
+    simulateCleanup: async () => cleanupSimulation,
     download: async () => ({
       backupId: fullId,
       files: [{ source: "shop", path: "out/shop.pgdump", sizeBytes: 1024 }],
@@ -398,6 +435,9 @@ function recording(operations: Operations, calls: Call[]): Operations {
     verify: note("verify", operations.verify),
     planDelete: note("planDelete", operations.planDelete),
     delete: note("delete", operations.delete),
+    planCleanup: note("planCleanup", operations.planCleanup),
+    cleanup: note("cleanup", operations.cleanup),
+    simulateCleanup: note("simulateCleanup", operations.simulateCleanup),
     download: note("download", operations.download),
     planRestore: note("planRestore", operations.planRestore),
     restore: note("restore", operations.restore),
@@ -416,13 +456,14 @@ function recording(operations: Operations, calls: Call[]): Operations {
 
 export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
   const forever = "forever" as const;
+  const NO_RULES = { longer: {}, keep: { periods: {}, tags: [] }, maxBackups: undefined };
   return {
     config: {
       version: 1,
       name: "shop.example",
       timezone: "UTC",
       stateDir: "/nowhere",
-      storages: [{ name: "main", type: "local", role: "primary", limits: NO_LIMITS }],
+      storages: [{ name: "main", type: "local", role: "primary", limits: NO_LIMITS, retention: NO_RULES }],
       create: { require: [] },
       encryption: { enabled: true, required: false, keys: [] },
       compression: { algorithm: "zstd", level: 3 },
@@ -431,7 +472,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
       verify: { onCreate: true },
       retention: {
         ...{ incremental: forever, daily: forever, weekly: forever, monthly: forever, yearly: undefined },
-        ...{ snapshots: forever, manual: forever, maxBackups: undefined },
+        ...{ snapshots: forever, manual: forever, maxDeletePercent: 20 },
       },
       schedules: [],
       targets: [],

@@ -112,7 +112,6 @@ test.each([
   "health-check",
   "monitor --watch",
   "report --format pdf --output ./report.pdf",
-  "cleanup",
   "test-restore --type database",
   "test-restore --type full",
   `restore --type granular --backup-id ${ID} --item "products:product-123" --target production`,

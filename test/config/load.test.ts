@@ -77,7 +77,7 @@ describe("what a configuration means", () => {
         yearly: undefined,
         snapshots: { amount: 90, unit: "d" },
         manual: "forever",
-        maxBackups: undefined,
+        maxDeletePercent: 20,
       },
       restore: { maxGap: { amount: 15, unit: "m" } },
     });
@@ -374,8 +374,8 @@ describe("the environment alone", () => {
   it("takes limits by count and by days, with chains that fit", async () => {
     const { config } = await load({ ...base, MAX_BACKUPS: "10", BACKUP_RETENTION_DAYS: "6" });
 
+    expect(config.storages[0]?.retention.maxBackups).toBe(10);
     expect(config.retention).toMatchObject({
-      maxBackups: 10,
       daily: { amount: 6, unit: "d" },
       incremental: { amount: 72, unit: "h" },
     });

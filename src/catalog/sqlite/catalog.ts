@@ -119,6 +119,10 @@ export class SqliteCatalog implements Catalog {
     });
   }
 
+  removeCopy(id: BackupId, storage: string): void {
+    this.#write((connection) => connection.run("DELETE FROM copies WHERE backup_id = ? AND storage = ?", id, storage));
+  }
+
   remove(id: BackupId): void {
     this.#write((connection) => {
       connection.run("DELETE FROM backups WHERE id = ?", id);

@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
 import { catalogRebuild } from "./catalog.ts";
+import { cleanup } from "./cleanup.ts";
 import { completion } from "./completion.ts";
 import { configSchema, configShow, configValidate } from "./config.ts";
 import { create } from "./create.ts";
@@ -21,7 +22,7 @@ import { verify } from "./verify.ts";
 export const COMMANDS: readonly Command[] = [
   ...[create, list, show, status, verify],
   ...[restore, download],
-  ...[replicate, deleteBackup, hold, unhold, storageList, catalogRebuild],
+  ...[replicate, deleteBackup, cleanup, hold, unhold, storageList, catalogRebuild],
   ...[scheduleList, scheduleCheck, scheduleRun],
   ...[init, storageCheck, configValidate, configShow, configSchema, completion, help],
 ];

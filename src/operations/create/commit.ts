@@ -158,7 +158,7 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     description: commit.description ?? null,
     retention_until: retentionUntil({
       category,
-      durations: durationsOf(session),
+      durations: session.loaded.config.retention,
       retentionDays: commit.retentionDays,
       from: startedAt,
     }),
@@ -181,11 +181,6 @@ function heldBy({ outcomes }: Commit): readonly string[] {
 function verifiedOnCreate(verify: boolean | "full"): VerifiedOnCreate {
   if (verify === "full") return "full";
   return verify ? "blocks" : "none";
-}
-
-function durationsOf(session: Session) {
-  const { retention } = session.loaded.config;
-  return { ...retention, yearly: retention.yearly ?? { amount: 7, unit: "y" as const } };
 }
 
 function componentsOf(sources: readonly SourceMetadata[]): Readonly<Record<string, ComponentMetadata>> {

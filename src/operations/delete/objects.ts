@@ -1,19 +1,22 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { decodeMetadata } from "../../format/metadata.ts";
-import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
-import type { Storage, StoredObject } from "../../storage/storage.ts";
-import { mapInParallel } from "../parallel.ts";
-import { putDeletionMark } from "../repository/deletion-mark.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
-import { readObject } from "../repository/read-object.ts";
-import { listBackupDirectories, type Repository, readBackup } from "../repository/repository.ts";
+import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
-
-const PARALLEL_REMOVES = 8;
+import {
+  findHold,
+  findPlaces,
+  hasMetadata,
+  markAll,
+  neededAmong,
+  type Place,
+  readUnknown,
+  removeObjects,
+} from "./steps.ts";
 
 interface Removal {
   readonly session: Session;
@@ -24,13 +27,6 @@ interface Removal {
   /** For the log. */
   readonly detail: Readonly<Record<string, unknown>>;
   readonly holdsAreLifted: boolean;
-}
-
-/** A backup's directory in one storage that has anything in it. */
-interface Place {
-  readonly backup: CatalogBackup;
-  readonly storage: Storage;
-  readonly objects: readonly StoredObject[];
 }
 
 /**
@@ -89,29 +85,6 @@ async function openEvery(session: Session, repository: Repository): Promise<read
   return storages;
 }
 
-async function findPlaces(
-  storages: readonly Storage[],
-  deletions: readonly CatalogBackup[],
-): Promise<readonly Place[]> {
-  const places: Place[] = [];
-  for (const backup of deletions) {
-    for (const storage of storages) {
-      const objects: StoredObject[] = [];
-      for await (const object of storage.list(backup.storagePath)) objects.push(object);
-      if (objects.length > 0) places.push({ backup, storage, objects });
-    }
-  }
-  return places;
-}
-
-function hasMetadata({ backup, objects }: Place): boolean {
-  return objects.some(({ key }) => key === `${backup.storagePath}/${METADATA_NAME}`);
-}
-
-async function markAll(session: Session, places: readonly Place[]): Promise<void> {
-  for (const { backup, storage } of places) await putDeletionMark(session, storage, backup.storagePath, backup.id);
-}
-
 /** Those whose metadata went in an earlier try are past keeping; of the others anything new keeps them all. */
 async function reasonToKeep(
   removal: Removal,
@@ -131,9 +104,10 @@ async function reasonToKeep(
     );
   }
   if (removal.holdsAreLifted) return undefined;
-  for (const { backup, storage } of places.filter(hasMetadata)) {
+  for (const place of places.filter(hasMetadata)) {
+    const { backup } = place;
     if (!backup.committed) continue;
-    const hold = await findHold(removal.repository, storage, backup.storagePath);
+    const hold = await findHold(removal.repository, place);
     if (hold === undefined) continue;
     return new BackupctlError("RETENTION_POLICY_VIOLATION", `backup ${backup.id} was put on hold meanwhile: ${hold}`, {
       hint: "Run `backupctl unhold ID` first, or delete with --force --reason TEXT.",
@@ -141,16 +115,6 @@ async function reasonToKeep(
     });
   }
   return undefined;
-}
-
-async function findHold(repository: Repository, storage: Storage, directory: string): Promise<string | undefined> {
-  try {
-    return (await readBackup(repository, storage, directory)).notes.hold?.reason;
-  } catch (error) {
-    // Damaged metadata proves no note; an unproven hold counts all the same.
-    if (!isBackupctlError(error, "BACKUP_CORRUPTED") && !isBackupctlError(error, "UNSUPPORTED_FORMAT")) throw error;
-    return undefined;
-  }
 }
 
 /** Backups that this catalog does not know yet (another host's) and that build on one of these. */
@@ -162,32 +126,11 @@ async function findNewChild(
   if (stillThere.size === 0) return undefined;
   const rows = catalog.list({}).backups.filter(({ committed }) => committed);
   const known = new Set(rows.map(({ storagePath }) => storagePath));
-  for (const storage of storages) {
-    for (const [directory, names] of await listBackupDirectories(storage, (name) => name)) {
-      if (known.has(directory) || !names.includes(METADATA_NAME) || names.includes(DELETED_NAME)) continue;
-      const metadata = await readUnproven(session, storage, directory);
-      const needed = metadata?.lineage.find(({ id }) => id !== metadata.id && stillThere.has(id));
-      if (metadata !== undefined && needed !== undefined) return { id: metadata.id, parent: needed.id };
-    }
+  for await (const metadata of readUnknown(session, storages, known)) {
+    const parent = neededAmong(metadata, stillThere);
+    if (parent !== undefined) return { id: metadata.id, parent };
   }
   return undefined;
-}
-
-/** Unproven is enough: it can only keep. */
-async function readUnproven(
-  session: Session,
-  storage: Storage,
-  directory: string,
-): Promise<BackupMetadata | undefined> {
-  const bytes = await readObject(storage, `${directory}/${METADATA_NAME}`, MAX_METADATA_BYTES);
-  if (bytes === undefined) return undefined;
-  try {
-    return decodeMetadata(bytes, directory).metadata;
-  } catch (error) {
-    if (!isBackupctlError(error)) throw error;
-    session.logger.warn(`${error.message}; it restores nothing, so it keeps nothing`);
-    return undefined;
-  }
 }
 
 /** Takes the marks back from what still has its metadata; the rest stays marked, for the next try. */
@@ -202,16 +145,6 @@ async function withdraw(
     // Resumed, the row says `deleting`; what it was before only metadata still knows.
     catalog.setStatus(backup.id, backup.status === "deleting" ? (backup.metadata?.status ?? "failed") : backup.status);
   }
-}
-
-async function removeObjects({ backup, storage, objects }: Place): Promise<number> {
-  const kept = new Set([METADATA_NAME, DELETED_NAME].map((name) => `${backup.storagePath}/${name}`));
-  await mapInParallel(
-    objects.filter(({ key }) => !kept.has(key)),
-    PARALLEL_REMOVES,
-    ({ key }) => storage.remove(key),
-  );
-  return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function record({ session, catalog, detail }: Removal, backup: CatalogBackup): void {

@@ -1,9 +1,11 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { lagOf } from "../../domain/copies.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { expectedIn } from "../cleanup/expected.ts";
 import type { OperationContext } from "../context.ts";
 import type { OnProgress, ReplicateRequest, ReplicateResult, StorageReplication } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
@@ -18,7 +20,7 @@ import { type CommittedBackup, isCommitted } from "./committed.ts";
 import { type Holding, isWholeIn, seeAll, seeDirectories } from "./holdings.ts";
 
 /**
- * Copies what storages lack, of one backup and its ancestors or of all, from whichever copy is good. Works without any key. What can't
+ * Copies what storages lack, of one backup and its ancestors or of all that retention keeps in each, from whichever copy is good. Works without any key. What can't
  * be copied is a result, not an error. A dry run changes nothing and takes no lock.
  * @throws `BACKUP_NOT_FOUND`, `STORAGE_NOT_FOUND` for an unknown name, `BACKUP_IN_PROGRESS`
  */
@@ -107,9 +109,11 @@ class Replication {
     if (asked === undefined && !dryRun) await this.#learn(holdings);
     const all = this.#known();
     const members = new Set(asked?.metadata.lineage.map(({ id }) => id));
-    const backups = ancestorsFirst(asked === undefined ? all : all.filter(({ id }) => members.has(id)));
+    const ordered = ancestorsFirst(asked === undefined ? all : all.filter(({ id }) => members.has(id)));
     const storages: StorageReplication[] = [];
     for (const name of targets) {
+      const expected = asked === undefined ? this.#expected(name, all) : members;
+      const backups = ordered.filter(({ id }) => expected.has(id));
       const target = holdings.find(({ storage }) => storage.name === name);
       const others = holdings.filter((holding) => holding !== target);
       const caughtUp = target === undefined ? undefined : await this.#catchUp(target, others, backups);
@@ -174,6 +178,12 @@ class Replication {
       );
     }
     return all.filter((backup) => !risen.includes(backup));
+  }
+
+  #expected(name: string, all: readonly CommittedBackup[]): ReadonlySet<BackupId> {
+    const { session } = this.#context;
+    const storage = session.loaded.config.storages.find((each) => each.name === name);
+    return storage === undefined ? new Set() : expectedIn(session, storage, all);
   }
 
   async #catchUp(target: Holding, others: readonly Holding[], backups: readonly CommittedBackup[]): Promise<CaughtUp> {

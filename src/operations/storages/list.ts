@@ -1,8 +1,10 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { lagOf } from "../../domain/copies.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { StorageSpace } from "../../storage/storage.ts";
+import { expectedIn } from "../cleanup/expected.ts";
 import type { OperationContext } from "../context.ts";
 import type { StorageSummary } from "../operations.ts";
 import { openStorage, type Session, storageDefinition } from "../session.ts";
@@ -16,7 +18,7 @@ export async function listStorages(context: OperationContext): Promise<readonly 
       name: entry.name,
       type: entry.type,
       role: entry.role,
-      ...holdings(entry, backups),
+      ...holdings(entry, backups, expectedIn(session, entry, backups)),
       ...(await ask(session, entry)),
     })),
   );
@@ -32,7 +34,7 @@ async function catalogIfThere(context: OperationContext): Promise<Catalog | unde
   }
 }
 
-function holdings({ name, role }: StorageConfig, backups: readonly CatalogBackup[]) {
+function holdings({ name, role }: StorageConfig, backups: readonly CatalogBackup[], expected: ReadonlySet<BackupId>) {
   const bytesByType: Record<string, number> = {};
   const copies = { complete: 0, damaged: 0 };
   const stateOf = (backup: CatalogBackup) => backup.copies.find(({ storage }) => storage === name)?.state;
@@ -44,7 +46,8 @@ function holdings({ name, role }: StorageConfig, backups: readonly CatalogBackup
   }
   const storedBytes = Object.values(bytesByType).reduce((sum, bytes) => sum + bytes, 0);
   // An archive is given what it is asked to keep, and lacks nothing else.
-  const isExpected = (backup: CatalogBackup): boolean => role !== "archive" || stateOf(backup) !== undefined;
+  const isExpected = (backup: CatalogBackup): boolean =>
+    expected.has(backup.id) && (role !== "archive" || stateOf(backup) !== undefined);
   const lag = lagOf(backups.filter(isExpected), (backup) => {
     const state = stateOf(backup);
     return state === "complete" || state === "damaged";

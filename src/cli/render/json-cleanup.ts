@@ -1,0 +1,48 @@
+import type { CleanupPlan, CleanupResult, CleanupSimulation } from "../../operations/operations.ts";
+import type { Json } from "./json.ts";
+
+export function cleanupPlanJson({ storages, brakes }: CleanupPlan): Json {
+  return {
+    refused_unless_forced: brakes.map(({ kind, text }) => ({ kind, text })),
+    storages: storages.map(({ name, verdicts }) => ({
+      name,
+      removes: verdicts.filter(({ keep }) => !keep).length,
+      frees_bytes: verdicts.reduce((sum, { keep, bytes }) => (keep ? sum : sum + bytes), 0),
+      backups: verdicts.map(({ backup, keep, reasons, bytes }) => ({
+        id: backup.id,
+        timestamp: backup.timestamp,
+        type: backup.type,
+        mode: backup.mode,
+        category: backup.category,
+        action: keep ? "keep" : "remove",
+        reasons: reasons.map(({ kind, text }) => ({ kind, text })),
+        bytes,
+      })),
+    })),
+  };
+}
+
+export function cleanupJson({ plan, storages }: CleanupResult): Json {
+  return {
+    storages: storages.map(({ name, removed, bytes, notRemoved, failure }) => ({
+      name,
+      removed,
+      freed_bytes: bytes,
+      not_removed: notRemoved.map(({ backupId, error }) => ({ backup_id: backupId, error })),
+      error: failure ?? null,
+    })),
+    plan: cleanupPlanJson(plan),
+  };
+}
+
+export function simulationJson({ schedules, days }: CleanupSimulation): Json {
+  return {
+    schedules,
+    days: days.map(({ at, storages }) => ({
+      at: at.toISOString(),
+      storages: storages.map(({ name, backups, full, bytes, removed, oldest }) => ({
+        ...{ name, backups, full, bytes, removed, oldest: oldest ?? null },
+      })),
+    })),
+  };
+}

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { count } from "../domain/count.ts";
+import { formatBytes } from "../domain/size.ts";
+import { exitStatusOfCleanup } from "../operations/exit-status.ts";
+import type { CleanupResult } from "../operations/operations.ts";
+import type { Job } from "./job.ts";
+
+/** What only force lifts is for a person to lift. */
+const options = z.object({});
+
+/** `backupctl cleanup`. */
+export const cleanupJob: Job = {
+  options,
+  async run(operations, { lockWaitMs }) {
+    const result = await operations.cleanup({ force: false, lockWaitMs });
+    return { exitCode: exitStatusOfCleanup(result), summary: summaryOf(result), problems: problemsOf(result) };
+  },
+};
+
+function summaryOf({ storages }: CleanupResult): string {
+  const copies = storages.reduce((sum, { removed }) => sum + removed.length, 0);
+  const bytes = storages.reduce((sum, { bytes: freed }) => sum + freed, 0);
+  return `${count(copies, "copy", "copies")} removed, ${formatBytes(bytes)} freed`;
+}
+
+function problemsOf({ storages }: CleanupResult): readonly string[] {
+  return storages.flatMap(({ name, notRemoved, failure }) => [
+    ...notRemoved.map(({ error }) => `storage "${name}": ${error.message}`),
+    ...(failure === undefined ? [] : [`storage "${name}": ${failure.message}`]),
+  ]);
+}

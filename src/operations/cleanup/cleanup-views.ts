@@ -1,0 +1,56 @@
+import type { BackupId } from "../../domain/backup.ts";
+import type { SimulatedDay } from "../../domain/retention/simulate.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { BackupSummary } from "../backup-views.ts";
+
+export interface CleanupPlan {
+  readonly storages: readonly {
+    readonly name: string;
+    /** Of every backup that lies there, the newest first. */
+    readonly verdicts: readonly CleanupVerdict[];
+  }[];
+  /** Why the run is refused unless it is forced. */
+  readonly brakes: readonly { readonly kind: string; readonly text: string }[];
+}
+
+export interface CleanupVerdict {
+  readonly backup: BackupSummary;
+  readonly keep: boolean;
+  readonly reasons: readonly { readonly kind: string; readonly text: string }[];
+  /** What it takes in this storage. */
+  readonly bytes: number;
+}
+
+export interface CleanupRequest {
+  /** In spite of what the plan calls brakes; with a reason. */
+  readonly force: boolean;
+  readonly reason?: string | undefined;
+  readonly lockWaitMs: number;
+}
+
+export interface CleanupResult {
+  readonly plan: CleanupPlan;
+  readonly storages: readonly CleanedStorage[];
+}
+
+interface SaidError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface CleanedStorage {
+  readonly name: string;
+  readonly removed: readonly BackupId[];
+  readonly bytes: number;
+  readonly notRemoved: readonly { readonly backupId: BackupId; readonly error: SaidError }[];
+  /** Why it was not worked in, or not to the end. */
+  readonly failure: SaidError | undefined;
+}
+
+/** How the storages would fill. */
+export interface CleanupSimulation {
+  /** The names of those that make backups. */
+  readonly schedules: readonly string[];
+  readonly days: readonly SimulatedDay[];
+}

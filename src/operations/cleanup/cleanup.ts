@@ -1,0 +1,140 @@
+import type { Catalog } from "../../catalog/catalog.ts";
+import type { StorageConfig } from "../../config/config.ts";
+import type { BackupId } from "../../domain/backup.ts";
+import type { Brake } from "../../domain/retention/brake.ts";
+import { BackupctlError } from "../../errors.ts";
+import { acquireLock } from "../../platform/lock.ts";
+import type { OperationContext } from "../context.ts";
+import type { CleanedStorage, CleanupRequest, CleanupResult } from "../operations.ts";
+import { removeOrphans } from "../orphans/remove-orphans.ts";
+import { type Holding, seeAll } from "../replicate/holdings.ts";
+import { adoptFinishedRuns } from "../repository/dead-runs.ts";
+import type { Repository } from "../repository/repository.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
+import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
+import { removeCopies } from "./remove-copies.ts";
+import { asSeen } from "./seen-copies.ts";
+
+/**
+ * Removes from each storage what retention lets go, decided by what really lies there, and then what died runs left. A storage that is
+ * away is left for the next time.
+ * @throws `RETENTION_POLICY_VIOLATION` or `CLOCK_SKEWED` for what only force lifts: too much would go, or a clock is wrong;
+ * `BACKUP_IN_PROGRESS`, `USAGE` for force without a reason
+ */
+export async function cleanUp(context: OperationContext, request: CleanupRequest): Promise<CleanupResult> {
+  const { session } = context;
+  requireReason(request);
+  const repository = await context.repository();
+  const lock = await acquireLock(
+    repository.state.lock,
+    { operation: "cleanup" },
+    { waitMs: request.lockWaitMs, signal: session.signal, clock: session.clock },
+  );
+  try {
+    const catalog = await context.catalog("write");
+    await adoptFinishedRuns(session, repository, catalog);
+    const looks = await lookAtAll(context, repository);
+    const { backups } = catalog.list({});
+    const seen = looks.flatMap(({ storage, holding }) =>
+      holding === undefined ? [] : [{ storage, backups: backups.map((backup) => asSeen(backup, holding)) }],
+    );
+    const decision = decideCleanup(session, seen);
+    if (!request.force) requireReleased(decision.brakes);
+    const cleaned: CleanedStorage[] = [];
+    for (const { storage, holding, failure } of looks) {
+      const decided = decision.storages.find((each) => each.storage === storage);
+      const run = { context, repository, catalog, forced: request.force ? request.reason : undefined };
+      cleaned.push(
+        holding === undefined || decided === undefined
+          ? { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: failure && said(failure) }
+          : await cleanStorage(run, holding, decided),
+      );
+    }
+    await removeOrphans(session, repository, catalog);
+    return { plan: describeDecision(decision), storages: cleaned };
+  } finally {
+    await lock.release();
+  }
+}
+
+function requireReason({ force, reason }: CleanupRequest): void {
+  if (!force || (reason !== undefined && reason.trim() !== "")) return;
+  throw new BackupctlError("USAGE", "--force needs a reason", {
+    hint: 'Say why with --reason "…": it is kept in the log.',
+  });
+}
+
+function requireReleased(brakes: readonly Brake[]): void {
+  const [first] = brakes;
+  if (first === undefined) return;
+  const data = { brakes: brakes.map(({ kind, text }) => ({ kind, text })) };
+  if (first.kind === "clock") {
+    throw new BackupctlError("CLOCK_SKEWED", `nothing was removed: ${first.text}`, {
+      hint: "Set the clock; if it is right, delete that backup, or run cleanup with --force --reason TEXT.",
+      data,
+    });
+  }
+  throw new BackupctlError("RETENTION_POLICY_VIOLATION", `nothing was removed: ${first.text}`, {
+    hint: "Look at `backupctl cleanup --dry-run`. If all of that shall go, run cleanup with --force --reason TEXT.",
+    data,
+  });
+}
+
+interface Look {
+  readonly storage: StorageConfig;
+  /** `undefined` where it is away. */
+  readonly holding?: Holding;
+  readonly failure?: BackupctlError;
+}
+
+async function lookAtAll({ session }: OperationContext, repository: Repository): Promise<readonly Look[]> {
+  const looks: Look[] = [];
+  for (const storage of session.loaded.config.storages) {
+    try {
+      looks.push({ storage, holding: await seeAll(await repository.storage(storage.name)) });
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      repository.leaveOut(storage.name, error);
+      looks.push({ storage, failure: error });
+    }
+  }
+  return looks;
+}
+
+interface Run {
+  readonly context: OperationContext;
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  /** Why the brakes were lifted. */
+  readonly forced: string | undefined;
+}
+
+async function cleanStorage(
+  { context, repository, catalog, forced }: Run,
+  { storage }: Holding,
+  { verdicts }: StorageDecision,
+): Promise<CleanedStorage> {
+  const { session } = context;
+  const reasons = new Map<BackupId, string>();
+  for (const { backup, keep, reasons: why } of verdicts) {
+    if (!keep) reasons.set(backup.id, why.map(({ text }) => text).join("; "));
+  }
+  const going = [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []);
+  if (going.length === 0) return { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: undefined };
+  const detailOf = (id: BackupId) => ({
+    retention: reasons.get(id) ?? "",
+    ...(forced === undefined ? {} : { forced }),
+  });
+  const done = await removeCopies({ session, repository, catalog, storage, going, detailOf });
+  return {
+    name: storage.name,
+    removed: done.removed,
+    bytes: done.bytes,
+    notRemoved: done.failures.map(({ backupId, error }) => ({ backupId, error: said(error) })),
+    failure: done.ended && said(done.ended),
+  };
+}
+
+function said({ code, message, hint }: BackupctlError) {
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
+}

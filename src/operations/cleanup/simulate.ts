@@ -1,0 +1,103 @@
+import { z } from "zod";
+import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { ScheduleConfig } from "../../config/config.ts";
+import { parseFiniteDuration } from "../../domain/duration.ts";
+import { type PlannedRun, simulate } from "../../domain/retention/simulate.ts";
+import { nextRun } from "../../domain/schedule/times.ts";
+import { selectSources } from "../../domain/selection.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { OperationContext } from "../context.ts";
+import type { CleanupSimulation } from "../operations.ts";
+import type { Session } from "../session.ts";
+
+const DAY_MS = 86_400_000;
+/** Of each kind, for its usual size. */
+const RECENT = 10;
+
+/** What a schedule of `create` says of its backups; its times are in the schedule. */
+const choicesSchema = z.object({
+  type: z.string().optional(),
+  mode: z.string().optional(),
+  components: z.array(z.string()).default([]),
+  sources: z.array(z.string()).default([]),
+  categories: z.array(z.string()).default([]),
+  retention_days: z.number().optional(),
+  full_every: z.string().optional(),
+});
+
+/**
+ * How the storages would fill, day by day, if every scheduled backup were made, as large as the last ones of its kind, and each day ended
+ * with a cleanup. Reads the catalog only. @throws `USAGE` where no schedule makes backups, or there is none yet
+ */
+export async function simulateCleanup(context: OperationContext, lengthMs: number): Promise<CleanupSimulation> {
+  const { session } = context;
+  const { config } = session.loaded;
+  const { backups } = (await context.catalog("read")).list({});
+  const schedules = config.schedules.filter(({ operation, enabled }) => operation === "create" && enabled);
+  if (schedules.length === 0) {
+    throw new BackupctlError("USAGE", "no schedule makes backups, so there is nothing to simulate", {
+      hint: "Say under `schedules:` in the config when backups are made: docs/schedules.md.",
+    });
+  }
+  const template = backups.find(({ metadata }) => metadata !== undefined)?.metadata;
+  if (template === undefined) {
+    throw new BackupctlError("USAGE", "there is no backup yet whose size would say what the next ones take", {
+      hint: "Make one with `backupctl create`.",
+    });
+  }
+  const now = session.clock.now();
+  const asked = {
+    ...{ backups, runs: runsFrom(session, schedules, now), template, bytesOf: usualBytes(backups), now },
+    storages: config.storages.map(({ name, role, retention }) => {
+      return { name, policy: retention, receives: role !== "archive" };
+    }),
+    durations: config.retention,
+    keepsYears: config.retention.yearly !== undefined,
+    maxChain: config.chain.maxChain,
+    sources: config.sources.map(({ name }) => name),
+    timezone: config.timezone,
+  };
+  const days = Math.max(1, Math.round(lengthMs / DAY_MS));
+  return { schedules: schedules.map(({ name }) => name), days: simulate(asked, days) };
+}
+
+/** Of all schedules together, in order, without end. */
+function* runsFrom(session: Session, schedules: readonly ScheduleConfig[], from: Date): Generator<PlannedRun, never> {
+  const waiting = schedules.map((schedule) => ({
+    plan: planOf(session, schedule),
+    timing: schedule.timing,
+    at: nextRun(schedule.timing, from),
+  }));
+  for (;;) {
+    const next = waiting.reduce((first, each) => (each.at < first.at ? each : first));
+    yield { ...next.plan, at: next.at };
+    next.at = nextRun(next.timing, next.at);
+  }
+}
+
+function planOf({ loaded, adapters }: Session, { options }: ScheduleConfig): Omit<PlannedRun, "at"> {
+  const { retention_days: retentionDays, full_every, ...choices } = choicesSchema.parse(options);
+  const selection = selectSources({
+    ...{ ...choices, tables: [], configured: loaded.config.sources },
+    takesTables: ({ engine }) => adapters.engines[engine]?.takesTables === true,
+  });
+  const fullEvery = full_every === undefined ? loaded.config.chain.fullEvery : parseFiniteDuration(full_every);
+  const sources = selection.sources.map(({ name }) => name);
+  return { type: selection.type, mode: selection.mode, sources, retentionDays, fullEvery };
+}
+
+/** The mean of the last of that type and mode; of that mode, where that type has none; nothing where nothing tells. */
+function usualBytes(backups: readonly CatalogBackup[]): (type: string, mode: string) => number {
+  const known = new Map<string, number>();
+  const meanOf = (type: string | undefined, mode: string): number | undefined => {
+    const alike = backups.filter((each) => each.committed && each.mode === mode && (type ?? each.type) === each.type);
+    const sizes = alike.slice(0, RECENT).map(({ outline }) => outline?.stored_size ?? 0);
+    return sizes.length === 0 ? undefined : sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
+  };
+  return (type, mode) => {
+    const kind = `${type} ${mode}`;
+    const bytes = known.get(kind) ?? Math.round(meanOf(type, mode) ?? meanOf(undefined, mode) ?? 0);
+    known.set(kind, bytes);
+    return bytes;
+  };
+}

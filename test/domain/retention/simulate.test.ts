@@ -1,0 +1,104 @@
+import { describe, expect, it } from "vitest";
+import type { Mode } from "../../../src/domain/backup.ts";
+import {
+  type PlannedRun,
+  type SimulatedDay,
+  type SimulationRequest,
+  simulate,
+} from "../../../src/domain/retention/simulate.ts";
+import { backupId, knownBackup, metadataOf, sourceOf } from "../builders.ts";
+import { NO_RULES, STORAGE } from "./history.ts";
+
+const START = new Date("2026-01-01T00:00:00.000Z");
+const MiB = 2 ** 20;
+
+const template = metadataOf({ id: backupId(0xffff), at: "2025-12-31T23:00:00.000Z", type: "full" });
+
+function* every(minutes: number, mode: Mode): Generator<PlannedRun, never> {
+  for (let at = START.getTime() + 60_000; ; at += minutes * 60_000) {
+    yield { at: new Date(at), type: "full", mode, sources: ["app"], fullEvery: { amount: 7, unit: "d" } };
+  }
+}
+
+function daysOf(length: number, changes: Partial<SimulationRequest>): readonly SimulatedDay[] {
+  const d = (amount: number, unit: "d" | "w" | "mo" = "d") => ({ amount, unit });
+  const request: SimulationRequest = {
+    ...{ backups: [], runs: every(1440, "full"), template, keepsYears: false, maxChain: 100, sources: ["app"] },
+    storages: [{ name: STORAGE, policy: NO_RULES, receives: true }],
+    bytesOf: (_type, mode) => (mode === "full" ? 1000 * MiB : MiB),
+    durations: {
+      ...{ incremental: d(7), daily: d(30), weekly: d(12, "w"), monthly: d(12, "mo"), yearly: undefined },
+      ...{ snapshots: d(90), manual: "forever" },
+    },
+    ...{ now: START, timezone: "Europe/Berlin", ...changes },
+  };
+  return simulate(request, length);
+}
+
+describe("a simulated course", () => {
+  it("of a full backup every night comes to the number that the periods say", () => {
+    const days = daysOf(800, {});
+    const last = days.at(-1)?.storages[0];
+
+    // 30 days, and of them 4 or 5 Mondays and the first of a month; 8 or so older weeks; 11 older months.
+    expect(last?.backups).toBeGreaterThan(44);
+    expect(last?.backups).toBeLessThan(54);
+    expect(last).toMatchObject({ full: last?.backups, bytes: (last?.backups ?? 0) * 1000 * MiB });
+    expect(last?.oldest?.slice(0, 7)).toBe("2027-04");
+  });
+
+  it("begins with what is there, which goes in its time", () => {
+    const old = knownBackup(
+      metadataOf({
+        ...{ id: backupId(0xabcd), at: "2025-12-31T02:00:00.000Z", type: "full", sources: [sourceOf("app")] },
+        overrides: { retention_until: "2026-01-10T02:00:00.000Z" },
+      }),
+    );
+
+    const counts = daysOf(12, { backups: [old] }).map(({ storages }) => storages[0]?.backups);
+
+    expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12]);
+  });
+
+  it("puts nothing into an archive, and by its own rules into each other storage", () => {
+    const keep = { ...NO_RULES.keep, last: 50 };
+    const storages = [
+      { name: "main", policy: { ...NO_RULES, maxBackups: 5 }, receives: true },
+      { name: "second", policy: { ...NO_RULES, keep }, receives: true },
+      { name: "vault", policy: NO_RULES, receives: false },
+    ];
+
+    const last = daysOf(100, { storages }).at(-1);
+
+    expect(last?.storages.map(({ backups }) => backups)).toEqual([5, expect.any(Number), 0]);
+    expect(last?.storages[1]?.backups).toBeGreaterThanOrEqual(50);
+  });
+
+  it("of a year with an incremental every 15 minutes stays bounded, and takes seconds", () => {
+    const started = performance.now();
+    const before = process.memoryUsage().heapUsed;
+    let most = 0;
+    let made = 0;
+    const days = daysOf(365, { runs: counted(every(15, "incremental"), () => made++) });
+    for (const { storages } of days) most = Math.max(most, storages[0]?.backups ?? 0);
+    const last = days.at(-1)?.storages[0];
+
+    expect(made).toBeGreaterThan(35_000);
+    // Two weeks of 96 a day at most, since a chain goes only with its last, and the full ones of a year.
+    expect(most).toBeLessThan(2 * 7 * 96 + 60);
+    expect(last?.full).toBeLessThan(40);
+    expect(days.slice(30).every(({ storages }) => (storages[0]?.backups ?? 0) > 7 * 96)).toBe(true);
+    // Said, not asserted: it depends on the machine.
+    console.info(
+      `a year of ${made} backups: at most ${most} at once, ${Math.round((last?.bytes ?? 0) / MiB)} MiB in the end, ` +
+        `${((performance.now() - started) / 1000).toFixed(1)} s, ${Math.round((process.memoryUsage().heapUsed - before) / MiB)} MiB of heap`,
+    );
+  }, 120_000);
+});
+
+function* counted<T>(items: Generator<T, never>, count: () => void): Generator<T, never> {
+  for (;;) {
+    count();
+    yield items.next().value;
+  }
+}
