@@ -128,7 +128,7 @@ class CreateRun {
 
   async run(): Promise<CreateResult> {
     const { session } = this.#context;
-    const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog);
+    const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog, this.#prepared.lead);
     if (keyWarning !== undefined) this.#warn(keyWarning);
     for (const restore of this.#died) this.#warn(diedWarning(restore));
     for (const backup of await lookAtUnreadable(session, this.#repository, this.#catalog))
@@ -155,7 +155,7 @@ class CreateRun {
 
   async findsNothingNew(): Promise<boolean> {
     const { signal } = this.#context.session;
-    const nowhere = new BackupObjects(this.#directory, [this.#repository.primary], { warn: () => undefined, signal });
+    const nowhere = new BackupObjects(this.#directory, [this.#prepared.lead], { warn: () => undefined, signal });
     try {
       const { outcomes } = await this.#writeSources(nowhere, async () => undefined);
       return outcomes.every(({ artifacts }) => artifacts?.sameAsParent === true);
@@ -333,14 +333,14 @@ class CreateRun {
 
   async #recordFailure(objects: BackupObjects, failure: unknown, refused: boolean): Promise<void> {
     const { session } = this.#context;
-    const { primary } = this.#repository;
+    const { lead } = this.#prepared;
     const at = session.clock.now().toISOString();
     try {
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
       this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, at);
-      for (const { name } of refused ? [primary, ...objects.storages] : [])
+      for (const { name } of refused ? [lead, ...objects.storages] : [])
         this.#catalog.setCopy({ backupId: this.#id, storage: name, state: "damaged", at });
-      const left = [...objects.givenUp.keys()].filter((storage) => storage !== primary);
+      const left = [...objects.givenUp.keys()].filter((storage) => storage !== lead);
       await clearLeavings(session, this.#catalog, this.#id, this.#directory, left);
     } catch (error) {
       session.logger.warn(

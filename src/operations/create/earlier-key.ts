@@ -1,5 +1,6 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import { isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { type Repository, readDataKey } from "../repository/repository.ts";
 
 /** Enough to find one that is sealed: runs that failed and backups without any key lie between. */
@@ -9,18 +10,21 @@ const LOOKED_AT = 20;
  * What to say where no configured key opens the newest sealed backup. A key that was replaced makes sound backups, but nobody would
  * notice that all earlier ones are lost without the one before it.
  */
-export async function earlierKeyWarning(repository: Repository, catalog: Catalog): Promise<string | undefined> {
-  const { primary } = repository;
+export async function earlierKeyWarning(
+  repository: Repository,
+  catalog: Catalog,
+  lead: Storage,
+): Promise<string | undefined> {
   const newest = catalog
     .list({ limit: LOOKED_AT })
     .backups.find(
       ({ metadata, copies }) =>
         typeof metadata?.key_id === "string" &&
-        copies.some(({ storage, state }) => storage === primary.name && state === "complete"),
+        copies.some(({ storage, state }) => storage === lead.name && state === "complete"),
     )?.metadata;
   if (newest === undefined) return undefined;
   try {
-    await readDataKey(repository, primary, newest);
+    await readDataKey(repository, lead, newest);
     return undefined;
   } catch (error) {
     // Other defects of it are verify's to find, and no reason to make no backup.

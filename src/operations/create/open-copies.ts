@@ -19,7 +19,7 @@ interface Opening {
 }
 
 interface OpenedCopies {
-  /** The primary first. */
+  /** The leading one first. */
   readonly storages: readonly Storage[];
   /** Why a storage takes no part, by its name. */
   readonly absent: ReadonlyMap<string, string>;
@@ -30,13 +30,13 @@ interface OpenedCopies {
  * missing places and clocks that are off are met here, before anything is read. @throws `INSUFFICIENT_STORAGE` for the primary
  */
 export async function openCopies(opening: Opening): Promise<OpenedCopies> {
-  const { repository, prepared, warn } = opening;
-  const { primary } = repository;
-  const lacksRoom = await lackingRoom(opening, primary);
+  const { prepared, warn } = opening;
+  const { lead } = prepared;
+  const lacksRoom = await lackingRoom(opening, lead);
   if (lacksRoom !== undefined) throw lacksRoom;
-  const storages = [primary];
+  const storages = [lead];
   const absent = new Map<string, string>();
-  const replicas = prepared.storages.filter((name) => name !== primary.name);
+  const replicas = prepared.storages.filter((name) => name !== lead.name);
   const looks = await Promise.allSettled(replicas.map((name) => openSoon(opening, name)));
   for (const [i, look] of looks.entries()) {
     const name = replicas[i] ?? "";

@@ -8,10 +8,10 @@ import { type Selection, selectSources } from "../../domain/selection.ts";
 import { bytesPerSecond } from "../../domain/throughput.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Compression } from "../../format/compression.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest } from "../operations.ts";
-import { findLineageDefect } from "../repository/lineage-check.ts";
-import type { Repository } from "../repository/repository.ts";
+import { findLineageDefect, type LineageLook } from "../repository/lineage-check.ts";
 import { openEngine, type Session } from "../session.ts";
 
 const USUAL_BYTES_PER_SECOND = 50e6;
@@ -27,6 +27,8 @@ export interface PreparedCreate {
   readonly verify: boolean | "full";
   /** The primary first. */
   readonly storages: readonly string[];
+  /** The storage that the run waits for, and whose copies it builds on. */
+  readonly lead: Storage;
   readonly startedAt: Date;
 }
 
@@ -51,7 +53,9 @@ export async function prepareCreate(
   const repository = await context.repository();
   const catalog = await context.catalog("read");
   const startedAt = session.clock.now();
-  const decision = await decideParent(session, repository, catalog, { selection, chain, now: startedAt });
+  const lead = await repository.storage(repository.primaryName);
+  const look = { repository, catalog, storage: lead };
+  const decision = await decideParent(session, look, { selection, chain, now: startedAt });
   const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const storages = decideStorages(session, request);
   const plan = await describe(session, catalog, {
@@ -62,7 +66,7 @@ export async function prepareCreate(
     encrypt,
     compression,
   });
-  return { plan, selection, decision, category, encrypt, compression, verify, storages, startedAt };
+  return { plan, selection, decision, category, encrypt, compression, verify, storages, lead, startedAt };
 }
 
 function chainLimits({ loaded }: Session, { fullEvery }: CreateRequest): ChainLimits {
@@ -137,8 +141,7 @@ function allBackups(catalog: Catalog): readonly CatalogBackup[] {
 
 async function decideParent(
   session: Session,
-  repository: Repository,
-  catalog: Catalog,
+  look: LineageLook,
   wanted: { readonly selection: Selection<SourceConfig>; readonly chain: ChainLimits; readonly now: Date },
 ): Promise<ParentDecision> {
   const { selection, chain, now } = wanted;
@@ -148,14 +151,14 @@ async function decideParent(
       mode: selection.mode,
       type: selection.type,
       sources: selection.sources.map(({ name }) => name),
-      backups: allBackups(catalog),
-      primary: repository.primary.name,
+      backups: allBackups(look.catalog),
+      primary: look.storage.name,
       hasKey: (backup) => !defects.has(backup.id),
       maxChain: chain.maxChain,
       fullEvery: chain.fullEvery,
       now,
     });
-    const found = await findLineageDefect(repository, catalog, decision.lineage);
+    const found = await findLineageDefect(look, decision.lineage);
     if (found === undefined) return withReasons(decision, defects);
     session.logger.warn(`backup ${found.id} can't be built on: ${found.reason}`);
     defects.set(found.id, found.reason);

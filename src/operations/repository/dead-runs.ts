@@ -160,7 +160,7 @@ async function confirm(
   const whole = new Set<string>();
   let failure: BackupctlError | undefined;
   for (const storage of storages) {
-    const patience = storage === repository.primary ? {} : impatience(session.clock, session.signal);
+    const patience = storage.name === repository.primaryName ? {} : impatience(session.clock, session.signal);
     try {
       const gone = await findDeletedAncestor(storage, ancestors, patience);
       if (gone === undefined) whole.add(storage.name);

@@ -12,16 +12,22 @@ export interface LineageDefect {
   readonly reason: string;
 }
 
-/** Looks into the primary storage: every object of every member there, of the right size, and its data key within reach. */
+/** Where lineages are looked at. */
+export interface LineageLook {
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly storage: Storage;
+}
+
+/** Looks into one storage: every object of every member there, of the right size, and its data key within reach. */
 export async function findLineageDefect(
-  repository: Repository,
-  catalog: Catalog,
+  { repository, catalog, storage }: LineageLook,
   lineage: readonly LineageMember[],
 ): Promise<LineageDefect | undefined> {
   for (const { id } of lineage) {
     const metadata = catalog.get(id)?.metadata;
     if (metadata === undefined) return { id, reason: "the catalog does not know it" };
-    const reason = (await objectDefect(repository.primary, metadata)) ?? (await keyDefect(repository, metadata));
+    const reason = (await objectDefect(storage, metadata)) ?? (await keyDefect(repository, storage, metadata));
     if (reason !== undefined) return { id, reason };
   }
   return undefined;
@@ -69,10 +75,14 @@ export async function listObjects(
   return seen;
 }
 
-async function keyDefect(repository: Repository, metadata: BackupMetadata): Promise<string | undefined> {
+async function keyDefect(
+  repository: Repository,
+  storage: Storage,
+  metadata: BackupMetadata,
+): Promise<string | undefined> {
   if (keylessProblem(repository, metadata) !== undefined) return "no key proves it";
   try {
-    await readDataKey(repository, repository.primary, metadata);
+    await readDataKey(repository, storage, metadata);
     return undefined;
   } catch (error) {
     if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND")) return "none of the configured keys opens it";

@@ -23,8 +23,6 @@ export interface Repository {
   readonly id: string;
   readonly state: StatePaths;
   readonly primaryName: string;
-  /** The first of the configured storages, in which every backup is. @throws why it can't be had: another one said which repository this is */
-  readonly primary: Storage;
   readonly keys: readonly KeyProvider[];
   /** Of opening backups with them. */
   readonly effort: OpeningEffort;
@@ -36,7 +34,7 @@ export interface Repository {
 }
 
 /**
- * The repository of the primary storage or, where that can't be had, of the first that can: what is only read needs no more.
+ * The repository of the primary storage or, where that can't be had, of the first that can.
  * @throws why the primary can't be had, where none can
  */
 export async function openRepository(session: Session): Promise<Repository> {
@@ -57,16 +55,12 @@ export async function openRepository(session: Session): Promise<Repository> {
       storages.map((result) => (result.status === "fulfilled" ? result.value.storage.close() : undefined)),
     );
   };
-  const { id, primary } = await openFirst(session, openOnce);
+  const id = await firstId(session, openOnce);
   const leftOut = new Set<string>();
   return {
     id,
     state,
     primaryName,
-    get primary() {
-      if (isBackupctlError(primary)) throw primary;
-      return primary;
-    },
     keys: await openKeys(session, state, id),
     effort: new OpeningEffort(),
     storage: async (name, options) => {
@@ -109,15 +103,12 @@ async function openWithId(
   }
 }
 
-async function openFirst(
-  { loaded }: Session,
-  open: (name: string) => Promise<OpenStorage>,
-): Promise<{ readonly id: string; readonly primary: Storage | BackupctlError }> {
+/** @throws why the first storage can't be had, where none can */
+async function firstId({ loaded }: Session, open: (name: string) => Promise<OpenStorage>): Promise<string> {
   let failure: BackupctlError | undefined;
   for (const { name } of loaded.config.storages) {
     try {
-      const { storage, id } = await open(name);
-      return { id, primary: failure ?? storage };
+      return (await open(name)).id;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       failure ??= error;

@@ -46,7 +46,7 @@ describe("create", () => {
 
     const path = await newestPath(site);
     const repository = await site.context.repository();
-    const stored = await readBackup(repository, repository.primary, path);
+    const stored = await readBackup(repository, await repository.storage(repository.primaryName), path);
     expect(stored).toMatchObject({ trusted: true, metadata: { status: "completed", mode: "full", encrypted: true } });
     expect(stored.metadata.sources[0]).toMatchObject({ name: "www", counts: { files: 3 } });
     expect(storedIn(site, path)).toEqual([

@@ -11,9 +11,10 @@ import { createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
 import { damageData, fillEveryKind, haveTreeTools, www } from "./tools.ts";
 
 async function openNewest(site: OpenSite) {
-  const { primary } = await site.context.repository();
+  const repository = await site.context.repository();
+  const primary = await repository.storage(repository.primaryName);
   const [newest] = (await site.context.catalog("read")).list({ limit: 1 }).backups;
-  const { metadata } = await readBackup(await site.context.repository(), primary, newest?.storagePath ?? "");
+  const { metadata } = await readBackup(repository, primary, newest?.storagePath ?? "");
   return openContents(site.context, [primary.name], metadata);
 }
 
