@@ -1,4 +1,4 @@
-import { renameSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOne, openSite } from "../../helpers/open-site.ts";
@@ -47,6 +47,21 @@ describe("storage list", () => {
       lag: { backups: 1, bytes: only.storedBytes, oldest: only.timestamp },
       bytesByType: { full: both.storedBytes },
     });
+  });
+
+  it("asks the places where there is no catalog, and none to make it from", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    renameSync(site.repositoryDirectory, `${site.repositoryDirectory}-unmounted`);
+    rmSync(join(site.directory, "replica"), { recursive: true });
+    rmSync(join(site.directory, "state"), { recursive: true });
+
+    const storages = await (await site.reopen()).listStorages();
+
+    expect(storages).toMatchObject([
+      { name: "local", copies: { complete: 0 }, problem: { code: "STORAGE_NOT_FOUND" } },
+      { name: "second", copies: { complete: 0 }, problem: { code: "STORAGE_NOT_FOUND" } },
+    ]);
   });
 
   it("works while the primary is away", async () => {
