@@ -3,11 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { startFaultProxy } from "../helpers/fault-proxy.ts";
 import { makeNetworkSite, type NetworkSite } from "../helpers/network-site.ts";
-import { startAzurePlaces } from "../servers/azure-places.ts";
 import { freePort } from "../servers/free-port.ts";
-import { requireOrSkip } from "../servers/requirements.ts";
-import { STORAGE_PLACES } from "../servers/storage-places.ts";
-import type { Address, StorageServer } from "../suites/network-suite.ts";
+import type { Address, NetworkSuite, StorageServer } from "./network-suite.ts";
 
 /** What makes libraries talk. */
 const TALKATIVE = {
@@ -29,14 +26,9 @@ const COMMANDS = [
   ["catalog", "rebuild", "-v"],
 ];
 
-const PLACES = {
-  ...STORAGE_PLACES,
-  // In the address of every request.
-  "azure with a SAS": { needs: ["azurite"] as const, start: () => startAzurePlaces("sas") },
-};
-
-for (const [type, { needs, start }] of Object.entries(PLACES)) {
-  describe.runIf(requireOrSkip(...needs))(`the secrets of ${type} are in no output and no file`, () => {
+/** The program with a storage: no secret of it comes out, whatever happens. `npm run build` first. */
+export function secretsSuite({ name, start }: NetworkSuite): void {
+  describe(`the secrets of ${name} are in no output and no file`, () => {
     let server: StorageServer;
     beforeAll(async () => {
       server = await start();
