@@ -9,8 +9,8 @@ export interface ParentRequest {
   /** The sources that the new backup takes. */
   readonly sources: readonly string[];
   readonly backups: readonly KnownBackup[];
-  /** Name of the primary storage: a parent and all its ancestors must be complete there. */
-  readonly primary: string;
+  /** Name of the storage that is built on: a parent and all its ancestors must be complete there. */
+  readonly storage: string;
   /** Whether one of the configured keys opens that backup; true for a backup without encryption. */
   readonly hasKey: (backup: KnownBackup) => boolean;
   /** The most members that a lineage may have, the new backup included. */
@@ -30,7 +30,7 @@ export interface ParentDecision {
 }
 
 /**
- * What a new backup builds on: the newest good backup of the same type whose ancestors, key and primary copies all exist; for
+ * What a new backup builds on: the newest good backup of the same type whose ancestors, key and copies there all exist; for
  * a differential its newest full. Among good ones those that hold most of the wanted sources come first, so a source
  * that failed last time is stored as changes against the last time it did not. Without such a backup a full one is made.
  * @throws `CLOCK_SKEWED` if the parent was completed after `now`.
@@ -128,8 +128,8 @@ function ownDefectOf(backup: KnownBackup, request: ParentRequest): string | unde
   if (backup.notes.quarantine !== undefined) return "it is quarantined";
   if (backup.notes.verified?.passed === false) return "its last verification failed";
   if (!isGood(backup)) return `its status is ${backup.status}`;
-  const copy = backup.copies.find((candidate) => candidate.storage === request.primary);
-  if (copy?.state !== "complete") return `its copy in storage ${request.primary} is ${copy?.state ?? "missing"}`;
+  const copy = backup.copies.find((candidate) => candidate.storage === request.storage);
+  if (copy?.state !== "complete") return `its copy in storage ${request.storage} is ${copy?.state ?? "missing"}`;
   return request.hasKey(backup) ? undefined : "its encryption key is not configured";
 }
 

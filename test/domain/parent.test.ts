@@ -26,7 +26,7 @@ function choose(overrides: Partial<ParentRequest>, backups: readonly KnownBackup
     type: "database",
     sources: ["app"],
     backups,
-    primary: "main",
+    storage: "main",
     hasKey: () => true,
     maxChain: 100,
     fullEvery: { amount: 7, unit: "d" },

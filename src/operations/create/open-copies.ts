@@ -1,12 +1,10 @@
 import type { Catalog } from "../../catalog/catalog.ts";
-import { isGood } from "../../domain/known-backup.ts";
-import { roomFor } from "../../domain/room.ts";
-import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { objectDefect } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { PreparedCreate } from "./plan.ts";
+import { requireRoom } from "./room.ts";
 
 /** A replica is opened and looked at while the run waits, which it does for its primary only. */
 const OPENING_MS = 20_000;
@@ -27,16 +25,14 @@ interface OpenedCopies {
 
 /**
  * The storages that a run writes to: those that can be opened, have room, and have all that the backup builds on. Wrong logins,
- * missing places and clocks that are off are met here, before anything is read. @throws `INSUFFICIENT_STORAGE` for the primary
+ * missing places and clocks that are off are met here, before anything is read.
  */
 export async function openCopies(opening: Opening): Promise<OpenedCopies> {
   const { prepared, warn } = opening;
-  const { lead } = prepared;
-  const lacksRoom = await lackingRoom(opening, lead);
-  if (lacksRoom !== undefined) throw lacksRoom;
+  const { storage: lead, passedOver } = prepared.lead;
   const storages = [lead];
-  const absent = new Map<string, string>();
-  const replicas = prepared.storages.filter((name) => name !== lead.name);
+  const absent = new Map([...passedOver].map(([name, error]) => [name, messageOf(error)]));
+  const replicas = prepared.storages.filter((name) => name !== lead.name && !absent.has(name));
   const looks = await Promise.allSettled(replicas.map((name) => openSoon(opening, name)));
   for (const [i, look] of looks.entries()) {
     const name = replicas[i] ?? "";
@@ -81,7 +77,11 @@ async function openAndLook(opening: Opening, name: string, options: OperationOpt
   const storage = await opening.repository.storage(name);
   options.signal?.throwIfAborted();
   const lacksAncestor = await lackingAncestor(opening, storage, options);
-  return { storage, reason: lacksAncestor ?? (await lackingRoom(opening, storage, options))?.message };
+  if (lacksAncestor !== undefined) return { storage, reason: lacksAncestor };
+  const { prepared, catalog, warn } = opening;
+  const doubt = await requireRoom({ ...prepared, catalog }, storage, options);
+  if (doubt !== undefined) warn(doubt);
+  return { storage, reason: undefined };
 }
 
 function sameAs(others: readonly Storage[], { address }: Storage): string | undefined {
@@ -101,34 +101,4 @@ async function lackingAncestor(
     if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
   }
   return undefined;
-}
-
-/** An incremental backup may be of any size; of a full one the last is the measure. */
-async function lackingRoom(
-  { prepared, catalog, warn }: Opening,
-  storage: Storage,
-  options?: OperationOptions,
-): Promise<BackupctlError | undefined> {
-  const { freeBytes } = await storage.space(options);
-  const expected = prepared.decision.mode === "full" ? sizeOfLastFull(prepared, catalog) : undefined;
-  const verdict = roomFor(freeBytes, expected);
-  if (verdict === "enough" || freeBytes === undefined) return undefined;
-  const needed = expected === undefined ? "" : `, and the last full backup took ${formatBytes(expected)}`;
-  const message = `storage "${storage.name}" has ${formatBytes(freeBytes)} free${needed}`;
-  if (verdict === "none") {
-    return new BackupctlError("INSUFFICIENT_STORAGE", message, {
-      hint: "Free some space there, or delete backups that are past their date: `backupctl list`, `backupctl delete ID`.",
-    });
-  }
-  warn(`${message}: this one may not fit`);
-  return undefined;
-}
-
-function sizeOfLastFull({ selection }: PreparedCreate, catalog: Catalog): number | undefined {
-  const wanted = selection.sources.map(({ name }) => name);
-  const last = catalog
-    .list({ type: selection.type, mode: "full", status: ["completed", "completed_with_errors"], limit: 1 })
-    .backups.find(isGood)?.metadata;
-  const held = last?.sources.map(({ name }) => name) ?? [];
-  return held.every((name) => wanted.includes(name)) ? last?.stored_size : undefined;
 }

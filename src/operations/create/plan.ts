@@ -1,18 +1,19 @@
-import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { Catalog } from "../../catalog/catalog.ts";
 import type { SourceConfig } from "../../config/config.ts";
-import type { BackupId, Category } from "../../domain/backup.ts";
+import type { Category } from "../../domain/backup.ts";
 import { type KnownBackup, wholeSourcesOf } from "../../domain/known-backup.ts";
-import { chooseParent, type ParentDecision, type ParentRequest } from "../../domain/parent.ts";
+import type { ParentDecision } from "../../domain/parent.ts";
 import { chooseCategory } from "../../domain/retention-class.ts";
 import { type Selection, selectSources } from "../../domain/selection.ts";
 import { bytesPerSecond } from "../../domain/throughput.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Compression } from "../../format/compression.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest } from "../operations.ts";
-import { findLineageDefect, type LineageLook } from "../repository/lineage-check.ts";
 import { openEngine, type Session } from "../session.ts";
+import { chooseLead, type Lead, passedOverWarnings } from "./lead.ts";
+import { type ChainLimits, decideParent } from "./parent.ts";
+import { requireRoom } from "./room.ts";
 
 const USUAL_BYTES_PER_SECOND = 50e6;
 
@@ -27,12 +28,11 @@ export interface PreparedCreate {
   readonly verify: boolean | "full";
   /** The primary first. */
   readonly storages: readonly string[];
-  /** The storage that the run waits for, and whose copies it builds on. */
-  readonly lead: Storage;
+  readonly lead: Lead;
+  /** To be said before anything is read. */
+  readonly warnings: readonly string[];
   readonly startedAt: Date;
 }
-
-type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery">;
 
 /** Decides everything about a new backup before anything is read. Changes nothing. */
 export async function prepareCreate(
@@ -53,11 +53,19 @@ export async function prepareCreate(
   const repository = await context.repository();
   const catalog = await context.catalog("read");
   const startedAt = session.clock.now();
-  const lead = await repository.storage(repository.primaryName);
-  const look = { repository, catalog, storage: lead };
-  const decision = await decideParent(session, look, { selection, chain, now: startedAt });
-  const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const storages = decideStorages(session, request);
+  const lead = await chooseLead({
+    repository,
+    names: storages,
+    mode: selection.mode,
+    look: async (storage) => {
+      const wanted = { selection, chain, now: startedAt };
+      const decision = await decideParent(session, { repository, catalog, storage }, wanted);
+      return { decision, warning: await requireRoom({ catalog, selection, decision }, storage) };
+    },
+  });
+  const { decision, warning } = lead;
+  const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const plan = await describe(session, catalog, {
     selection,
     decision,
@@ -66,7 +74,8 @@ export async function prepareCreate(
     encrypt,
     compression,
   });
-  return { plan, selection, decision, category, encrypt, compression, verify, storages, lead, startedAt };
+  const warnings = [...passedOverWarnings(lead, repository.primaryName), ...(warning === undefined ? [] : [warning])];
+  return { plan, selection, decision, category, encrypt, compression, verify, storages, lead, warnings, startedAt };
 }
 
 function chainLimits({ loaded }: Session, { fullEvery }: CreateRequest): ChainLimits {
@@ -132,46 +141,6 @@ function decideStorages(session: Session, request: CreateRequest): readonly stri
   throw new BackupctlError("USAGE", `--storage leaves out "${left}", which create.require demands`, {
     hint: `Add it: --storage ${[...request.storages, left].join(",")}.`,
   });
-}
-
-/** All backups, oldest decisions included: the choice of a parent looks at whole lineages. */
-function allBackups(catalog: Catalog): readonly CatalogBackup[] {
-  return catalog.list({}).backups;
-}
-
-async function decideParent(
-  session: Session,
-  look: LineageLook,
-  wanted: { readonly selection: Selection<SourceConfig>; readonly chain: ChainLimits; readonly now: Date },
-): Promise<ParentDecision> {
-  const { selection, chain, now } = wanted;
-  const defects = new Map<BackupId, string>();
-  for (;;) {
-    const decision = chooseParent({
-      mode: selection.mode,
-      type: selection.type,
-      sources: selection.sources.map(({ name }) => name),
-      backups: allBackups(look.catalog),
-      primary: look.storage.name,
-      hasKey: (backup) => !defects.has(backup.id),
-      maxChain: chain.maxChain,
-      fullEvery: chain.fullEvery,
-      now,
-    });
-    const found = await findLineageDefect(look, decision.lineage);
-    if (found === undefined) return withReasons(decision, defects);
-    session.logger.warn(`backup ${found.id} can't be built on: ${found.reason}`);
-    defects.set(found.id, found.reason);
-  }
-}
-
-/** What was found in storage is the better reason than what the catalog knew. */
-function withReasons(decision: ParentDecision, defects: ReadonlyMap<BackupId, string>): ParentDecision {
-  if (defects.size === 0) return decision;
-  return {
-    ...decision,
-    reason: [...defects].map(([id, reason]) => `${id.slice(0, 8)} can't be built on: ${reason}`).join("; "),
-  };
 }
 
 function decideCategory(

@@ -1,12 +1,13 @@
 import { type Catalog, DamagedCatalogError } from "../../catalog/catalog.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
-import { type BackupctlError, isBackupctlError } from "../../errors.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
 import { type Session, statePaths } from "../session.ts";
 import { readAnyCopy } from "./copies.ts";
 import type { Repository } from "./repository.ts";
+import { isUnreachable } from "./unreachable.ts";
 
 /** The repository, opened at the first use, and whether that has happened. */
 interface LazyRepository {
@@ -136,6 +137,7 @@ async function openFile(
     const bound = catalog.repositoryId();
     if (bound !== undefined && bound !== repository.id) {
       catalog.close();
+      if (session.loaded.strict) await requirePrimary(repository, bound);
       await setAside(session, file, bound);
       catalog = await session.adapters.openCatalog({ file, readOnly: false, warn });
     }
@@ -147,6 +149,25 @@ async function openFile(
   } catch (error) {
     catalog.close();
     throw error;
+  }
+}
+
+/** That a place holds another repository now only the primary can say to who writes. @throws `REPOSITORY_MISMATCH` while it is away */
+async function requirePrimary(repository: Repository, bound: string): Promise<void> {
+  const { id, primaryName } = repository;
+  try {
+    await repository.storage(primaryName);
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    const others = `the first storage that is there belongs to repository ${id}, not ${bound} as the backups that this host made`;
+    throw new BackupctlError(
+      "REPOSITORY_MISMATCH",
+      `storage "${primaryName}" is away (${error.message}), and ${others}`,
+      {
+        hint: `Bring "${primaryName}" back, or take the storages out of the config that are not of its repository.`,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,0 +1,64 @@
+import type { Mode } from "../../domain/backup.ts";
+import type { ParentDecision } from "../../domain/parent.ts";
+import { type BackupctlError, isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Repository } from "../repository/repository.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
+
+/** The storage that a run waits for, and what it builds on there. */
+export interface Lead {
+  readonly storage: Storage;
+  readonly decision: ParentDecision;
+  /** That there may be too little room in it. */
+  readonly warning: string | undefined;
+  /** Why other storages can't take the backup, by their names. */
+  readonly passedOver: ReadonlyMap<string, BackupctlError>;
+}
+
+interface Choice {
+  readonly repository: Repository;
+  /** Of the run, the primary first. */
+  readonly names: readonly string[];
+  /** That was asked for. */
+  readonly mode: Mode;
+  /** @throws why the storage can't take the backup */
+  readonly look: (
+    storage: Storage,
+  ) => Promise<{ readonly decision: ParentDecision; readonly warning: string | undefined }>;
+}
+
+/**
+ * The primary. While that can't be opened, or is full: the first replica that has what the backup builds on or, where none has, the first
+ * that takes a full one. @throws why the primary can't, where none can; `CLOCK_SKEWED`, since that is this host's clock
+ */
+export async function chooseLead({ repository, names, mode, look }: Choice): Promise<Lead> {
+  const passedOver = new Map<string, BackupctlError>();
+  let lead: Omit<Lead, "passedOver"> | undefined;
+  for (const name of names) {
+    try {
+      const storage = await repository.storage(name);
+      const looked = { storage, ...(await look(storage)) };
+      lead = lead === undefined || looked.decision.mode === mode ? looked : lead;
+      if (name === repository.primaryName || lead.decision.mode === mode) break;
+    } catch (error) {
+      if (!isOfItsStorage(error)) throw error;
+      passedOver.set(name, error);
+    }
+  }
+  if (lead === undefined) throw passedOver.values().next().value;
+  return { ...lead, passedOver };
+}
+
+/** Another storage may well take the backup. */
+function isOfItsStorage(error: unknown): error is BackupctlError {
+  if (isBackupctlError(error, "CLOCK_SKEWED")) return false;
+  return isUnreachable(error) || isBackupctlError(error, "INSUFFICIENT_STORAGE");
+}
+
+/** What to say of storages that were passed over. */
+export function passedOverWarnings({ storage, passedOver }: Lead, primaryName: string): readonly string[] {
+  return [...passedOver].map(([name, { message }]) => {
+    const instead = name === primaryName ? `; the backup is made in "${storage.name}"` : "";
+    return `storage "${name}" takes no part in this run: ${message}${instead}`;
+  });
+}
