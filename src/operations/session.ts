@@ -90,6 +90,16 @@ export function primaryStorage(session: Session): { readonly name: string; reado
   return primary;
 }
 
+/** Of all configured storages, the primary first. */
+export function storageNames({ loaded }: Session): readonly string[] {
+  return loaded.config.storages.map(({ name }) => name);
+}
+
+/** Of those that runs write to, the primary first: nobody asks for an archive, which may lie in a drawer, unless it is named. */
+export function namesWithoutArchives({ loaded }: Session): readonly string[] {
+  return loaded.config.storages.filter(({ role }) => role !== "archive").map(({ name }) => name);
+}
+
 export function storageDefinition(session: Session, type: string): StorageDefinition {
   const definition = session.adapters.storages[type];
   if (definition === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no storage type "${type}"`);

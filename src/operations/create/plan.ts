@@ -10,7 +10,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Compression } from "../../format/compression.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest } from "../operations.ts";
-import { openEngine, type Session } from "../session.ts";
+import { namesWithoutArchives, openEngine, type Session } from "../session.ts";
 import { chooseLead, type Lead, passedOverWarnings } from "./lead.ts";
 import { type ChainLimits, decideParent } from "./parent.ts";
 import { requireRoom } from "./room.ts";
@@ -120,7 +120,7 @@ function decideCompression(session: Session, { compress, compressionLevel: level
 
 function decideStorages(session: Session, request: CreateRequest): readonly string[] {
   const { storages, create } = session.loaded.config;
-  const configured = storages.filter(({ role }) => role !== "archive").map(({ name }) => name);
+  const configured = namesWithoutArchives(session);
   for (const name of request.storages) {
     if (configured.includes(name)) continue;
     if (storages.some((storage) => storage.name === name)) {

@@ -10,13 +10,13 @@ import { putDeletionMark } from "../repository/deletion-mark.ts";
 import { impatience } from "../repository/impatience.ts";
 import { listBackupDirectories, type Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
-import type { Session } from "../session.ts";
+import { namesWithoutArchives, type Session } from "../session.ts";
 
 const PARALLEL_REMOVES = 8;
 
 /**
- * Removes what runs and deletions of any host left that died, once `orphan_grace` is over. Nothing while a storage can't be listed:
- * a whole backup may be there. What can't be removed is warned about, and found again the next time.
+ * Removes what runs and deletions of any host left that died, once `orphan_grace` is over. Nothing while a storage that
+ * runs write to can't be listed: a whole backup may be there. What can't be removed is warned about, and found again the next time.
  *
  * Order of effects: `deleted.json` → listed again: where something is new the run is alive, and all stays → objects → `deleted.json`.
  * Directories with names that no run gives are somebody's own, and stay.
@@ -41,10 +41,10 @@ export async function removeOrphans(session: Session, repository: Repository, ca
   }
 }
 
-/** Every configured storage; none if one of them is away, archives too: no backup waits for long because of those. */
+/** Every storage that runs write to; none if one of them is away. */
 async function listStorages(session: Session, repository: Repository) {
   const storages = new Map<Storage, ReadonlyMap<string, readonly { name: string; modifiedAt: Date }[]>>();
-  for (const { name } of session.loaded.config.storages) {
+  for (const name of namesWithoutArchives(session)) {
     try {
       const options = impatience(session.clock, session.signal);
       const storage = await repository.storage(name, options);
