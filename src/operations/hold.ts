@@ -5,6 +5,7 @@ import type { BackupSummary } from "./operations.ts";
 import { summaryOf } from "./repository/backup-summary.ts";
 import { resolveReference } from "./repository/references.ts";
 import { requireCommitted, storagesHolding, writeNotes } from "./repository/write-notes.ts";
+import { storageNames } from "./session.ts";
 
 /** Keeps a backup from every deletion until `unhold`. Works without its key: a hold that can't be proven keeps all the same. */
 export async function holdBackup(context: OperationContext, reference: string, reason: string): Promise<BackupSummary> {
@@ -44,7 +45,7 @@ export async function unholdBackup(context: OperationContext, reference: string)
 
 async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {
   const repository = await context.repository();
-  for (const storage of await storagesHolding(context.session, repository, directory)) {
+  for (const storage of await storagesHolding(repository, storageNames(context.session), directory)) {
     if ((await storage.stat(`${directory}/${DELETED_NAME}`)) === undefined) continue;
     throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${id} is being deleted in storage "${storage.name}"`, {
       hint: "Run `backupctl list` in a moment to see whether the hold kept it.",

@@ -7,7 +7,7 @@ import { requirePlace } from "../../format/metadata.ts";
 import { listDirectory } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Session } from "../session.ts";
+import { namesWithoutArchives, type Session } from "../session.ts";
 import { impatience } from "./impatience.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { findDeletedAncestor } from "./lineage-check.ts";
@@ -44,15 +44,15 @@ export async function clearLeavings(
   return cleared;
 }
 
-/** What failed runs left in replicas that were away then. */
-async function clearLeavingsOfAll(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
-  for (const { id, storagePath, copies, host } of catalog.list({ status: ["failed"] }).backups) {
-    const names =
-      host === session.host ? copies.filter(({ state }) => state === "damaged").map(({ storage }) => storage) : [];
-    if (names.length === 0) continue;
-    const reached = await inReachableStorages(session, repository, async (storage) => storage);
-    const storages = reached.filter(({ name }) => names.includes(name));
-    await clearLeavings(session, catalog, id, storagePath, storages);
+/** What failed runs left in storages that were away then: a whole backup, where one of them has its metadata.json after all. */
+async function settleFailedRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
+  for (const run of catalog.list({ status: ["failed"] }).backups) {
+    const left = run.copies.filter(({ state }) => state === "damaged").map(({ storage }) => storage);
+    const names = namesWithoutArchives(session).filter((name) => left.includes(name));
+    if (run.host !== session.host || names.length === 0) continue;
+    if (await adoptIfFinished({ session, repository, catalog, run }, names)) continue;
+    const storages = await inReachableStorages(repository, names, async (storage) => storage);
+    await clearLeavings(session, catalog, run.id, run.storagePath, storages);
   }
 }
 
@@ -62,7 +62,7 @@ async function clearLeavingsOfAll(session: Session, repository: Repository, cata
  */
 export async function clearDeadRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
   // Before there are more of them: each storage that lets go of nothing is told of once.
-  await clearLeavingsOfAll(session, repository, catalog);
+  await settleFailedRuns(session, repository, catalog);
   await adoptFinishedRuns(session, repository, catalog);
   for (const run of runsUnderWay(session, catalog)) {
     await withdraw(session, repository, catalog, run);
@@ -73,15 +73,15 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
 }
 
 async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
-  const storages = await inReachableStorages(session, repository, async (storage) => storage);
+  const names = namesWithoutArchives(session);
+  const storages = await inReachableStorages(repository, names, async (storage) => storage);
   const cleared = await clearLeavings(session, catalog, run.id, run.storagePath, storages);
+  const at = session.clock.now().toISOString();
+  const away = names.filter((name) => !storages.some((storage) => storage.name === name));
+  for (const storage of away) catalog.setCopy({ backupId: run.id, storage, state: "damaged", at });
   await removeTree(indexDirectory(repository, run.id));
-  catalog.fail(
-    run.id,
-    { code: "INTERRUPTED", message: "the run died before it was complete" },
-    session.clock.now().toISOString(),
-  );
-  const outcome = cleared ? "; its leavings were removed" : "";
+  catalog.fail(run.id, { code: "INTERRUPTED", message: "the run died before it was complete" }, at);
+  const outcome = cleared && away.length === 0 ? "; its leavings were removed" : "";
   session.logger.warn(`an earlier run (${run.id}, process ${run.pid ?? "unknown"}) died${outcome}`);
 }
 
@@ -90,11 +90,16 @@ async function withdraw(session: Session, repository: Repository, catalog: Catal
  * lock held.
  */
 export async function adoptFinishedRuns(session: Session, repository: Repository, catalog: Catalog): Promise<void> {
-  for (const run of runsUnderWay(session, catalog)) {
-    // Not always the primary: where that failed the run went on in a replica. Whichever has the metadata has all.
-    const [first, ...others] = await storagesHolding(session, repository, run.storagePath);
-    if (first !== undefined) await adopt({ session, repository, catalog, run }, [first, ...others]);
-  }
+  const names = namesWithoutArchives(session);
+  for (const run of runsUnderWay(session, catalog)) await adoptIfFinished({ session, repository, catalog, run }, names);
+}
+
+/** Not always the primary has it: where that failed the run went on in a replica. Whichever has the metadata has all. */
+async function adoptIfFinished(dead: DeadRun, names: readonly string[]): Promise<boolean> {
+  const [first, ...others] = await storagesHolding(dead.repository, names, dead.run.storagePath);
+  if (first === undefined) return false;
+  await adopt(dead, [first, ...others]);
+  return true;
 }
 
 function runsUnderWay(session: Session, catalog: Catalog): readonly CatalogBackup[] {

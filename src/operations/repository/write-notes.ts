@@ -6,7 +6,7 @@ import { metadataKey } from "../../format/data-key.ts";
 import { encodeNotes } from "../../format/notes.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
-import type { Session } from "../session.ts";
+import { storageNames } from "../session.ts";
 import { type Repository, readBackup } from "./repository.ts";
 import { collectNotes } from "./stored-notes.ts";
 import { isUnreachable } from "./unreachable.ts";
@@ -32,7 +32,7 @@ export async function writeNotes(
 ): Promise<BackupNotes> {
   const { session } = context;
   const repository = await context.repository();
-  const storages = await storagesHolding(session, repository, directory);
+  const storages = await storagesHolding(repository, storageNames(session), directory);
   const [first] = storages;
   if (first === undefined) {
     throw new BackupctlError("BACKUP_NOT_FOUND", `no storage holds backup ${id} any longer`, {
@@ -93,26 +93,26 @@ async function remember(context: OperationContext, id: BackupId, notes: BackupNo
   if (catalog.get(id) !== undefined) catalog.setNotes(id, notes);
 }
 
-/** Those of the configured storages that can be reached and have the backup's metadata, the primary first. */
+/** Those of the storages `names` that can be reached and have the backup's metadata, in their order. */
 export async function storagesHolding(
-  session: Session,
   repository: Repository,
+  names: readonly string[],
   directory: string,
 ): Promise<readonly Storage[]> {
-  const found = await inReachableStorages(session, repository, async (storage) =>
+  const found = await inReachableStorages(repository, names, async (storage) =>
     (await storage.stat(`${directory}/${METADATA_NAME}`)) === undefined ? [] : [storage],
   );
   return found.flat();
 }
 
-/** What `use` gives of each of the configured storages, the primary first. Those that can't be reached are warned about. */
+/** What `use` gives of each of the storages `names`, in their order. Those that can't be reached are warned about. */
 export async function inReachableStorages<T>(
-  session: Session,
   repository: Repository,
+  names: readonly string[],
   use: (storage: Storage) => Promise<T>,
 ): Promise<readonly T[]> {
   const results: T[] = [];
-  for (const { name } of session.loaded.config.storages) {
+  for (const name of names) {
     try {
       results.push(await use(await repository.storage(name)));
     } catch (error) {

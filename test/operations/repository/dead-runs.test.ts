@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
@@ -104,4 +104,62 @@ it.each([
     await site.operations.delete(request, await site.operations.planDelete(request));
   }
   expect(existsSync(directory)).toBe(false);
+});
+
+describe("with a primary that is away", () => {
+  const unplug = (site: OpenSite) => renameSync(site.repositoryDirectory, `${site.repositoryDirectory}.unplugged`);
+  const plugIn = (site: OpenSite) => renameSync(`${site.repositoryDirectory}.unplugged`, site.repositoryDirectory);
+  const copiesOf = async (site: OpenSite, id: string) => {
+    const { status, copies } = await site.operations.show(id);
+    return [status, ...copies.map(({ storage, state }) => `${storage} ${state}`).sort()];
+  };
+
+  it("what a killed run left there goes when it is back, and at once from the replica", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site);
+    const directory = await forget(site, id);
+    const [inPrimary, inReplica] = ["repository", "replica"].map((storage) => join(site.directory, storage, directory));
+    for (const copy of [inPrimary, inReplica]) rmSync(join(copy ?? "", "metadata.json"));
+    unplug(site);
+
+    await (await site.reopen()).create(NO_CHOICES);
+    expect(await copiesOf(site, id)).toEqual(["failed", "local damaged", "second missing"]);
+    expect(existsSync(inReplica ?? "")).toBe(false);
+    expect(site.warnings.join("\n")).toMatch(/an earlier run \(\S+, process 1\) died$/m);
+    plugIn(site);
+    expect(existsSync(inPrimary ?? "")).toBe(true);
+    await (await site.reopen()).create(NO_CHOICES);
+
+    expect(existsSync(inPrimary ?? "")).toBe(false);
+    expect(await copiesOf(site, id)).toEqual(["failed", "local missing", "second missing"]);
+  });
+
+  it("a killed run that is whole there only becomes a backup when it is back", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { storages: ["local"] });
+    await forget(site, id);
+    unplug(site);
+
+    await (await site.reopen()).create(NO_CHOICES);
+    const meanwhile = await copiesOf(site, id);
+    plugIn(site);
+    await (await site.reopen()).create(NO_CHOICES);
+
+    expect(meanwhile).toEqual(["failed", "local damaged", "second missing"]);
+    expect(await copiesOf(site, id)).toEqual(["completed", "local complete", "second pending"]);
+  });
+
+  it("a killed run that is whole in a replica as well becomes a backup at once", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    addFile(site);
+    const { id } = await createOne(site, { mode: "incremental" });
+    await forget(site, id);
+    unplug(site);
+
+    const { backup } = await (await site.reopen()).create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(await copiesOf(site, id)).toEqual(["completed", "local pending", "second complete"]);
+    expect(backup?.parentId).toBe(id);
+  });
 });
