@@ -49,17 +49,33 @@ export async function openLocalStorage(
   }
 }
 
-/** `local:` and the real path, as far as the place exists. */
+/** As many as Linux follows. */
+const MOST_LINKS = 40;
+
+/** `local:` and the real path, as far as the place exists; of a link that leads nowhere just now, where it would lead. */
 export async function localAddress(place: string): Promise<string> {
   const directory = path.resolve(place);
   const missing: string[] = [];
-  for (let current = directory; ; current = path.dirname(current)) {
+  let links = 0;
+  for (let current = directory; ; ) {
     try {
       return `local:${path.join(await fs.realpath(current), ...missing)}`;
     } catch {
-      if (current === path.dirname(current)) return `local:${directory}`;
-      missing.unshift(path.basename(current));
+      const target = links++ < MOST_LINKS ? await targetOf(current) : undefined;
+      if (target === undefined) missing.unshift(path.basename(current));
+      const next = target ?? path.dirname(current);
+      if (next === current) return `local:${directory}`;
+      current = next;
     }
+  }
+}
+
+/** A disk that is not mounted must not have another address than the same disk mounted. */
+async function targetOf(link: string): Promise<string | undefined> {
+  try {
+    return path.resolve(await fs.realpath(path.dirname(link)), await fs.readlink(link));
+  } catch {
+    return undefined;
   }
 }
 

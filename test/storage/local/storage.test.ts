@@ -96,6 +96,23 @@ describe("opening", () => {
     expect(await definition.address({ path: `${dir}/link/not/yet` })).toBe(`local:${dir}/backups/not/yet`);
   });
 
+  test("the address of a link is the same while what it leads to is not mounted, and a link that leads in a circle has one", async () => {
+    const dir = await fs.realpath(tempDir());
+    mkdirSync(join(dir, "disk/site"), { recursive: true });
+    symlinkSync(join(dir, "disk/site"), join(dir, "link"));
+    symlinkSync("link", join(dir, "second"));
+    symlinkSync("circle", join(dir, "circle"));
+    const address = (name: string) => definition.address({ path: join(dir, name) });
+    const mounted = await address("second");
+
+    await fs.rm(join(dir, "disk/site"), { recursive: true });
+
+    expect(mounted).toBe(`local:${dir}/disk/site`);
+    expect(await address("second")).toBe(mounted);
+    expect(await address("link/below")).toBe(`${mounted}/below`);
+    expect(await address("circle")).toBe(`local:${dir}/circle`);
+  });
+
   test("options that do not fit are CONFIG_INVALID", async () => {
     await expect(definition.open({ path: "" }, { name: "main" })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
     await expect(definition.address({})).rejects.toMatchObject({ code: "CONFIG_INVALID" });
