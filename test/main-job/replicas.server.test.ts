@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
 import { startCli } from "../helpers/run-cli.ts";
-import { suiteTempDir } from "../helpers/temp-dir.ts";
+import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
 
 const copy = z.object({ storage: z.string(), state: z.string() });
 const created = z.object({
@@ -131,3 +131,31 @@ function objectsOf(folder: string): Readonly<Record<string, string>> {
   const hash = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex");
   return Object.fromEntries(objects.sort().map((file) => [file.slice(folder.length + 1), hash(file)]));
 }
+
+it("an operator whose primary is not mounted gets exit status 3 and a backup in the replica, which the primary gets when it is back", async () => {
+  const directory = tempDir();
+  mkdirSync(join(directory, "www"));
+  writeFileSync(join(directory, "www/large"), noise(2 ** 21));
+  const site = await makeCliSite(`  www: {engine: files, paths: ["{dir}/www"]}`, directory, { replica: true });
+  const { backup_id: first } = await site.json(created, ["create"]);
+  const [primary, hidden] = [join(directory, "repository"), join(directory, "unplugged")];
+  renameSync(primary, hidden);
+  mkdirSync(primary);
+  writeFileSync(join(directory, "www/new"), noise(100_000, 2));
+
+  const { exitCode, stderr } = await site.run("create", "--mode", "incremental");
+  const { storages } = await site.json(created, ["create", "--mode", "incremental"], [3]);
+
+  expect(exitCode).toBe(3);
+  expect(stderr).toMatch(/storage "local" takes no part in this run: .*; the backup is made in "second"/);
+  expect(stderr).toContain(`incremental on ${first.slice(0, 8)}`);
+  expect(storages).toEqual([
+    { name: "local", state: "pending" },
+    { name: "second", state: "complete" },
+  ]);
+  expect(readdirSync(primary)).toEqual([]);
+  rmSync(primary, { recursive: true });
+  renameSync(hidden, primary);
+  expect((await site.run("replicate")).exitCode).toBe(0);
+  expect((await site.run("verify", "--all", "--storage", "local")).exitCode).toBe(0);
+});

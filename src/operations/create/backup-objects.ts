@@ -2,7 +2,9 @@ import { METADATA_NAME, parsePackName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
+import { systemSleep } from "../../platform/clock.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { listObjects } from "../repository/lineage-check.ts";
 import { CopyInProgress, type Objection } from "./copy-in-progress.ts";
 
 interface WrittenObject {
@@ -17,16 +19,16 @@ interface Surroundings {
 
 /**
  * The directory of the backup that is being made, in every storage of the run: knows all that was put there. The run waits for the
- * leading copy, which is the primary's as long as that does not fail, then that of the first replica which has all. The others follow
- * from the same memory, or are given up.
+ * leading copy, which is the first's as long as that does not fail, then the next one's that has all. The others follow from the same
+ * memory, or are given up.
  */
 export class BackupObjects {
   readonly directory: string;
-  /** The primary's first. */
+  /** First that which leads at first. */
   readonly #copies: readonly CopyInProgress[];
   readonly #surroundings: Surroundings;
   readonly #written = new Map<string, WrittenObject>();
-  /** Of sources that failed, in a storage that lets go of nothing: no part of the backup. */
+  /** No part of the backup, in a storage that lets go of nothing. */
   readonly #leftOver = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #compared = new Set<CopyInProgress>();
@@ -80,8 +82,9 @@ export class BackupObjects {
     const [first] = this.#copies;
     const error = first?.failure?.error;
     const [lead] = this.#live;
-    // A mistake of the program is not a storage that fails.
-    if (lead === undefined || (error !== undefined && !isBackupctlError(error))) throw error;
+    // Neither a mistake of the program nor this host's clock is a storage that fails.
+    const isItsOwn = error === undefined || (isBackupctlError(error) && error.code !== "CLOCK_SKEWED");
+    if (lead === undefined || !isItsOwn) throw error;
     if (!lead.leads) {
       lead.leads = true;
       warn(
@@ -141,12 +144,30 @@ export class BackupObjects {
     await Promise.all(this.#live.filter(({ leads }) => !leads).map(putInto));
   }
 
-  /** After `commit`. What there is against the leading copy ends the run; any other one is given up for it. @throws the objection, and as `lead` */
-  async confirm(objection: Objection): Promise<void> {
+  /** Waits for the copies that follow, but no longer than `ms`; says which of them are given up by then. */
+  async waitForOthers(ms: number): Promise<void> {
+    const others = this.#copies.filter(({ leads }) => !leads);
+    const enough = new AbortController();
+    const late = systemSleep(ms, enough.signal).catch(() => undefined);
+    await Promise.race([Promise.all(others.map((copy) => copy.settled())), late]);
+    enough.abort();
+    for (const { storage, failure } of others) {
+      if (failure === undefined) continue;
+      this.#surroundings.warn(`storage "${storage.name}" takes no part in this run: ${messageOf(failure.error)}`);
+    }
+  }
+
+  /** What there is against the leading copy ends the run. @throws the objection, and as `lead` */
+  async confirmLead(objection: Objection): Promise<void> {
     await this.#withLead(async (lead) => {
       const reason = await lead.ask(objection);
       if (reason !== undefined) throw reason;
     });
+  }
+
+  /** As `confirmLead`, after `commit`; any other copy that there is something against is given up. */
+  async confirm(objection: Objection): Promise<void> {
+    await this.confirmLead(objection);
     const others = this.#live.filter(({ leads }) => !leads);
     await Promise.all(
       others.map(async (copy) => {
@@ -197,47 +218,61 @@ export class BackupObjects {
     return this.#written.has(METADATA_NAME);
   }
 
-  /** Removes what a failed source has put; what the storage does not let go of harms nothing there. */
-  async leaveOut(source: string): Promise<void> {
-    const prefix = `${source}.`;
+  /**
+   * Removes what is to be no part of the backup. Gives why it stays, if it does: what a storage does not let go of harms nothing there. Of
+   * the other copies one that fails at it is given up.
+   */
+  async leaveOut(prefix: string): Promise<BackupctlError | undefined> {
+    const names = await this.#settledNames(prefix);
+    const reasons = await Promise.all(this.#live.map((copy) => this.#letGo(copy, names)));
+    const stays = reasons.find((reason) => reason !== undefined);
+    for (const name of names) {
+      this.#written.delete(name);
+      if (stays !== undefined) this.#leftOver.add(name);
+    }
+    return stays;
+  }
+
+  async #letGo(copy: CopyInProgress, names: readonly string[]): Promise<BackupctlError | undefined> {
     try {
-      await this.discard(prefix);
+      for (const name of names) await copy.storage.remove(`${this.directory}/${name}`, copy.patience);
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
-      const stay = [...this.#written.keys()].filter((name) => name.startsWith(prefix));
-      for (const name of stay) {
-        this.#written.delete(name);
-        this.#leftOver.add(name);
-      }
-      this.#surroundings.warn(
-        `what source "${source}" had stored in ${this.directory} before it failed stays there: ${error.message}`,
-      );
+      if (copy.leads || error.code === "STORAGE_DENIED") return error;
+      copy.giveUp(error);
     }
+    return undefined;
   }
 
   /**
-   * Removes what a failed source, or with no prefix the whole run, has put. metadata.json goes first.
+   * Removes what a source has put that is begun anew, or with no prefix the whole run. metadata.json goes first.
    * @throws why the leading copy's storage does not let go of it; all others were tried by then
    */
   async discard(prefix = ""): Promise<void> {
-    await Promise.allSettled(this.#underWay);
-    await Promise.all(this.#copies.map((copy) => copy.settled()));
-    const names = [...this.#written.keys(), ...this.#leftOver].filter((name) => name.startsWith(prefix));
-    names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
-    const [primary] = this.#copies;
-    // Of a run that ends the primary decides, also where it failed; what lies in replicas that were given up is cleared by their listing.
-    const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === primary && prefix === ""));
+    const names = await this.#settledNames(prefix);
+    const [first] = this.#copies;
+    // Of a run that ends the first decides, also where it failed; what lies in others that were given up is cleared by their listing.
+    const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === first && prefix === ""));
     const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     for (const name of names) this.#written.delete(name);
+  }
+
+  /** Of all objects that begin so, metadata.json first, once nothing is under way. */
+  async #settledNames(prefix: string): Promise<readonly string[]> {
+    await Promise.allSettled(this.#underWay);
+    await Promise.all(this.#copies.map((copy) => copy.settled()));
+    const names = [...this.#written.keys(), ...this.#leftOver].filter((name) => name.startsWith(prefix));
+    return names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
   }
 
   async #remove(copy: CopyInProgress, names: readonly string[]): Promise<void> {
     try {
       for (const name of names) await copy.storage.remove(`${this.directory}/${name}`);
     } catch (error) {
-      if (copy.leads) throw error;
-      copy.giveUp(error);
+      if (!copy.leads) copy.giveUp(error);
+      // A login that may not write may not remove either: what never came need not go.
+      else if ((await listObjects(copy.storage, this.directory)).size > 0) throw error;
     }
   }
 }

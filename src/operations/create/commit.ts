@@ -11,7 +11,6 @@ import { count } from "../../domain/count.ts";
 import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
 import { FIRST_KEYS, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
-import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { buildKeysObject } from "../../format/keys-object.ts";
@@ -24,6 +23,8 @@ import type { Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
 import type { PreparedCreate } from "./plan.ts";
 import type { SourceOutcome } from "./sources.ts";
+import { requireClock } from "./storage-clock.ts";
+import { endTrial } from "./trial.ts";
 
 export interface Commit {
   readonly session: Session;
@@ -47,6 +48,7 @@ export interface Commit {
 /** Everything between the last pack and the catalog's `completed`, in the order that a kill at any line can't hurt. */
 export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
   const { objects, catalog, repository, session, dataKey, id } = commit;
+  await endTrial(objects);
   const sums = encodeSha256Sums(objects.packSums());
   await objects.put(SHA256SUMS_NAME, sums);
   let keyId: string | null = null;
@@ -58,7 +60,8 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     keysSha256 = sha256Hex(keys.bytes);
   }
   await objects.requireComplete();
-  await requireClock(commit);
+  // Once more: it may be another storage that leads by now.
+  await requireClock(objects, SHA256SUMS_NAME, commit.prepared.startedAt);
   const metadata = buildMetadata(commit, `sha256:${sha256Hex(sums)}`, keyId);
   const macKey = dataKey === undefined ? undefined : metadataKey(dataKey, id);
   await objects.commit(encodeMetadata(metadata, macKey));
@@ -91,22 +94,6 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     detail: { type: metadata.type, mode: metadata.mode, seconds: metadata.duration_seconds, bytes: metadata.size },
   });
   return metadata;
-}
-
-/** A backup dated in the future would be the newest for as long as the clock was ahead. */
-async function requireClock({ objects, prepared, directory }: Commit): Promise<void> {
-  const { lead } = objects;
-  const stored = await lead.stat(`${directory}/${SHA256SUMS_NAME}`);
-  if (stored === undefined)
-    throw new BackupctlError("STORAGE_FAILED", `${objects.directory}/${SHA256SUMS_NAME} is missing after its put`, {
-      hint: `Look whether the storage keeps what it is given, with \`backupctl storage check ${lead.name}\`, then run backupctl create again.`,
-    });
-  if (prepared.startedAt.getTime() <= stored.modifiedAt.getTime() + CLOCK_TOLERANCE_MS) return;
-  throw new BackupctlError(
-    "CLOCK_SKEWED",
-    `this host's clock (${prepared.startedAt.toISOString()}) is ahead of storage "${lead.name}" (${stored.modifiedAt.toISOString()})`,
-    { hint: "Set the clock of this host; `timedatectl` shows whether it is synchronised." },
-  );
 }
 
 /** Another host may have begun to delete an ancestor meanwhile: it looks after it writes, and so do we. */

@@ -57,13 +57,14 @@ export class CopyInProgress {
 
   async #put(object: WholeObject): Promise<void> {
     try {
-      await putChecked(this.storage, object, this.#settings.warn, this.#patience);
+      await putChecked(this.storage, object, this.#settings.warn, this.patience);
     } catch (error) {
       this.giveUp(error);
     }
   }
 
-  get #patience(): OperationOptions {
+  /** For calls of its storage: they end when the run does, or the copy is given up. */
+  get patience(): OperationOptions {
     const onRetry = ({ error }: { readonly error: BackupctlError }): void => {
       if (!this.leads) this.giveUp(error);
     };
@@ -73,7 +74,7 @@ export class CopyInProgress {
   /** What `objection` has against this copy; `undefined` also where the copy is given up, because its storage fails. */
   async ask(objection: Objection): Promise<BackupctlError | undefined> {
     try {
-      return await objection(this.storage, this.#patience);
+      return await objection(this.storage, this.patience);
     } catch (error) {
       this.giveUp(error);
       return undefined;

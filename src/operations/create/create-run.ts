@@ -31,6 +31,7 @@ import type { PreparedCreate } from "./plan.ts";
 import { readBack } from "./read-back.ts";
 import { allFailed, asRunFailure } from "./run-failure.ts";
 import { createSource, type SourceOutcome } from "./sources.ts";
+import { tryStorages } from "./trial.ts";
 
 /** One run, the lock held. Order of effects: see `createBackup`. */
 export class CreateRun {
@@ -84,6 +85,7 @@ export class CreateRun {
     const objects = new BackupObjects(this.#directory, storages, { warn, signal: session.signal });
     this.#begin();
     try {
+      await tryStorages(objects, this.#prepared.startedAt);
       const { outcomes, dataKey } = await this.#writeSources(objects, (...object) => objects.put(...object));
       const metadata = await this.#commit(objects, outcomes, dataKey);
       return await this.#finish(objects, outcomes, { metadata, absent });
