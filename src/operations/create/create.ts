@@ -10,6 +10,7 @@ import { clearDeadRuns } from "../repository/dead-runs.ts";
 import type { Repository } from "../repository/repository.ts";
 import { CreateRun } from "./create-run.ts";
 import { prepareCreate } from "./plan.ts";
+import { NoPlaceForAnew } from "./sources.ts";
 
 export async function planCreate(context: OperationContext, request: CreateRequest): Promise<CreatePlan> {
   const { plan, warnings } = await prepareCreate(context, request);
@@ -46,6 +47,7 @@ export async function createBackup(context: OperationContext, request: CreateReq
   }
 }
 
+/** What all tries of one run have in common. */
 interface Making {
   readonly context: OperationContext;
   readonly repository: Repository;
@@ -53,14 +55,24 @@ interface Making {
   readonly request: CreateRequest;
 }
 
-async function makeOne({ context, repository, catalog, request }: Making, id: BackupId): Promise<CreateResult> {
+async function makeOne(
+  making: Making,
+  id: BackupId,
+  warnings: readonly string[] = [],
+): Promise<CreateResult> {
+  const { context, repository, catalog, request } = making;
   let makesRoom = false;
   try {
     const prepared = await prepareCreate(context, request);
     makesRoom = prepared.decision.mode === "full";
     request.onPlan?.(prepared.plan);
-    return await new CreateRun(context, repository, catalog, request, prepared, id).run();
+    const told = { ...prepared, warnings: [...warnings, ...prepared.warnings] };
+    return await new CreateRun(context, repository, catalog, request, told, id).run();
   } catch (error) {
+    if (error instanceof NoPlaceForAnew) {
+      const full: CreateRequest = { ...request, mode: "full", type: typeOnly(request) };
+      return await makeOne({ ...making, request: full }, newUuid() as BackupId, [error.message]);
+    }
     makesRoom ||= isBackupctlError(error, "INSUFFICIENT_STORAGE");
     throw error;
   } finally {

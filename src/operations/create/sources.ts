@@ -97,9 +97,21 @@ async function withdraw(context: SourceRun, { name }: SourceConfig, { message }:
   const { objects, warn, indexDirectory, prepared } = context;
   const parent = prepared.decision.parent?.metadata;
   const index = parent?.sources.find((source) => source.name === name)?.index?.name ?? "index";
-  await objects.discard(`${name}.`);
+  const unread = `${parent?.storage_path}/${index} can't be read`;
+  try {
+    await objects.discard(`${name}.`);
+  } catch (cause) {
+    if (!isBackupctlError(cause, "STORAGE_DENIED")) throw cause;
+    // The names of what is stored anew are taken.
+    throw new NoPlaceForAnew(`${unread}, so a full backup is made in a place of its own: ${message}`, { cause });
+  }
   await removeTree(sourceCache(indexDirectory, name).indexFile);
-  warn(`${parent?.storage_path}/${index} can't be read, so all of source "${name}" is stored anew: ${message}`);
+  warn(`${unread}, so all of source "${name}" is stored anew: ${message}`);
+}
+
+/** A source has to be stored anew, and the storage lets go of nothing that was stored of it. */
+export class NoPlaceForAnew extends Error {
+  override readonly name = "NoPlaceForAnew";
 }
 
 /** A tree can have as many as it has files. */

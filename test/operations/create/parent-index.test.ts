@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
 import { sha256Hex } from "../../../src/format/workers/hashing.ts";
 import { statePaths } from "../../../src/operations/session.ts";
-import { addFile, createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { addFile, createOne, objectsIn, type OpenSite, openSite, withFaults, WWW } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 import { restore } from "../restore/tools.ts";
 
@@ -50,19 +51,26 @@ const STRANGE = {
   "a line that is too long": `{"name":"x","xattrs":{"user.a":"${"a".repeat(64 * 2 ** 20)}`,
 };
 
+/** Makes a backup whose indexes are `change` of what they were. */
+async function makeStrange(site: OpenSite, change: (index: string) => string): Promise<void> {
+  const { id } = await createOne(site);
+  const indexes = join((await statePaths(site.session)).indexes, id);
+  const catalog = await site.context.catalog("write");
+  for (const source of ["www", "list"]) {
+    const recorded = catalog.indexCache(id, source);
+    if (recorded === undefined) throw new Error("no index is kept");
+    const file = join(indexes, `${source}.index`);
+    const index = change(readFileSync(file, "utf8"));
+    writeFileSync(file, index);
+    catalog.setIndexCache({ ...recorded, indexSha256: sha256Hex(Buffer.from(index)) });
+  }
+}
+
 it.each(Object.entries(STRANGE))(
   "where it is proven and has %s, all of it is stored anew, and that is said",
   async (_, line) => {
     const site = await openSite({ sources: SOURCES });
-    const { id } = await createOne(site);
-    const indexes = join((await statePaths(site.session)).indexes, id);
-    const catalog = await site.context.catalog("write");
-    for (const source of ["www", "list"]) {
-      const recorded = catalog.indexCache(id, source);
-      if (recorded === undefined) throw new Error("no index is kept");
-      writeFileSync(join(indexes, `${source}.index`), `${line}\n`);
-      catalog.setIndexCache({ ...recorded, indexSha256: sha256Hex(Buffer.from(`${line}\n`)) });
-    }
+    await makeStrange(site, () => `${line}\n`);
 
     const { backup, warnings } = await site.create({ mode: "incremental" });
 
@@ -73,3 +81,25 @@ it.each(Object.entries(STRANGE))(
     expect(readFileSync(join(to, "www", site.directory, "www/index.html"), "utf8")).toContain("hello");
   },
 );
+
+it("where the storage lets go of nothing that was stored on top of it, a full backup is made, and that is said", async () => {
+  const site = await openSite({ sources: SOURCES });
+  await makeStrange(site, (index) => `${index}${STRANGE["an entry that ends inside its name"]}\n`);
+  addFile(site, "a", 40_000_000);
+  const denied = new BackupctlError("STORAGE_DENIED", 'storage "local" permits no delete');
+  const operations = await withFaults(site, (storage) => void storage.onCall("remove", "every").fail(denied));
+
+  const { backup, warnings, plan } = await operations.create({ ...NO_CHOICES, mode: "incremental" });
+
+  expect(backup).toMatchObject({ status: "completed", mode: "full" });
+  expect(plan.mode).toBe("full");
+  expect(warnings.join("\n")).toMatch(/www\.tree\.index\S* can't be read, so a full backup is made in a place of its own/);
+  const to = join(site.directory, "to");
+  await restore(operations, { reference: backup?.id ?? "", to });
+  expect(readFileSync(join(to, "www", site.directory, "www/index.html"), "utf8")).toContain("hello");
+  await createOne(site);
+  const { backups } = await site.operations.list({ limit: 9, offset: 0 });
+  const failed = backups.filter(({ status }) => status === "failed");
+  expect(failed).toHaveLength(1);
+  expect(objectsIn(site).filter((key) => key.includes(failed[0]?.id.slice(0, 8) ?? "none"))).toEqual([]);
+});
