@@ -197,6 +197,36 @@ describe("a backup on its way to several storages", () => {
     expect([...objects.givenUp.keys()].map(({ name }) => name)).toEqual(["replica"]);
     expect(objects.count).toBe(0);
   });
+
+  it("leaves what storages don't let go of, and gives up a replica only where that fails", async () => {
+    const [primary, refusing, failing] = [faulty("primary"), faulty("refusing"), faulty("failing")];
+    const denied = new BackupctlError("STORAGE_DENIED", "it permits no delete");
+    refusing.onCall("remove", "every").fail(denied);
+    failing.onCall("remove", 1).fail(away);
+    const { objects } = make([primary, refusing, failing]);
+
+    await putPacks(objects, 2);
+    expect(await objects.leaveOut("www.")).toBe(denied);
+    await objects.put("SHA256SUMS", Buffer.from("sums"));
+    await objects.commit(Buffer.from("{}"));
+
+    expect(objects.count).toBe(2);
+    expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "refusing"]);
+    expect(namesIn(primary)).toEqual(["SHA256SUMS", "metadata.json"]);
+    expect(namesIn(refusing)).toEqual(["SHA256SUMS", "metadata.json", packName(0), packName(1)]);
+  });
+
+  it("waits for all to have begun, but not for long, and says which have not", { timeout: 10_000 }, async () => {
+    const failing = faulty("failing");
+    failing.onCall("put", 1).fail(away);
+    const { objects, warnings } = make([memoryStorage({ name: "primary" }), failing, slow("slow")]);
+
+    await putPacks(objects, 1);
+    await objects.waitForOthers(20);
+
+    expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "slow"]);
+    expect(warnings).toEqual(['storage "failing" takes no part in this run: the line is cut']);
+  });
 });
 
 describe("an object that comes out wrong", () => {

@@ -234,6 +234,22 @@ describe("a storage that lets go of nothing", () => {
     expect(warnings.join("\n")).toMatch(/what source "lost" had stored in \S+ before it failed stays there/);
     expect((await site.operations.verify({ ...QUICK, reference: "latest" })).passed).toBe(true);
   });
+
+  it("keeps what a source had put that failed after it was left behind, and says so", async () => {
+    const sources = `  lost: {engine: command, command: [sh, -c, "head -c 40000000 /dev/urandom; exit 1"]}
+  www: {engine: files, paths: ["{dir}/www"]}`;
+    const site = await openSite({ sources, replica: true });
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name !== "second") return;
+      storage.onKey("put", /lost/).failAfterVisible(away);
+      storage.onCall("remove", "every").fail(denied);
+    });
+
+    const { storages } = await operations.create(NO_CHOICES);
+
+    expect(storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
+    expect(site.warnings.join("\n")).toContain('storage "second" keeps what its backup has not');
+  });
 });
 
 it("what the catalog could not be told of a failed run is said as that", async () => {
