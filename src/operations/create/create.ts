@@ -55,11 +55,7 @@ interface Making {
   readonly request: CreateRequest;
 }
 
-async function makeOne(
-  making: Making,
-  id: BackupId,
-  warnings: readonly string[] = [],
-): Promise<CreateResult> {
+async function makeOne(making: Making, id: BackupId, warnings: readonly string[] = []): Promise<CreateResult> {
   const { context, repository, catalog, request } = making;
   let makesRoom = false;
   try {

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { sha256Hex } from "../../../src/format/workers/hashing.ts";
 import { statePaths } from "../../../src/operations/session.ts";
-import { addFile, createOne, objectsIn, type OpenSite, openSite, withFaults, WWW } from "../../helpers/open-site.ts";
+import { addFile, createOne, type OpenSite, objectsIn, openSite, WWW, withFaults } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 import { restore } from "../restore/tools.ts";
 
@@ -93,7 +93,9 @@ it("where the storage lets go of nothing that was stored on top of it, a full ba
 
   expect(backup).toMatchObject({ status: "completed", mode: "full" });
   expect(plan.mode).toBe("full");
-  expect(warnings.join("\n")).toMatch(/www\.tree\.index\S* can't be read, so a full backup is made in a place of its own/);
+  expect(warnings.join("\n")).toMatch(
+    /www\.tree\.index\S* can't be read, so a full backup is made in a place of its own/,
+  );
   const to = join(site.directory, "to");
   await restore(operations, { reference: backup?.id ?? "", to });
   expect(readFileSync(join(to, "www", site.directory, "www/index.html"), "utf8")).toContain("hello");
