@@ -13,6 +13,8 @@ export const MARKER_NAME = "backupctl.json";
 export const METADATA_NAME = "metadata.json";
 export const SHA256SUMS_NAME = "SHA256SUMS";
 export const DELETED_NAME = "deleted.json";
+/** Put to see whether the login may write; it stays where that may not remove it. */
+export const TRIAL_NAME = "trial";
 /** n of the keys object that a backup is made with. */
 export const FIRST_KEYS = 1;
 export const MAX_PACK_NUMBER = 99_999_999;
@@ -171,13 +173,14 @@ export function parseNumberedName(text: string): NumberedName | undefined {
   return { family: match[1] === "keys" ? "keys" : "notes", n: Number(match[2]), writer };
 }
 
-type ObjectRole = "pack" | "sums" | "keys" | "notes" | "metadata" | "deleted" | "unknown";
+type ObjectRole = "pack" | "sums" | "keys" | "notes" | "metadata" | "deleted" | "trial" | "unknown";
 
 /** What an object in a backup's directory is, by its name. */
 export function roleOf(name: string): ObjectRole {
   if (name === METADATA_NAME) return "metadata";
   if (name === SHA256SUMS_NAME) return "sums";
   if (name === DELETED_NAME) return "deleted";
+  if (name === TRIAL_NAME) return "trial";
   return parseNumberedName(name)?.family ?? (parsePackName(name) === undefined ? "unknown" : "pack");
 }
 

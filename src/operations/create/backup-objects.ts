@@ -222,8 +222,8 @@ export class BackupObjects {
    * Removes what is to be no part of the backup. Gives why it stays, if it does: what a storage does not let go of harms nothing there. Of
    * the other copies one that fails at it is given up.
    */
-  async leaveOut(prefix: string): Promise<BackupctlError | undefined> {
-    const names = await this.#settledNames(prefix);
+  async leaveOut(isMeant: (name: string) => boolean): Promise<BackupctlError | undefined> {
+    const names = await this.#settledNames(isMeant);
     const reasons = await Promise.all(this.#live.map((copy) => this.#letGo(copy, names)));
     const stays = reasons.find((reason) => reason !== undefined);
     for (const name of names) {
@@ -249,7 +249,7 @@ export class BackupObjects {
    * @throws why the leading copy's storage does not let go of it; all others were tried by then
    */
   async discard(prefix = ""): Promise<void> {
-    const names = await this.#settledNames(prefix);
+    const names = await this.#settledNames((name) => name.startsWith(prefix));
     const [first] = this.#copies;
     // Of a run that ends the first decides, also where it failed; what lies in others that were given up is cleared by their listing.
     const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === first && prefix === ""));
@@ -258,11 +258,11 @@ export class BackupObjects {
     for (const name of names) this.#written.delete(name);
   }
 
-  /** Of all objects that begin so, metadata.json first, once nothing is under way. */
-  async #settledNames(prefix: string): Promise<readonly string[]> {
+  /** metadata.json first, once nothing is under way. */
+  async #settledNames(isMeant: (name: string) => boolean): Promise<readonly string[]> {
     await Promise.allSettled(this.#underWay);
     await Promise.all(this.#copies.map((copy) => copy.settled()));
-    const names = [...this.#written.keys(), ...this.#leftOver].filter((name) => name.startsWith(prefix));
+    const names = [...this.#written.keys(), ...this.#leftOver].filter(isMeant);
     return names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
   }
 

@@ -83,7 +83,7 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     return succeeded(context, source, kind, written, seconds());
   } catch (error) {
     if (session.signal.aborted || isFatal(error)) throw error;
-    const stays = await objects.leaveOut(`${source.name}.`);
+    const stays = await objects.leaveOut((name) => name.startsWith(`${source.name}.`));
     if (stays !== undefined)
       context.warn(
         `what source "${source.name}" had stored in ${objects.directory} before it failed stays there: ${stays.message}`,

@@ -15,8 +15,6 @@ const WITHOUT_REPLICA = [
   { storage: "second", state: "pending" },
 ];
 
-const QUICK = { all: false, deep: false, quick: false, components: [] };
-
 function only(name: string, plan: (storage: FaultyStorage) => void) {
   return (storage: FaultyStorage): void => {
     if (storage.name === name) plan(storage);
@@ -153,7 +151,7 @@ describe("no backup is made, and nothing of it left, where the storage", () => {
 
     await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({
       code: "STORAGE_FAILED",
-      message: expect.stringContaining("SHA256SUMS is missing after its put"),
+      message: expect.stringContaining("SHA256SUMS is missing in storage"),
     });
     expect(objectsIn(site)).toEqual([]);
   });
@@ -232,7 +230,6 @@ describe("a storage that lets go of nothing", () => {
     expect(backup?.status).toBe("partial");
     expect(storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
     expect(warnings.join("\n")).toMatch(/what source "lost" had stored in \S+ before it failed stays there/);
-    expect((await site.operations.verify({ ...QUICK, reference: "latest" })).passed).toBe(true);
   });
 
   it("keeps what a source had put that failed after it was left behind, and says so", async () => {

@@ -103,12 +103,13 @@ describe("before anything is read", () => {
   });
 });
 
-it("what was put to try goes again", async () => {
-  const { site } = await siteThatTells();
+it("what was put to try goes again, and nothing of a source of that name", async () => {
+  const { site } = await siteThatTells({ sources: `  trial: {engine: command, command: [seq, "1000"]}` });
 
   await site.create();
 
-  expect(objectsIn(site).filter((key) => key.includes("trial"))).toEqual([]);
+  expect(objectsIn(site).filter((key) => key.endsWith("/trial"))).toEqual([]);
+  expect((await site.operations.verify({ ...QUICK, reference: "latest" })).passed).toBe(true);
 });
 
 it("where a login may write and not remove it stays in each storage, and harms nothing", async () => {
@@ -120,7 +121,7 @@ it("where a login may write and not remove it stays in each storage, and harms n
   expect(backup?.status).toBe("completed");
   expect(statesOf({ storages })).toEqual(["local complete", "second complete"]);
   expect(warnings).toEqual([]);
-  expect(objectsIn(site).filter((key) => key.includes("trial"))).toHaveLength(1);
+  expect(objectsIn(site).filter((key) => key.endsWith("/trial"))).toHaveLength(1);
   for (const storage of ["local", "second"]) {
     expect((await site.operations.verify({ ...QUICK, reference: "latest", storage })).passed).toBe(true);
   }
