@@ -164,7 +164,7 @@ class World {
     const primary = this.#request.storages[0]?.name ?? "";
     const { at: now, mode, type, sources, fullEvery } = run;
     return withinLimits(
-      { mode, type, sources, backups: fulls, primary, hasKey: () => true, maxChain, fullEvery, now },
+      { mode, type, sources, backups: fulls, storage: primary, hasKey: () => true, maxChain, fullEvery, now },
       parent,
     );
   }

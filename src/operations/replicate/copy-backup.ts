@@ -100,7 +100,7 @@ export async function copyBackup(copying: Copying, backup: CommittedBackup): Pro
       `sha256:${sha256Hex(bytes)}` === metadata.checksum ? undefined : "is not what metadata.json says",
     );
     await requireRoom(copying, signal, backup, seen);
-    if (!seen.has(METADATA_NAME)) await removeForeignPacks(copying, signal, backup, seen);
+    if (!seen.has(METADATA_NAME)) await removeForeignObjects(copying, signal, backup, seen);
     try {
       await mapInParallel(wantedOf(backup, sums), PARALLEL_COPIES, (wanted) =>
         copy(wanted).catch((error: unknown) => {
@@ -182,10 +182,10 @@ async function requireRoom(
 }
 
 /**
- * A run that left this storage behind may have stored there what its backup does not have in the end: a source that failed. It harms
- * nothing where the storage does not let go of it.
+ * A run that left this storage behind may have stored there what its backup does not have in the end: a source that failed, or what it
+ * tried the storage with. It harms nothing where the storage does not let go of it.
  */
-async function removeForeignPacks(
+async function removeForeignObjects(
   { target, warn }: Copying,
   signal: AbortSignal,
   { metadata, storagePath }: CommittedBackup,
@@ -193,7 +193,8 @@ async function removeForeignPacks(
 ): Promise<void> {
   const own = packsOf(metadata);
   for (const name of seen.keys()) {
-    if (roleOf(name) !== "pack" || own.has(name)) continue;
+    const role = roleOf(name);
+    if (role !== "trial" && (role !== "pack" || own.has(name))) continue;
     try {
       await target.storage.remove(`${storagePath}/${name}`, { signal });
     } catch (error) {
