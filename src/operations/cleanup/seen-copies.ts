@@ -1,7 +1,7 @@
 import type { CatalogBackup, CopyRecord } from "../../catalog/catalog.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
+import { type Holding, isWholeIn, seenIn } from "../copies/holdings.ts";
 import { isCommitted } from "../replicate/committed.ts";
-import { type Holding, isWholeIn, seenIn } from "../replicate/holdings.ts";
 
 /**
  * A backup as the storage itself shows it: nothing may go because of one that the catalog believes to be there and that is not. Where

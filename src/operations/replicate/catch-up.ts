@@ -1,26 +1,18 @@
-import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { parseNumberedName } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
-import type { Repository } from "../repository/repository.ts";
-import type { Session } from "../session.ts";
+import type { Copying } from "../copies/good-objects.ts";
+import { type Holding, holds, isWholeIn, seenIn } from "../copies/holdings.ts";
+import { copiesOf } from "../repository/copies.ts";
 import type { CommittedBackup } from "./committed.ts";
 import { copyBackup, TargetFailure } from "./copy-backup.ts";
-import { type Holding, holds, isWholeIn, seenIn } from "./holdings.ts";
 
-export interface CatchUp {
-  readonly session: Session;
-  readonly repository: Repository;
-  readonly catalog: Catalog;
+export interface CatchUp extends Copying {
   readonly target: Holding;
   /** Every other storage at hand, as configured. */
   readonly others: readonly Holding[];
   /** The one that alone is read, where one is named. */
   readonly from?: string | undefined;
-  /** Sources that do not answer any longer. */
-  readonly away: Set<Storage>;
-  readonly warn: (message: string) => void;
   readonly onBytes: (count: number) => void;
 }
 
@@ -109,12 +101,11 @@ export async function catchUp(run: CatchUp, backups: readonly CommittedBackup[])
   return { copied: [...copied], bytes, notCopied, whole, failure };
 }
 
-/** Those on this host first, then as configured; copies that are known to be damaged last. */
-function sourcesOf({ others, from }: CatchUp, backup: CommittedBackup): readonly Holding[] {
-  const asked = others.filter(({ storage }) => from === undefined || storage.name === from);
-  const rank = (holding: Holding): number =>
-    Number(!holding.storage.capabilities.local) + 2 * Number(stateIn(backup, holding) === "damaged");
-  return asked.filter((other) => holds(other, backup)).toSorted((a, b) => rank(a) - rank(b));
+/** Those that hold it, the best first. */
+function sourcesOf({ session, others, from }: CatchUp, backup: CommittedBackup): readonly Holding[] {
+  const names = from === undefined ? copiesOf(session, backup) : [from];
+  const named = names.flatMap((name) => others.find(({ storage }) => storage.name === name) ?? []);
+  return named.filter((other) => holds(other, backup));
 }
 
 function requireAncestors({ storage }: Holding, backup: CommittedBackup, whole: ReadonlySet<BackupId>): void {

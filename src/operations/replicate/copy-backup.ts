@@ -1,37 +1,34 @@
-import type { Catalog } from "../../catalog/catalog.ts";
 import { copyDefect, packsOf, type SeenObjects } from "../../domain/copies.ts";
-import { METADATA_NAME, parseNumberedName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { METADATA_NAME, roleOf } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { giveBack } from "../../format/own-memory.ts";
-import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
-import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
+import { type Copying, GoodObjects } from "../copies/good-objects.ts";
+import { type Holding, holds, isMarkedDeleted, numberedNames, seenIn } from "../copies/holdings.ts";
+import {
+  type ExactProof,
+  exactProofs,
+  isKeys,
+  keysProofs,
+  metadataProof,
+  notesProof,
+  type Proof,
+  sumsProof,
+} from "../copies/proofs.ts";
 import { mapInParallel } from "../parallel.ts";
 import { impatience } from "../repository/impatience.ts";
 import { findDeletedAncestor, listObjects } from "../repository/lineage-check.ts";
 import { putChecked } from "../repository/put-checked.ts";
-import type { Repository } from "../repository/repository.ts";
-import type { Session } from "../session.ts";
 import type { CommittedBackup } from "./committed.ts";
-import { GoodObjects } from "./good-objects.ts";
-import { type Holding, holds, isMarkedDeleted, seenIn } from "./holdings.ts";
-import { metadataDefect, numberedDefect } from "./proofs.ts";
 
 /** Objects on their way at once: of packs, 16 MiB each. */
 const PARALLEL_COPIES = 3;
-const MAX_NUMBERED_BYTES = 2 ** 20;
 
-export interface Copying {
-  readonly session: Session;
-  readonly repository: Repository;
-  readonly catalog: Catalog;
+interface CopyingBackup extends Copying {
   readonly target: Holding;
-  /** The best first. */
+  /** Those that hold the backup, the best first. */
   readonly sources: readonly Holding[];
-  /** Sources that do not answer any longer. */
-  readonly away: Set<Storage>;
-  readonly warn: (message: string) => void;
   readonly onBytes: (count: number) => void;
 }
 
@@ -52,23 +49,19 @@ export class TargetFailure extends Error {
  * Order of effects: packs and SHA256SUMS → keys and notes → own directory listed → metadata.json → the backup still there elsewhere, else
  * withdrawn → catalog. Gives the bytes that were sent. @throws `TargetFailure`; `BACKUP_CORRUPTED` for what is right in no copy
  */
-export async function copyBackup(copying: Copying, backup: CommittedBackup): Promise<number> {
-  const { session, target, sources, away } = copying;
+export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup): Promise<number> {
+  const { session, repository, target, sources } = copying;
   const { metadata, storagePath: directory } = backup;
-  const holders = sources.filter((source) => holds(source, backup));
   if ([target, ...sources].some((holding) => isMarkedDeleted(holding, backup))) throw beingDeleted(backup);
-  if (holders.length === 0) {
+  if (sources.length === 0) {
     throw new BackupctlError("STORAGE_FAILED", `no storage at hand holds backup ${backup.id}`, {
       hint: "Bring the storage that has it back; `backupctl show ID` lists the copies.",
     });
   }
   const ending = new AbortController();
   const signal = AbortSignal.any([session.signal, ending.signal]);
-  const good = new GoodObjects(
-    directory,
-    holders.map(({ storage }) => storage),
-    { signal, away, onDamage: (storage, what) => sayDamage(copying, backup, storage, what) },
-  );
+  const copies = sources.map(({ storage }) => storage);
+  const good = new GoodObjects(copying, metadata, copies, signal);
   const seen = seenIn(target, backup);
   let sent = 0;
 
@@ -83,27 +76,22 @@ export async function copyBackup(copying: Copying, backup: CommittedBackup): Pro
     copying.onBytes(bytes.length);
     giveBack(bytes);
   };
-  const copy = async ({ name, size, sha256 }: Wanted): Promise<void> => {
+  const copy = async (proof: ExactProof): Promise<void> => {
     signal.throwIfAborted();
-    if (seen.get(name) === size && (await isRight(copying, signal, seen, { name, size, sha256, directory }))) return;
-    await put(
-      name,
-      await good.read(name, size, (bytes) => (sha256Hex(bytes) === sha256 ? undefined : "is not what SHA256SUMS says")),
-    );
+    const { name, mostBytes } = proof;
+    if (seen.get(name) === mostBytes && (await isRight(copying, signal, backup, proof))) return;
+    await put(name, (await good.read(proof)).bytes);
   };
 
   try {
-    const metadataBytes = await good.read(METADATA_NAME, MAX_METADATA_BYTES, (bytes, storage) =>
-      metadataDefect(copying.repository, { backup, storage, holders: holders.map((each) => each.storage), bytes }),
-    );
-    const sums = await good.read(SHA256SUMS_NAME, maxSumsBytes(metadata), (bytes) =>
-      `sha256:${sha256Hex(bytes)}` === metadata.checksum ? undefined : "is not what metadata.json says",
-    );
+    const dataKey = await good.dataKey();
+    const stored = await good.read(metadataProof(metadata, dataKey));
+    const sums = await good.read(sumsProof(metadata));
     await requireRoom(copying, signal, backup, seen);
     if (!seen.has(METADATA_NAME)) await removeForeignObjects(copying, signal, backup, seen);
     try {
-      await mapInParallel(wantedOf(backup, sums), PARALLEL_COPIES, (wanted) =>
-        copy(wanted).catch((error: unknown) => {
+      await mapInParallel(exactProofs(metadata, sums.bytes), PARALLEL_COPIES, (proof) =>
+        copy(proof).catch((error: unknown) => {
           // The others must not go on for as long as a storage is asked again.
           ending.abort(error);
           throw error;
@@ -112,14 +100,18 @@ export async function copyBackup(copying: Copying, backup: CommittedBackup): Pro
     } catch (error) {
       throw ending.signal.aborted ? ending.signal.reason : error;
     }
-    for (const name of numberedNames(holders, backup).filter((each) => !seen.has(each))) {
-      const bytes = await readNumbered(copying, good, backup, name);
+    const numbered = numberedNames(sources, backup);
+    for (const name of numbered.filter((each) => !seen.has(each))) {
+      const proofs = isKeys(name)
+        ? keysProofs(name, backup, { all: numbered, repository })
+        : [notesProof(name, metadata, dataKey)];
+      const bytes = await readNumbered(copying, good, proofs);
       if (bytes !== undefined) await put(name, bytes);
     }
     if (!seen.has(METADATA_NAME)) {
       await requireWhole(copying, signal, backup);
-      await put(METADATA_NAME, metadataBytes);
-      await requireStillThere(copying, holders, backup);
+      await put(METADATA_NAME, stored.bytes);
+      await requireStillThere(copying, backup);
     }
   } catch (error) {
     session.signal.throwIfAborted();
@@ -129,42 +121,26 @@ export async function copyBackup(copying: Copying, backup: CommittedBackup): Pro
   return sent;
 }
 
-interface Wanted {
-  readonly name: string;
-  readonly size: number;
-  readonly sha256: string;
-}
-
-function wantedOf({ metadata, storagePath }: CommittedBackup, sums: Buffer): readonly Wanted[] {
-  const hashes = parseSha256Sums(sums, storagePath);
-  const packs = [...packsOf(metadata)].map(([name, size]) => {
-    const sha256 = hashes.get(name);
-    if (sha256 !== undefined) return { name, size, sha256 };
-    throw new BackupctlError("BACKUP_CORRUPTED", `${SHA256SUMS_NAME} of ${storagePath} does not list ${name}`);
-  });
-  return [...packs, { name: SHA256SUMS_NAME, size: sums.length, sha256: sha256Hex(sums) }];
-}
-
 /** What an earlier try left may have been written by a storage that was about to fail; a committed copy is verify's to read. */
 async function isRight(
-  { target }: Copying,
+  { target }: CopyingBackup,
   signal: AbortSignal,
-  seen: SeenObjects,
-  { directory, name, size, sha256 }: Wanted & { readonly directory: string },
+  backup: CommittedBackup,
+  { name, mostBytes, sha256, defectOf }: ExactProof,
 ): Promise<boolean> {
-  if (seen.has(METADATA_NAME)) return true;
-  const key = `${directory}/${name}`;
+  if (holds(target, backup)) return true;
+  const key = `${backup.storagePath}/${name}`;
   return onTarget(signal, async () => {
     const known = (await target.storage.stat(key, { signal }))?.sha256;
     if (known !== undefined) return known === sha256;
-    const bytes = await target.storage.get(key, { offset: 0, length: size }, { signal });
-    return bytes !== undefined && sha256Hex(bytes) === sha256;
+    const bytes = await target.storage.get(key, { offset: 0, length: mostBytes }, { signal });
+    return bytes !== undefined && (await defectOf(bytes)) === undefined;
   });
 }
 
 /** Known to the byte here, so nothing is begun that can't be ended. */
 async function requireRoom(
-  { target }: Copying,
+  { target }: CopyingBackup,
   signal: AbortSignal,
   { id, metadata }: CommittedBackup,
   seen: SeenObjects,
@@ -186,7 +162,7 @@ async function requireRoom(
  * tried the storage with. It harms nothing where the storage does not let go of it.
  */
 async function removeForeignObjects(
-  { target, warn }: Copying,
+  { target, warn }: CopyingBackup,
   signal: AbortSignal,
   { metadata, storagePath }: CommittedBackup,
   seen: SeenObjects,
@@ -205,29 +181,27 @@ async function removeForeignObjects(
   }
 }
 
-function numberedNames(holders: readonly Holding[], backup: CommittedBackup): readonly string[] {
-  const names = holders.flatMap((holder) => [...seenIn(holder, backup).keys()]);
-  return [...new Set(names)].filter((name) => parseNumberedName(name) !== undefined);
-}
-
 /** One that is right nowhere is left out with a warning: it proves nothing where it is, either. */
 async function readNumbered(
   { warn }: Copying,
   good: GoodObjects,
-  backup: CommittedBackup,
-  name: string,
+  proofs: readonly Proof[],
 ): Promise<Buffer | undefined> {
-  try {
-    return await good.read(name, MAX_NUMBERED_BYTES, (bytes) => numberedDefect(backup, { name, bytes }));
-  } catch (error) {
-    if (!isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
-    warn(`${error.message}; it is not copied`);
-    return undefined;
+  let defect = "";
+  for (const proof of proofs) {
+    try {
+      return (await good.read(proof)).bytes;
+    } catch (error) {
+      if (!isBackupctlError(error, "BACKUP_CORRUPTED")) throw error;
+      defect = error.message;
+    }
   }
+  warn(`${defect}; it is not copied`);
+  return undefined;
 }
 
 /** As a backup's own run does before it commits. */
-async function requireWhole({ target }: Copying, signal: AbortSignal, backup: CommittedBackup): Promise<void> {
+async function requireWhole({ target }: CopyingBackup, signal: AbortSignal, backup: CommittedBackup): Promise<void> {
   const { metadata, storagePath } = backup;
   const now = new Map(await onTarget(signal, () => listObjects(target.storage, storagePath)));
   const defect = copyDefect(metadata, now.set(METADATA_NAME, 0));
@@ -241,8 +215,7 @@ async function requireWhole({ target }: Copying, signal: AbortSignal, backup: Co
 
 /** Another host may have deleted it meanwhile: it looks after it writes, and so do we. */
 async function requireStillThere(
-  { session, target, away }: Copying,
-  holders: readonly Holding[],
+  { session, target, sources, away }: CopyingBackup,
   backup: CommittedBackup,
 ): Promise<void> {
   const { id, storagePath: path } = backup;
@@ -261,7 +234,7 @@ async function requireStillThere(
   };
   const verdicts = [
     await onTarget(signal, () => isGoneFrom(target.storage, { signal })),
-    ...(await Promise.all(holders.map(isGoneFromSource))),
+    ...(await Promise.all(sources.map(isGoneFromSource))),
   ];
   if (!verdicts.includes(true)) return;
   await target.storage.remove(`${path}/${METADATA_NAME}`);
@@ -285,12 +258,7 @@ async function onTarget<T>(signal: AbortSignal, work: () => Promise<T>): Promise
   }
 }
 
-function sayDamage({ catalog, warn, session }: Copying, { id }: CommittedBackup, storage: Storage, what: string): void {
-  warn(`${what}; another copy of it is used. Repair it: \`backupctl verify ${id} --storage ${storage.name} --repair\``);
-  catalog.setCopy({ backupId: id, storage: storage.name, state: "damaged", at: session.clock.now().toISOString() });
-}
-
-function record({ session, catalog, target, sources }: Copying, { id }: CommittedBackup, bytes: number): void {
+function record({ session, catalog, target, sources }: CopyingBackup, { id }: CommittedBackup, bytes: number): void {
   const at = session.clock.now().toISOString();
   const storage = target.storage.name;
   catalog.setCopy({ backupId: id, storage, state: "complete", at });

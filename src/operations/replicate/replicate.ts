@@ -7,6 +7,7 @@ import { acquireLock } from "../../platform/lock.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { expectedIn } from "../cleanup/expected.ts";
 import type { OperationContext } from "../context.ts";
+import { type Holding, isWholeIn, seeAll, seeDirectories } from "../copies/holdings.ts";
 import type { OnProgress, ReplicateRequest, ReplicateResult, StorageReplication } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
@@ -17,7 +18,6 @@ import { requireCommitted } from "../repository/write-notes.ts";
 import type { Session } from "../session.ts";
 import { ancestorsFirst, type CaughtUp, catchUp, missingBytes } from "./catch-up.ts";
 import { type CommittedBackup, isCommitted } from "./committed.ts";
-import { type Holding, isWholeIn, seeAll, seeDirectories } from "./holdings.ts";
 
 /**
  * Copies what storages lack, of one backup and its ancestors or of all that retention keeps in each, from whichever copy is good. Works without any key. What can't

@@ -1,61 +1,23 @@
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
-import type { ReplicateRequest, ReplicateResult } from "../../../src/operations/operations.ts";
-import { changed } from "../../../src/storage/resilient/changed.ts";
+import type { ReplicateRequest } from "../../../src/operations/operations.ts";
 import type { FaultyStorage } from "../../helpers/faulty-storage.ts";
-import { addFile, createOne, type OpenSite, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
-
-const away = new BackupctlError("STORAGE_FAILED", "the line is cut");
-const ALL: ReplicateRequest = { to: [], dryRun: false, lockWaitMs: 0 };
-const QUICK = { all: false, deep: false, quick: false, components: [] };
-
-/** The SHA-256 of each object of backups in a storage, by key. */
-function hashesIn(site: OpenSite, folder: string): Readonly<Record<string, string>> {
-  const root = join(site.directory, folder);
-  const keys = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
-    .filter((key) => key.split("/").length === 5);
-  const hash = (key: string) =>
-    createHash("sha256")
-      .update(readFileSync(join(root, key)))
-      .digest("hex");
-  return Object.fromEntries(keys.sort().map((key) => [key, hash(key)]));
-}
-
-/** The path of an object of the newest backup in the folder of a storage. */
-async function objectOf(site: OpenSite, folder: string, name: RegExp): Promise<string> {
-  const { metadata } = await site.operations.show("latest");
-  const directory = join(site.directory, folder, metadata?.storage_path ?? "");
-  const found = readdirSync(directory).find((each) => name.test(each));
-  return join(directory, found ?? "nothing");
-}
-
-/** A site with a full backup and an incremental one, of which the replica has nothing yet. */
-async function behindSite(options: Parameters<typeof openSite>[0] = {}): Promise<OpenSite> {
-  const site = await openSite({ replica: true, ...options });
-  await createOne(site, { storages: ["local"] });
-  addFile(site);
-  await createOne(site, { storages: ["local"], mode: "incremental" });
-  return site;
-}
-
-function only(name: string, plan: (storage: FaultyStorage) => void) {
-  return (storage: FaultyStorage): void => {
-    if (storage.name === name) plan(storage);
-  };
-}
-
-function of(result: ReplicateResult, name: string) {
-  const found = result.storages.find((storage) => storage.name === name);
-  if (found === undefined) throw new Error(`nothing is said of ${name}`);
-  return found;
-}
-
-const expectSame = (site: OpenSite) => expect(hashesIn(site, "replica")).toEqual(hashesIn(site, "repository"));
+import { createOne, openSite, withFaults } from "../../helpers/open-site.ts";
+import {
+  ALL,
+  away,
+  behindSite,
+  expectSame,
+  expectWhole,
+  hashesIn,
+  objectOf,
+  of,
+  only,
+  QUICK,
+  withoutKeys,
+} from "./tools.ts";
 
 describe("replicate", () => {
   it("brings a storage everything that it lacks, byte for byte, and the catalog knows", async () => {
@@ -110,9 +72,7 @@ describe("replicate", () => {
 
   it("needs no key", async () => {
     const site = await behindSite();
-    const { loaded } = site.session;
-    const encryption = { ...loaded.config.encryption, enabled: false, keys: [] };
-    const keyless = await site.reopen({ loaded: { ...loaded, config: { ...loaded.config, encryption } } });
+    const keyless = await withoutKeys(site);
 
     await keyless.replicate(ALL);
 
@@ -245,119 +205,6 @@ describe("replicate that is interrupted", () => {
   });
 });
 
-describe("replicate and damage", () => {
-  it("takes from another copy what is damaged in one, and says so", async () => {
-    const site = await behindSite({ storages: { third: "replica" } });
-    await site.operations.replicate({ ...ALL, to: ["second"] });
-    const good = hashesIn(site, "repository");
-    writeFileSync(await objectOf(site, "repository", /tree\.zst/), "damaged");
-    writeFileSync(await objectOf(site, "repository", /metadata\.json/), "{}");
-
-    const result = await site.operations.replicate({ ...ALL, to: ["third"] });
-
-    expect(hashesIn(site, "third")).toEqual(good);
-    expect(result.warnings.join("\n")).toMatch(/metadata\.json in storage "local" can't be read .* another copy/);
-    expect((await site.operations.show("latest")).copies[0]).toMatchObject({ storage: "local", state: "damaged" });
-  });
-
-  it.each([/tree\.zst/, /SHA256SUMS/, /metadata\.json/, /keys-/])(
-    "does not copy a backup whose only %s is damaged, but the others",
-    async (name) => {
-      const site = await behindSite();
-      const { id } = await site.operations.show("latest");
-      const object = await objectOf(site, "repository", name);
-      writeFileSync(object, Buffer.alloc(readFileSync(object).length, 65));
-
-      const { notCopied, copied, lag } = of(await site.operations.replicate(ALL), "second");
-
-      expect(copied).toHaveLength(1);
-      expect(lag.backups).toBe(1);
-      expect(notCopied.map(({ backupId }) => backupId)).toEqual([id]);
-      expect(notCopied[0]?.error).toMatchObject({ code: "BACKUP_CORRUPTED" });
-      expect(existsSync(object.replace("/repository/", "/replica/").replace(/[^/]*$/, "metadata.json"))).toBe(false);
-      await expectWhole(site);
-    },
-  );
-
-  it("copies nothing that builds on a backup that can't be copied", async () => {
-    const site = await behindSite();
-    const [child, full] = (await site.operations.list({ limit: 5, offset: 0 })).backups;
-    const { metadata } = await site.operations.show(full?.id ?? "");
-    rmSync(join(site.repositoryDirectory, metadata?.storage_path ?? "", "SHA256SUMS"));
-
-    const { notCopied } = of(await site.operations.replicate(ALL), "second");
-
-    expect(notCopied.map(({ backupId, error }) => [backupId, error.code])).toEqual([
-      [full?.id, "BACKUP_CORRUPTED"],
-      [child?.id, "PARTIALLY_DONE"],
-    ]);
-    expect(Object.keys(hashesIn(site, "replica")).filter((key) => key.endsWith("metadata.json"))).toEqual([]);
-  });
-
-  it("does not call a copy good that verify found damaged", async () => {
-    const site = await openSite({ replica: true });
-    await createOne(site);
-    const object = await objectOf(site, "replica", /tree\.zst/);
-    writeFileSync(object, Buffer.alloc(readFileSync(object).length, 65));
-    await site.operations.verify({ ...QUICK, reference: "latest", storage: "second" });
-
-    const { notCopied, lag } = of(await site.operations.replicate(ALL), "second");
-
-    expect(lag.backups).toBe(1);
-    expect(notCopied[0]?.error).toMatchObject({ code: "BACKUP_CORRUPTED", hint: expect.stringContaining("--repair") });
-  });
-
-  it("goes on with other storages when one fails, and reads one that is away only once", async () => {
-    const site = await behindSite({ storages: { third: "replica" } });
-    const operations = await withFaults(
-      site,
-      only("second", (storage) => void storage.onCall("put", 2).fail(away)),
-    );
-
-    const result = await operations.replicate(ALL);
-
-    expect(of(result, "second")).toMatchObject({ failure: { message: "the line is cut" }, lag: { backups: 2 } });
-    expect(of(result, "third")).toMatchObject({ failure: undefined, lag: { backups: 0 } });
-  });
-
-  it("calls a copy whole whose source goes away once all of it is there", async () => {
-    const site = await behindSite();
-    const operations = await withFaults(
-      site,
-      only("local", (storage) => void storage.onCall("stat", "every").fail(away)),
-    );
-
-    expect(of(await operations.replicate(ALL), "second")).toMatchObject({ lag: { backups: 1 } });
-    await site.operations.replicate(ALL);
-    expectSame(site);
-  });
-
-  it("leaves out a storage that is away, and says it", async () => {
-    const site = await behindSite();
-    rmSync(join(site.directory, "replica"), { recursive: true });
-
-    const result = await (await site.reopen()).replicate(ALL);
-
-    expect(of(result, "second")).toMatchObject({ failure: { code: "STORAGE_NOT_FOUND" }, lag: { backups: 2 } });
-    expect(result.warnings.join("\n")).toContain('storage "second" is left out');
-  });
-
-  it("does not begin a copy that a storage has no room for", async () => {
-    const site = await behindSite();
-    const operations = await withStorages(site, (storage) =>
-      storage.name === "second" ? changed(storage, { space: async () => ({ freeBytes: 1_000_000 }) }) : storage,
-    );
-
-    const { failure } = of(await operations.replicate(ALL), "second");
-
-    expect(failure).toMatchObject({
-      code: "INSUFFICIENT_STORAGE",
-      message: expect.stringContaining("1000000 bytes free"),
-    });
-    expect(hashesIn(site, "replica")).toEqual({});
-  });
-});
-
 describe("a backup that is deleted", () => {
   const FORCE = { withDescendants: true, force: true, reason: "test", lockWaitMs: 0 };
 
@@ -441,18 +288,6 @@ describe("a backup that is deleted", () => {
     expect(Object.keys(hashesIn(site, "replica")).join()).not.toContain(id.slice(0, 8));
   });
 });
-
-/** Every backup of which the replica has metadata.json is whole there, ancestors and all. */
-async function expectWhole(site: OpenSite): Promise<void> {
-  const there = Object.keys(hashesIn(site, "replica")).filter((key) => key.endsWith("/metadata.json"));
-  const operations = await site.reopen();
-  for (const { id } of (await operations.list({ limit: 10, offset: 0 })).backups) {
-    if (!there.some((key) => key.includes(id.slice(0, 8)))) continue;
-    const { backups } = await operations.verify({ ...QUICK, reference: id, storage: "second" });
-    expect(backups.flatMap(({ issues }) => issues)).toEqual([]);
-  }
-  await operations.close();
-}
 
 function lastPut(storage: FaultyStorage): readonly string[] {
   return storage.calls.slice(-1).map(({ key }) => key);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
@@ -9,6 +9,7 @@ import { acquireLock } from "../../../src/platform/lock.ts";
 import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
 
 const REPAIR = { all: false, deep: false, quick: false, components: [], repair: true } as const;
+const DATA_KEY = /\/www\.tree\.zst(\.enc)?\.00000000$/;
 const DATA = /^www\.tree\.zst(\.enc)?\.00000000$/;
 
 interface TwoCopies {
@@ -48,6 +49,10 @@ const grow = (file: string): void => writeFileSync(file, "and more", { flag: "a"
 
 function inSecond({ site }: TwoCopies, directory: string): string {
   return directory.replace(site.repositoryDirectory, join(site.directory, "replica"));
+}
+
+function keyOf({ site }: TwoCopies, file: string): string {
+  return file.slice(site.repositoryDirectory.length + 1);
 }
 
 /** Every object of a backup, with its content. */
@@ -107,7 +112,7 @@ describe("verify --repair", () => {
         storage: "local",
         passed: true,
         issues: [],
-        repaired: [{ object: file.slice(site.repositoryDirectory.length + 1), storage: "second" }],
+        repaired: [{ object: keyOf(made, file), storage: "second" }],
       },
     ]);
     expect(await copiesOf(site, id)).toEqual({ local: "complete", second: "complete" });
@@ -185,6 +190,61 @@ describe("verify --repair", () => {
 
     expect(passed).toBe(true);
     expect(contentsOf(made.last)).toMatchObject(contentsOf(inSecond(made, made.last)));
+  });
+
+  it("repairs nothing by metadata that are damaged in every copy", async () => {
+    const made = await twoCopies();
+    for (const directory of [made.full, inSecond(made, made.full)]) flip(find(directory, /^metadata\.json$/));
+    const pack = find(made.last, DATA);
+    flip(pack);
+
+    const { passed, backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id, storage: "local" });
+
+    expect(passed).toBe(false);
+    expect(backups[0]?.issues.join()).toMatch(/ancestor .*metadata\.json/);
+    expect(backups[0]?.repaired.map(({ object }) => object)).toEqual([keyOf(made, pack)]);
+    flip(find(made.last, /^metadata\.json$/));
+    flip(find(inSecond(made, made.last), /^metadata\.json$/));
+    const again = await made.site.operations.verify({ ...REPAIR, reference: made.id, storage: "local" });
+    expect(again.backups).toMatchObject([{ passed: false, repaired: [] }]);
+  });
+
+  it("does without a storage that is away, and says so", async () => {
+    const made = await twoCopies();
+    flip(find(made.last, DATA));
+    rmSync(join(made.site.directory, "replica"), { recursive: true });
+
+    const verified = (await made.site.reopen()).verify({ ...REPAIR, reference: made.id, storage: "local" });
+
+    expect((await verified).backups).toMatchObject([{ passed: false, repaired: [] }]);
+    expect(made.site.warnings.filter((line) => line.startsWith('storage "second" is left out'))).toHaveLength(1);
+  });
+
+  it("ends where a storage does not keep what it is given", async () => {
+    const made = await twoCopies();
+    const broken = await withFaults(made.site, (storage) => {
+      if (storage.name === "local") storage.onKey("get", DATA_KEY).corrupt((bytes) => Buffer.from(bytes).fill(0, 0, 8));
+    });
+
+    await expect(broken.verify({ ...REPAIR, reference: made.id, storage: "local" })).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("is not what was put there"),
+    });
+  });
+
+  it("leaves what somebody wrote without the key where it is, and takes it from nowhere", async () => {
+    const made = await twoCopies();
+    const notes = find(inSecond(made, made.last), /^notes-/);
+    const unproven = notes.replace(/-[0-9a-f]{8}\.json$/, "-00000000.json");
+    writeFileSync(unproven, readFileSync(notes, "utf8").replace(/"hmac-sha256:\w+"/, `"sha256:${"0".repeat(64)}"`));
+
+    for (const storage of ["local", "second"]) {
+      const { backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id, storage });
+      expect(backups).toMatchObject([{ passed: true, repaired: [] }]);
+    }
+
+    expect(readdirSync(inSecond(made, made.last))).toContain(basename(unproven));
+    expect(readdirSync(made.last)).not.toContain(basename(unproven));
   });
 
   it("is refused while another run writes", async () => {

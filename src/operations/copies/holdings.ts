@@ -1,13 +1,18 @@
+import type { BackupMetadata } from "../../domain/backup.ts";
 import { copyDefect, type SeenObjects } from "../../domain/copies.ts";
-import { DELETED_NAME, METADATA_NAME, splitObjectKey } from "../../domain/object-names.ts";
+import { DELETED_NAME, METADATA_NAME, parseNumberedName, splitObjectKey } from "../../domain/object-names.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { listObjects } from "../repository/lineage-check.ts";
-import type { CommittedBackup } from "./committed.ts";
 
 /** What lies in one storage, by directories of backups. */
 export interface Holding {
   readonly storage: Storage;
   readonly directories: ReadonlyMap<string, SeenObjects>;
+}
+
+/** Its directory is the same in every storage. */
+interface Placed {
+  readonly storagePath: string;
 }
 
 const NOTHING: SeenObjects = new Map();
@@ -29,19 +34,25 @@ export async function seeDirectories(storage: Storage, wanted: readonly string[]
   return { storage, directories };
 }
 
-export function seenIn({ directories }: Holding, { storagePath }: Pick<CommittedBackup, "storagePath">): SeenObjects {
+export function seenIn({ directories }: Holding, { storagePath }: Placed): SeenObjects {
   return directories.get(storagePath) ?? NOTHING;
 }
 
-export function holds(holding: Holding, backup: Pick<CommittedBackup, "storagePath">): boolean {
+export function holds(holding: Holding, backup: Placed): boolean {
   return seenIn(holding, backup).has(METADATA_NAME);
 }
 
-export function isMarkedDeleted(holding: Holding, backup: Pick<CommittedBackup, "storagePath">): boolean {
+export function isMarkedDeleted(holding: Holding, backup: Placed): boolean {
   return seenIn(holding, backup).has(DELETED_NAME);
 }
 
 /** By names and sizes, its ancestors left aside. */
-export function isWholeIn(holding: Holding, backup: CommittedBackup): boolean {
+export function isWholeIn(holding: Holding, backup: Placed & { readonly metadata: BackupMetadata }): boolean {
   return copyDefect(backup.metadata, seenIn(holding, backup)) === undefined;
+}
+
+/** Keys objects and notes that any of the storages has: what one of them has lost only the others can tell. */
+export function numberedNames(holdings: readonly Holding[], backup: Placed): readonly string[] {
+  const names = holdings.flatMap((holding) => [...seenIn(holding, backup).keys()]);
+  return [...new Set(names)].filter((name) => parseNumberedName(name) !== undefined).sort();
 }
