@@ -122,6 +122,21 @@ test("a task that fails with a bug rejects and leaves the worker at work", async
   await expect(pool.run(scanOf(10))).resolves.toMatchObject({ consumed: 10 });
 });
 
+test("a thread that runs out of memory ends them all, and each task says so", async () => {
+  const pool = new WorkerPool(2);
+  const expected = { size: 0, mtimeNs: 0n, ctimeNs: 0n, inode: 0n };
+  const file = { name: Buffer.from("no/such/file"), offset: 0, capacity: 0, wantsAttributes: false, expected };
+  const files = Array.from({ length: 200_000 }, (_, inode) => ({
+    ...file,
+    expected: { ...expected, inode: BigInt(inode) },
+  }));
+
+  const tooMuch = pool.run({ kind: "read-files", buffer: new SharedArrayBuffer(1), files });
+
+  await expect(tooMuch).rejects.toThrow("memory limit");
+  await expect(pool.run(scanOf(10))).rejects.toThrow("memory limit");
+});
+
 test("a closed pool rejects what was under way and what comes after", async () => {
   const pool = new WorkerPool(2);
   const underWay = Promise.allSettled(Array.from({ length: 20 }, () => pool.run(scanOf(2_000_000))));

@@ -1,8 +1,9 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
+import { WorkerPool } from "../../../src/format/workers/pool.ts";
 import { flipped } from "../../helpers/bytes.ts";
 import type { FaultyStorage } from "../../helpers/faulty-storage.ts";
 import { addFile, createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
@@ -277,6 +278,24 @@ it("a backup that does not read back is said to be damaged where it is read back
     code: "BACKUP_VERIFICATION_FAILED",
     message: expect.stringContaining("does not read back"),
   });
+});
+
+it("a bit that memory loses before a block is stored ends the run: nothing of it is stored", async () => {
+  const site = await openSite();
+  const { run } = WorkerPool.prototype;
+  onTestFinished(() => void Object.assign(WorkerPool.prototype, { run }));
+  WorkerPool.prototype.run = function (task, transfer) {
+    if (task.kind === "seal-block") task.payload.fill((task.payload[20] ?? 0) ^ 1, 20, 21);
+    return run.call(this, task, transfer) as ReturnType<typeof run<typeof task>>;
+  };
+
+  await expect(site.operations.create(NO_CHOICES)).rejects.toMatchObject({
+    code: "BACKUP_VERIFICATION_FAILED",
+    message: expect.stringContaining("what was about to be stored is not what was read"),
+    hint: expect.stringContaining("memory"),
+  });
+
+  expect(objectsIn(site)).toEqual([]);
 });
 
 it("a storage that fails at reading back keeps no copy from being completed", async () => {

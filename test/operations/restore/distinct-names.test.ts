@@ -17,6 +17,14 @@ test("names that differ in case alone are two where case counts", async () => {
   expect(readdirSync(root)).toEqual([]);
 });
 
+test("forms of one name are two where they count", async () => {
+  const names = ["caf\u00e9", "cafe\u0301", "stra\u00dfe", "STRASSE", "a\u200db", "ab"].map((name) =>
+    Buffer.from(name),
+  );
+
+  await requireDistinctNames(tempDir(), names, new AbortController().signal);
+});
+
 test("they are restored in place there", async () => {
   const site = await openSite();
   for (const name of ["README", "readme"]) writeFileSync(join(www(site), name), name);

@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { createOne, openSite, WWW } from "../../helpers/open-site.ts";
+import { BackupctlError } from "../../../src/errors.ts";
+import { createOne, openSite, WWW, withFaults } from "../../helpers/open-site.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { NOTHING_ASKED, restore } from "./tools.ts";
 
@@ -49,4 +50,26 @@ it.each([
 
   expect(warnings.join("\n")).toContain(`died before: what it had made, ${join(base, left)}, was removed`);
   expect(fs.existsSync(join(base, left))).toBe(false);
+});
+
+it("what can't be removed of a restore that failed is said, and so is why it failed", async () => {
+  const site = await openSite();
+  await createOne(site);
+  const base = tempDir();
+  const operations = await withFaults(site, (storage) =>
+    storage.onKey("get", /www\.tree/).meanwhile(() => {
+      const names = fs.readdirSync(base, { recursive: true, encoding: "utf8" });
+      const stage = names.find((name) => /\.backupctl-[0-9a-f]{8}$/.test(name));
+      if (stage === undefined) return;
+      if (!fs.existsSync(join(base, "taken"))) fs.renameSync(join(base, stage), join(base, "taken"));
+      fs.writeFileSync(join(base, stage), "");
+      throw new BackupctlError("STORAGE_FAILED", "the line is cut");
+    }),
+  );
+
+  await expect(restore(operations, { latest: true, to: join(base, "to") })).rejects.toThrow("the line is cut");
+
+  expect(site.warnings).toContainEqual(
+    expect.stringMatching(/^what was made for source "www" beside .* could not be removed: ENOTDIR/),
+  );
 });

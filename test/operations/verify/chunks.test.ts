@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { BackupId, StoredArtifact } from "../../../src/domain/backup.ts";
+import { BackupctlError } from "../../../src/errors.ts";
 import type { WholeBlock } from "../../../src/format/artifact-reader.ts";
 import type { ChunkRef } from "../../../src/format/root.ts";
 import { ChunkReferences, compareWithBlocks } from "../../../src/operations/verify/chunks.ts";
+import { addFile, createOne, openSite, withFaults } from "../../helpers/open-site.ts";
 
 const ID = "00000000-0000-4000-8000-000000000001" as BackupId;
 const ARTIFACT: StoredArtifact = { name: "www.tree.zst", artifact_id: "0".repeat(32), packs: [128] };
@@ -47,4 +49,24 @@ describe("an index that is compared with its blocks", () => {
       `block at ${blockOffset}: the index refers to a block that is not there`,
     );
   });
+});
+
+it("a storage that breaks down under the blocks of an ancestor is no damage", async () => {
+  const site = await openSite();
+  const full = await site.context.catalog("read").then(async (catalog) => {
+    await createOne(site);
+    return catalog.list({}).backups[0]?.storagePath ?? "";
+  });
+  addFile(site);
+  const { id } = await createOne(site, { mode: "incremental" });
+  const away = new BackupctlError("STORAGE_FAILED", "the line is cut");
+  const operations = await withFaults(site, (storage) => {
+    storage.onKey("get", new RegExp(`^${full}/www\\.tree\\.zst`)).fail(away);
+  });
+  const request = { reference: id, all: false, deep: false, quick: false, components: [] };
+
+  await expect(operations.verify(request)).rejects.toThrow("the line is cut");
+
+  const { copies } = await site.operations.show(id);
+  expect(copies.map(({ state }) => state)).toEqual(["complete"]);
 });
