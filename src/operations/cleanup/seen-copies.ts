@@ -12,7 +12,8 @@ export function asSeen(backup: CatalogBackup, holding: Holding): CatalogBackup {
   const { name } = holding.storage;
   const known = backup.copies.find(({ storage }) => storage === name);
   const isMarked = seen.has(DELETED_NAME);
-  const isBegun = seen.size > 0 && !seen.has(METADATA_NAME) && isMarked;
+  // Killed at the very end nothing is left but what the catalog says.
+  const isBegun = !seen.has(METADATA_NAME) && (isMarked || (backup.status === "deleting" && seen.size === 0));
   const { metadata } = backup;
   const status = backup.status === "deleting" && !isMarked ? (metadata?.status ?? backup.status) : backup.status;
   const copy: CopyRecord = { backupId: backup.id, storage: name, state: "missing", at: known?.at ?? backup.timestamp };
@@ -21,7 +22,7 @@ export function asSeen(backup: CatalogBackup, holding: Holding): CatalogBackup {
   return { ...changed, copies: [...elsewhere, { ...copy, state: stateOf() }] };
 
   function stateOf(): CopyRecord["state"] {
-    if (seen.size === 0) return "missing";
+    if (seen.size === 0 && known?.state !== "damaged" && !isBegun) return "missing";
     if (known?.state !== "complete" || !isCommitted(changed)) return "damaged";
     return isWholeIn(holding, changed) ? "complete" : "damaged";
   }

@@ -7,6 +7,7 @@ import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
 import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { expectedIn } from "../cleanup/expected.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
@@ -97,7 +98,7 @@ async function openMetadata(
     requireTrusted(context.session, stored, request.allowUnencrypted);
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
-    reportUnopened(verifying, backup, findings, error);
+    await reportUnopened(verifying, backup, findings, error);
     return undefined;
   }
   findings.made("metadata_validation");
@@ -110,18 +111,19 @@ async function openMetadata(
 }
 
 /** Why the metadata can't be used. @throws what is not for one backup of many to say */
-function reportUnopened(
+async function reportUnopened(
   verifying: Verifying,
-  { id, storagePath, copies }: CatalogBackup,
+  backup: CatalogBackup,
   findings: Findings,
   error: BackupctlError,
-): void {
+): Promise<void> {
+  const { id, storagePath } = backup;
   const { storage, single } = verifying;
   const { code, message } = error;
   if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
     const isGone = isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
     findings.fail(isGone ? "component_completeness" : "metadata_validation", message);
-  } else if (code === "BACKUP_NOT_FOUND" && isExpected(verifying, copies)) {
+  } else if (code === "BACKUP_NOT_FOUND" && (await isExpected(verifying, backup))) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
   } else if (code === "BACKUP_NOT_FOUND" && !single) {
     findings.isPending(noCopyYet(storage, id));
@@ -142,10 +144,16 @@ function noCopyYet(storage: Storage, id: BackupId): BackupctlError {
   });
 }
 
-/** Of what the catalog says that it was given; the primary else has every backup. */
-function isExpected({ repository, storage }: Verifying, copies: CatalogBackup["copies"]): boolean {
-  const copy = copies.find((candidate) => candidate.storage === storage.name);
-  return copy === undefined ? storage.name === repository.primaryName : copy.state !== "pending";
+/** Of what the catalog says that it was given; the primary else has every backup that retention has not let go from it. */
+async function isExpected({ context, repository, storage }: Verifying, backup: CatalogBackup): Promise<boolean> {
+  const copy = backup.copies.find((candidate) => candidate.storage === storage.name);
+  if (copy !== undefined) return copy.state !== "pending";
+  if (storage.name !== repository.primaryName) return false;
+  const [primary] = context.session.loaded.config.storages;
+  const isElsewhere = backup.copies.some(({ state }) => state === "complete");
+  if (!isElsewhere || primary === undefined) return true;
+  const { backups } = (await context.catalog("read")).list({});
+  return expectedIn(context.session, primary, backups).has(backup.id);
 }
 
 /** A key that does not open what was sealed for it may be another one now: what another key opens is whole all the same. */

@@ -109,6 +109,8 @@ describe("cleanup", () => {
       existsSync(join(site.directory, "replica", (await site.operations.show(old)).location.slice("second:".length))),
     ).toBe(true);
     await expectSound(site.operations);
+    const inPrimary = { reference: old, all: false, deep: false, quick: false, components: [], storage: "local" };
+    await expect(site.operations.verify(inPrimary)).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
     expect((await site.operations.listStorages()).map(({ lag }) => lag.backups)).toEqual([0, 0]);
     const replicated = await site.operations.replicate({ to: [], dryRun: false, lockWaitMs: 0 });
     expect(replicated.storages.map(({ copied, lag }) => [copied, lag.backups])).toEqual([
