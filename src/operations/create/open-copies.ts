@@ -1,7 +1,7 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
-import { objectDefect } from "../repository/lineage-check.ts";
+import { findLackingMember } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { PreparedCreate } from "./plan.ts";
 import { requireRoom } from "./room.ts";
@@ -76,9 +76,11 @@ async function openSoon(opening: Opening, name: string): Promise<Look> {
 async function openAndLook(opening: Opening, name: string, options: OperationOptions): Promise<Look> {
   const storage = await opening.repository.storage(name);
   options.signal?.throwIfAborted();
-  const lacksAncestor = await lackingAncestor(opening, storage, options);
-  if (lacksAncestor !== undefined) return { storage, reason: lacksAncestor };
   const { prepared, catalog, warn } = opening;
+  // A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there.
+  const lacking = await findLackingMember({ catalog, storage }, prepared.decision.lineage, options);
+  if (lacking !== undefined)
+    return { storage, reason: `it lacks the backup ${lacking.id} that this one builds on (${lacking.reason})` };
   const doubt = await requireRoom({ ...prepared, catalog }, storage, options);
   if (doubt !== undefined) warn(doubt);
   return { storage, reason: undefined };
@@ -87,18 +89,4 @@ async function openAndLook(opening: Opening, name: string, options: OperationOpt
 function sameAs(others: readonly Storage[], { address }: Storage): string | undefined {
   const twin = others.find((other) => other.address === address);
   return twin === undefined ? undefined : `it is the same place as "${twin.name}"`;
-}
-
-/** A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there. */
-async function lackingAncestor(
-  { prepared, catalog }: Opening,
-  storage: Storage,
-  options: OperationOptions,
-): Promise<string | undefined> {
-  for (const { id } of prepared.decision.lineage) {
-    const metadata = catalog.get(id)?.metadata;
-    const defect = metadata === undefined ? "unknown" : await objectDefect(storage, metadata, options);
-    if (defect !== undefined) return `it lacks the backup ${id} that this one builds on (${defect})`;
-  }
-  return undefined;
 }

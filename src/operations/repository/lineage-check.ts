@@ -4,7 +4,11 @@ import { copyDefect, type SeenObjects } from "../../domain/copies.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
+import { mapInParallel } from "../parallel.ts";
 import { keylessProblem, type Repository, readDataKey } from "./repository.ts";
+
+/** A chain may have a hundred members, and each look into a storage behind a network takes its time. */
+const LOOKS_AT_ONCE = 8;
 
 /** A member of a lineage that nothing can be built on, and why. */
 export interface LineageDefect {
@@ -24,13 +28,31 @@ export async function findLineageDefect(
   { repository, catalog, storage }: LineageLook,
   lineage: readonly LineageMember[],
 ): Promise<LineageDefect | undefined> {
-  for (const { id } of lineage) {
+  return findDefect(catalog, lineage, async (metadata) => {
+    return (await objectDefect(storage, metadata)) ?? (await keyDefect(repository, storage, metadata));
+  });
+}
+
+/** The first member that is not whole in a storage, by listing it. */
+export async function findLackingMember(
+  { catalog, storage }: Omit<LineageLook, "repository">,
+  lineage: readonly LineageMember[],
+  options: OperationOptions,
+): Promise<LineageDefect | undefined> {
+  return findDefect(catalog, lineage, (metadata) => objectDefect(storage, metadata, options));
+}
+
+async function findDefect(
+  catalog: Catalog,
+  lineage: readonly LineageMember[],
+  look: (metadata: BackupMetadata) => Promise<string | undefined>,
+): Promise<LineageDefect | undefined> {
+  const defects = await mapInParallel(lineage, LOOKS_AT_ONCE, async ({ id }) => {
     const metadata = catalog.get(id)?.metadata;
-    if (metadata === undefined) return { id, reason: "the catalog does not know it" };
-    const reason = (await objectDefect(storage, metadata)) ?? (await keyDefect(repository, storage, metadata));
-    if (reason !== undefined) return { id, reason };
-  }
-  return undefined;
+    const reason = metadata === undefined ? "the catalog does not know it" : await look(metadata);
+    return reason === undefined ? undefined : { id, reason };
+  });
+  return defects.find((defect) => defect !== undefined);
 }
 
 /** The first of `ancestors` that is deleted, or about to be, in a storage that a backup which builds on them is in. */
@@ -39,10 +61,8 @@ export async function findDeletedAncestor(
   ancestors: readonly LineageMember[],
   options?: OperationOptions,
 ): Promise<LineageMember | undefined> {
-  for (const member of ancestors) {
-    if (!(await isThere(storage, member.path, options))) return member;
-  }
-  return undefined;
+  const there = await mapInParallel(ancestors, LOOKS_AT_ONCE, ({ path }) => isThere(storage, path, options));
+  return ancestors.find((_, i) => there[i] !== true);
 }
 
 async function isThere(storage: Storage, directory: string, options?: OperationOptions): Promise<boolean> {
@@ -54,7 +74,7 @@ async function isThere(storage: Storage, directory: string, options?: OperationO
 }
 
 /** What is missing of a backup in a storage, by listing it; `undefined` if it is complete there. */
-export async function objectDefect(
+async function objectDefect(
   storage: Storage,
   metadata: BackupMetadata,
   options?: OperationOptions,

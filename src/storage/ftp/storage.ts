@@ -135,9 +135,9 @@ class FtpStorage implements Storage {
         await upload(place.login.client, part, bytes);
         break;
       } catch (error) {
-        // Refused for want of the folder, which another put may have made meanwhile: only a second refusal tells.
-        const why = attempt === 1 ? error : await whyNotWritten(place, { error, key, file: part });
-        if (!isRefusal(why) || attempt > ATTEMPTS_TO_MAKE_FOLDERS) throw why;
+        // For want of the folder, perhaps, which others make and remove meanwhile: what is refused again and again is not permitted.
+        if (!isRefusal(error) || attempt > ATTEMPTS_TO_MAKE_FOLDERS)
+          throw await whyNotWritten(place, { error, key, file: part });
         await requirePlace(place);
         await makeFolders(place, place.login.root, path.dirname(part));
       }
