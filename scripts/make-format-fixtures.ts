@@ -143,6 +143,7 @@ function sessionOf(loaded: Session["loaded"], streams: Streams): { readonly sess
     host: "web1",
     user: "backup",
     softwareVersion: "0.1.0",
+    program: { path: "backupctl", environment: {} },
   };
   return {
     session,

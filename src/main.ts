@@ -117,6 +117,10 @@ async function open(request: OpenRequest, redactor: Redactor, load: Surroundings
     host: hostname(),
     user: currentUserName(),
     softwareVersion: readVersion(),
+    program: {
+      path: fileURLToPath(new URL("../bin/backupctl", import.meta.url)),
+      environment: process.env.BACKUPCTL_NODE ? { BACKUPCTL_NODE: process.env.BACKUPCTL_NODE } : {},
+    },
   };
   if (config !== undefined) return openOperations({ ...common, loaded: config });
   const [{ configTemplate }, { generateKeyFile }] = await Promise.all([

@@ -65,6 +65,12 @@ export async function openOperations(session: Session): Promise<Operations> {
     listSchedules: () => mending(async () => (await import("./schedules/list.ts")).listSchedules(context)),
     runSchedule: (request) =>
       once(async () => (await import("./schedules/run.ts")).runSchedule(context, operations, request)),
+    serveSchedules: (request) =>
+      once(async () => (await import("./schedules/daemon.ts")).serveSchedules(context, request)),
+    installSchedules: (request) =>
+      once(async () => (await import("./schedules/install.ts")).installSchedules(context, request)),
+    uninstallSchedules: (request) =>
+      once(async () => (await import("./schedules/install.ts")).uninstallSchedules(context, request)),
     validateConfig: async () => (await import("./config-report.ts")).reportConfig(context),
     close,
   };
@@ -102,6 +108,9 @@ export function openSetup(setup: Setup): Operations {
     checkStorage: refuse,
     listSchedules: refuse,
     runSchedule: refuse,
+    serveSchedules: refuse,
+    installSchedules: refuse,
+    uninstallSchedules: refuse,
     validateConfig: refuse,
     close: async () => undefined,
   };

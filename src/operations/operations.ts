@@ -1,15 +1,23 @@
 import type { BackupId, VerificationDepth } from "../domain/backup.ts";
-import type { Lag } from "../domain/copies.ts";
 import type { ProtectionKind } from "../domain/deletion.ts";
 import type { FiniteDuration } from "../domain/duration.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { BackupDetails, BackupSummary, ListRequest, ListResult, RunStatus } from "./backup-views.ts";
 import type { CleanupPlan, CleanupRequest, CleanupResult, CleanupSimulation } from "./cleanup/cleanup-views.ts";
-import type { ScheduleRunRequest, ScheduleRunResult, ScheduleSummary } from "./schedules/schedule-views.ts";
+import type { ReplicateRequest, ReplicateResult } from "./replicate/replicate-views.ts";
+import type {
+  ScheduleDaemonRequest,
+  ScheduleInstallation,
+  ScheduleInstallRequest,
+  ScheduleRunRequest,
+  ScheduleRunResult,
+  ScheduleSummary,
+} from "./schedules/schedule-views.ts";
 import type { StorageCheck, StorageCheckRequest, StorageSummary } from "./storages/storage-views.ts";
 
 export type * from "./backup-views.ts";
 export type * from "./cleanup/cleanup-views.ts";
+export type * from "./replicate/replicate-views.ts";
 export type * from "./schedules/schedule-views.ts";
 export type * from "./storages/storage-views.ts";
 
@@ -48,6 +56,10 @@ export interface Operations {
   listSchedules(): Promise<readonly ScheduleSummary[]>;
   /** Runs what a schedule says; recorded, whatever comes of it. */
   runSchedule(request: ScheduleRunRequest): Promise<ScheduleRunResult>;
+  /** Runs schedules as they are due, until it is ended. */
+  serveSchedules(request: ScheduleDaemonRequest): Promise<void>;
+  installSchedules(request: ScheduleInstallRequest): Promise<ScheduleInstallation>;
+  uninstallSchedules(request: Omit<ScheduleInstallRequest, "print">): Promise<ScheduleInstallation>;
   validateConfig(): Promise<ConfigReport>;
   close(): Promise<void>;
 }
@@ -245,40 +257,6 @@ export interface DeleteResult {
   readonly deleted: readonly BackupId[];
   readonly bytesFreed: number;
   readonly deletedAt: string;
-}
-
-export interface ReplicateRequest {
-  /** An id, a unique prefix, `latest`: that backup and its ancestors; undefined: all. */
-  readonly reference?: string | undefined;
-  /** Empty: every storage that is no archive. */
-  readonly to: readonly string[];
-  readonly from?: string | undefined;
-  readonly dryRun: boolean;
-  readonly lockWaitMs: number;
-  readonly onProgress?: OnProgress | undefined;
-}
-
-export interface ReplicateResult {
-  readonly dryRun: boolean;
-  readonly storages: readonly StorageReplication[];
-  readonly warnings: readonly string[];
-}
-
-interface SaidError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint?: string;
-}
-
-/** What was copied to one storage, and what it lacks in the end. */
-export interface StorageReplication {
-  readonly name: string;
-  readonly copied: readonly BackupId[];
-  readonly bytes: number;
-  readonly notCopied: readonly { readonly backupId: BackupId; readonly error: SaidError }[];
-  /** Why it was not gone on with: the storage could not be read or written. */
-  readonly failure: SaidError | undefined;
-  readonly lag: Lag;
 }
 
 export interface DownloadRequest {

@@ -39,6 +39,12 @@ export interface Session {
   readonly host: string;
   readonly user: string;
   readonly softwareVersion: string;
+  /** How this program is started by something else. */
+  readonly program: {
+    readonly path: string;
+    /** What it needs beside the configuration. */
+    readonly environment: Readonly<Record<string, string>>;
+  };
 }
 
 /** What this host keeps of one repository, all of it disposable but for its own history. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { constants } from "node:os";
 import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
 import { endWithDescendants } from "./process-tree.ts";
@@ -107,6 +108,32 @@ function endByAbort(child: { readonly nodeChildProcess: ChildProcess }, signal?:
 
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new BackupctlError("INTERRUPTED", "the run was interrupted");
+}
+
+/**
+ * Runs a program that talks to whoever started this one, and resolves to its exit code, or 128 and more where a signal ended it. Aborted, it is
+ * told to end, and waited for. It is a process group of its own: what a terminal sends to ours is told to it once, not twice.
+ * @throws `TOOL_MISSING` if there is no such program
+ */
+export async function runInForeground({
+  command,
+  args,
+  signal,
+}: Pick<ToolRun, "command" | "args" | "signal">): Promise<number> {
+  signal?.throwIfAborted();
+  const child = spawn(command, [...args], { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const end = (): void => void child.kill("SIGTERM");
+  signal?.addEventListener("abort", end);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once("error", (cause) =>
+        reject(new BackupctlError("TOOL_MISSING", `${command} could not be started`, { cause })),
+      );
+      child.once("close", (exitCode, name) => resolve(exitCode ?? 128 + (name === null ? 0 : constants.signals[name])));
+    });
+  } finally {
+    signal?.removeEventListener("abort", end);
+  }
 }
 
 /**

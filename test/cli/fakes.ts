@@ -16,6 +16,7 @@ import type {
   RestoreResult,
   RestoreSourcePlan,
   RunStatus,
+  ScheduleInstallation,
   ScheduleSummary,
   StorageCheck,
   StorageSummary,
@@ -362,6 +363,11 @@ export const scheduleSummary: ScheduleSummary = {
   missed: undefined,
 };
 
+export const installation: ScheduleInstallation = {
+  parts: [{ place: "/etc/systemd/system/backupctl-shop-nightly.timer", text: "[Timer]\n" }],
+  removed: ["backupctl-shop-old.timer"],
+};
+
 export interface Call {
   readonly name: string;
   readonly request: unknown;
@@ -411,6 +417,9 @@ export function fakeOperations(calls: Call[], overrides: Partial<Operations> = {
       summary: `backup ${fullId} completed: incremental, 12 MiB stored`,
       next: "2026-01-12T02:00:00.000Z",
     }),
+    serveSchedules: async ({ onRun }) => onRun?.({ name: "nightly", exitCode: 3 }),
+    installSchedules: async () => installation,
+    uninstallSchedules: async () => ({ parts: [], removed: ["backupctl-shop-old.timer"] }),
     validateConfig: async () => ({ origin: "/site/backup.config.yaml", sources: 2, storages: 1, warnings: [] }),
     close: async () => undefined,
     ...overrides,
@@ -449,6 +458,9 @@ function recording(operations: Operations, calls: Call[]): Operations {
     checkStorage: note("checkStorage", operations.checkStorage),
     listSchedules: note("listSchedules", operations.listSchedules),
     runSchedule: note("runSchedule", operations.runSchedule),
+    serveSchedules: note("serveSchedules", operations.serveSchedules),
+    installSchedules: note("installSchedules", operations.installSchedules),
+    uninstallSchedules: note("uninstallSchedules", operations.uninstallSchedules),
     validateConfig: note("validateConfig", operations.validateConfig),
     close: note("close", operations.close),
   };

@@ -105,3 +105,49 @@ describe("schedule run", () => {
     expect(await run("schedule run")).toMatchObject({ exitCode: 2 });
   });
 });
+
+describe("schedule install", () => {
+  test("says what it put where, and what went", async () => {
+    expect((await run("schedule install --systemd")).stdout).toBe(
+      "installed /etc/systemd/system/backupctl-shop-nightly.timer\nremoved   backupctl-shop-old.timer\n1 part installed, 1 removed. See `backupctl schedule list`.\n",
+    );
+  });
+
+  test("prints one part as it is, and several with their places", async () => {
+    const parts = [
+      { place: "/x/a.service", text: "[Service]\n" },
+      { place: "/x/a.timer", text: "[Timer]\n" },
+    ];
+    const both = { operations: { installSchedules: async () => ({ parts, removed: [] }) } };
+    const one = { operations: { installSchedules: async () => ({ parts: parts.slice(1), removed: [] }) } };
+
+    expect((await run("schedule install --cron --print", one)).stdout).toBe("[Timer]\n");
+    expect((await run("schedule install --systemd --print", both)).stdout).toBe(
+      "# /x/a.service\n[Service]\n\n# /x/a.timer\n[Timer]\n\n",
+    );
+  });
+
+  test.each(["schedule install", "schedule install --cron --systemd", "schedule uninstall --cron --user"])(
+    "%s is refused",
+    async (line) => {
+      const result = await run(line);
+
+      expect(result).toMatchObject({ exitCode: 2, calls: [] });
+    },
+  );
+
+  test("of nothing that is there takes nothing back", async () => {
+    const operations = { uninstallSchedules: async () => ({ parts: [], removed: [] }) };
+
+    expect((await run("schedule uninstall --systemd", { operations })).stdout).toBe("There was nothing to remove.\n");
+  });
+});
+
+describe("schedule daemon", () => {
+  test("says which run did not end well", async () => {
+    const result = await run("schedule daemon --quiet");
+
+    expect(result).toMatchObject({ exitCode: 0, stdout: "" });
+    expect(result.stderr).toContain('schedule "nightly" ended with exit status 3');
+  });
+});

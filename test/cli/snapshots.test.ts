@@ -48,6 +48,8 @@ describe("JSON", () => {
     "storage check main --json",
     "schedule list --json",
     "schedule run nightly --json",
+    "schedule install --systemd --json",
+    "schedule uninstall --cron --json",
     "config validate --json",
     "config show --json",
   ])("of %s", async (line) => {

@@ -64,6 +64,7 @@ const compose = z.object({
       secrets: list,
       depends_on: list,
     }),
+    schedules: z.object({ extends: z.literal("backup"), command: list }),
     database: z.object({ secrets: list }),
   }),
   volumes: z.record(z.string(), z.unknown()),
@@ -101,8 +102,8 @@ describe("examples/container/compose.yaml", () => {
   test("shows commands that the program takes", async () => {
     const shown = [...COMPOSE.matchAll(/run --rm backup(.*)$/gm)].map(([, args = ""]) => words(args));
 
-    expect(shown).toHaveLength(4);
-    for (const args of [...shown, services.backup.command]) {
+    expect(shown).toHaveLength(3);
+    for (const args of [...shown, services.backup.command, services.schedules.command]) {
       const result = await run(args.length === 0 ? services.backup.command : args);
       expect(result).toMatchObject({ exitCode: 0 });
     }

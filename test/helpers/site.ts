@@ -126,6 +126,7 @@ export async function openSession(
     host: "test-host",
     user: "tester",
     softwareVersion: "0.0.0",
+    program: { path: "/usr/local/bin/backupctl", environment: {} },
   };
 }
 

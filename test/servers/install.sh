@@ -42,6 +42,7 @@ need_program vsftpd
 need_program openssl
 need_program memcached
 need_program systemd-analyze systemd
+need_program systemd-nspawn systemd-container
 need_program crontab cron
 need_program zsh
 need_program fish

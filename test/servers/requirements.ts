@@ -96,7 +96,9 @@ const REQUIREMENTS = {
   vsftpd: program("vsftpd"),
   "systemd-analyze": program("systemd-analyze", "systemd"),
   fish: program("fish"),
+  "systemd-nspawn": program("systemd-nspawn", "systemd-container"),
   crontab: program("crontab", "cron"),
+  cron: program("cron"),
   "ntfs-3g": {
     isThere: () => existsSync("/dev/fuse") && program("lowntfs-3g").isThere(),
     debian: "ntfs-3g, where the kernel has /dev/fuse",

@@ -13,6 +13,8 @@ import { list } from "./list.ts";
 import { replicate } from "./replicate.ts";
 import { restore } from "./restore.ts";
 import { scheduleCheck, scheduleList, scheduleRun } from "./schedule.ts";
+import { scheduleDaemon } from "./schedule-daemon.ts";
+import { scheduleInstall, scheduleUninstall } from "./schedule-install.ts";
 import { show } from "./show.ts";
 import { status } from "./status.ts";
 import { storageCheck, storageList } from "./storage.ts";
@@ -23,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   ...[create, list, show, status, verify],
   ...[restore, download],
   ...[replicate, deleteBackup, cleanup, hold, unhold, storageList, catalogRebuild],
-  ...[scheduleList, scheduleCheck, scheduleRun],
-  ...[init, storageCheck, configValidate, configShow, configSchema, completion, help],
+  ...[scheduleList, scheduleCheck, scheduleRun, scheduleDaemon],
+  ...[init, scheduleInstall, scheduleUninstall, storageCheck],
+  ...[configValidate, configShow, configSchema, completion, help],
 ];

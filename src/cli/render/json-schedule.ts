@@ -1,4 +1,4 @@
-import type { ScheduleRunResult, ScheduleSummary } from "../../operations/operations.ts";
+import type { ScheduleInstallation, ScheduleRunResult, ScheduleSummary } from "../../operations/operations.ts";
 import type { Json } from "./json.ts";
 
 export function scheduleListJson(schedules: readonly ScheduleSummary[]): Json {
@@ -37,4 +37,8 @@ export function scheduleRunJson({
     problems,
     next_run: next,
   };
+}
+
+export function installationJson({ parts, removed }: ScheduleInstallation): Json {
+  return { parts: parts.map(({ place, text }) => ({ place, text })), removed };
 }

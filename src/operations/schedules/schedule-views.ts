@@ -44,3 +44,25 @@ export interface ScheduleRunResult {
   /** ISO. */
   readonly next: string;
 }
+
+export interface ScheduleInstallRequest {
+  readonly how: "cron" | "systemd";
+  /** Of systemd: the user's own manager. A crontab always is the user's. */
+  readonly user: boolean;
+  /** Change nothing. */
+  readonly print: boolean;
+}
+
+export interface ScheduleInstallation {
+  /** What is there now, or would be: each file's path, or `crontab`, and its text. */
+  readonly parts: readonly { readonly place: string; readonly text: string }[];
+  /** What went: units by their names, or lines of the crontab. */
+  readonly removed: readonly string[];
+}
+
+export interface ScheduleDaemonRequest {
+  /** Its runs say only what is wrong. */
+  readonly quiet: boolean;
+  /** Called after each run, with its exit status. */
+  readonly onRun?: ((run: { readonly name: string; readonly exitCode: number }) => void) | undefined;
+}

@@ -1,0 +1,29 @@
+import { defineCommand } from "../command.ts";
+
+export const scheduleDaemon = defineCommand({
+  name: "schedule daemon",
+  group: "Upkeep",
+  summary: "run the schedules as they are due, for containers",
+  description: [
+    "Runs each schedule when it is due, one after the other, as `schedule run NAME --if-due` in a process of its own. What was missed while it was not there is made up for at the start, once. It ends by SIGTERM or Ctrl-C; a run that this cuts off cleans up, and is begun again at the next start.",
+    "The times are those of the configuration when it was started: start it again after they were changed. It leaves reports and retries to whatever watches its output; `schedule check` says from elsewhere what was missed or has failed.",
+  ],
+  options: {},
+  examples: [{ command: "backupctl schedule daemon", text: "The command of a container" }],
+  exitCodes: {
+    0: "it was ended between two runs",
+    130: "Ctrl-C cut off a run, which has cleaned up",
+    143: "SIGTERM cut off a run, which has cleaned up",
+  },
+  json: false,
+  run: async ({ operations, output, noteLook, quiet }) => {
+    const { serveSchedules } = await operations("strict");
+    await serveSchedules({
+      quiet,
+      onRun: ({ name, exitCode }) => {
+        if (exitCode !== 0) output.warn(noteLook.line`schedule "${name}" ended with exit status ${exitCode}`);
+      },
+    });
+    return 0;
+  },
+});

@@ -1,0 +1,150 @@
+import type { ScheduleConfig } from "../../config/config.ts";
+import { crontabCommand, crontabTimes, withBlock } from "../../domain/schedule/crontab.ts";
+import { ownerLine, unitFiles } from "../../domain/schedule/systemd-units.ts";
+import { BackupctlError } from "../../errors.ts";
+import { readCrontab, writeCrontab } from "../../platform/timers/crontab.ts";
+import { systemTimezone } from "../../platform/timers/system-timezone.ts";
+import { listUnits, removeUnit, systemctl, unitDirectory, writeUnit } from "../../platform/timers/systemd.ts";
+import type { OperationContext } from "../context.ts";
+import type { ScheduleInstallation, ScheduleInstallRequest } from "../operations.ts";
+import type { Session } from "../session.ts";
+import { historyOf, rememberSchedule } from "./history.ts";
+
+/**
+ * Has cron or systemd run the schedules that are enabled, and no others of this configuration. What was installed before is replaced; a kill
+ * in between leaves some of both, and the next call finishes. Nothing of anybody else's is touched.
+ * @throws `USAGE` where there is nothing to install, or this user may not; `TOOL_FAILED` where cron or systemd refuses
+ */
+export async function installSchedules(
+  context: OperationContext,
+  request: ScheduleInstallRequest,
+): Promise<ScheduleInstallation> {
+  const { session } = context;
+  const enabled = session.loaded.config.schedules.filter((schedule) => schedule.enabled);
+  if (enabled.length === 0) {
+    throw new BackupctlError("USAGE", "the configuration has no schedule that is enabled", {
+      hint: "Add one under `schedules:`; docs/schedules.md says how.",
+    });
+  }
+  const owner = requireFile(session);
+  if (!request.print) await remember(context, enabled);
+  return request.how === "cron"
+    ? installCrontab(session, owner, enabled, request)
+    : installUnits(session, owner, enabled, request);
+}
+
+/** Takes back what `installSchedules` did for this configuration; what is not there is no error. */
+export async function uninstallSchedules(
+  { session }: OperationContext,
+  { how, user }: Omit<ScheduleInstallRequest, "print">,
+): Promise<ScheduleInstallation> {
+  const owner = requireFile(session);
+  if (how === "cron") return { parts: [], removed: await replaceBlock(session, owner, []) };
+  const directory = unitDirectory({ user });
+  const names = ownUnits(await listUnits(directory), owner);
+  await removeUnits(session, names, user);
+  return { parts: [], removed: names };
+}
+
+/** cron and systemd have an environment of their own. */
+function requireFile({ loaded }: Session): string {
+  if (loaded.origin !== "environment") return loaded.origin;
+  throw new BackupctlError("USAGE", "the configuration is in the environment, which cron and systemd do not have", {
+    hint: "Write a file with `backupctl init`, or use `backupctl schedule daemon`.",
+  });
+}
+
+/** From now on what nobody runs is missed. */
+async function remember(context: OperationContext, schedules: readonly ScheduleConfig[]): Promise<void> {
+  const log = (await context.catalog("write")).schedules;
+  const now = context.session.clock.now();
+  for (const schedule of schedules) rememberSchedule(log, schedule, historyOf(log, schedule, now));
+}
+
+async function installCrontab(
+  session: Session,
+  owner: string,
+  schedules: readonly ScheduleConfig[],
+  { print }: ScheduleInstallRequest,
+): Promise<ScheduleInstallation> {
+  const zone = await systemTimezone();
+  const now = session.clock.now();
+  const environment = Object.entries(environmentOf(session)).map(([name, value]) => `${name}=${value}`);
+  const lines = schedules.flatMap(({ name, timing }) => {
+    const command = crontabCommand(["env", ...environment, ...commandOf(session, name), "--quiet"]);
+    return crontabTimes(timing, zone, now).map((times) => `${times} ${command}`);
+  });
+  if (!print) await replaceBlock(session, owner, lines);
+  return { parts: [{ place: "crontab", text: withBlock("", { owner, lines }) }], removed: [] };
+}
+
+/** @returns the lines that went */
+async function replaceBlock({ signal }: Session, owner: string, lines: readonly string[]): Promise<readonly string[]> {
+  const before = await readCrontab(signal);
+  const after = withBlock(before, { owner, lines });
+  if (after !== before) await writeCrontab(after, signal);
+  const kept = new Set(after.split("\n"));
+  return before.split("\n").filter((line) => !kept.has(line));
+}
+
+async function installUnits(
+  session: Session,
+  owner: string,
+  schedules: readonly ScheduleConfig[],
+  { user, print }: ScheduleInstallRequest,
+): Promise<ScheduleInstallation> {
+  const directory = unitDirectory({ user });
+  const files = schedules.flatMap(({ name, timing }) =>
+    unitFiles({
+      ...{ owner, timing, user, schedule: name },
+      site: session.loaded.config.name,
+      command: commandOf(session, name),
+      environment: environmentOf(session),
+      now: session.clock.now(),
+    }),
+  );
+  const parts = files.map(({ name, text }) => ({ place: `${directory}/${name}`, text }));
+  if (print) return { parts, removed: [] };
+  const there = await listUnits(directory);
+  const own = ownUnits(there, owner);
+  const taken = files.find(({ name }) => there.has(name) && !own.includes(name));
+  if (taken !== undefined) throw isTaken(`${directory}/${taken.name}`);
+  for (const { name, text } of files) await writeUnit(directory, name, text);
+  const stale = own.filter((name) => !files.some((file) => file.name === name));
+  await removeUnits(session, stale, user);
+  const timers = files.map(({ name }) => name).filter((name) => name.endsWith(".timer"));
+  // A timer that runs goes on with its old times until it is started anew.
+  await systemctl(["daemon-reload"], { user, signal: session.signal });
+  await systemctl(["enable", ...timers], { user, signal: session.signal });
+  await systemctl(["restart", ...timers], { user, signal: session.signal });
+  return { parts, removed: stale };
+}
+
+function ownUnits(units: ReadonlyMap<string, string>, owner: string): readonly string[] {
+  return [...units].filter(([, firstLine]) => firstLine === ownerLine(owner)).map(([name]) => name);
+}
+
+/** Two configurations of one name would take each other's units. */
+function isTaken(file: string): BackupctlError {
+  return new BackupctlError("USAGE", `${file} is not of this configuration`, {
+    hint: "Give this configuration another `name`, or remove that unit.",
+  });
+}
+
+/** Timers first: what they start is not to begin any more. */
+async function removeUnits({ signal }: Session, names: readonly string[], user: boolean): Promise<void> {
+  if (names.length === 0) return;
+  const directory = unitDirectory({ user });
+  const timers = names.filter((name) => name.endsWith(".timer"));
+  if (timers.length > 0) await systemctl(["disable", "--now", ...timers], { user, signal });
+  for (const name of names) await removeUnit(directory, name);
+  await systemctl(["daemon-reload"], { user, signal });
+}
+
+function commandOf({ program, loaded }: Session, schedule: string): readonly string[] {
+  return [program.path, "schedule", "run", schedule, "--if-due", "--config", loaded.origin];
+}
+
+function environmentOf({ program, loaded }: Session): Readonly<Record<string, string>> {
+  return { ...program.environment, BACKUPCTL_STATE_DIR: loaded.config.stateDir };
+}

@@ -1,0 +1,58 @@
+import * as os from "node:os";
+import * as path from "node:path";
+import { BackupctlError, messageOf } from "../../errors.ts";
+import {
+  errnoOf,
+  listDirectory,
+  makeDirectory,
+  readFileIfExists,
+  removeFileIfExists,
+  writeFileAtomically,
+} from "../files.ts";
+import { runTool } from "../process.ts";
+
+/** Where units of the system's manager, or of this user's own, are put by hand. */
+export function unitDirectory({ user }: { readonly user: boolean }): string {
+  if (!user) return "/etc/systemd/system";
+  return path.join(process.env.XDG_CONFIG_HOME || path.join(os.homedir(), ".config"), "systemd", "user");
+}
+
+/** Units there that are named after this program, with the first line of each. */
+export async function listUnits(directory: string): Promise<ReadonlyMap<string, string>> {
+  const names = (await listDirectory(directory)).filter((name) => /^backupctl-.*\.(service|timer)$/.test(name));
+  const texts = await Promise.all(names.map((name) => readFileIfExists(path.join(directory, name))));
+  return new Map(names.map((name, index) => [name, texts[index]?.toString().split("\n", 1)[0] ?? ""]));
+}
+
+/** @throws `USAGE` where this user may not write there */
+export async function writeUnit(directory: string, name: string, text: string): Promise<void> {
+  try {
+    await makeDirectory(directory);
+    await writeFileAtomically(path.join(directory, name), text, 0o644);
+  } catch (error) {
+    throw asDenied(directory, error);
+  }
+}
+
+export async function removeUnit(directory: string, name: string): Promise<void> {
+  try {
+    await removeFileIfExists(path.join(directory, name));
+  } catch (error) {
+    throw asDenied(directory, error);
+  }
+}
+
+export async function systemctl(
+  args: readonly string[],
+  { user, signal }: { readonly user: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  await runTool({ command: "systemctl", args: [...(user ? ["--user"] : []), "--quiet", ...args], signal });
+}
+
+function asDenied(directory: string, error: unknown): unknown {
+  if (!["EACCES", "EPERM", "EROFS"].includes(errnoOf(error) ?? "")) return error;
+  return new BackupctlError("USAGE", `units can't be written to ${directory}: ${messageOf(error)}`, {
+    hint: "Run it as root, or with --user for a user's own systemd.",
+    cause: error,
+  });
+}
