@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, promises as fs } from "node:fs";
+import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { requireFileName } from "../domain/artifact.ts";
 import { BackupctlError } from "../errors.ts";
@@ -186,22 +186,20 @@ export async function restoreFile(
   }
 }
 
-/** Hands on the stream only when all of it has arrived in a private file. */
+/**
+ * Hands on the stream as an open file, at its start, when all of it has arrived. The file has no name any more: nothing is left of it when its
+ * last reader ends, and one that reads it for itself has all of it even if this process is killed.
+ */
 export async function spooled<Result>(
   request: StreamRestore,
   context: EngineContext,
-  use: (bytes: AsyncIterable<Uint8Array>) => Promise<Result>,
+  use: (file: fs.FileHandle) => Promise<Result>,
 ): Promise<Result> {
-  const file = await writeBeside(path.join(context.temporaryDirectory, "spool"), request, context.signal);
+  const name = await writeBeside(path.join(context.temporaryDirectory, "spool"), request, context.signal);
+  const file = await fs.open(name, "r").finally(() => fs.rm(name, { force: true }));
   try {
-    return await use(piecesOf(file));
+    return await use(file);
   } finally {
-    await fs.rm(file, { force: true });
-  }
-}
-
-async function* piecesOf(file: string): AsyncGenerator<Uint8Array> {
-  for await (const piece of createReadStream(file)) {
-    if (piece instanceof Uint8Array) yield piece;
+    await file.close();
   }
 }

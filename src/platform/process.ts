@@ -31,8 +31,14 @@ export interface ToolStream {
 const STDERR_TAIL_BYTES = 16 * 1024;
 const KILL_AFTER_MS = 5_000;
 
-/** Runs a tool to its end. @throws `TOOL_MISSING` if there is no such program, `TOOL_FAILED` if it exits non-zero. */
-export async function runTool(given: ToolRun & { readonly input?: AsyncIterable<Uint8Array> }): Promise<ToolResult> {
+/**
+ * Runs a tool to its end. Input that comes in pieces goes through a pipe: if this process is killed, the tool sees it end early, so it must be able
+ * to tell. One that can't is given an open file, from its start, which the caller closes.
+ * @throws `TOOL_MISSING` if there is no such program, `TOOL_FAILED` if it exits non-zero.
+ */
+export async function runTool(
+  given: ToolRun & { readonly input?: AsyncIterable<Uint8Array> | { readonly fd: number } },
+): Promise<ToolResult> {
   const { execa } = await import("execa");
   const tail = stderrTail();
   const run = withDeadline(given, tail.text);
@@ -41,14 +47,18 @@ export async function runTool(given: ToolRun & { readonly input?: AsyncIterable<
     encoding: "buffer",
     stdout: "pipe",
     stderr: tail.target,
-    ...(run.input === undefined
-      ? { stdin: "ignore" as const }
-      : { input: Readable.from(run.input, { objectMode: false }) }),
+    ...inputOf(run.input),
     maxBuffer: 64 * 1024 * 1024,
   });
   const result = await Promise.race([child, endByAbort(child, run.signal)]);
   throwIfFailed(run, result, tail.text());
   return { stdout: Buffer.from(result.stdout ?? new Uint8Array()), stderr: tail.text() };
+}
+
+function inputOf(input: AsyncIterable<Uint8Array> | { readonly fd: number } | undefined) {
+  if (input === undefined) return { stdin: "ignore" as const };
+  // Its types know no descriptor above 9.
+  return "fd" in input ? { stdin: input.fd as 3 } : { input: Readable.from(input, { objectMode: false }) };
 }
 
 /** Starts a tool whose output is too large to hold. The caller reads `stdout` to its end, then calls `finish`. */

@@ -109,7 +109,7 @@ async function restoreOutput(
     });
   }
   const run = runOf(options.restore_command, options, tools, context.signal);
-  // All of it is on this host before the program starts: one that reads a cut input can't know that more was to come.
+  // All of it is on this host before the program starts, which reads the file itself: one whose input is cut can't know that more was to come.
   await spooled(request, context, async (input) => {
     context.activity(run.command);
     try {
