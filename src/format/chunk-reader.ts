@@ -42,9 +42,9 @@ export class ChunkReader {
   }
 
   /** @throws StoredDamage where the stored bytes are missing or wrong; DamageError for an object that the root does not list. */
-  async *read<T>(wanted: Iterable<Wanted<T>>): AsyncGenerator<ReadChunk<T>> {
+  async *read<T>(wanted: Iterable<Wanted<T>> | AsyncIterable<Wanted<T>>): AsyncGenerator<ReadChunk<T>> {
     let ahead: Group<T> | undefined;
-    for (const group of grouped(wanted)) {
+    for await (const group of grouped(wanted)) {
       const next = this.#start(group);
       if (ahead !== undefined) yield* this.#deliver(ahead);
       ahead = next;
@@ -134,11 +134,13 @@ export function blockKeyOf(chunk: ChunkRef): string {
   return `${chunk.object}/${chunk.pack}/${chunk.blockOffset}`;
 }
 
-function* grouped<T>(wanted: Iterable<Wanted<T>>): Generator<readonly Wanted<T>[]> {
+async function* grouped<T>(
+  wanted: Iterable<Wanted<T>> | AsyncIterable<Wanted<T>>,
+): AsyncGenerator<readonly Wanted<T>[]> {
   let group: Wanted<T>[] = [];
   let bytes = 0;
   const blocks = new Set<string>();
-  for (const next of wanted) {
+  for await (const next of wanted) {
     group.push(next);
     bytes += next.chunk.length;
     blocks.add(blockKeyOf(next.chunk));

@@ -64,7 +64,7 @@ export class ContentWriter {
    * Gives what was written, group by group, in the order of the files. However it ends, nothing is being written any more.
    * @throws StoredDamage where the stored bytes are missing or wrong; what the tree's target throws
    */
-  async *write<F extends FileContents>(files: Iterable<F>): AsyncGenerator<readonly Written<F>[]> {
+  async *write<F extends FileContents>(files: AsyncIterable<F>): AsyncGenerator<readonly Written<F>[]> {
     const underWay = new Set<Promise<unknown>>();
     const start = (group: Group<F>): StartedGroup<F> => {
       const tasks = this.#blocks.write([...group.blocks.values()], this.#tree);
@@ -79,7 +79,7 @@ export class ContentWriter {
     };
     try {
       let ahead: StartedGroup<F> | undefined;
-      for (const group of this.#grouped(files)) {
+      for await (const group of this.#grouped(files)) {
         const next = start(group);
         if (ahead !== undefined) yield await this.#finish(ahead);
         ahead = next;
@@ -99,9 +99,9 @@ export class ContentWriter {
     return written;
   }
 
-  *#grouped<F extends FileContents>(files: Iterable<F>): Generator<Group<F>> {
+  async *#grouped<F extends FileContents>(files: AsyncIterable<F>): AsyncGenerator<Group<F>> {
     let group = new Group<F>(this.#objects);
-    for (const file of files) {
+    for await (const file of files) {
       const [first] = file.chunks;
       if (first === undefined) continue;
       const key = blockKeyOf(first);

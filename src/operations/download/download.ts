@@ -83,7 +83,11 @@ async function filesOf(
   for (const name of names) {
     try {
       const opened = await contents.source(name);
-      files.push(...(opened.shape === "tree" ? tarOf(opened, selection) : await partsOf(session, opened, selection)));
+      files.push(
+        ...(opened.shape === "tree"
+          ? await tarOf(session, opened, selection)
+          : await partsOf(session, opened, selection)),
+      );
     } catch (error) {
       throw asCorrupted(error, contents, name);
     }
@@ -96,8 +100,12 @@ async function filesOf(
   return withDistinctNames(files);
 }
 
-function tarOf(opened: OpenedSource, selection: Selection | undefined): readonly OrdinaryFile[] {
-  const { bytes, entries } = treeFacts(selectedEntries(opened.indexFile, selection), []);
+async function tarOf(
+  { signal }: Session,
+  opened: OpenedSource,
+  selection: Selection | undefined,
+): Promise<readonly OrdinaryFile[]> {
+  const { bytes, entries } = await treeFacts(selectedEntries(opened.indexFile, selection), [], signal);
   if (entries === 0 && selection !== undefined) return [];
   return [{ opened, name: `${opened.source.name}.tar`, range: undefined, bytes }];
 }

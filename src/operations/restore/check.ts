@@ -3,6 +3,7 @@ import { DamageError } from "../../format/block.ts";
 import { ChunkReader, type Wanted } from "../../format/chunk-reader.ts";
 import { readStreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import { StoredDamage } from "../../format/pack-source.ts";
+import { withTurns } from "../../platform/turns.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { HardLinkGroups } from "./facts.ts";
 import type { SelectedEntry } from "./selection.ts";
@@ -15,27 +16,28 @@ export interface FoundDamage {
   readonly cause: unknown;
 }
 
-type OnChecked = (bytes: number, files: number) => void;
+interface SourceToCheck {
+  readonly contents: BackupContents;
+  readonly opened: OpenedSource;
+  /** What is wanted of a tree. */
+  readonly chosen: Iterable<SelectedEntry>;
+  readonly onChecked: (bytes: number, files: number) => void;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Opens every block and hashes every chunk that the restore of a source needs, and writes nothing.
- * @param chosen what is wanted of a tree
  * @returns `undefined`: all is sound. Anything that is not damage (a storage that is away, a missing key) is thrown.
  */
-export async function checkSource(
-  contents: BackupContents,
-  opened: OpenedSource,
-  chosen: Iterable<SelectedEntry>,
-  onChecked: OnChecked,
-): Promise<FoundDamage | undefined> {
+export async function checkSource(check: SourceToCheck): Promise<FoundDamage | undefined> {
+  const { contents, opened, chosen, onChecked, signal } = check;
   try {
-    const wanted = opened.shape === "tree" ? treeChunks(chosen) : streamChunks(opened);
+    const wanted = opened.shape === "tree" ? treeChunks(chosen, signal) : streamChunks(opened);
     for await (const { bytes, what } of readerOf(contents, opened).read(wanted)) onChecked(bytes.length, what.files);
     return undefined;
   } catch (error) {
     if (!isDamage(error)) throw error;
-    const entries =
-      opened.shape === "tree" ? await damagedEntries(contents, opened, chosen) : new Map<string, string>();
+    const entries = opened.shape === "tree" ? await damagedEntries(check) : new Map<string, string>();
     return { entries, message: messageOf(error), cause: error };
   }
 }
@@ -55,9 +57,9 @@ interface Counted {
 const INSIDE: Counted = { files: 0 };
 const LAST: Counted = { files: 1 };
 
-function* treeChunks(chosen: Iterable<SelectedEntry>): Generator<Wanted<Counted>> {
+async function* treeChunks(chosen: Iterable<SelectedEntry>, signal: AbortSignal): AsyncGenerator<Wanted<Counted>> {
   const groups = new HardLinkGroups();
-  for (const { entry } of chosen) {
+  for await (const { entry } of withTurns(chosen, signal)) {
     if (groups.firstOf(entry) === undefined) yield* chunksOf(entry);
   }
 }
@@ -71,14 +73,15 @@ function* streamChunks(opened: OpenedSource): Generator<Wanted<Counted>> {
 }
 
 /** Slower, one entry at a time, so that each damage is found and not only the first. */
-async function damagedEntries(
-  contents: BackupContents,
-  opened: OpenedSource,
-  chosen: Iterable<SelectedEntry>,
-): Promise<ReadonlyMap<string, string>> {
+async function damagedEntries({
+  contents,
+  opened,
+  chosen,
+  signal,
+}: SourceToCheck): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const reader = readerOf(contents, opened);
-  for (const { entry } of chosen) {
+  for await (const { entry } of withTurns(chosen, signal)) {
     try {
       for await (const _ of reader.read(chunksOf(entry)));
     } catch (error) {

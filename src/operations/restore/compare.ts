@@ -4,6 +4,7 @@ import type { RestoreOutcome } from "../../engines/engine.ts";
 import type { TreeEntry } from "../../format/index-reader.ts";
 import { contentProblem, type ExpectedRange } from "../../platform/tree/content-check.ts";
 import type { TreeSight, TreeTarget } from "../../platform/tree/tree-writer.ts";
+import { withTurns } from "../../platform/turns.ts";
 import { HardLinkGroups } from "./facts.ts";
 import { DataLayout } from "./layout.ts";
 
@@ -81,7 +82,7 @@ export async function compareContents(
   const different = new Differences();
   const prefix = Buffer.from(`${path.resolve(root).slice(1)}/`.replace(/^\/$/, ""), "utf8");
   let files = 0;
-  for (const { entry, name } of entries) {
+  for await (const { entry, name } of withTurns(entries, signal)) {
     if (entry.type !== "file") continue;
     await turn();
     signal.throwIfAborted();

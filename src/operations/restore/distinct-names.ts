@@ -1,9 +1,7 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { BackupctlError } from "../../errors.ts";
 import { areOneName, mergesNames } from "../../platform/tree/one-name.ts";
+import { withTurns } from "../../platform/turns.ts";
 import { showPath } from "../../platform/walk.ts";
-
-const NAMES_BETWEEN_TURNS = 1_000;
 
 /**
  * Two entries whose names are spelt differently would become one where the target takes them for one, whichever is written last: in case,
@@ -15,10 +13,7 @@ const NAMES_BETWEEN_TURNS = 1_000;
 export async function requireDistinctNames(root: string, names: Iterable<Buffer>, signal: AbortSignal): Promise<void> {
   const siblings = new Siblings();
   const target = new Target(root);
-  let count = 0;
-  for (const name of names) {
-    if (++count % NAMES_BETWEEN_TURNS === 0) await turn();
-    signal.throwIfAborted();
+  for await (const name of withTurns(names, signal)) {
     for (const twins of siblings.add(name.toString("utf8"))) {
       if (!target.takesForOne(twins)) continue;
       const shown = twins.members.map((member) =>

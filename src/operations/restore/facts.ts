@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { ChunkRef } from "../../format/root.ts";
+import { withTurns } from "../../platform/turns.ts";
 import { contains } from "../../platform/walk.ts";
 import type { OpenedSource } from "../repository/backup-contents.ts";
 import type { SelectedEntry } from "./selection.ts";
@@ -22,14 +23,18 @@ export interface TreeFacts extends SourceFacts {
 }
 
 /** @param names e.g. the source's configured paths, relative to `/` */
-export function treeFacts(chosen: Iterable<SelectedEntry>, names: readonly Buffer[]): TreeFacts {
+export async function treeFacts(
+  chosen: Iterable<SelectedEntry>,
+  names: readonly Buffer[],
+  signal: AbortSignal,
+): Promise<TreeFacts> {
   const fetched = new BlockCount();
   const groups = new HardLinkGroups();
   const common = new CommonFolder();
   const present = new Set<Buffer>();
   let bytes = 0;
   let entries = 0;
-  for (const { entry } of chosen) {
+  for await (const { entry } of withTurns(chosen, signal)) {
     entries++;
     common.add(entry);
     for (const name of names) if (name.length === 0 || name.equals(entry.name)) present.add(name);

@@ -220,7 +220,8 @@ class Preparing {
     const selected = this.#selection;
     const chosen = new ChosenEntries(opened.indexFile, selected, this.#budget);
     if (opened.shape === "tree") {
-      const facts = treeFacts(chosen, await configuredPaths(this.#session, opened.source.name));
+      const names = await configuredPaths(this.#session, opened.source.name);
+      const facts = await treeFacts(chosen, names, this.#session.signal);
       return facts.entries === 0 && selected !== undefined ? undefined : { shape: "tree", opened, chosen, facts };
     }
     const { index, ...facts } = streamFacts(opened);
@@ -267,7 +268,7 @@ class Preparing {
     const twins = planned.refusals.length === 0 ? await this.#refuseTwins(candidate, planned.place) : undefined;
     if (twins !== undefined) placed.refusals.push(twins);
     const deletable = this.#request.delete && planned.refusals.length === 0;
-    const extras = deletable ? await findExtras(opened, planned.place) : [];
+    const extras = deletable ? await findExtras(opened, planned.place, this.#session.signal) : [];
     const deletes = sum(extras, ({ files, directories }) => files + directories);
     this.#note(candidate, planned, deletes, placed);
   }
@@ -348,13 +349,19 @@ function nothingSelected(id: string, { include, exclude }: RestoreRequest): Back
 }
 
 /** What `--delete` would remove, folder by folder. */
-export async function findExtras(opened: OpenedSource, place: TreePlace): Promise<readonly ExtraEntries[]> {
+export async function findExtras(
+  opened: OpenedSource,
+  place: TreePlace,
+  signal: AbortSignal,
+): Promise<readonly ExtraEntries[]> {
   const outermost = place.folders.filter(
     (folder) => !place.folders.some((other) => other !== folder && contains(other, folder)),
   );
   const found: ExtraEntries[] = [];
   for (const folder of outermost)
-    found.push(await findExtra(place.root, folder, namesIn(opened, place, folder), place.leavesOut));
+    found.push(
+      await findExtra({ root: place.root, folder, names: namesIn(opened, place, folder), signal }, place.leavesOut),
+    );
   return found;
 }
 

@@ -138,7 +138,8 @@ class RestoreRun {
     for (const { opened, chosen } of sources) {
       const { name } = opened.source;
       this.#meter.activity(name);
-      const damage = await checkSource(contents, opened, chosen, (bytes, files) => this.#meter.add(bytes, files));
+      const onChecked = (bytes: number, files: number) => this.#meter.add(bytes, files);
+      const damage = await checkSource({ contents, opened, chosen, onChecked, signal: this.#context.session.signal });
       if (damage === undefined) continue;
       if (!this.#request.skipDamaged) throw asCorrupted(damage.cause, contents, name);
       found.set(name, damage);

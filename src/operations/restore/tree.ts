@@ -1,4 +1,3 @@
-import { setImmediate as turn } from "node:timers/promises";
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
 import { ContentWriter, type FileContents, type Written } from "../../format/content-writer.ts";
@@ -8,6 +7,7 @@ import { removeExtra } from "../../platform/tree/folder-contents.ts";
 import { mergesNames } from "../../platform/tree/one-name.ts";
 import { stageTree, sweepStaging } from "../../platform/tree/staged-tree.ts";
 import { type OpenTreeFile, openTreeTarget, type TreeTarget } from "../../platform/tree/tree-writer.ts";
+import { withTurns } from "../../platform/turns.ts";
 import { contains } from "../../platform/walk.ts";
 import type { BackupContents, OpenedSource } from "../repository/backup-contents.ts";
 import { compareTree, STRUCTURE_CHECK } from "./compare.ts";
@@ -74,8 +74,6 @@ export async function stageRestore(job: TreeRestore): Promise<StagedRestore> {
     throw error;
   }
 }
-
-const ENTRIES_BETWEEN_TURNS = 1_000;
 
 class FileInProgress implements FileContents {
   readonly name: Buffer;
@@ -171,12 +169,11 @@ class TreeRun {
   }
 
   /** Makes what has no content as it comes by, and asks for the content of files. */
-  *#contents(): Generator<FileInProgress> {
+  async *#contents(): AsyncGenerator<FileInProgress> {
     const groups = new HardLinkGroups();
     const begin = (file: FileInProgress): OpenTreeFile => this.#begin(file);
-    for (const placed of placedEntries(this.#job)) {
+    for await (const placed of withTurns(placedEntries(this.#job), this.#job.signal)) {
       const { entry, name } = placed;
-      this.#job.signal.throwIfAborted();
       if (entry.type === "directory") {
         this.#makeDirectory(placed);
         this.#job.onWritten(0, 1);
@@ -251,7 +248,7 @@ class TreeRun {
   /** After all contents, because the first of a group may be written late. */
   async #linkAll(): Promise<void> {
     const groups = new HardLinkGroups();
-    for await (const { entry, name } of this.#paced()) {
+    for await (const { entry, name } of withTurns(placedEntries(this.#job), this.#job.signal)) {
       const first = groups.firstOf(entry);
       if (first === undefined) continue;
       this.#tree.makeHardLink(name, this.#job.place.nameOf(first) ?? first);
@@ -260,8 +257,10 @@ class TreeRun {
   }
 
   async #removeExtras(): Promise<number> {
+    const { opened, place, signal } = this.#job;
     let removed = 0;
-    for (const extra of await findExtras(this.#job.opened, this.#job.place)) removed += removeExtra(this.#tree, extra);
+    for (const extra of await findExtras(opened, place, signal))
+      removed += await removeExtra(this.#tree, extra, signal);
     return removed;
   }
 
@@ -304,16 +303,6 @@ class TreeRun {
     const isOthers = placed.isParent && !this.#made.has(placed.name.toString("latin1"));
     if (placed.entry.type === "directory" && !isOthers) this.#tree.finishDirectory(placed.name, placed.entry);
     return placed;
-  }
-
-  /** The entries again, with a turn for signals now and then. */
-  async *#paced(): AsyncGenerator<PlacedEntry> {
-    let count = 0;
-    for (const placed of placedEntries(this.#job)) {
-      if (++count % ENTRIES_BETWEEN_TURNS === 0) await turn();
-      this.#job.signal.throwIfAborted();
-      yield placed;
-    }
   }
 
   #notAsWritten(detail: string): BackupctlError {

@@ -235,7 +235,8 @@ async function checkBytes(
     );
     for (const source of metadata.sources.filter(({ name }) => looked.includes(name))) {
       progress.activity(source.name);
-      await checkSource({ metadata, source, packs, pool, temporaryDirectory: temporary.path, report });
+      const { signal } = session;
+      await checkSource({ metadata, source, packs, pool, temporaryDirectory: temporary.path, signal, report });
     }
     const own = await checkSums(storage, metadata, { sources: looked, hashed, onBytes, signal: session.signal });
     for (const problem of own) report(problem);

@@ -10,6 +10,7 @@ import { requireSameFacts } from "../../format/proven-root.ts";
 import type { Root } from "../../format/root.ts";
 import type { WorkerPool } from "../../format/workers/pool.ts";
 import { removeFileIfExists } from "../../platform/files.ts";
+import { withTurns } from "../../platform/turns.ts";
 import type { CheckName } from "../operations.ts";
 import { ChunkReferences, checkChunks, compareWithBlocks } from "./chunks.ts";
 import type { Problem } from "./objects.ts";
@@ -20,6 +21,7 @@ interface SourceCheck {
   readonly packs: PackSource;
   readonly pool: WorkerPool;
   readonly temporaryDirectory: string;
+  readonly signal: AbortSignal;
   readonly report: (problem: Problem) => void;
 }
 
@@ -95,7 +97,7 @@ async function readIndex(check: SourceCheck, root: Root, file: string): Promise<
     return chunks;
   }
   const counts = { files: 0, directories: 0, symlinks: 0 };
-  for (const entry of readTreeIndex(file)) {
+  for await (const entry of withTurns(readTreeIndex(file), check.signal)) {
     counts[COUNT_OF[entry.type]]++;
     for (const chunk of entry.chunks) chunks.add(chunk);
   }

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { errnoOf } from "../files.ts";
+import { withTurns } from "../turns.ts";
 import { type BytePath, compareNames, type WalkEntry, type WalkRules, walk } from "../walk.ts";
 import { isStagingName } from "./staged-tree.ts";
 import type { TreeTarget } from "./tree-writer.ts";
@@ -40,35 +41,41 @@ export interface ExtraEntries {
   readonly names: readonly Buffer[];
 }
 
+/** A restored tree, or a part of it. */
+interface RestoredFolder {
+  /** Where the tree was restored: `/` or the `--to` path. */
+  readonly root: string;
+  /** Relative to the root; empty: all of it. */
+  readonly folder: Buffer;
+  /** Of the backup's entries, relative to the root, in index order; those outside `folder` are passed over. */
+  readonly names: Iterable<Buffer>;
+  readonly signal: AbortSignal;
+}
+
 /**
  * What exists in `folder` and below but is not in the backup: what `--delete` would remove.
  *
- * @param root where the tree was restored: `/` or the `--to` path
- * @param folder a folder of the tree, relative to the root; empty: all of it
- * @param names the names of the backup's entries, relative to the root, in index order; those outside `folder` are passed over
  * @param keeps true for what must stay although the backup has it not (`Engine.leavesOut`); names are relative to the root
  */
 export async function findExtra(
-  root: string,
-  folder: Buffer,
-  names: AsyncIterable<Buffer> | Iterable<Buffer>,
+  { root, folder, names, signal }: RestoredFolder,
   keeps: (name: Buffer, isDirectory: boolean) => boolean = () => false,
 ): Promise<ExtraEntries> {
   const base = realRoot(root);
   const start = folder.length === 0 ? base : `${base}/${folder.toString("latin1")}`;
-  const known = namesInOrder(names);
+  const known = names[Symbol.iterator]();
   const found = { files: 0, directories: 0, sizeBytes: 0, names: [] as Buffer[] };
-  let next = await known();
+  let next = known.next();
   const rules: WalkRules<true> = {
     members: (_directory, _state, read) => read(),
     accept: (path, stats) => (keeps(nameBelow(base, path), stats.isDirectory()) ? undefined : { state: true }),
     // What can't be read can't be counted, and is not removed either.
     failed: () => undefined,
   };
-  for (const entry of walk(start, true, rules)) {
+  for await (const entry of withTurns(walk(start, true, rules), signal)) {
     const name = nameBelow(base, entry.path);
-    while (next !== undefined && compareNames(next, name) < 0) next = await known();
-    if (next === undefined || compareNames(next, name) !== 0) note(found, name, entry);
+    while (next.done !== true && compareNames(next.value, name) < 0) next = known.next();
+    if (next.done === true || compareNames(next.value, name) !== 0) note(found, name, entry);
   }
   return found;
 }
@@ -91,8 +98,10 @@ function note(
 }
 
 /** Removes what `findExtra` found, the deepest first. Returns how many are gone; a folder that holds something kept stays. */
-export function removeExtra(target: TreeTarget, extra: ExtraEntries): number {
-  return extra.names.toReversed().filter((name) => target.remove(name)).length;
+export async function removeExtra(target: TreeTarget, extra: ExtraEntries, signal: AbortSignal): Promise<number> {
+  let removed = 0;
+  for await (const name of withTurns(extra.names.toReversed(), signal)) if (target.remove(name)) removed++;
+  return removed;
 }
 
 function realRoot(root: string): BytePath {
@@ -103,12 +112,4 @@ function realRoot(root: string): BytePath {
     if (errnoOf(error) !== "ENOENT") throw error;
     return Buffer.from(root, "utf8").toString("latin1");
   }
-}
-
-function namesInOrder(names: AsyncIterable<Buffer> | Iterable<Buffer>): () => Promise<Buffer | undefined> {
-  const iterator = Symbol.asyncIterator in names ? names[Symbol.asyncIterator]() : names[Symbol.iterator]();
-  return async () => {
-    const step = await iterator.next();
-    return step.done === true ? undefined : step.value;
-  };
 }

@@ -14,6 +14,7 @@ function folderWith(files: readonly string[]): string {
   return folder;
 }
 
+const { signal } = new AbortController();
 const named = (...names: string[]) => names.map((name) => Buffer.from(name));
 
 describe("describing a place", () => {
@@ -40,13 +41,13 @@ describe("extra entries", () => {
     const folder = folderWith(["a", "a!", "d/keep", "d/x", "gone/deep/y", "z"]);
     const names = named("a", "d", "d/keep", "d/missing-here", "z");
 
-    const extra = await findExtra(folder, Buffer.alloc(0), names);
+    const extra = await findExtra({ root: folder, folder: Buffer.alloc(0), names, signal });
 
     expect(extra.names.map(String)).toEqual(["a!", "d/x", "gone", "gone/deep", "gone/deep/y"]);
     expect(extra).toMatchObject({ files: 3, directories: 2, sizeBytes: 12 });
     const target = openTreeTarget(folder, { overwrite: true });
     onTestFinished(() => target.close());
-    expect(removeExtra(target, extra)).toBe(5);
+    expect(await removeExtra(target, extra, signal)).toBe(5);
     expect(fs.readdirSync(folder)).toEqual(["a", "d", "z"]);
     expect(fs.readdirSync(join(folder, "d"))).toEqual(["keep"]);
   });
@@ -56,12 +57,13 @@ describe("extra entries", () => {
     const root = folderWith(["srv/www/extra", "srv/other"]);
     fs.symlinkSync(outside, join(root, "srv/www/link"));
 
-    const extra = await findExtra(root, Buffer.from("srv/www"), named("srv", "srv/www"));
+    const names = named("srv", "srv/www");
+    const extra = await findExtra({ root, folder: Buffer.from("srv/www"), names, signal });
 
     expect(extra.names.map(String)).toEqual(["srv/www/extra", "srv/www/link"]);
     const target = openTreeTarget(root, { overwrite: true });
     onTestFinished(() => target.close());
-    removeExtra(target, extra);
+    await removeExtra(target, extra, signal);
     expect(fs.existsSync(join(outside, "precious"))).toBe(true);
     expect(fs.existsSync(join(root, "srv/other"))).toBe(true);
   });
@@ -69,15 +71,18 @@ describe("extra entries", () => {
   test("spare what the source excludes, and the folder around it", async () => {
     const folder = folderWith(["old/cache/a", "old/b"]);
 
-    const extra = await findExtra(folder, Buffer.alloc(0), [], (name) => name.equals(Buffer.from("old/cache")));
+    const keeps = (name: Buffer) => name.equals(Buffer.from("old/cache"));
+    const extra = await findExtra({ root: folder, folder: Buffer.alloc(0), names: [], signal }, keeps);
 
     const target = openTreeTarget(folder, { overwrite: true });
     onTestFinished(() => target.close());
-    expect(removeExtra(target, extra)).toBe(1);
+    expect(await removeExtra(target, extra, signal)).toBe(1);
     expect(fs.existsSync(join(folder, "old/cache/a"))).toBe(true);
   });
 
   test("are none where the folder does not exist", async () => {
-    expect((await findExtra(join(tempDir(), "missing"), Buffer.alloc(0), named("a"))).names).toEqual([]);
+    const root = join(tempDir(), "missing");
+
+    expect((await findExtra({ root, folder: Buffer.alloc(0), names: named("a"), signal })).names).toEqual([]);
   });
 });
