@@ -1,5 +1,5 @@
 import { type Catalog, DamagedCatalogError } from "../../catalog/catalog.ts";
-import { METADATA_NAME } from "../../domain/object-names.ts";
+import { directoryState, METADATA_NAME, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
@@ -97,13 +97,20 @@ async function isSound(session: Session, catalog: Catalog, repository: LazyRepos
   return opened.id === bound && !(await holdsBackups(session, opened));
 }
 
+/** What is left of one counts: nobody else would tell that it is damaged. */
 async function holdsBackups({ loaded }: Session, repository: Repository): Promise<boolean> {
   const names = loaded.config.storages.map(({ name }) => name);
   return readAnyCopy(repository, names, async (storage) => {
+    const unfinished = new Map<string, string[]>();
     for await (const { key } of storage.list("")) {
-      if (key.endsWith(`/${METADATA_NAME}`)) return true;
+      const object = splitObjectKey(key);
+      if (object === undefined) continue;
+      const { directory, name } = object;
+      if (name === METADATA_NAME) return true;
+      const names = unfinished.get(directory) ?? [];
+      if (names.push(name) === 1) unfinished.set(directory, names);
     }
-    return false;
+    return [...unfinished.values()].some((names) => directoryState(names) === "damaged");
   });
 }
 

@@ -3,13 +3,14 @@ import { isBackupId } from "../../domain/backup.ts";
 import { resolveBackupId } from "../../domain/backup-id.ts";
 import { isGood } from "../../domain/known-backup.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { requireReadable } from "./unreadable-backups.ts";
+import { requireReadable, unreadableIn } from "./unreadable-backups.ts";
 
 const PAGE = 50;
 
 /**
  * The backup that `ID`, a unique prefix of one, or `latest` (the newest good and proven one) means.
- * @throws `BACKUP_NOT_FOUND`; `USAGE` for an ambiguous prefix or something that is no id.
+ * @throws `BACKUP_NOT_FOUND`; `USAGE` for an ambiguous prefix or something that is no id; `BACKUP_CORRUPTED` where none is good, and one
+ * can't be read
  */
 export function resolveReference(catalog: Catalog, reference: string): CatalogBackup {
   if (reference === "latest") return latestGood(catalog);
@@ -43,6 +44,7 @@ function latestGood(catalog: Catalog): CatalogBackup {
     const found = backups.find(isGood);
     if (found !== undefined) return found;
     if (offset + PAGE < total) continue;
+    for (const unreadable of unreadableIn(catalog)) requireReadable(unreadable);
     throw new BackupctlError("BACKUP_NOT_FOUND", total === 0 ? "there is no backup yet" : "there is no good backup", {
       hint:
         total === 0

@@ -1,7 +1,7 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
 import { durationMs } from "../../domain/duration.ts";
-import { isGoodSource, isWholeSource } from "../../domain/known-backup.ts";
+import { isGood, isGoodSource, isWholeSource } from "../../domain/known-backup.ts";
 import { chooseRestorePoint } from "../../domain/restore-point.ts";
 import { parseInstant } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -12,7 +12,7 @@ import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
 import { copiesOf, readAnyCopy } from "../repository/copies.ts";
 import { findReferenced } from "../repository/references.ts";
 import { requireTrusted } from "../repository/trust.ts";
-import { passedOverWarning } from "../repository/unreadable-backups.ts";
+import { passedOverWarning, requireReadable } from "../repository/unreadable-backups.ts";
 
 type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
   Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs">>;
@@ -60,7 +60,10 @@ export async function chooseBackup(
     const gap = { seconds: point.gapMs / 1_000, exceeds: point.gapMs > allowedMs, asked: timestamp };
     return { backup: point.backup, gap, warnings };
   } catch (error) {
-    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) await explainUnproven(context, holding);
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) {
+      for (const unreadable of all.filter((backup) => isUnreadable(backup, at))) requireReadable(unreadable);
+      await explainNoGood(context, holding);
+    }
     throw error;
   }
 }
@@ -69,10 +72,11 @@ export async function chooseBackup(
 function passedOver(all: readonly CatalogBackup[], chosen: CatalogBackup, at: Date | undefined): readonly string[] {
   // Of its time only the second is known.
   const isNewer = ({ timestamp }: CatalogBackup): boolean => timestamp.slice(0, 19) >= chosen.timestamp.slice(0, 19);
-  return all
-    .filter(({ status, timestamp }) => status === "unreadable" && (at === undefined || new Date(timestamp) <= at))
-    .filter(isNewer)
-    .map(passedOverWarning);
+  return all.filter((backup) => isUnreadable(backup, at) && isNewer(backup)).map(passedOverWarning);
+}
+
+function isUnreadable({ status, timestamp }: CatalogBackup, at: Date | undefined): boolean {
+  return status === "unreadable" && (at === undefined || new Date(timestamp) <= at);
 }
 
 /** `--type` other than full means that component's part of whatever backup holds it. */
@@ -120,12 +124,17 @@ function holds(backup: CatalogBackup, component: string): boolean {
   return backup.metadata?.sources.some((source) => source.component === component && isWholeSource(source)) ?? false;
 }
 
-/** Backups are there but none counts: without the key none can be proven, and that is what must be said. */
-async function explainUnproven(context: OperationContext, backups: readonly CatalogBackup[]): Promise<void> {
-  const committed = backups.filter(({ committed }) => committed);
+/** Backups are there but none counts: then it must be said why. @throws what keeps the newest from being used, a missing key or damage */
+export async function explainNoGood(context: OperationContext, backups: readonly CatalogBackup[]): Promise<void> {
+  const committed = backups.filter(({ committed, status }) => committed && status !== "deleting");
   const [newest] = committed;
-  if (newest === undefined || committed.some(({ trusted }) => trusted)) return;
+  if (newest === undefined || committed.some(isGood)) return;
   await findCopy(context, newest, { allowUnencrypted: undefined });
+  const { id, notes } = newest;
+  if (notes.verified?.passed !== false) return;
+  throw new BackupctlError("BACKUP_CORRUPTED", `backup ${id} failed its verification of ${notes.verified.at}`, {
+    hint: `\`backupctl verify ${id}\` names what is damaged, and mends it from another copy with --repair. \`backupctl restore ${id} --skip-damaged\` brings back the rest.`,
+  });
 }
 
 interface FoundCopy {

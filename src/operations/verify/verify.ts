@@ -13,7 +13,7 @@ import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { passedOverWarning, unreadableIn } from "../repository/unreadable-backups.ts";
 import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
-import { componentNamed } from "../restore/choice.ts";
+import { componentNamed, explainNoGood } from "../restore/choice.ts";
 import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
 import { repairCopy } from "./repair.ts";
 
@@ -159,7 +159,7 @@ async function choose(
     });
   }
   if (reference !== undefined) {
-    const backup = findReferenced(catalog, reference);
+    const backup = await referenced(context, catalog, reference);
     if (reference === "latest")
       for (const passed of unreadableIn(catalog)) session.logger.warn(passedOverWarning(passed));
     requireCommitted(backup);
@@ -176,6 +176,17 @@ async function choose(
   throw new BackupctlError("BACKUP_NOT_FOUND", `${when} no backup${what}`, {
     hint: "Make one with `backupctl create`.",
   });
+}
+
+/** @throws what `findReferenced` throws; why none is good where that is another reason than that there is none */
+async function referenced(context: OperationContext, catalog: Catalog, reference: string): Promise<CatalogBackup> {
+  try {
+    return findReferenced(catalog, reference);
+  } catch (error) {
+    if (reference === "latest" && isBackupctlError(error, "BACKUP_NOT_FOUND"))
+      await explainNoGood(context, catalog.list({}).backups);
+    throw error;
+  }
 }
 
 /** One that can't be read is none, but nobody may take the rest for all. */
