@@ -323,6 +323,7 @@ export const cleanupPlan: CleanupPlan = {
 
 export const cleanupResult: CleanupResult = {
   plan: cleanupPlan,
+  archived: [{ backupId: fullId, to: "vault" }],
   storages: [{ name: "main", removed: [childId], bytes: 15_728_640, notRemoved: [], failure: undefined }],
 };
 

@@ -22,7 +22,7 @@ export async function renderCleanupPlan(look: Look, plan: CleanupPlan): Promise<
 }
 
 /** What went and why, then a line for each storage. */
-export async function renderCleanup(look: Look, { plan, storages }: CleanupResult): Promise<string> {
+export async function renderCleanup(look: Look, { plan, archived, storages }: CleanupResult): Promise<string> {
   const gone = linesOf(plan).filter(
     ({ backup, keep }) => !keep && storages.some(({ removed }) => removed.includes(backup.id)),
   );
@@ -32,7 +32,10 @@ export async function renderCleanup(look: Look, { plan, storages }: CleanupResul
       ? look.line`${name}: nothing removed`
       : look.line`${name}: ${count(removed.length, "backup")} removed, ${formatBytes(bytes)} freed`,
   );
-  return `${table}${outcomes.join("\n")}`;
+  const moved = [...Map.groupBy(archived, ({ to }) => to)].map(
+    ([name, moves]) => look.line`${name}: ${count(moves.length, "backup")} archived and verified there`,
+  );
+  return `${table}${[...moved, ...outcomes].join("\n")}`;
 }
 
 /** What stayed against the plan, a line each. */

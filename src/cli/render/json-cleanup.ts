@@ -22,8 +22,9 @@ export function cleanupPlanJson({ storages, brakes }: CleanupPlan): Json {
   };
 }
 
-export function cleanupJson({ plan, storages }: CleanupResult): Json {
+export function cleanupJson({ plan, archived, storages }: CleanupResult): Json {
   return {
+    archived: archived.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
     storages: storages.map(({ name, removed, bytes, notRemoved, failure }) => ({
       name,
       removed,

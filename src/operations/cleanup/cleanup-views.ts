@@ -30,6 +30,8 @@ export interface CleanupRequest {
 
 export interface CleanupResult {
   readonly plan: CleanupPlan;
+  /** What was copied to an archive, and verified there. */
+  readonly archived: readonly { readonly backupId: BackupId; readonly to: string }[];
   readonly storages: readonly CleanedStorage[];
 }
 

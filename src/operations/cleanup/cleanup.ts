@@ -1,6 +1,7 @@
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
 import type { BackupId } from "../../domain/backup.ts";
+import { ancestorIdsOf } from "../../domain/known-backup.ts";
 import type { Brake } from "../../domain/retention/brake.ts";
 import { BackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
@@ -11,13 +12,14 @@ import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
+import { archive } from "./archive.ts";
 import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
 import { asSeen } from "./seen-copies.ts";
 
 /**
- * Removes from each storage what retention lets go, decided by what really lies there, and then what died runs left. A storage that is
- * away is left for the next time.
+ * Removes from each storage what retention lets go, decided by what really lies there, and then what died runs left. What is for an
+ * archive is copied there and verified before. A storage that is away is left for the next time.
  * @throws `RETENTION_POLICY_VIOLATION` or `CLOCK_SKEWED` for what only force lifts: too much would go, or a clock is wrong;
  * `BACKUP_IN_PROGRESS`, `USAGE` for force without a reason
  */
@@ -38,12 +40,13 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     const seen = looks.flatMap(({ storage, holding }) =>
       holding === undefined ? [] : [{ storage, backups: backups.map((backup) => asSeen(backup, holding)) }],
     );
-    const decision = decideCleanup(session, seen);
+    const decision = decideCleanup(session, backups, seen);
     if (!request.force) requireReleased(decision.brakes);
+    const { moved, unsafe } = await archive(context, catalog, decision.moves);
     const cleaned: CleanedStorage[] = [];
     for (const { storage, holding, failure } of looks) {
       const decided = decision.storages.find((each) => each.storage === storage);
-      const run = { context, repository, catalog, forced: request.force ? request.reason : undefined };
+      const run = { context, repository, catalog, unsafe, forced: request.force ? request.reason : undefined };
       cleaned.push(
         holding === undefined || decided === undefined
           ? { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: failure && said(failure) }
@@ -51,7 +54,7 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
       );
     }
     await removeOrphans(session, repository, catalog);
-    return { plan: describeDecision(decision), storages: cleaned };
+    return { plan: describeDecision(decision), archived: moved, storages: cleaned };
   } finally {
     await lock.release();
   }
@@ -105,12 +108,14 @@ interface Run {
   readonly context: OperationContext;
   readonly repository: Repository;
   readonly catalog: Catalog;
+  /** What must not go, and why. */
+  readonly unsafe: ReadonlyMap<BackupId, BackupctlError>;
   /** Why the brakes were lifted. */
   readonly forced: string | undefined;
 }
 
 async function cleanStorage(
-  { context, repository, catalog, forced }: Run,
+  { context, repository, catalog, unsafe, forced }: Run,
   { storage }: Holding,
   { verdicts }: StorageDecision,
 ): Promise<CleanedStorage> {
@@ -119,8 +124,17 @@ async function cleanStorage(
   for (const { backup, keep, reasons: why } of verdicts) {
     if (!keep) reasons.set(backup.id, why.map(({ text }) => text).join("; "));
   }
-  const going = [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []);
-  if (going.length === 0) return { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: undefined };
+  const isArchive = session.loaded.config.storages.some(
+    ({ name, role }) => name === storage.name && role === "archive",
+  );
+  const stuck = isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id));
+  const going = keptWhole(
+    [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []),
+    new Set(stuck.map(([id]) => id)),
+  );
+  const notMoved = stuck.map(([backupId, error]) => ({ backupId, error: said(error) }));
+  if (going.length === 0)
+    return { name: storage.name, removed: [], bytes: 0, notRemoved: notMoved, failure: undefined };
   const detailOf = (id: BackupId) => ({
     retention: reasons.get(id) ?? "",
     ...(forced === undefined ? {} : { forced }),
@@ -130,9 +144,17 @@ async function cleanStorage(
     name: storage.name,
     removed: done.removed,
     bytes: done.bytes,
-    notRemoved: done.failures.map(({ backupId, error }) => ({ backupId, error: said(error) })),
+    notRemoved: [...notMoved, ...done.failures.map(({ backupId, error }) => ({ backupId, error: said(error) }))],
     failure: done.ended && said(done.ended),
   };
+}
+
+/** Without those that have to stay, and what they build on. */
+function keptWhole(going: readonly CatalogBackup[], staying: ReadonlySet<BackupId>): readonly CatalogBackup[] {
+  const needed = new Set(
+    going.filter(({ id }) => staying.has(id)).flatMap((backup) => [backup.id, ...ancestorIdsOf(backup)]),
+  );
+  return going.filter(({ id }) => !needed.has(id));
 }
 
 function said({ code, message, hint }: BackupctlError) {

@@ -1,15 +1,19 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
 import { type Brake, clockBrake, maxDeleteBrake } from "../../domain/retention/brake.ts";
-import { decideRetention, type Verdict } from "../../domain/retention/decide.ts";
+import type { Verdict } from "../../domain/retention/decide.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupPlan } from "../operations.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import type { Session } from "../session.ts";
+import { type Move, movesOf } from "./archive.ts";
+import { judge } from "./judge.ts";
 
 /** What stays and what goes, storage by storage. */
 export interface CleanupDecision {
   readonly storages: readonly StorageDecision[];
+  /** What has to come to an archive before. */
+  readonly moves: readonly Move[];
   /** Why it should rather not be carried out. */
   readonly brakes: readonly Brake[];
 }
@@ -24,39 +28,46 @@ export async function planCleanup(context: OperationContext): Promise<CleanupPla
   const { session } = context;
   const { backups } = (await context.catalog("read")).list({});
   const storages = session.loaded.config.storages.map((storage) => ({ storage, backups }));
-  return describeDecision(decideCleanup(session, storages));
+  return describeDecision(decideCleanup(session, backups, storages));
 }
 
-/** @param asked the storages with all backups, their copies there as they are known or seen */
+/**
+ * @param backups as the catalog knows them
+ * @param asked the storages to decide about, each with all backups, whose copies there are as they are known or seen
+ */
 export function decideCleanup(
-  { loaded, clock }: Session,
+  session: Session,
+  backups: readonly CatalogBackup[],
   asked: readonly { readonly storage: StorageConfig; readonly backups: readonly CatalogBackup[] }[],
 ): CleanupDecision {
-  const { sources, timezone, retention } = loaded.config;
-  const now = clock.now();
-  const common = { sources: sources.map(({ name }) => name), timezone, now };
-  const storages = asked.map(({ storage, backups }): StorageDecision => {
-    const { name, retention: policy } = storage;
-    return { storage, verdicts: decideRetention({ ...common, backups, storage: name, policy }) };
+  const { maxDeletePercent } = session.loaded.config.retention;
+  const storages = asked.map((each): StorageDecision => {
+    return { storage: each.storage, verdicts: judge(session, each.storage, each.backups) };
   });
-  const [first] = asked;
-  const brakes = storages.map(({ storage, verdicts }) =>
-    maxDeleteBrake(storage.name, verdicts, retention.maxDeletePercent),
-  );
+  const brakes = [
+    clockBrake(backups, session.clock.now()),
+    ...storages.map(({ storage, verdicts }) => maxDeleteBrake(storage.name, verdicts, maxDeletePercent)),
+  ];
+  const leaving = storages.filter(({ storage }) => storage.role !== "archive").flatMap(({ verdicts }) => verdicts);
   return {
     storages,
-    brakes: [clockBrake(first?.backups ?? [], now), ...brakes].filter((brake) => brake !== undefined),
+    moves: movesOf(session, backups, leaving),
+    brakes: brakes.filter((brake) => brake !== undefined),
   };
 }
 
-export function describeDecision({ storages, brakes }: CleanupDecision): CleanupPlan {
+export function describeDecision({ storages, moves, brakes }: CleanupDecision): CleanupPlan {
+  const archivesOf = Map.groupBy(moves, ({ backupId }) => backupId);
   return {
     brakes,
     storages: storages.map(({ storage, verdicts }) => ({
       name: storage.name,
       verdicts: verdicts.map(({ backup, keep, reasons }) => {
         const summary = summaryOf(backup);
-        return { backup: summary, keep, reasons, bytes: summary.storedBytes ?? 0 };
+        const archives = keep ? [] : (archivesOf.get(backup.id) ?? []);
+        const move = { kind: "archive", text: `moves to ${archives.map(({ to }) => to).join(", ")}` };
+        const why = archives.length === 0 ? reasons : [...reasons, move];
+        return { backup: summary, keep, reasons: why, bytes: summary.storedBytes ?? 0 };
       }),
     })),
   };

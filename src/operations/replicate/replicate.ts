@@ -5,7 +5,7 @@ import { METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { expectedIn } from "../cleanup/expected.ts";
+import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
 import { type Holding, isWholeIn, seeAll, seeDirectories } from "../copies/holdings.ts";
 import type { OnProgress, ReplicateRequest, ReplicateResult, StorageReplication } from "../operations.ts";

@@ -4,7 +4,7 @@ import type { BackupId } from "../../domain/backup.ts";
 import { lagOf } from "../../domain/copies.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { StorageSpace } from "../../storage/storage.ts";
-import { expectedIn } from "../cleanup/expected.ts";
+import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
 import type { StorageSummary } from "../operations.ts";
 import { openStorage, type Session, storageDefinition } from "../session.ts";

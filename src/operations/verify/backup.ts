@@ -7,7 +7,7 @@ import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
 import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { expectedIn } from "../cleanup/expected.ts";
+import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";

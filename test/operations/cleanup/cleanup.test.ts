@@ -2,39 +2,9 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
-import type { CleanupRequest, CleanupResult, CreateRequest, Operations } from "../../../src/operations/operations.ts";
-import { addFile, createOne, type OpenSite, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
-import type { SiteOptions } from "../../helpers/site.ts";
-
-const DAY_MS = 86_400_000;
-const ROOMY = "\n  max_delete: 100%";
-
-interface Aged {
-  readonly site: OpenSite;
-  /** Makes a backup as it was made so many days ago. */
-  made(daysAgo: number, request?: Partial<CreateRequest>): Promise<string>;
-}
-
-/** A site whose clock can be put back for its backups; what cleans up sees the time that it is. */
-async function agedSite(options: Partial<SiteOptions> & { readonly rules?: string } = {}): Promise<Aged> {
-  let daysAgo = 0;
-  const clock = { now: () => new Date(Date.now() - daysAgo * DAY_MS), monotonicMs: () => performance.now() };
-  const { rules = ROOMY, ...others } = options;
-  const site = await openSite({ clock, more: `retention:${rules}`, ...others });
-  return {
-    site,
-    async made(days, request = {}) {
-      daysAgo = days;
-      addFile(site, `at-${days}`, 20_000);
-      const { id } = await createOne(site, {
-        retentionClass: request.mode === undefined ? "daily" : undefined,
-        ...request,
-      });
-      daysAgo = 0;
-      return id;
-    },
-  };
-}
+import type { CleanupRequest, CleanupResult, Operations } from "../../../src/operations/operations.ts";
+import { objectsIn, withFaults } from "../../helpers/open-site.ts";
+import { agedSite, DAY_MS, ROOMY } from "./aged-site.ts";
 
 function cleanup(operations: Operations, changes: Partial<CleanupRequest> = {}): Promise<CleanupResult> {
   return operations.cleanup({ force: false, lockWaitMs: 0, ...changes });

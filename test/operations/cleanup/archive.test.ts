@@ -1,0 +1,82 @@
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import type { CleanupRequest, Operations } from "../../../src/operations/operations.ts";
+import { faultyStorage } from "../../helpers/faulty-storage.ts";
+import { withStorages } from "../../helpers/open-site.ts";
+import { agedSite } from "./aged-site.ts";
+
+const ONCE: CleanupRequest = { force: false, lockWaitMs: 0 };
+
+async function copiesOf(operations: Operations, id: string): Promise<readonly string[]> {
+  return (await operations.show(id)).copies.map(({ storage, state }) => `${storage} ${state}`);
+}
+
+async function archiveSite() {
+  const { site, made } = await agedSite({ storages: { vault: "archive" } });
+  const monthly = await made(60, { retentionClass: "monthly", retentionDays: 14 });
+  const daily = await made(58);
+  const newest = await made(1);
+  return { site, monthly, daily, newest };
+}
+
+it("moves a month whose time is over to the archive, whole and verified, before it goes", async () => {
+  const { site, monthly, daily, newest } = await archiveSite();
+
+  const plan = await site.operations.planCleanup();
+  const { archived, storages } = await site.operations.cleanup(ONCE);
+
+  expect(plan.storages[0]?.verdicts.map(({ reasons }) => reasons.map(({ kind }) => kind))).toEqual([
+    ["date", "last-good"],
+    ["expired"],
+    ["expired", "archive"],
+  ]);
+  expect(archived).toEqual([{ backupId: monthly, to: "vault" }]);
+  expect(storages).toMatchObject([{ removed: [daily, monthly] }, { removed: [] }]);
+  expect(await copiesOf(site.operations, monthly)).toEqual(["vault complete"]);
+  expect(await copiesOf(site.operations, newest)).toEqual(["local complete"]);
+  const all = { all: true, deep: true, quick: false, components: [] };
+  expect((await site.operations.verify(all)).passed).toBe(true);
+  expect(await site.operations.cleanup(ONCE)).toMatchObject({
+    archived: [],
+    storages: [{ removed: [] }, { removed: [] }],
+  });
+});
+
+it("keeps it where it is while the archive is away", async () => {
+  const { site, monthly, daily } = await archiveSite();
+  const vault = join(site.directory, "vault");
+  renameSync(vault, `${vault}-away`);
+
+  const away = await (await site.reopen()).cleanup(ONCE);
+  renameSync(`${vault}-away`, vault);
+  const back = await (await site.reopen()).cleanup(ONCE);
+
+  expect(away).toMatchObject({
+    archived: [],
+    storages: [
+      {
+        removed: [daily],
+        notRemoved: [{ backupId: monthly, error: { message: expect.stringContaining('archive "vault"') } }],
+      },
+      { failure: { code: "STORAGE_NOT_FOUND" } },
+    ],
+  });
+  expect(back).toMatchObject({ archived: [{ backupId: monthly }], storages: [{ removed: [monthly] }, {}] });
+});
+
+it("keeps it where it is when what came to the archive can't be read there", async () => {
+  const { site, monthly } = await archiveSite();
+  const operations = await withStorages(site, (storage) => {
+    if (storage.name !== "vault") return storage;
+    const faulty = faultyStorage(storage);
+    faulty.onKey("get", /www\.tree\.zst\.enc\.0/).corrupt((bytes) => Buffer.from(bytes).fill(0, 100, 110));
+    return faulty;
+  });
+
+  const { archived, storages } = await operations.cleanup(ONCE);
+
+  expect(archived).toEqual([]);
+  expect(storages[0]?.notRemoved.map(({ backupId }) => backupId)).toEqual([monthly]);
+  expect(await copiesOf(operations, monthly)).toContain("local complete");
+});
