@@ -10,6 +10,7 @@ import { type Holding, seeAll } from "../copies/holdings.ts";
 import type { CleanedStorage, CleanupRequest, CleanupResult } from "../operations.ts";
 import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
+import { impatience } from "../repository/impatience.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
@@ -94,11 +95,16 @@ async function lookAtAll({ session }: OperationContext, repository: Repository):
   const looks: Look[] = [];
   for (const storage of session.loaded.config.storages) {
     try {
-      looks.push({ storage, holding: await seeAll(await repository.storage(storage.name)) });
+      const patience = storage.role === "archive" ? impatience(session.clock, session.signal) : undefined;
+      looks.push({ storage, holding: await seeAll(await repository.storage(storage.name, patience)) });
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      repository.leaveOut(storage.name, error);
-      looks.push({ storage, failure: error });
+      // An archive may lie in a drawer: what is to move there says that it is missed.
+      if (storage.role === "archive") looks.push({ storage });
+      else {
+        repository.leaveOut(storage.name, error);
+        looks.push({ storage, failure: error });
+      }
     }
   }
   return looks;

@@ -4,7 +4,15 @@ import { BackupctlError } from "../../errors.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
 import { errnoOf, syncDirectory } from "../../platform/files.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
-import type { ByteRange, OperationOptions, Storage, StorageContext, StorageSpace, StoredObject } from "../storage.ts";
+import type {
+  ByteRange,
+  OperationOptions,
+  ProbeResult,
+  Storage,
+  StorageContext,
+  StorageSpace,
+  StoredObject,
+} from "../storage.ts";
 import {
   holdsSameBytes,
   type Link,
@@ -15,6 +23,7 @@ import {
 } from "./durable-write.ts";
 import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
+import { removeOverwritten, whyNotInPlace } from "./overwrite.ts";
 import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
 
 /** Node ends the whole process where it is asked for 2 GiB at once. */
@@ -24,6 +33,8 @@ const MAX_READ_BYTES = 2 ** 30;
 interface LocalSurroundings {
   readonly link?: Link;
   readonly clock?: Clock;
+  /** What is removed is overwritten before. */
+  readonly overwrites?: boolean;
 }
 
 /** Opens the directory; makes it (0700) only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise. */
@@ -38,7 +49,7 @@ export async function openLocalStorage(
     const root = await fs.realpath(directory);
     const stats = await fs.stat(root);
     if (!stats.isDirectory()) throw notFound(context.name, `${directory} is not a directory`);
-    return new LocalStorage(context.name, root, stats, surroundings);
+    return new LocalStorage(context.name, root, stats, { ...surroundings, overwrites: options.secure_delete === true });
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" && context.create !== true)
@@ -94,6 +105,7 @@ class LocalStorage implements Storage {
   readonly #identity: { readonly dev: number; readonly ino: number };
   readonly #link: Link;
   readonly #clock: Clock;
+  readonly #overwrites: boolean;
 
   constructor(name: string, root: string, stats: Stats, surroundings: LocalSurroundings) {
     this.name = name;
@@ -102,6 +114,7 @@ class LocalStorage implements Storage {
     this.#identity = { dev: stats.dev, ino: stats.ino };
     this.#link = surroundings.link ?? fs.link;
     this.#clock = surroundings.clock ?? systemClock;
+    this.#overwrites = surroundings.overwrites ?? false;
   }
 
   async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
@@ -163,7 +176,7 @@ class LocalStorage implements Storage {
     options.signal?.throwIfAborted();
     await this.#doing(`remove ${key}`, async () => {
       try {
-        await fs.unlink(this.#file(key));
+        await (this.#overwrites ? removeOverwritten(this.#file(key)) : fs.unlink(this.#file(key)));
       } catch (error) {
         if (!isMissing(error)) throw error;
         await this.#requireSamePlace();
@@ -177,6 +190,14 @@ class LocalStorage implements Storage {
       const stats = await fs.statfs(this.#root);
       return { freeBytes: stats.bavail * stats.bsize, totalBytes: stats.blocks * stats.bsize };
     });
+  }
+
+  async *probe(): AsyncIterable<ProbeResult> {
+    if (!this.#overwrites) return;
+    const what = "overwriting of what is removed (secure_delete)";
+    const against = await this.#doing("tell its file system", () => whyNotInPlace(this.#root));
+    if (against === undefined) yield { what, outcome: "works", detail: "as far as the file system tells" };
+    else yield { what, outcome: "absent", detail: `${against}: only encryption protects what was removed` };
   }
 
   async close(): Promise<void> {}
