@@ -1,9 +1,15 @@
-import type { BackupId } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import { DELETED_NAME } from "../../domain/object-names.ts";
 import { encodeDeletionMark } from "../../format/deletion-mark.ts";
 import { randomHex } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
+
+/** What has to be said of a mark beside a backup that is there: anybody who can write to the storage may have put it. */
+export function markedWarning(storageName: string, { id, storage_path }: BackupMetadata): string {
+  const mark = `${storage_path}/${DELETED_NAME} in storage "${storageName}"`;
+  return `backup ${id} is there, but ${mark} says that it is being deleted: if nobody deletes it, remove that object and run \`backupctl catalog rebuild\``;
+}
 
 /** Says that what lies in a directory is being deleted. An older mark, of a try that was killed, may have lapsed: each try makes its own. */
 export async function putDeletionMark(

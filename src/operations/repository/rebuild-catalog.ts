@@ -3,6 +3,7 @@ import { acquireLock } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import type { RebuildResult } from "../operations.ts";
 import type { Session } from "../session.ts";
+import { markedWarning } from "./deletion-mark.ts";
 import type { Repository } from "./repository.ts";
 import { type RepositoryScan, scanRepository } from "./scan-repository.ts";
 
@@ -40,6 +41,10 @@ export async function fillCatalog(session: Session, repository: Repository, cata
     underWay: paths(known.filter(isRunning)),
     committed: paths(known.filter(({ committed, status }) => committed && status !== "deleting")),
   });
+  for (const { metadata } of scan.backups) {
+    const storageName = scan.deleting.get(metadata.id);
+    if (storageName !== undefined) session.logger.warn(markedWarning(storageName, metadata));
+  }
   // At once: half a catalog would be taken for a whole one.
   catalog.together(() => {
     catalog.bindRepository(repository.id);

@@ -26,8 +26,8 @@ const DELETION_LAPSES_MS = 24 * 3_600_000;
 
 export interface RepositoryScan {
   readonly backups: readonly FoundBackup[];
-  /** Of them those that somebody is deleting just now. */
-  readonly deleting: ReadonlySet<BackupId>;
+  /** Of them those that somebody is deleting just now, and the storage that says so. */
+  readonly deleting: ReadonlyMap<BackupId, string>;
   /** Directories without metadata that are no damage: under way, given up, or half deleted. */
   readonly unfinished: readonly string[];
   /** What can't be believed or read, one line each. */
@@ -66,7 +66,7 @@ export async function scanRepository(
   const damaged: string[] = [];
   const unfinished: string[] = [];
   const lost: UnreadableDirectory[] = [];
-  const deleting = new Set<BackupId>();
+  const deleting = new Map<BackupId, string>();
   const found = new Map<BackupId, FoundBackup>();
   const results = await mapInParallel(directories, PARALLEL_READS, async (directory): Promise<Looked> => {
     const holders = listings.filter((listing) => listing.directories.get(directory)?.includes(METADATA_NAME));
@@ -77,7 +77,7 @@ export async function scanRepository(
     return {
       directory,
       backup: undefined,
-      deleting: false,
+      markedIn: undefined,
       problems: error === undefined ? [] : [error.message],
       error,
     };
@@ -93,7 +93,7 @@ export async function scanRepository(
       const other = found.get(id);
       if (other !== undefined) damaged.push(`${directory}: backup ${id} lies in ${other.metadata.storage_path} too`);
       if (other === undefined || (!other.trusted && backup.trusted)) found.set(id, backup);
-      if (result.deleting) deleting.add(id);
+      if (result.markedIn !== undefined) deleting.set(id, result.markedIn);
     }
   }
   const { refused } = repository.effort;
@@ -113,7 +113,8 @@ function notTried(wraps: number): string {
 interface Looked {
   readonly directory: string;
   readonly backup: FoundBackup | undefined;
-  readonly deleting: boolean;
+  /** The storage that says that it is being deleted just now. */
+  readonly markedIn: string | undefined;
   /** One line each. */
   readonly problems: readonly string[];
   /** Why there is no backup where one should be. */
@@ -202,7 +203,7 @@ async function readDirectory(
     ([name, { code, message }]) => new BackupctlError(code, `${message} (storage "${name}")`),
   );
   const problems = [...gone, ...damage.map(({ message }) => message)];
-  if (best === undefined) return { backup: undefined, deleting: false, problems, error: damage[0] };
+  if (best === undefined) return { backup: undefined, markedIn: undefined, problems, error: damage[0] };
   const { metadata, trusted, dataKey, keysSha256 } = best;
   const macKey = trusted && dataKey !== undefined ? metadataKey(dataKey, metadata.id) : undefined;
   const notes =
@@ -221,7 +222,7 @@ async function readDirectory(
     .map((copy) => (failures.has(copy.storage) ? { ...copy, state: "damaged" as const } : copy));
   return {
     backup: { metadata, trusted, notes, copies, keysSha256 },
-    deleting: await isBeingDeleted(session, holders, directory),
+    markedIn: await whereMarked(session, holders, directory),
     problems,
   };
 }
@@ -258,14 +259,18 @@ function packNamesOf(metadata: BackupMetadata): readonly string[] {
   );
 }
 
-async function isBeingDeleted(session: Session, holders: readonly Listing[], directory: string): Promise<boolean> {
+async function whereMarked(
+  session: Session,
+  holders: readonly Listing[],
+  directory: string,
+): Promise<string | undefined> {
   for (const { storage, directories } of holders) {
     if (!directories.get(directory)?.includes(DELETED_NAME)) continue;
     const mark = await storage.stat(`${directory}/${DELETED_NAME}`);
     if (mark === undefined) continue;
-    if (session.clock.now().getTime() - mark.modifiedAt.getTime() < DELETION_LAPSES_MS) return true;
+    if (session.clock.now().getTime() - mark.modifiedAt.getTime() < DELETION_LAPSES_MS) return storage.name;
   }
-  return false;
+  return undefined;
 }
 
 /** A copy without all of its ancestors in the same storage restores nothing. */

@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
-import { METADATA_NAME } from "../../domain/object-names.ts";
+import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
@@ -12,6 +12,7 @@ import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { readCommitted } from "../repository/committed-backup.ts";
+import { markedWarning } from "../repository/deletion-mark.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
 import { type Repository, readLockedWraps, type StoredBackup } from "../repository/repository.ts";
 import { collectNotes } from "../repository/stored-notes.ts";
@@ -187,6 +188,8 @@ async function checkContents(
   };
   findings.made("component_completeness");
   for (const problem of await checkListing(storage, metadata)) report(problem);
+  if ((await storage.stat(`${metadata.storage_path}/${DELETED_NAME}`)) !== undefined)
+    verifying.context.session.logger.warn(markedWarning(storage.name, metadata));
   const ancestors: BackupMetadata[] = [];
   for (const member of metadata.lineage.slice(0, -1)) {
     const ancestor = await lookAtAncestor(repository, storage, member, verifying.known(member.id));

@@ -167,9 +167,10 @@ async function choose(
   }
   const from = lastMs === undefined ? {} : { from: new Date(session.clock.now().getTime() - lastMs).toISOString() };
   // Oldest first: what was read of an ancestor need not be read again for its descendants.
-  const backups = catalog
-    .list({ ...from, order: "oldest" })
-    .backups.filter((backup) => isToVerify(backup) && holdsAll(backup, components));
+  const known = catalog.list({ ...from, order: "oldest" }).backups.filter((backup) => holdsAll(backup, components));
+  for (const { id } of known.filter(({ committed, status }) => committed && status === "deleting"))
+    session.logger.warn(`backup ${id} is passed over, since it is being deleted`);
+  const backups = known.filter(isToVerify);
   if (backups.length > 0) return backups;
   const what = components.length === 0 ? "" : ` with ${components.join(", ")}`;
   const when = lastMs === undefined ? "there is" : `in the last ${formatSpan(lastMs)} there was`;

@@ -203,12 +203,16 @@ describe("catalog rebuild", () => {
     writeFileSync(mark, "{}");
     await site.operations.rebuildCatalog();
     expect(await site.operations.show(backup.id)).toMatchObject({ status: "deleting" });
+    expect(site.warnings.splice(0).join("\n")).toMatch(
+      new RegExp(`backup ${backup.id} is there, but .*/deleted\\.json in storage "local" says`),
+    );
     const longAgo = new Date("2026-01-01T00:00:00Z");
     utimesSync(mark, longAgo, longAgo);
 
     await site.operations.rebuildCatalog();
 
     expect(await site.operations.show(backup.id)).toMatchObject({ status: "completed" });
+    expect(site.warnings).toEqual([]);
   });
 
   it("is refused while a backup is being made", async () => {
