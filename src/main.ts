@@ -193,37 +193,55 @@ function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): Abor
 
 /** @param signal ends waiting for a reader */
 function streamOf(stream: NodeJS.WriteStream, signal?: AbortSignal): Stream {
-  let broken = false;
-  // `backupctl list | head` is no failure, and a backup must not die because nobody reads what it says.
-  stream.on("error", () => {
-    broken = true;
-  });
+  let failure: Error | undefined;
+  // A backup must not die because nobody takes what it says. Who writes is told by the callback.
+  stream.on("error", () => undefined);
+
+  async function writeBytes(bytes: Uint8Array): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const stop = (): void => reject(signal?.reason);
+    signal?.addEventListener("abort", stop);
+    stream.write(bytes, (error) => (error == null ? resolve() : reject(error)));
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
   return {
     isTerminal: stream.isTTY === true,
     columns: () => stream.columns,
     raw: stream,
     write: (text) => {
-      if (!broken) stream.write(text);
-    },
-    writeBytes: async (bytes) => {
-      signal?.throwIfAborted();
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const stop = (): void => reject(signal?.reason);
-      signal?.addEventListener("abort", stop);
-      stream.write(bytes, (error) => {
-        if (error == null) return resolve();
-        reject("code" in error && error.code === "EPIPE" ? nobodyReads(error) : error);
+      // The first says why: the others only that the stream is destroyed since.
+      stream.write(text, (error) => {
+        failure ??= error ?? undefined;
       });
-      try {
-        await promise;
-      } finally {
-        signal?.removeEventListener("abort", stop);
-      }
+    },
+    writeBytes: (bytes) =>
+      writeBytes(bytes).catch((cause: Error) => {
+        if (!nobodyReads(cause)) throw cause;
+        const exitCode = EXIT_OF_BROKEN_PIPE;
+        throw new BackupctlError("INTERRUPTED", "nobody reads standard output any more", { cause, exitCode });
+      }),
+    async flush() {
+      await writeBytes(new Uint8Array()).catch(() => undefined);
+      signal?.throwIfAborted();
+      // `backupctl list | head` is no failure.
+      if (failure !== undefined && !nobodyReads(failure)) throw outputLost(failure);
     },
   };
 }
 
-function nobodyReads(cause: Error): BackupctlError {
-  const exitCode = EXIT_OF_BROKEN_PIPE;
-  return new BackupctlError("INTERRUPTED", "nobody reads standard output any more", { cause, exitCode });
+function nobodyReads(error: Error): boolean {
+  return "code" in error && error.code === "EPIPE";
+}
+
+function outputLost(cause: Error): BackupctlError {
+  return new BackupctlError("OUTPUT_FAILED", `standard output did not take what this command says: ${cause.message}`, {
+    hint: "Only that is lost, nothing that was done. Send it to where there is room, and look again with `backupctl list` and `backupctl status`.",
+    cause,
+  });
 }

@@ -14,8 +14,10 @@ import { laterCommandError, unknownCommandError, usageError } from "./usage-erro
 
 /** A stream of the program. */
 export interface Stream {
-  /** Never throws: a reader that went away is no failure of the run. */
+  /** Never throws: the run goes on whoever takes what it says. */
   write(text: string): void;
+  /** Resolves when all that was written was taken, or nobody reads any more. @throws `OUTPUT_FAILED` if some of it was lost, as on a full disk */
+  flush(): Promise<void>;
   /** Resolves when the bytes were taken; rejects when nobody reads any more. */
   writeBytes(bytes: Uint8Array): Promise<void>;
   readonly isTerminal: boolean;
@@ -59,7 +61,9 @@ export async function runProgram(argv: readonly string[], world: Surroundings): 
   try {
     parsed = await parseArguments(argv, COMMANDS, commander);
     if (parsed.kind === "run") return await runCommand(parsed, world);
-    return settle(parsed, world);
+    const status = settle(parsed, world);
+    await world.stdout.flush();
+    return status;
   } catch (error) {
     const usage = error instanceof commander.CommanderError ? usageError(error, argv, COMMANDS) : error;
     const failure = renderFailure(usage, { json: wantsJson(argv), verbose: false, look: plainLook(world) });
@@ -117,7 +121,12 @@ async function runCommand(parsed: ParsedRun, world: Surroundings): Promise<numbe
     await session.close();
     return 0;
   });
-  return exitCode === 0 ? closed : exitCode;
+  const told = await attempt(async () => {
+    // Who interrupted it waits for no reader.
+    if (!world.signal.aborted) await world.stdout.flush();
+    return 0;
+  });
+  return exitCode || closed || told;
 }
 
 /** After a signal every error is a consequence of it, unless it is a bug. */

@@ -102,6 +102,7 @@ function streamTo(parts: string[], isTerminal: boolean, columns: number): Stream
     write: (text) => {
       parts.push(text);
     },
+    flush: async () => undefined,
     writeBytes: async (bytes) => {
       parts.push(Buffer.from(bytes).toString());
     },

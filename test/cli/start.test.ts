@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -76,3 +76,24 @@ test("without a configuration it says how to get one, in text and in JSON", () =
   expect(json).toMatchObject({ status: 2, stdout: "" });
   expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "CONFIG_NOT_FOUND", exit_code: 2 } });
 });
+
+test.each([["--help"], ["--version"], ["completion", "bash"], ["config", "show", "--json"]])(
+  "what a full disk does not take of %s %s is a failure",
+  (...args) => {
+    const directory = tempDir();
+    const config = join(directory, "backup.config.yaml");
+    const storages = { local: { type: "local", path: directory } };
+    const sources = { www: { engine: "files", paths: [directory] } };
+    writeFileSync(config, JSON.stringify({ storages, encryption: { enabled: false }, sources }));
+    const full = openSync("/dev/full", "w");
+    const env = { ...process.env, BACKUPCTL_CONFIG: config };
+
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+      ...{ env, encoding: "utf8", stdio: ["ignore", full, "pipe"] },
+    });
+    closeSync(full);
+
+    expect(stderr).toMatch(/OUTPUT_FAILED.*standard output did not take .*ENOSPC/);
+    expect(status).toBe(1);
+  },
+);
