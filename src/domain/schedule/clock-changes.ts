@@ -18,8 +18,9 @@ export function clockChanges(timezone: string, now: Date): readonly ClockChange[
   const changes: ClockChange[] = [];
   for (let day = 0; day < YEARS_AHEAD * 366; day += 1) {
     const begin = now.getTime() + day * DAY_MS;
-    const [beforeMs, afterMs] = [begin, begin + DAY_MS].map((at) => offsetMs(new Date(at), timezone));
-    if (beforeMs === undefined || afterMs === undefined || beforeMs === afterMs) continue;
+    const beforeMs = offsetMs(new Date(begin), timezone);
+    const afterMs = offsetMs(new Date(begin + DAY_MS), timezone);
+    if (beforeMs === afterMs) continue;
     changes.push({ at: changeWithin(begin, begin + DAY_MS, timezone), beforeMs, afterMs });
   }
   return changes;

@@ -66,7 +66,7 @@ function problemOf(text: string): string | undefined {
   const parts = text.split(/\s+/);
   if (parts.length !== FIELDS.length) return "has not the five fields of a cron expression";
   for (const [index, { name, most }] of FIELDS.entries()) {
-    const part = parts[index] ?? "";
+    const part = String(parts[index]);
     if (!/^[\d*,/a-z-]+$/.test(part) || /[lh#w](?![a-z])/.test(part)) return `has a ${name} that cron does not know`;
     if ([...part.matchAll(/\/(\d+)/g)].some(([, step]) => Number(step) > most)) return `has a step beyond its ${name}`;
   }

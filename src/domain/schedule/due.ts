@@ -37,7 +37,9 @@ export function missedRuns({ timing, since, runs, now }: History): Missed | unde
   const until = new Date(now.getTime() - LATE_MS);
   const times = runsBetween(timing, lowerBound({ since, runs, now }), until, MOST_MISSED);
   const [first] = times;
-  return first === undefined ? undefined : { count: times.length, first, last: times.at(-1) ?? first };
+  return first === undefined
+    ? undefined
+    : { count: times.length, first, last: new Date(Math.max(...times.map((at) => at.getTime()))) };
 }
 
 /** Up to and with this time nothing is left to do. */

@@ -47,7 +47,17 @@ export async function uninstallSchedules(
 }
 
 /** cron and systemd have an environment of their own. */
-function requireFile({ loaded }: Session): string {
+function requireFile({ loaded, program }: Session): string {
+  const broken = [loaded.origin, loaded.config.stateDir, program.path].find((place) => /[\r\n]/.test(place));
+  if (broken !== undefined) {
+    throw new BackupctlError(
+      "USAGE",
+      `${JSON.stringify(broken)} has a line break, which no crontab and no unit can say`,
+      {
+        hint: "Give the folder another name.",
+      },
+    );
+  }
   if (loaded.origin !== "environment") return loaded.origin;
   throw new BackupctlError("USAGE", "the configuration is in the environment, which cron and systemd do not have", {
     hint: "Write a file with `backupctl init`, or use `backupctl schedule daemon`.",

@@ -2,6 +2,7 @@ import type { ScheduleLog, ScheduleRun } from "../../catalog/catalog.ts";
 import type { ScheduleConfig } from "../../config/config.ts";
 import { missedRuns } from "../../domain/schedule/due.ts";
 import { nextRun } from "../../domain/schedule/times.ts";
+import { isBackupctlError } from "../../errors.ts";
 import { readHolder } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import type { ScheduleSummary } from "../operations.ts";
@@ -33,9 +34,15 @@ async function rememberedLog(
   const log = (await context.catalog("read")).schedules;
   const unknown = schedules.filter((schedule) => !isRemembered(log, schedule));
   if (unknown.length === 0) return log;
-  const writable = (await context.catalog("write")).schedules;
-  for (const schedule of unknown) rememberSchedule(writable, schedule, historyOf(writable, schedule, now));
-  return writable;
+  try {
+    const writable = (await context.catalog("write")).schedules;
+    for (const schedule of unknown) rememberSchedule(writable, schedule, historyOf(writable, schedule, now));
+    return writable;
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    context.session.logger.warn(`what is missed from now on is not known: ${error.message}`);
+    return log;
+  }
 }
 
 function summaryOf(

@@ -84,7 +84,9 @@ async function runNow(
     const lockWaitMs = next.getTime() - startedAt.getTime();
     outcome = await job.run(operations, { options, lockWaitMs, onProgress });
   } catch (error) {
-    await end(session.signal.aborted ? "interrupted" : "failed", messageOf(error));
+    await end(session.signal.aborted ? "interrupted" : "failed", messageOf(error)).catch((unrecorded: unknown) =>
+      session.logger.warn(`the catalog could not be told how schedule "${name}" ended (${messageOf(unrecorded)})`),
+    );
     throw error;
   }
   const { exitCode, summary, problems } = outcome;

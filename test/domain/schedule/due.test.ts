@@ -133,7 +133,7 @@ describe("over random histories", () => {
           expect(same.slice(1).every(({ status }) => status === "interrupted")).toBe(true);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 
@@ -160,7 +160,7 @@ describe("over random histories", () => {
           expect(ask("completed")).toBeUndefined();
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });

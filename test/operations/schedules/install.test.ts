@@ -199,6 +199,15 @@ describe("there is nothing to install", () => {
     await expect(site.operations.installSchedules({ ...CRON, print: true })).rejects.toMatchObject({ code: "USAGE" });
   });
 
+  test("where a path would become lines of its own", async () => {
+    const site = await hostOf();
+    const { loaded } = site.session;
+    const hostile = await site.reopen({ loaded: { ...loaded, origin: "/srv/a\n* * * * * evil/config.yaml" } });
+
+    await expect(hostile.installSchedules({ ...CRON, print: true })).rejects.toMatchObject({ code: "USAGE" });
+    await expect(hostile.uninstallSchedules(USER)).rejects.toMatchObject({ code: "USAGE" });
+  });
+
   test("where the configuration is in the environment", async () => {
     const site = await hostOf();
     const inEnvironment = await site.reopen({ loaded: { ...site.session.loaded, origin: "environment" } });

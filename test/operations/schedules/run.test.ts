@@ -5,6 +5,7 @@ import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { acquireLock } from "../../../src/platform/lock.ts";
+import type { StorageDefinition } from "../../../src/storage/storage.ts";
 import { addFile, type OpenSite, openSite, withEngine } from "../../helpers/open-site.ts";
 
 const SCHEDULES = `
@@ -32,6 +33,18 @@ async function listed(operations: Operations, name: string) {
   const found = (await operations.listSchedules()).find((schedule) => schedule.name === name);
   if (found === undefined) throw new Error(`no schedule ${name}`);
   return found;
+}
+
+/** Its address is known, but it can't be opened. */
+function awayStorage({ session }: OpenSite): StorageDefinition {
+  const { local } = session.adapters.storages;
+  if (local === undefined) throw new Error("no local storage");
+  return {
+    ...local,
+    open: async () => {
+      throw new BackupctlError("STORAGE_FAILED", "the disk is away");
+    },
+  };
 }
 
 function backupsOf({ context }: OpenSite) {
@@ -202,6 +215,44 @@ describe("a schedule's run", () => {
     expect(await changed.runSchedule({ name: "nightly", ifDue: true })).toMatchObject({ ran: false });
     at("12 14:00:00");
     expect(await changed.runSchedule({ name: "nightly", ifDue: true })).toMatchObject({ ran: true });
+  });
+
+  test("keeps its own error where its end can't be recorded", async () => {
+    const { site, at } = await scheduledSite();
+    at("11 02:00:00");
+    const { adapters } = site.session;
+    const full = await site.reopen({
+      adapters: {
+        ...adapters,
+        engines: {},
+        openCatalog: async (options) => {
+          const catalog = await adapters.openCatalog(options);
+          const record = catalog.schedules.record.bind(catalog.schedules);
+          catalog.schedules.record = (run) => {
+            if (run.status !== "running") throw new BackupctlError("CATALOG_FAILED", "the disk is full");
+            record(run);
+          };
+          return catalog;
+        },
+      },
+    });
+
+    await expect(full.runSchedule({ name: "nightly", ifDue: true })).rejects.toThrow('there is no engine "files"');
+    expect(site.warnings.join()).toContain('could not be told how schedule "nightly" ended (the disk is full)');
+  });
+
+  test("is listed where the catalog can't be written, with a warning that it is not remembered", async () => {
+    const site = await openSite({ more: SCHEDULES });
+    const catalog = await site.context.catalog("write");
+    catalog.bindRepository((await site.context.repository()).id);
+    await site.create();
+    const { adapters } = site.session;
+    const away = await site.reopen({
+      adapters: { ...adapters, storages: { ...adapters.storages, local: awayStorage(site) } },
+    });
+
+    expect(await away.listSchedules()).toHaveLength(5);
+    expect(site.warnings.join()).toContain("what is missed from now on is not known");
   });
 
   test("goes on where the catalog was lost", async () => {
