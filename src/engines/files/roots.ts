@@ -31,6 +31,7 @@ export function resolveRoots(paths: readonly string[]): Roots {
       } else if (shown !== withoutTrailingSlash(configured)) {
         warnings.push(`${configured} is stored as ${shown}, its real path`);
       }
+      if (stats.isDirectory() && isEmpty(real)) warnings.push(`${shown} is empty: is its file system mounted?`);
       found.set(real, { path: real, device: stats.dev });
     } catch (error) {
       const code = errnoOf(error);
@@ -54,6 +55,21 @@ function isGone({ path: place, device }: Root): boolean {
     return now !== device && now === deviceOf(place.slice(0, place.lastIndexOf("/")) || "/");
   } catch (error) {
     return errnoOf(error) === "ENOENT";
+  }
+}
+
+/** One that can't be looked into is not: the walk says why. */
+function isEmpty(place: BytePath): boolean {
+  try {
+    const folder = fs.opendirSync(place === "" ? "/" : Buffer.from(place, "latin1"));
+    try {
+      return folder.readSync() === null;
+    } finally {
+      folder.closeSync();
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
   }
 }
 

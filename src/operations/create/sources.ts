@@ -1,7 +1,8 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { SourceConfig } from "../../config/config.ts";
-import type { SourceMetadata } from "../../domain/backup.ts";
+import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
+import { isGoodSource } from "../../domain/known-backup.ts";
 import type { DumpFacts, StreamDump, TreeDump } from "../../engines/engine.ts";
 import { isBackupctlError, messageOf } from "../../errors.ts";
 import { UnreadableParent } from "../../format/parent-index.ts";
@@ -171,14 +172,29 @@ async function writeDump(
     onChanged: (name) => changed.push(`/${printable(name)} changed while it was read`),
   });
   const facts = await dump.finish();
+  const before = totals.files + totals.symlinks === 0 ? heldBefore(context, source) : undefined;
+  const emptied = before === undefined ? [] : [`it has no file now, and ${before}: is its file system mounted?`];
+  // Nobody has to read warnings: the run must not look like one that has all.
+  if (before !== undefined) unreadable.push(`any file: it has none, and ${before}`);
   const counts = { ...facts.counts, files: totals.files, directories: totals.directories, symlinks: totals.symlinks };
   return {
     artifacts,
     facts,
     counts,
     unreadable: [...facts.unreadable, ...unreadable],
-    warnings: [...facts.warnings, ...changed],
+    warnings: [...facts.warnings, ...changed, ...emptied],
   };
+}
+
+/** What its newest backup has of a source that has nothing now, as a tree whose file system is not mounted. `undefined`: that had nothing either. */
+function heldBefore({ catalog }: SourceRun, { name }: SourceConfig): string | undefined {
+  const status = ["completed", "completed_with_errors", "partial"];
+  const sourceIn = (metadata: BackupMetadata | undefined) =>
+    metadata?.sources.find((source) => source.name === name && isGoodSource(source));
+  const { backups } = catalog.list({ source: name, status, limit: 20 });
+  const last = backups.find(({ metadata }) => sourceIn(metadata) !== undefined);
+  const { files = 0, symlinks = 0 } = sourceIn(last?.metadata)?.counts ?? {};
+  return files + symlinks === 0 ? undefined : `had ${count(files + symlinks, "file")} in backup ${last?.id}`;
 }
 
 async function findParent(context: SourceRun, source: SourceConfig) {

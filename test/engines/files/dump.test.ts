@@ -212,12 +212,13 @@ describe("a dump of nothing fails", () => {
     await expect(dumpTree({ paths: [join(folder, "pipe")] })).rejects.toMatchObject({ code: "SOURCE_FAILED" });
   });
 
-  test("but not when the root is an empty folder", async () => {
+  test("but not when the root is an empty folder, of which a warning tells", async () => {
     const folder = tempDir();
 
-    const { nodes } = await dumpTree({ paths: [folder] });
+    const { nodes, ...facts } = await dumpTree({ paths: [folder] });
 
     expect(nodes.at(-1)?.name.toString()).toBe(folder.slice(1));
+    expect(facts).toMatchObject({ unreadable: [], warnings: [`${folder} is empty: is its file system mounted?`] });
   });
 });
 

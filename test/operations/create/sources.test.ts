@@ -1,4 +1,4 @@
-import { appendFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DumpContext, TreeDump, TreeNode } from "../../../src/engines/engine.ts";
@@ -30,6 +30,24 @@ async function createWith(
 }
 
 describe("a source", () => {
+  it("that has no file any more is no complete backup, once", async () => {
+    const site = await openSite();
+    const first = await createWith(site, {});
+    const www = join(site.directory, "www");
+    rmSync(www, { recursive: true });
+    mkdirSync(www);
+
+    const { backup, sources, warnings } = await createWith(site, {});
+    const again = await createWith(site, {});
+
+    const had = new RegExp(`^any file: it has none, and had [0-9]+ files in backup ${first.backup?.id}$`);
+    expect(backup?.status).toBe("completed_with_errors");
+    expect(sources).toMatchObject([{ status: "completed_with_errors", unreadable: [expect.stringMatching(had)] }]);
+    expect(warnings).toContainEqual(expect.stringContaining('source "www": it has no file now, and had '));
+    expect(again.backup?.status).toBe("completed");
+    expect(again.warnings).toEqual([`source "www": ${www} is empty: is its file system mounted?`]);
+  });
+
   it("of which a file vanishes before it is read is backed up without it, with an error that names it", async () => {
     const site = await openSite();
     const gone = join(site.directory, "www/uploads/small.txt");
