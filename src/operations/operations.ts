@@ -210,8 +210,8 @@ export interface RepairedObject {
 export interface BackupVerification {
   readonly backupId: BackupId;
   readonly passed: boolean;
-  /** Why nothing was looked at, which is no damage: that storage has no copy yet, or no configured key opens it. */
-  readonly unseen?: "pending" | "locked" | undefined;
+  /** Why nothing was looked at, which is no damage: that storage has no copy yet, can't be had, or no configured key opens it. */
+  readonly unseen?: "pending" | "away" | "locked" | undefined;
   readonly depth: VerificationDepth;
   readonly verifiedAt: string;
   readonly seconds: number;

@@ -497,6 +497,7 @@ describe("the small ones", () => {
 
 test.each([
   ["pending", 3],
+  ["away", 3],
   ["locked", 12],
   [undefined, 4],
 ] as const)("verify of what is %s ends with %d", async (unseen, exitCode) => {

@@ -123,7 +123,9 @@ function requireUndamaged(target: Holding, backup: CommittedBackup): void {
   if (stateIn(backup, target) !== "damaged") return;
   const { name } = target.storage;
   throw new BackupctlError("BACKUP_CORRUPTED", `the copy of backup ${backup.id} in storage "${name}" is damaged`, {
-    hint: `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`.`,
+    hint: backup.copies.some(({ storage, state }) => storage !== name && state === "complete")
+      ? `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`.`
+      : `No sound copy of it is known. Make a new full backup: \`backupctl create --mode full\`. What is sound can be taken out: \`backupctl restore ${backup.id} --skip-damaged --to DIR\`.`,
   });
 }
 

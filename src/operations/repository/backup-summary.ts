@@ -28,8 +28,9 @@ export function summaryOf(backup: CatalogBackup): BackupSummary {
     host: backup.host,
     components: outline?.components ?? [],
     warnings: outline?.warnings ?? 0,
+    // Of a run that failed nothing should be there.
     damagedIn: backup.copies
-      .filter(({ state }) => state === "damaged" || state === "missing")
+      .filter(({ state }) => state === "damaged" || (state === "missing" && backup.status !== "failed"))
       .map(({ storage }) => storage),
     error: backup.error,
   };

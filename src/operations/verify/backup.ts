@@ -81,6 +81,30 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   };
 }
 
+/** What there is to say of a copy whose storage can't be had. */
+export function missedCopy(
+  { session }: OperationContext,
+  request: VerifyRequest,
+  copy: { readonly backup: CatalogBackup; readonly storage: string; readonly error: BackupctlError },
+): BackupVerification {
+  const findings = new Findings();
+  findings.isUnseen("away", copy.error);
+  return {
+    backupId: copy.backup.id,
+    passed: false,
+    unseen: findings.unseen,
+    depth: depthOf(request),
+    verifiedAt: session.clock.now().toISOString(),
+    seconds: 0,
+    storage: copy.storage,
+    checks: findings.checks(),
+    components: {},
+    issues: findings.issues,
+    recommendations: findings.recommendations(copy.backup.id, [], undefined),
+    repaired: [],
+  };
+}
+
 function depthOf({ quick, deep }: VerifyRequest): VerificationDepth {
   if (deep) return "deep";
   return quick ? "quick" : "full";
@@ -127,7 +151,7 @@ async function reportUnopened(
   } else if (code === "BACKUP_NOT_FOUND" && (await isExpected(verifying, backup))) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
   } else if (code === "BACKUP_NOT_FOUND" && !single) {
-    findings.isPending(noCopyYet(storage, id));
+    findings.isUnseen("pending", noCopyYet(storage, id));
   } else if (code === "BACKUP_NOT_FOUND") {
     throw noCopyYet(storage, id);
   } else if (!single && code === "ENCRYPTION_KEY_NOT_FOUND") {

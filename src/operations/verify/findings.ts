@@ -39,9 +39,9 @@ export class Findings {
     if (hint !== undefined) this.#help.add(hint);
   }
 
-  /** There is nothing to look at, and need not be. */
-  isPending({ message, hint }: Pick<BackupctlError, "message" | "hint">): void {
-    this.#unseen = "pending";
+  /** There is nothing to look at: it need not be there, or can't be had. */
+  isUnseen(why: "pending" | "away", { message, hint }: Pick<BackupctlError, "message" | "hint">): void {
+    this.#unseen = why;
     this.issues.push(message);
     if (hint !== undefined) this.#help.add(hint);
   }

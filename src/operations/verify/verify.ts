@@ -14,7 +14,7 @@ import { isUnreachable } from "../repository/unreachable.ts";
 import { passedOverWarning, unreadableIn } from "../repository/unreadable-backups.ts";
 import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
 import { componentNamed, explainNoGood } from "../restore/choice.ts";
-import { type Verified, type Verifying, verifyBackup } from "./backup.ts";
+import { missedCopy, type Verified, type Verifying, verifyBackup } from "./backup.ts";
 import { repairCopy } from "./repair.ts";
 
 /**
@@ -59,7 +59,8 @@ class CopiesToVerify {
   readonly #request: VerifyRequest;
   /** By the storage's name: what was read of an ancestor there need not be read again. */
   readonly #verifying = new Map<string, Verifying>();
-  readonly #away = new Set<string>();
+  /** By the storage's name: why it can't be had. */
+  readonly #away = new Map<string, BackupctlError>();
 
   constructor(context: OperationContext, repository: Repository, catalog: Catalog, request: VerifyRequest) {
     this.#context = context;
@@ -68,9 +69,15 @@ class CopiesToVerify {
     this.#request = request;
   }
 
-  /** Looks at one copy after the other until one passes, or would not help, and at those that did not. @throws why none could be looked at */
+  /**
+   * Looks at one copy after the other until one passes, or would not help, and at those that did not. One that can't be had is told where
+   * it was to be repaired, or where there is no other.
+   * @throws why none of the one backup, or of the one storage, that was asked for could be looked at
+   */
   async verify(backup: CatalogBackup): Promise<readonly BackupVerification[]> {
+    const { reference, storage, repair } = this.#request;
     const found: BackupVerification[] = [];
+    const missed: BackupVerification[] = [];
     let failure: unknown;
     for (const name of this.#namesOf(backup)) {
       if (found.some(({ passed }) => passed) && stateIn(backup, name) === "complete") continue;
@@ -80,12 +87,15 @@ class CopiesToVerify {
         if (verification.unseen === "locked") return found;
       } catch (error) {
         failure ??= error;
-        if (isUnreachable(error) && this.#request.repair !== true) this.#leaveOut(name, error);
-        else if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+        if (isUnreachable(error)) {
+          this.#leaveOut(name, error);
+          missed.push(missedCopy(this.#context, this.#request, { backup, storage: name, error }));
+        } else if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
       }
     }
-    if (found.length === 0) throw failure;
-    return found;
+    if (found.length > 0) return repair === true ? [...found, ...missed] : found;
+    if (missed.length === 0 || reference !== undefined || storage !== undefined) throw failure;
+    return missed;
   }
 
   /** Best first. The primary has each backup of which no copy is known. */
@@ -93,13 +103,11 @@ class CopiesToVerify {
     const { storage } = this.#request;
     if (storage !== undefined) return [storage];
     const known = copiesOf(this.#context.session, backup).filter((name) => mayHold(stateIn(backup, name)));
-    const names = known.length === 0 ? [this.#repository.primaryName] : known;
-    const reachable = names.filter((name) => !this.#away.has(name));
-    return reachable.length === 0 ? names : reachable;
+    return known.length === 0 ? [this.#repository.primaryName] : known;
   }
 
   #leaveOut(name: string, error: BackupctlError): void {
-    this.#away.add(name);
+    this.#away.set(name, error);
     // One that was asked for is the error itself.
     if (this.#request.storage === undefined) this.#repository.leaveOut(name, error);
   }
@@ -122,6 +130,8 @@ class CopiesToVerify {
   }
 
   async #verifyingIn(name: string): Promise<Verifying> {
+    const away = this.#away.get(name);
+    if (away !== undefined) throw away;
     const known = this.#verifying.get(name);
     if (known !== undefined) return known;
     const verifying: Verifying = {
@@ -201,6 +211,15 @@ function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean
   return components.every((name) => componentNamed(held, name) !== undefined);
 }
 
+/**
+ * Another copy neither ruins what the primary's passed nor heals what it failed. But where no sound one is left there is nothing to restore,
+ * and where the primary has none its word is not waited for.
+ */
+function tellsOfAll({ context, repository, storage }: Verifying, known: CatalogBackup, passed: boolean): boolean {
+  if (passed) return known.notes.verified?.passed !== false || !mayHold(stateIn(known, repository.primaryName));
+  return !copiesOf(context.session, known).some((name) => name !== storage.name && stateIn(known, name) === "complete");
+}
+
 /** A storage that takes no notes (read-only, full) does not make a sound backup unsound: that is warned about. */
 async function record(verifying: Verifying, backup: CatalogBackup, verified: Verified): Promise<void> {
   const { context, storage, request, repository } = verifying;
@@ -216,9 +235,7 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   const state = passed ? "complete" : "damaged";
   if ((!passed || wholly) && stateIn(known, storage.name) !== state)
     catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
-  // Another copy neither ruins what the primary's passed nor heals what it failed.
-  const isPrimary = storage.name === repository.primaryName;
-  if (!isPrimary && (!passed || known.notes.verified?.passed === false)) return;
+  if (storage.name !== repository.primaryName && !tellsOfAll(verifying, known, passed)) return;
   // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
   if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))
     return;

@@ -159,6 +159,22 @@ describe("replicate and damage", () => {
     expect(notCopied[0]?.error).toMatchObject({ code: "BACKUP_CORRUPTED", hint: expect.stringContaining("--repair") });
   });
 
+  it("advises no repair where no sound copy is left", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    for (const folder of ["repository", "replica"]) {
+      const object = await objectOf(site, folder, /tree\.zst/);
+      writeFileSync(object, Buffer.alloc(readFileSync(object).length, 65));
+    }
+    await site.operations.verify({ ...QUICK, reference: "latest" });
+
+    const { notCopied } = of(await site.operations.replicate(ALL), "second");
+
+    const hint = notCopied[0]?.error.hint ?? "";
+    expect(hint).toContain("backupctl create --mode full");
+    expect(hint).not.toContain("--repair");
+  });
+
   it("goes on with other storages when one fails, and reads one that is away only once", async () => {
     const site = await behindSite({ storages: { third: "replica" } });
     const operations = await withFaults(

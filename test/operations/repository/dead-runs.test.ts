@@ -132,6 +132,7 @@ describe("with a primary that is away", () => {
 
     expect(existsSync(inPrimary ?? "")).toBe(false);
     expect(await copiesOf(site, id)).toEqual(["failed", "local missing", "second missing"]);
+    expect((await site.operations.show(id)).damagedIn).toEqual([]);
   });
 
   it("a killed run that is whole there only becomes a backup when it is back", async () => {

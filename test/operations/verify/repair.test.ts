@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
@@ -7,6 +7,8 @@ import type { Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { acquireLock } from "../../../src/platform/lock.ts";
 import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
+import { restore } from "../restore/tools.ts";
 
 const REPAIR = { all: false, deep: false, quick: false, components: [], repair: true } as const;
 const DATA_KEY = /\/www\.tree\.zst(\.enc)?\.00000000$/;
@@ -220,6 +222,29 @@ describe("verify --repair", () => {
     expect(made.site.warnings.filter((line) => line.startsWith('storage "second" is left out'))).toHaveLength(1);
   });
 
+  it("goes on without a storage that is away and has a damaged copy, tells each copy there, and fails", async () => {
+    const made = await twoCopies();
+    const { site, id, fullId } = made;
+    for (const directory of [made.full, made.last]) flip(find(inSecond(made, directory), DATA));
+    for (const reference of [fullId, id])
+      await site.operations.verify({ ...REPAIR, repair: false, reference, storage: "second" });
+    flip(find(made.last, /^keys-/));
+    const replica = join(site.directory, "replica");
+    renameSync(replica, `${replica}.unplugged`);
+
+    const { passed, backups } = await (await site.reopen()).verify({ ...REPAIR, all: true });
+
+    expect(passed).toBe(false);
+    const told = backups.map(({ backupId, storage, unseen }) => [backupId, storage, unseen]);
+    expect(told).toEqual([
+      [fullId, "local", undefined],
+      [fullId, "second", "away"],
+      [id, "local", undefined],
+      [id, "second", "away"],
+    ]);
+    expect(site.warnings.filter((line) => line.startsWith('storage "second" is left out'))).toHaveLength(1);
+  });
+
   it("ends where a storage does not keep what it is given", async () => {
     const made = await twoCopies();
     const broken = await withFaults(made.site, (storage) => {
@@ -339,5 +364,48 @@ describe("verify, where no storage is named,", () => {
     expect(passed).toBe(true);
     expect(backups).toMatchObject([{ storage: "second" }]);
     expect(site.warnings).toContainEqual(expect.stringMatching(/^storage "local" is left out: /));
+  });
+});
+
+describe("a backup that a replica led, of which the primary has no copy yet,", () => {
+  const VERIFY = { ...REPAIR, repair: false };
+
+  async function ledByReplica() {
+    const site = await openSite({ replica: true });
+    const { id: sound } = await createOne(site);
+    addFile(site);
+    const unplugged = `${site.repositoryDirectory}.unplugged`;
+    renameSync(site.repositoryDirectory, unplugged);
+    const { backup } = await (await site.reopen()).create({ ...NO_CHOICES, mode: "full" });
+    const led = (await site.backupDirectory()).replace(site.repositoryDirectory, join(site.directory, "replica"));
+    renameSync(unplugged, site.repositoryDirectory);
+    const operations = await site.reopen();
+    return { site, sound, id: backup?.id ?? "", pack: find(led, DATA), operations };
+  }
+
+  it("is no longer the latest, nor a parent, once its only copy failed", async () => {
+    const { site, sound, id, pack, operations } = await ledByReplica();
+    flip(pack);
+
+    const { passed } = await operations.verify({ ...VERIFY, reference: "latest" });
+
+    expect(passed).toBe(false);
+    const restored = await restore(operations, { latest: true, to: join(site.directory, "out") });
+    expect(restored.sources).toMatchObject([{ status: "completed" }]);
+    expect((await operations.show("latest")).id).toBe(sound);
+    expect(await operations.planCreate({ ...NO_CHOICES, mode: "incremental" })).toMatchObject({ parentId: sound });
+    expect(await operations.show(id)).toMatchObject({ verified: false, damagedIn: ["second"] });
+  });
+
+  it("is the latest again when that copy passes", async () => {
+    const { id, pack, operations } = await ledByReplica();
+    flip(pack);
+    await operations.verify({ ...VERIFY, reference: id });
+    flip(pack);
+
+    const { passed } = await operations.verify({ ...VERIFY, reference: id });
+
+    expect(passed).toBe(true);
+    expect((await operations.show("latest")).id).toBe(id);
   });
 });
