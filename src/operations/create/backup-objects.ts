@@ -5,7 +5,7 @@ import { sha256Hex } from "../../format/workers/hashing.ts";
 import { systemSleep } from "../../platform/clock.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { listObjects } from "../repository/lineage-check.ts";
-import { CopyInProgress, type Objection } from "./copy-in-progress.ts";
+import { CopyInProgress, type LeftOut, type Objection } from "./copy-in-progress.ts";
 
 interface WrittenObject {
   readonly sizeBytes: number;
@@ -28,8 +28,8 @@ export class BackupObjects {
   readonly #copies: readonly CopyInProgress[];
   readonly #surroundings: Surroundings;
   readonly #written = new Map<string, WrittenObject>();
-  /** No part of the backup, in a storage that lets go of nothing. */
-  readonly #leftOver = new Set<string>();
+  /** No part of the backup: may lie in a storage that lets go of nothing, or has not yet. */
+  readonly #leftOut = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #compared = new Set<CopyInProgress>();
 
@@ -144,11 +144,15 @@ export class BackupObjects {
     await Promise.all(this.#live.filter(({ leads }) => !leads).map(putInto));
   }
 
-  /** Waits for the copies that follow, but no longer than `ms`; says which of them are given up by then. */
+  /** Waits for the copies that follow, but no longer than `ms`: gives up those that have not all by then, and says so. */
   async waitForOthers(ms: number): Promise<void> {
     const others = this.#copies.filter(({ leads }) => !leads);
     const enough = new AbortController();
-    const late = systemSleep(ms, enough.signal).catch(() => undefined);
+    const giveUpLate = (): void => {
+      const error = new BackupctlError("STORAGE_FAILED", `it does not answer for ${ms / 1000} seconds`);
+      for (const copy of others) if (copy.isUnderWay) copy.giveUp(error);
+    };
+    const late = systemSleep(ms, enough.signal).then(giveUpLate, () => undefined);
     await Promise.race([Promise.all(others.map((copy) => copy.settled())), late]);
     enough.abort();
     for (const { storage, failure } of others) {
@@ -181,6 +185,7 @@ export class BackupObjects {
     await copy.settled();
     if (copy.failure !== undefined || this.#compared.has(copy)) return;
     try {
+      await copy.clear();
       await this.#compare(copy.storage);
       this.#compared.add(copy);
     } catch (error) {
@@ -195,7 +200,7 @@ export class BackupObjects {
       const name = key.slice(this.directory.length + 1);
       const written = this.#written.get(name);
       missing.delete(name);
-      if (written?.sizeBytes === sizeBytes || this.#leftOver.has(name)) continue;
+      if (written?.sizeBytes === sizeBytes || this.#leftOut.has(name)) continue;
       const what =
         written === undefined
           ? "was not written by this run"
@@ -219,51 +224,37 @@ export class BackupObjects {
   }
 
   /**
-   * Removes what is to be no part of the backup. Gives why it stays, if it does: what a storage does not let go of harms nothing there. Of
-   * the other copies one that fails at it is given up.
+   * Removes what is to be no part of the backup: from the leading copy now, from each other one as soon as that has all, for which nothing
+   * waits. @throws as `lead`
    */
-  async leaveOut(isMeant: (name: string) => boolean): Promise<BackupctlError | undefined> {
-    const names = await this.#settledNames(isMeant);
-    const reasons = await Promise.all(this.#live.map((copy) => this.#letGo(copy, names)));
-    const stays = reasons.find((reason) => reason !== undefined);
+  async leaveOut(isMeant: (name: string) => boolean, onStays: LeftOut["onStays"] = () => undefined): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    const names = [...this.#written.keys()].filter(isMeant);
     for (const name of names) {
       this.#written.delete(name);
-      if (stays !== undefined) this.#leftOver.add(name);
+      this.#leftOut.add(name);
     }
-    return stays;
-  }
-
-  async #letGo(copy: CopyInProgress, names: readonly string[]): Promise<BackupctlError | undefined> {
-    try {
-      for (const name of names) await copy.storage.remove(`${this.directory}/${name}`, copy.patience);
-    } catch (error) {
-      if (!isBackupctlError(error)) throw error;
-      if (copy.leads || error.code === "STORAGE_DENIED") return error;
-      copy.giveUp(error);
-    }
-    return undefined;
+    const keys = names.map((name) => `${this.directory}/${name}`);
+    for (const copy of this.#live) copy.leaveOut({ keys, onStays });
+    await this.#withLead((lead) => lead.clear());
   }
 
   /**
-   * Removes what a source has put that is begun anew, or with no prefix the whole run. metadata.json goes first.
+   * Removes what a source has put that is begun anew, or with no prefix the whole run. metadata.json goes first, once nothing is under way.
    * @throws why the leading copy's storage does not let go of it; all others were tried by then
    */
   async discard(prefix = ""): Promise<void> {
-    const names = await this.#settledNames((name) => name.startsWith(prefix));
+    await Promise.allSettled(this.#underWay);
+    await Promise.all(this.#copies.map((copy) => copy.settled()));
+    const names = [...this.#written.keys(), ...this.#leftOut]
+      .filter((name) => name.startsWith(prefix))
+      .sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
     const [first] = this.#copies;
     // Of a run that ends the first decides, also where it failed; what lies in others that were given up is cleared by their listing.
     const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === first && prefix === ""));
     const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     for (const name of names) this.#written.delete(name);
-  }
-
-  /** metadata.json first, once nothing is under way. */
-  async #settledNames(isMeant: (name: string) => boolean): Promise<readonly string[]> {
-    await Promise.allSettled(this.#underWay);
-    await Promise.all(this.#copies.map((copy) => copy.settled()));
-    const names = [...this.#written.keys(), ...this.#leftOver].filter(isMeant);
-    return names.sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
   }
 
   async #remove(copy: CopyInProgress, names: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { BackupctlError } from "../../errors.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { putChecked, type WholeObject } from "../repository/put-checked.ts";
@@ -8,6 +8,13 @@ export const MOST_BEHIND = 2;
 
 /** Why the copy in a storage can't stay. */
 export type Objection = (storage: Storage, options: OperationOptions) => Promise<BackupctlError | undefined>;
+
+/** What is to be no part of the backup. */
+export interface LeftOut {
+  readonly keys: readonly string[];
+  /** The storage does not let go of it, which harms nothing there. */
+  readonly onStays: (reason: BackupctlError) => void;
+}
 
 interface CopySettings {
   readonly warn: (message: string) => void;
@@ -29,6 +36,7 @@ export class CopyInProgress {
   readonly #underWay = new Map<string, Promise<void>>();
   /** Of those under way the ones that the leading copy has. */
   readonly #behind = new Set<string>();
+  #leftOut: readonly LeftOut[] = [];
   #failure: { readonly error: unknown } | undefined;
 
   constructor(storage: Storage, leads: boolean, settings: CopySettings) {
@@ -89,10 +97,35 @@ export class CopyInProgress {
     this.giveUp(new BackupctlError("STORAGE_FAILED", `it fell ${this.#behind.size} objects behind`));
   }
 
+  /** For `clear` to remove. */
+  leaveOut(leftOut: LeftOut): void {
+    this.#leftOut = [...this.#leftOut, leftOut];
+  }
+
+  /** Removes what was left out, once nothing is under way. Unless it leads, it is given up where its storage fails at that. */
+  async clear(): Promise<void> {
+    await this.settled();
+    const all = this.#leftOut;
+    this.#leftOut = [];
+    for (const { keys, onStays } of all) {
+      try {
+        for (const key of keys) await this.storage.remove(key, this.patience);
+      } catch (error) {
+        if (!isBackupctlError(error)) throw error;
+        if (this.leads || error.code === "STORAGE_DENIED") onStays(error);
+        else this.giveUp(error);
+      }
+    }
+  }
+
   /** Its puts end; it keeps what it has. */
   giveUp(error: unknown): void {
     this.#failure ??= { error };
     this.#ending.abort(error);
+  }
+
+  get isUnderWay(): boolean {
+    return this.#underWay.size > 0;
   }
 
   /** Nothing is under way any longer. */

@@ -19,9 +19,10 @@ export async function planCreate(context: OperationContext, request: CreateReque
 }
 
 /**
- * Makes one backup. Order of effects: catalog `running` → an object on trial → packs, index and root of each source → that object away →
- * SHA256SUMS → keys → own directory listed → metadata.json, which makes it exist, then in each replica → ancestors still there → catalog
- * `completed` → copies that were left behind. Killed before metadata.json, the backup never was: the next run clears what lies there.
+ * Makes one backup. Order of effects: catalog `running` → an object on trial → packs, index and root of each source → that object away from
+ * the leading storage → SHA256SUMS → keys → own directory listed → metadata.json, which makes it exist → each replica that has all: the
+ * object on trial away, own directory listed, metadata.json → ancestors still there → catalog `completed` → copies that were left behind.
+ * Killed before metadata.json, the backup never was: the next run clears what lies there.
  * @throws `BACKUP_IN_PROGRESS`, `BACKUP_FAILED` if no source is sound, and what the leading storage throws
  */
 export async function createBackup(context: OperationContext, request: CreateRequest): Promise<CreateResult> {

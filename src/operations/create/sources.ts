@@ -84,11 +84,11 @@ export async function createSource(context: SourceRun, source: SourceConfig): Pr
     return succeeded(context, source, kind, written, seconds());
   } catch (error) {
     if (session.signal.aborted || isFatal(error)) throw error;
-    const stays = await objects.leaveOut((name) => name.startsWith(`${source.name}.`));
-    if (stays !== undefined)
-      context.warn(
-        `what source "${source.name}" had stored in ${objects.directory} before it failed stays there: ${stays.message}`,
-      );
+    const left = `what source "${source.name}" had stored in ${objects.directory} before it failed`;
+    await objects.leaveOut(
+      (name) => name.startsWith(`${source.name}.`),
+      ({ message }) => context.warn(`${left} stays there: ${message}`),
+    );
     return failed(source, kind, error, seconds());
   }
 }

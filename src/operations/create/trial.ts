@@ -4,7 +4,7 @@ import { requireClock } from "./storage-clock.ts";
 
 const BYTES = Buffer.from("put by backupctl create, to see whether it may write\n");
 
-/** The run waits for its leading copy; that of a replica which does not answer is left to itself for now. */
+/** The run waits for its leading copy; that of a replica which does not answer is completed after the run. */
 const PATIENCE_MS = 20_000;
 
 /**

@@ -206,14 +206,40 @@ describe("a backup on its way to several storages", () => {
     const { objects } = make([primary, refusing, failing]);
 
     await putPacks(objects, 2);
-    expect(await objects.leaveOut((name) => name.startsWith("www."))).toBe(denied);
+    const reasons: BackupctlError[] = [];
+    await objects.leaveOut(
+      (name) => name.startsWith("www."),
+      (reason) => void reasons.push(reason),
+    );
     await objects.put("SHA256SUMS", Buffer.from("sums"));
     await objects.commit(Buffer.from("{}"));
 
+    expect(reasons).toEqual([denied]);
     expect(objects.count).toBe(2);
     expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "refusing"]);
     expect(namesIn(primary)).toEqual(["SHA256SUMS", "metadata.json"]);
     expect(namesIn(refusing)).toEqual(["SHA256SUMS", "metadata.json", packName(0), packName(1)]);
+  });
+
+  it("is whole in the primary before a slow replica has let go of what was left out", async () => {
+    const [primary, replica] = [memoryStorage({ name: "primary" }), slow("replica")];
+    const { objects } = make([primary, replica]);
+
+    await objects.put("trial", Buffer.from("trial"));
+    await objects.leaveOut((name) => name === "trial");
+    await objects.put("SHA256SUMS", Buffer.from("sums"));
+    await objects.requireComplete();
+    const committing = objects.commit(Buffer.from("{}"));
+    await turn();
+
+    expect(namesIn(primary)).toEqual(["SHA256SUMS", "metadata.json"]);
+    expect(namesIn(replica)).toEqual([]);
+    for (let i = 0; i < 20; i++) {
+      replica.answer();
+      await turn();
+    }
+    await committing;
+    expect(namesIn(replica)).toEqual(["SHA256SUMS", "metadata.json"]);
   });
 
   it("waits for all to have begun, but not for long, and says which have not", { timeout: 10_000 }, async () => {
@@ -224,8 +250,11 @@ describe("a backup on its way to several storages", () => {
     await putPacks(objects, 1);
     await objects.waitForOthers(20);
 
-    expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "slow"]);
-    expect(warnings).toEqual(['storage "failing" takes no part in this run: the line is cut']);
+    expect(objects.storages.map(({ name }) => name)).toEqual(["primary"]);
+    expect(warnings).toEqual([
+      'storage "failing" takes no part in this run: the line is cut',
+      'storage "slow" takes no part in this run: it does not answer for 0.02 seconds',
+    ]);
   });
 });
 
