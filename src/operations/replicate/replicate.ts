@@ -20,8 +20,8 @@ import { ancestorsFirst, type CaughtUp, catchUp, missingBytes } from "./catch-up
 import { type CommittedBackup, isCommitted } from "./committed.ts";
 
 /**
- * Copies what storages lack, of one backup and its ancestors or of all that retention keeps in each, from whichever copy is good. Works without any key. What can't
- * be copied is a result, not an error. A dry run changes nothing and takes no lock.
+ * Copies what storages lack, of one backup and its ancestors or of all that retention keeps in each, from whichever copy is good. Works
+ * without any key. What can't be copied is a result, not an error. A dry run changes nothing and takes no lock.
  * @throws `BACKUP_NOT_FOUND`, `STORAGE_NOT_FOUND` for an unknown name, `BACKUP_IN_PROGRESS`
  */
 export async function replicateBackups(context: OperationContext, request: ReplicateRequest): Promise<ReplicateResult> {

@@ -1,0 +1,94 @@
+import { expect, test } from "vitest";
+import { childId, cleanupPlan, cleanupResult } from "./fakes.ts";
+import { run } from "./harness.ts";
+
+test("a dry run shows each backup's fate and the reason, and what each storage frees", async () => {
+  const { stdout, exitCode } = await run("cleanup --dry-run", { stdoutTerminal: true, env: { NO_COLOR: "1" } });
+
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatchInlineSnapshot(`
+    "ID        Created (UTC)     Type  Mode      Size          Why
+    550e8400  2026-01-11 02:00  full  full  15.0 MiB  keep    daily until 2026-02-10
+    660e8400  2025-12-01 02:00  full  full  15.0 MiB  remove  daily, expired 2025-12-31
+
+    Storage               Keeps  Removes     Frees
+    main     1 backup, 15.0 MiB        1  15.0 MiB
+
+    Nothing was removed (--dry-run).
+    "
+  `);
+});
+
+test("a dry run says where a storage differs, and what would be refused", async () => {
+  const [main] = cleanupPlan.storages;
+  const verdicts = (main?.verdicts ?? []).map((verdict) => ({ ...verdict, keep: true }));
+  const text = "backups would go, and max_delete is 20 %";
+  const plan = {
+    brakes: [{ kind: "max-delete", text }],
+    storages: [...cleanupPlan.storages, { name: "offsite", verdicts }],
+  };
+
+  const options = { operations: { planCleanup: async () => plan }, stdoutTerminal: true, env: { NO_COLOR: "1" } };
+  const { stdout } = await run("cleanup --dry-run", options);
+
+  expect(stdout).toMatchInlineSnapshot(`
+    "ID        Created (UTC)     Type  Mode      Size  Storage          Why
+    550e8400  2026-01-11 02:00  full  full  15.0 MiB  all      keep    daily until 2026-02-10
+    660e8400  2025-12-01 02:00  full  full  15.0 MiB  main     remove  daily, expired 2025-12-31
+    660e8400  2025-12-01 02:00  full  full  15.0 MiB  offsite  keep    daily, expired 2025-12-31
+
+    Storage                Keeps  Removes     Frees
+    main      1 backup, 15.0 MiB        1  15.0 MiB
+    offsite  2 backups, 30.0 MiB        0       0 B
+
+    refused unless forced: backups would go, and max_delete is 20 %
+
+    Nothing was removed (--dry-run).
+    "
+  `);
+});
+
+test("a cleanup shows what went and why", async () => {
+  const { stdout, exitCode, calls } = await run("cleanup", { stdoutTerminal: true, env: { NO_COLOR: "1" } });
+
+  expect(exitCode).toBe(0);
+  expect(calls.map(({ name }) => name)).not.toContain("planCleanup");
+  expect(stdout).toMatchInlineSnapshot(`
+    "ID        Created (UTC)     Type  Mode      Size          Why
+    660e8400  2025-12-01 02:00  full  full  15.0 MiB  remove  daily, expired 2025-12-31
+
+    vault: 1 backup archived and verified there
+    main: 1 backup removed, 15.0 MiB freed
+    "
+  `);
+});
+
+test("what stayed against the plan is warned about, and is exit status 3", async () => {
+  const error = { code: "RETENTION_POLICY_VIOLATION", message: "it is locked until 2030", hint: "Wait." } as const;
+  const [main] = cleanupResult.storages;
+  const storages = main === undefined ? [] : [{ ...main, notRemoved: [{ backupId: childId, error }] }];
+
+  const { exitCode, stderr } = await run("cleanup", {
+    operations: { cleanup: async () => ({ ...cleanupResult, storages }) },
+  });
+
+  expect(exitCode).toBe(3);
+  expect(stderr).toBe('warning: storage "main": it is locked until 2030. Wait.\n');
+});
+
+test("a simulation shows some days of each storage", async () => {
+  const { stdout, calls } = await run("cleanup --simulate 180d", { stdoutTerminal: true, env: { NO_COLOR: "1" } });
+
+  expect(calls.find(({ name }) => name === "simulateCleanup")?.request).toBe(180 * 86_400_000);
+  expect(stdout).toMatchInlineSnapshot(`
+    "If nightly always succeed, with backups as large as the last ones, and cleanup runs every day:
+
+    main        Backups  Full   Stored  Oldest
+    2026-01-12        1     1  977 KiB  2026-01-11
+    2026-01-13        2     2  1.9 MiB  2026-01-11
+    2026-01-14        3     3  2.9 MiB  2026-01-11
+    At most 2.9 MiB, on 2026-01-14.
+    "
+  `);
+  expect(await run("cleanup --simulate 20y")).toMatchObject({ exitCode: 2 });
+});
