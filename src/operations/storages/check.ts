@@ -194,32 +194,37 @@ async function* load(probing: Probing): AsyncGenerator<ProbeResult> {
   const keys = Array.from({ length: LOADS_AT_ONCE }, (_, n) => `${probing.scratch}/load-${n}`);
   const bytes = randomBytes(LOAD_BYTES);
   const { storage, signal } = probing;
-  const upload = async (key: string): Promise<void> => void (await storage.put(key, bytes, { signal }));
+  const loaded: string[] = [];
+  const upload = async (key: string): Promise<void> => {
+    await storage.put(key, bytes, { signal });
+    loaded.push(key);
+  };
   const download = async (key: string): Promise<void> => {
     const back = await storage.get(key, undefined, { signal });
     if (back?.equals(bytes) !== true) throw new BackupctlError("STORAGE_FAILED", `${key} came back with other bytes`);
   };
-  let loaded: readonly string[] = keys;
-  yield await attempt("upload", async () => {
-    const { finding, keys: done } = await timed(probing, keys, upload);
-    loaded = done;
-    return finding;
-  });
-  yield await attempt("download", async () => (await timed(probing, loaded, download)).finding);
+  yield await attempt("upload", () => timed(probing, keys, upload));
+  if (loaded.length > 0) yield await attempt("download", () => timed(probing, loaded, download));
 }
 
 async function timed(
   { clock }: Probing,
   keys: readonly string[],
   work: (key: string) => Promise<void>,
-): Promise<{ readonly finding: Finding; readonly keys: readonly string[] }> {
+): Promise<Finding> {
   const [first = "", ...others] = keys;
   const one = await seconds(clock, () => work(first));
   const single = `${formatRate(LOAD_BYTES, one)} alone`;
-  if (one > SLOW_LOAD_SECONDS || others.length === 0) return { finding: { detail: single }, keys: [first] };
-  const several = await seconds(clock, () => Promise.all(others.map(work)));
+  if (one > SLOW_LOAD_SECONDS || others.length === 0) return { detail: single };
+  const several = await seconds(clock, () => allOf(others.map(work)));
   const detail = `${single}, ${formatRate(LOAD_BYTES * others.length, several)} with ${others.length} at once`;
-  return { finding: { detail }, keys };
+  return { detail };
+}
+
+/** When none of them is under way any longer. @throws why the first failed */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(works);
+  for (const result of settled) if (result.status === "rejected") throw result.reason;
 }
 
 async function seconds(clock: Clock, work: () => Promise<unknown>): Promise<number> {

@@ -8,6 +8,11 @@ import { BackupctlError, messageOf } from "../../errors.ts";
 import type { StorageContext } from "../storage.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 60_000;
+/**
+ * So long nobody uses a connection before it is closed, or shorter where the service says that it closes it sooner: services do after 5
+ * seconds and more, and what is sent at that moment is lost.
+ */
+const LONGEST_IDLE_MS = 4_000;
 
 /** Connections of one storage over HTTP: kept open and used again, and cut where nothing moves. */
 export interface Connections {
@@ -28,8 +33,8 @@ export async function keptConnections(
 ): Promise<Connections> {
   const trusted =
     certificates === undefined ? {} : { ca: [...tls.rootCertificates, await readCertificates(certificates, name)] };
-  const plain = new http.Agent({ keepAlive: true });
-  const secure = new https.Agent({ keepAlive: true, minVersion: "TLSv1.2", ...trusted });
+  const plain = new http.Agent({ keepAlive: true, timeout: LONGEST_IDLE_MS });
+  const secure = new https.Agent({ keepAlive: true, timeout: LONGEST_IDLE_MS, minVersion: "TLSv1.2", ...trusted });
   for (const agent of [plain, secure]) cutStalls(agent, stallTimeoutMs);
   return {
     agentFor: (protocol) => (protocol === "http:" ? plain : secure),
@@ -59,7 +64,7 @@ function cutStalls(agent: http.Agent, stallTimeoutMs: number): void {
     if (isSocket(socket)) cutWhenStalled(socket, windowMs, stallTimeoutMs);
     return socket;
   };
-  // An agent switches the timeout off while nobody uses the connection.
+  // While nobody uses the connection the agent sets another one, at whose end it closes it.
   const reuse = agent.reuseSocket.bind(agent);
   agent.reuseSocket = (socket, request) => {
     reuse(socket, request);

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations, StorageCheck } from "../../../src/operations/operations.ts";
+import { changed } from "../../../src/storage/resilient/changed.ts";
 import type { ProbeResult, Storage, StorageContext } from "../../../src/storage/storage.ts";
 import { faultyStorage } from "../../helpers/faulty-storage.ts";
 import { openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
@@ -120,6 +121,26 @@ describe("storage check", () => {
 
     expect(told).toEqual(results.map(({ what }) => what));
     expect(told).toContain("upload");
+  });
+
+  it("reads back only what was put, when the others are put too, and leaves none of it there", async () => {
+    const site = await openSite();
+    const operations = await withStorages(site, (storage) =>
+      changed(storage, {
+        put: async (key, ...given) => {
+          if (key.endsWith("/load-2")) throw GONE;
+          if (key.endsWith("/load-3")) await new Promise((resolve) => setTimeout(resolve, 300));
+          return storage.put(key, ...given);
+        },
+      }),
+    );
+
+    const result = await check(operations);
+
+    expect(outcomeOf(result, "upload")).toMatchObject({ outcome: "fails", detail: expect.stringMatching(/is gone/) });
+    expect(outcomeOf(result, "download")).toMatchObject({ outcome: "works" });
+    expect(outcomeOf(result, "delete")).toMatchObject({ outcome: "works" });
+    expect(readdirSync(site.repositoryDirectory, { recursive: true }).join()).not.toContain("load-");
   });
 
   it("ends where nothing can be written, with what the storage says", async () => {

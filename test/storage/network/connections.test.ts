@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type RequestListener, request } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, request, type ServerOptions } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { type Connections, keptConnections } from "../../../src/storage/network/connections.ts";
@@ -12,9 +12,12 @@ async function connectionsOf(): Promise<Connections> {
   return connections;
 }
 
-async function serve(listener: RequestListener): Promise<{ port: number; connections: () => number }> {
+async function serve(
+  listener: RequestListener,
+  options: ServerOptions = {},
+): Promise<{ port: number; connections: () => number }> {
   let connections = 0;
-  const server = createServer(listener).on("connection", () => connections++);
+  const server = createServer(options, listener).on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -55,6 +58,22 @@ test("a connection that nobody used for long is no stall", async () => {
   await call(connections, server.port);
 
   expect(server.connections()).toBe(1);
+});
+
+test.each([
+  ["than a service would wait that does not say how long", 0, 4_500],
+  ["than the service says that it waits, but for a second", 2_000, 1_500],
+])("a connection that nobody used for longer %s is not used again", async (_, keepAliveTimeout, idleMs) => {
+  const connections = await connectionsOf();
+  const server = await serve((incoming, response) => void incoming.resume().on("end", () => response.end("ok")), {
+    keepAliveTimeout,
+  });
+
+  await call(connections, server.port);
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
+  await call(connections, server.port);
+
+  expect(server.connections()).toBe(2);
 });
 
 test.each(["first", "second"])("an answer that does not come is cut, on the %s use of a connection", async (use) => {
