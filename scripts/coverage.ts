@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import { type CoverageInput, type FileCoverage, judgeCoverage, type ThreadCoverage } from "./coverage-rules.ts";
 
 /**
- * Prints what vitest measured before, and what is not covered that nobody has decided about yet. Fails where that is more than it was
- * when the storages behind a network came: the rest of theirs is still to be tested or decided, and the bound then goes.
+ * Prints what vitest measured before, and what is not covered that nobody has decided about yet. Fails where that is more than is
+ * known to be open: the rest of the storages behind a network, of cleanup and of schedules is still to be tested or decided, and the
+ * bound then goes.
  */
-const MOST_UNDECIDED = 80;
+const MOST_UNDECIDED = 120;
 
 const root = join(import.meta.dirname, "..");
 const FOLDERS = /^src\/(format|domain|operations)\//;

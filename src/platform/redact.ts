@@ -88,12 +88,12 @@ function escapePattern(text: string): string {
 }
 
 /**
- * C0 and C1 controls, bidirectional overrides and isolates, line separators, invisible spaces and lone surrogates: what can
+ * C0 and C1 controls, bidirectional overrides and isolates, line separators, invisible spaces, tags and lone surrogates: what can
  * move the cursor, reorder or hide text, or forge a second line.
  */
 const UNPRINTABLE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
 
 /** The text in one line that shows what it holds: `\x1b`, `\u202e`; bytes that are not UTF-8 as `\xff`. */
 export function printable(text: string | Uint8Array): string {
@@ -101,8 +101,10 @@ export function printable(text: string | Uint8Array): string {
 }
 
 function escapeCharacter(character: string): string {
-  const code = character.charCodeAt(0);
-  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+  const code = character.codePointAt(0) ?? 0;
+  const digits = code.toString(16);
+  if (code > 0xffff) return `\\u{${digits}}`;
+  return code < 0x100 ? `\\x${digits.padStart(2, "0")}` : `\\u${digits.padStart(4, "0")}`;
 }
 
 function printableBytes(bytes: Uint8Array): string {

@@ -193,7 +193,7 @@ describe("list", () => {
 });
 
 test("what comes from outside can neither drive the terminal nor forge a line", async () => {
-  const evil = "x\u001b[2J\nerror: forged\u202e";
+  const evil = "x\u001b[2J\nerror: forged\u202e\u{e0041}";
   const hostile = { ...backup, description: evil, host: evil, tags: [evil] };
   const operations = {
     list: async () => ({ backups: [hostile], total: 1, limit: 20, offset: 0 }),
@@ -202,12 +202,12 @@ test("what comes from outside can neither drive the terminal nor forge a line", 
 
   for (const line of ["list", "list -v", "show latest"]) {
     const { stdout } = await run(line, { operations });
-    expect(stdout).toContain("x\\x1b[2J\\x0aerror: forged\\u202e");
+    expect(stdout).toContain("x\\x1b[2J\\x0aerror: forged\\u202e\\u{e0041}");
     expect(stdout).not.toContain("\u001b");
     expect(stdout).not.toContain("\u202e");
   }
   const json = await run("list --json", { operations });
-  expect(json.stdout).not.toContain("\u202e");
+  expect(json.stdout).not.toMatch(/[\u202e\u{e0041}]/u);
   expect(json.json()).toMatchObject({ backups: [{ description: evil }] });
 });
 

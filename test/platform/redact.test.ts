@@ -82,6 +82,8 @@ describe("printable text", () => {
     ["line breaks and tabs", "a\nb\r\tc", String.raw`a\x0ab\x0d\x09c`],
     ["C1 controls", "\u009b31m", String.raw`\x9b31m`],
     ["a delete", "a\u007f", String.raw`a\x7f`],
+    ["a soft hyphen", "pay\u00adpal", String.raw`pay\xadpal`],
+    ["a tag", "a\u{e0041}b", String.raw`a\u{e0041}b`],
     ["an override of direction", "gpj.\u202eexe", String.raw`gpj.\u202eexe`],
     ["isolates", "\u2066x\u2069", String.raw`\u2066x\u2069`],
     ["line separators", "a\u2028b\u2029", String.raw`a\u2028b\u2029`],

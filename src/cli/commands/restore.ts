@@ -16,7 +16,7 @@ export const restore = defineCommand({
   group: "Restore",
   summary: "bring data back: to its own place, a folder or a target",
   description: [
-    "Shows a plan first: what comes back, from where, what it replaces, how long it takes. Everything needed is verified before anything is touched; the old state is in place until the new one is complete.",
+    "Shows a plan first: what comes back, from where, what it replaces, how long it takes. Everything needed is verified before anything is touched; the old state is in place until the new one is complete. Only what --to - writes is verified as it goes: believe it when the exit status is 0.",
     "Without --to and --target the data goes back to where it came from. That asks for a yes, and so does everything that replaces something; without a terminal --yes must be given.",
     "What exists is never replaced unasked: --overwrite replaces the files that the backup has and keeps others, --delete removes those too, --drop-existing replaces a database.",
   ],

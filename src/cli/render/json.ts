@@ -226,12 +226,17 @@ export function rebuildJson(result: RebuildResult): Json {
   };
 }
 
-const INVISIBLE = /[\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
+/** In UTF-16 units, as JSON writes them: tags (U+E0000 to U+E007F) are two. */
+const INVISIBLE =
+  /[\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
 
 /** JSON that reads back as the same value and can't reorder or hide text on a terminal. */
 export function jsonText(value: unknown, indent = 2): string {
-  return JSON.stringify(value, null, indent).replace(
-    INVISIBLE,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  return JSON.stringify(value, null, indent).replace(INVISIBLE, (text) =>
+    Array.from({ length: text.length }, (_, i) => escaped(text.charCodeAt(i))).join(""),
   );
+}
+
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, "0")}`;
 }
