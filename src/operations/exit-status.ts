@@ -3,9 +3,10 @@ import type { CleanupResult, CreateResult, ReplicateResult, VerifyResult } from 
 /** The exit status that each result means, by hand as by a schedule: src/cli/exit-statuses.ts says what they are. */
 
 export function exitStatusOfCreate({ created, backup, storages }: CreateResult): number {
-  if (!created) return 0;
+  const copied = storages.every(({ state }) => state === "complete");
+  if (!created) return copied ? 0 : 3;
   if (backup === undefined || backup.status === "failed") return 1;
-  return backup.status === "completed" && storages.every(({ state }) => state === "complete") ? 0 : 3;
+  return backup.status === "completed" && copied ? 0 : 3;
 }
 
 export function exitStatusOfVerify({ backups }: VerifyResult): number {

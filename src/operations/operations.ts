@@ -155,6 +155,7 @@ export interface CreateResult {
   readonly backup: BackupSummary | undefined;
   readonly plan: CreatePlan;
   readonly sources: readonly SourceResult[];
+  /** Where no backup was made: of the last one. */
   readonly storages: readonly { readonly name: string; readonly state: string }[];
   readonly warnings: readonly string[];
 }

@@ -8,6 +8,7 @@ import type { CreatePlan, CreateRequest, CreateResult } from "../operations.ts";
 import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { clearDeadRuns } from "../repository/dead-runs.ts";
 import type { Repository } from "../repository/repository.ts";
+import { completeCopies, requireCopies } from "./complete-copies.ts";
 import { CreateRun } from "./create-run.ts";
 import { prepareCreate } from "./plan.ts";
 import { NoPlaceForAnew } from "./sources.ts";
@@ -37,11 +38,8 @@ export async function createBackup(context: OperationContext, request: CreateReq
   try {
     const catalog = await context.catalog("write");
     await clearDeadRuns(session, repository, catalog);
-    if (request.ifChanged && (await isUnchanged(context, repository, catalog, request))) {
-      const { plan, warnings } = await prepareCreate(context, request);
-      for (const warning of warnings) session.logger.warn(warning);
-      return { created: false, backup: undefined, plan, sources: [], storages: [], warnings };
-    }
+    const unchanged = request.ifChanged ? await findUnchanged(context, repository, catalog, request) : undefined;
+    if (unchanged !== undefined) return await leaveAtThat({ context, repository, catalog, request }, unchanged);
     return await makeOne({ context, repository, catalog, request }, id);
   } finally {
     await lock.release();
@@ -79,20 +77,46 @@ async function makeOne(making: Making, id: BackupId, warnings: readonly string[]
   }
 }
 
-/** Compares all sources with the newest backup, as an incremental would, and stores nothing. */
-async function isUnchanged(
+/** No backup is made; what a storage lacks of the last one is brought to it, as after a run. @throws `BACKUP_FAILED` as a run */
+async function leaveAtThat({ context, catalog, request }: Making, last: BackupId): Promise<CreateResult> {
+  const { session } = context;
+  const { plan, storages: names, warnings: doubts } = await prepareCreate(context, request);
+  const warnings: string[] = [];
+  const warn = (message: string): void => {
+    warnings.push(message);
+    session.logger.warn(message);
+  };
+  for (const doubt of doubts) warn(doubt);
+  const there = catalog.get(last)?.copies.filter(({ state }) => state !== "pending") ?? [];
+  const pending = names.filter((name) => !there.some(({ storage }) => storage === name));
+  const storages = await completeCopies({
+    context,
+    catalog,
+    backupId: last,
+    storages: names,
+    behind: new Map(pending.map((name) => [name, `it lacks the last backup, ${last}`])),
+    warn,
+    onProgress: request.onProgress,
+  });
+  requireCopies(session.loaded.config.create.require, last, storages);
+  return { created: false, backup: undefined, plan, sources: [], storages, warnings };
+}
+
+/** The newest backup, where all sources are as it has them: compared as an incremental would, and nothing is stored. */
+async function findUnchanged(
   context: OperationContext,
   repository: Repository,
   catalog: Catalog,
   request: CreateRequest,
-): Promise<boolean> {
+): Promise<BackupId | undefined> {
   const incremental: CreateRequest = { ...request, mode: "incremental", type: typeOnly(request) };
   // Chains are limited for what is stored: one that is full, or old, is still what to compare with.
   const unlimited = { maxChain: Number.POSITIVE_INFINITY, fullEvery: "forever" } as const;
   const prepared = await prepareCreate(context, incremental, unlimited);
-  if (prepared.decision.parent === undefined) return false;
+  const { parent } = prepared.decision;
+  if (parent === undefined) return undefined;
   const probe = new CreateRun(context, repository, catalog, request, prepared, newUuid() as BackupId);
-  return probe.findsNothingNew();
+  return (await probe.findsNothingNew()) ? parent.id : undefined;
 }
 
 /** `--type incremental` is a mode: what is compared is everything then. */

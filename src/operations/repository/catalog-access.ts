@@ -4,7 +4,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
-import { type Session, statePaths } from "../session.ts";
+import { namesWithoutArchives, type Session, statePaths } from "../session.ts";
 import { readAnyCopy } from "./copies.ts";
 import type { Repository } from "./repository.ts";
 import { isUnreachable } from "./unreachable.ts";
@@ -144,7 +144,10 @@ async function openFile(
     const bound = catalog.repositoryId();
     if (bound !== undefined && bound !== repository.id) {
       catalog.close();
-      if (session.loaded.strict) await requirePrimary(repository, bound);
+      if (session.loaded.strict) {
+        await requirePrimary(repository, bound);
+        await requireNoOther(session, repository, bound);
+      }
       await setAside(session, file, bound);
       catalog = await session.adapters.openCatalog({ file, readOnly: false, warn });
     }
@@ -175,6 +178,26 @@ async function requirePrimary(repository: Repository, bound: string): Promise<vo
         cause: error,
       },
     );
+  }
+}
+
+/** The primary is the wrong one while another storage is of the repository that the catalog describes. @throws `REPOSITORY_MISMATCH` */
+async function requireNoOther(session: Session, repository: Repository, bound: string): Promise<void> {
+  const { id, primaryName } = repository;
+  for (const name of namesWithoutArchives(session)) {
+    try {
+      await repository.storage(name);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      if (error.data?.repository_id !== bound) continue;
+      throw new BackupctlError(
+        "REPOSITORY_MISMATCH",
+        `storage "${primaryName}" belongs to repository ${id} now; the backups that this host made are of ${bound}, as storage "${name}" is`,
+        {
+          hint: `Bring the right place back for "${primaryName}", or take the storages of the earlier repository out of the config to go on in the new one.`,
+        },
+      );
+    }
   }
 }
 

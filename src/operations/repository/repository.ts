@@ -11,7 +11,16 @@ import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { KeyProvider } from "../../keys/key-provider.ts";
 import type { Outages } from "../../storage/resilient/open.ts";
 import type { OperationOptions, Storage, StoredObject } from "../../storage/storage.ts";
-import { openKeys, openStorage, primaryStorage, type Session, type StatePaths, statePaths } from "../session.ts";
+import {
+  namesWithoutArchives,
+  openKeys,
+  openStorage,
+  primaryStorage,
+  type Session,
+  type StatePaths,
+  statePaths,
+  storageNames,
+} from "../session.ts";
 import { impatience } from "./impatience.ts";
 import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
 import { readObject } from "./read-object.ts";
@@ -34,7 +43,7 @@ export interface Repository {
 }
 
 /**
- * The repository of the primary storage or, where that can't be had, of the first that can.
+ * The repository of the primary storage or, where that can't be had, of another one: see `firstId`.
  * @throws why the primary can't be had, where none can
  */
 export async function openRepository(session: Session): Promise<Repository> {
@@ -55,7 +64,7 @@ export async function openRepository(session: Session): Promise<Repository> {
       storages.map((result) => (result.status === "fulfilled" ? result.value.storage.close() : undefined)),
     );
   };
-  const id = await firstId(session, openOnce);
+  const id = await firstId(session, state, openOnce);
   const leftOut = new Set<string>();
   return {
     id,
@@ -68,6 +77,7 @@ export async function openRepository(session: Session): Promise<Repository> {
       if (found === id) return storage;
       throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
         hint: "Give the storage another path or prefix, then run backupctl init.",
+        data: { repository_id: found },
       });
     },
     leaveOut: (name, error) => {
@@ -103,18 +113,50 @@ async function openWithId(
   }
 }
 
-/** @throws why the first storage can't be had, where none can */
-async function firstId({ loaded }: Session, open: (name: string) => Promise<OpenStorage>): Promise<string> {
+/**
+ * Where the primary can't be had, who writes goes by the first storage that is of the catalog's repository. Archives are asked last then, and
+ * not for long: they may lie in a drawer. @throws why the first storage can't be had, where none can
+ */
+async function firstId(
+  session: Session,
+  { catalog }: StatePaths,
+  open: (name: string, options?: OperationOptions) => Promise<OpenStorage>,
+): Promise<string> {
+  const { clock, signal, loaded } = session;
+  const { name: primaryName } = primaryStorage(session);
+  const first = loaded.strict ? namesWithoutArchives(session) : storageNames(session);
+  const archives = storageNames(session).filter((name) => !first.includes(name));
   let failure: BackupctlError | undefined;
-  for (const { name } of loaded.config.storages) {
+  let foreign: string | undefined;
+  for (const name of [...first, ...archives]) {
     try {
-      return (await open(name)).id;
+      const { id } = await open(name, archives.includes(name) ? impatience(clock, signal) : undefined);
+      if (!loaded.strict || name === primaryName) return id;
+      if (((await knownId(session, catalog)) ?? id) === id) return id;
+      foreign ??= id;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       failure ??= error;
     }
   }
-  throw failure;
+  if (foreign === undefined) throw failure;
+  return foreign;
+}
+
+/** The repository that the catalog describes; `undefined` where that can't be read. */
+async function knownId({ adapters, logger }: Session, file: string): Promise<string | undefined> {
+  try {
+    const warn = (message: string): void => logger.debug(message);
+    const catalog = await adapters.openCatalog({ file, readOnly: true, warn });
+    try {
+      return catalog.repositoryId();
+    } finally {
+      catalog.close();
+    }
+  } catch (error) {
+    if (!isBackupctlError(error, "CATALOG_FAILED")) throw error;
+    return undefined;
+  }
 }
 
 async function readRepositoryId(storage: Storage): Promise<string> {

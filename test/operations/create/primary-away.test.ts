@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { encodeRepositoryMarker } from "../../../src/format/repository-marker.ts";
+import { exitStatusOfCreate } from "../../../src/operations/exit-status.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { changed } from "../../../src/storage/resilient/changed.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
@@ -18,6 +19,8 @@ const statesOf = ({ storages }: { readonly storages: readonly { readonly name: s
   Object.fromEntries(storages.map(({ name, state }) => [name, state]));
 
 const LOCAL = "repository";
+
+const OTHER = { repositoryId: "11111111-2222-4333-8444-555555555555", created: "2026-01-01T00:00:00.000Z" };
 
 function unplug(site: OpenSite, folder = LOCAL): void {
   renameSync(join(site.directory, folder), join(site.directory, `${folder}.unplugged`));
@@ -218,8 +221,7 @@ describe("with a primary that is not mounted", () => {
   it("a replica of another repository does not stand in for it, and the catalog stays", async () => {
     const site = await openSite({ replica: true });
     const { id } = await createOne(site, { storages: ["local"] });
-    const other = { repositoryId: "11111111-2222-4333-8444-555555555555", created: "2026-01-01T00:00:00.000Z" };
-    writeFileSync(join(site.directory, "replica", "backupctl.json"), encodeRepositoryMarker(other));
+    writeFileSync(join(site.directory, "replica", "backupctl.json"), encodeRepositoryMarker(OTHER));
     unplug(site);
 
     await expect((await site.reopen()).create(NO_CHOICES)).rejects.toMatchObject({
@@ -229,6 +231,56 @@ describe("with a primary that is not mounted", () => {
     expect(objectsIn(site, "replica")).toEqual([]);
     plugIn(site);
     expect((await (await site.reopen()).list(PAGE)).backups.map((backup) => backup.id)).toEqual([id]);
+  });
+
+  it("a replica of another repository is passed over, and the next one that is of this leads", async () => {
+    const site = await openSite({ replica: true, storages: { third: "replica" } });
+    await createOne(site);
+    writeFileSync(join(site.directory, "replica", "backupctl.json"), encodeRepositoryMarker(OTHER));
+    const before = objectsIn(site, "replica");
+    unplug(site);
+
+    const result = await (await site.reopen()).create({ ...NO_CHOICES, mode: "incremental" });
+
+    expect(statesOf(result)).toEqual({ local: "pending", second: "pending", third: "complete" });
+    expect(result.warnings.join("\n")).toContain(`storage "second" belongs to repository ${OTHER.repositoryId}`);
+    expect(result.backup?.mode).toBe("incremental");
+    expect(objectsIn(site, "replica")).toEqual(before);
+  });
+
+  it("an archive that is named before the replicas is not opened, of whatever repository it is", async () => {
+    const site = await openSite({ storages: { vault: "archive", third: "replica" } });
+    await createOne(site);
+    writeFileSync(join(site.directory, "vault", "backupctl.json"), encodeRepositoryMarker(OTHER));
+    unplug(site);
+    const opened: string[] = [];
+    const operations = await withStorages(site, (storage) => {
+      opened.push(storage.name);
+      return storage;
+    });
+
+    expect(statesOf(await operations.create(NO_CHOICES))).toEqual({ local: "pending", third: "complete" });
+    expect(opened).not.toContain("vault");
+  });
+
+  it("nothing new since the last backup, which it lacks, is no success", async () => {
+    const site = await openSite({ replica: true });
+    unplug(site);
+    const operations = await site.reopen();
+    await operations.create(NO_CHOICES);
+
+    const away = await operations.create({ ...NO_CHOICES, ifChanged: true });
+    const { loaded } = site.session;
+    const create = { ...loaded.config.create, require: ["local"] };
+    const demanding = await site.reopen({ loaded: { ...loaded, config: { ...loaded.config, create } } });
+
+    expect(away.created).toBe(false);
+    expect(statesOf(away)).toEqual({ local: "pending", second: "complete" });
+    expect(exitStatusOfCreate(away)).toBe(3);
+    await expect(demanding.create({ ...NO_CHOICES, ifChanged: true })).rejects.toMatchObject({
+      code: "BACKUP_FAILED",
+      message: expect.stringMatching(/not in "local", which create.require demands$/),
+    });
   });
 
   it("storages that were all never initialised say so, and an archive does not stand in for the primary", async () => {
@@ -252,4 +304,35 @@ it("a service that refuses this host's time ends the run, whatever replicas ther
 
   await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({ code: "CLOCK_SKEWED" });
   expect(objectsIn(site, "replica")).toEqual([]);
+});
+
+it("a primary that has become another repository's is not written to while a replica is of the catalog's", async () => {
+  const site = await openSite({ replica: true });
+  const { id } = await createOne(site);
+  unplug(site);
+  mkdirSync(site.repositoryDirectory);
+  writeFileSync(join(site.repositoryDirectory, "backupctl.json"), encodeRepositoryMarker(OTHER));
+
+  await expect((await site.reopen()).create(NO_CHOICES)).rejects.toMatchObject({
+    code: "REPOSITORY_MISMATCH",
+    message: expect.stringContaining(`storage "local" belongs to repository ${OTHER.repositoryId} now`),
+  });
+
+  expect(objectsIn(site, LOCAL)).toEqual([]);
+  plugIn(site);
+  expect((await (await site.reopen()).list(PAGE)).backups.map((backup) => backup.id)).toEqual([id]);
+});
+
+it("a replica that was away gets the last backup also by a run that finds nothing new", async () => {
+  const site = await openSite({ replica: true });
+  unplug(site, "replica");
+  expect(statesOf(await (await site.reopen()).create(NO_CHOICES))).toEqual({ local: "complete", second: "pending" });
+  plugIn(site, "replica");
+
+  const result = await (await site.reopen()).create({ ...NO_CHOICES, ifChanged: true });
+
+  expect(result.created).toBe(false);
+  expect(statesOf(result)).toEqual({ local: "complete", second: "complete" });
+  expect(exitStatusOfCreate(result)).toBe(0);
+  expect(objectsIn(site, "replica")).toEqual(objectsIn(site, LOCAL));
 });
