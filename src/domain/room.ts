@@ -1,4 +1,4 @@
-/** With less than this not even a backup without anything new fits. */
+/** With less than this none begins: how small it will be nobody knows before, and to run full in the middle costs the whole run. */
 const LEAST_BYTES = 1024 * 1024;
 
 /**
