@@ -166,7 +166,7 @@ describe("storage check", () => {
   it("finds a storage that gives other bytes back", async () => {
     const site = await openSite();
     const operations = await withFaults(site, (storage) => {
-      storage.onKey("get", /load-/).corrupt((bytes) => bytes.fill(0, 100, 101));
+      storage.onKey("get", /load-/).corrupt((bytes) => bytes.fill(bytes.readUInt8(100) ^ 1, 100, 101));
     });
 
     const result = await check(operations);
