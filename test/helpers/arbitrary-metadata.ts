@@ -22,7 +22,9 @@ const checksum = hex(64).map((digits) => `sha256:${digits}`);
 const instant = fc
   .date({ min: new Date("1970-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59Z"), noInvalidDate: true })
   .map((date) => date.toISOString());
-const counts = fc.dictionary(text, count, { maxKeys: 3 });
+/** No engine counts or reports a `__proto__`: zod leaves such a member out, of what the mac has proven with it. */
+const label = text.filter((given) => given !== "__proto__");
+const counts = fc.dictionary(label, count, { maxKeys: 3 });
 const texts = fc.array(text, { maxLength: 3 });
 const algorithm = fc.constantFrom(...COMPRESSION_ALGORITHMS);
 
@@ -32,7 +34,7 @@ const source: fc.Arbitrary<SourceMetadata> = fc
       ...{ name, engine: name, kind: name, component: name },
       status: fc.constantFrom("completed", "completed_with_errors", "failed"),
       ...{ size: count, new_size: count, stored_size: count, counts, duration_seconds: seconds },
-      versions: fc.dictionary(text, text, { maxKeys: 3 }),
+      versions: fc.dictionary(label, text, { maxKeys: 3 }),
       ...{ unreadable: count, warnings: texts },
     }),
     more: fc.record(
