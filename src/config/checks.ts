@@ -77,8 +77,11 @@ function retentionProblems(frame: Frame, at: At): readonly Problem[] {
   return classes.flatMap((name) => {
     const text = retention[name];
     if (text === undefined || durationMs(parseDuration(text)) >= neededMs) return [];
+    const said = parseDuration(text);
     const needed = `${describeDuration(parseDuration(chain.full_every))} (chain.full_every) and ${describeDuration(parseDuration(retention.incremental))} (retention.incremental)`;
-    return [at(["retention", name], `is shorter than a chain lives: full backups are needed for ${needed}`)];
+    const problem = `is ${describeDuration(said)}, shorter than a chain lives: full backups are needed for ${needed}`;
+    const months = said !== "forever" && said.unit === "m" ? `${said.amount}mo` : undefined;
+    return [at(["retention", name], problem, months)];
   });
 }
 

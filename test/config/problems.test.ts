@@ -200,7 +200,14 @@ const CASES: readonly Case[] = [
   {
     name: "full backups that are kept shorter than what hangs from them",
     text: "retention:\n  daily: 10d",
-    problems: [{ path: "retention.daily", line: 2, message: "is shorter than a chain lives" }],
+    problems: [{ path: "retention.daily", line: 2, message: "is 10 days, shorter than a chain lives" }],
+  },
+  {
+    name: "a period in minutes that was meant in months",
+    text: "retention:\n  monthly: 3m",
+    problems: [
+      { path: "retention.monthly", line: 2, message: "is 3 minutes, shorter than a chain lives", suggestion: "3mo" },
+    ],
   },
 ];
 
