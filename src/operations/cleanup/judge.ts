@@ -17,7 +17,10 @@ export function judge(
   });
 }
 
-/** The backups that a storage is to have: what cleanup would remove from it at once is not lacking there. */
+/**
+ * The backups that a storage is to have: what cleanup would remove from it at once is not lacking there. Nor is what would stay
+ * only because `verify` has read it, which may have been elsewhere: after it came to an archive, which it left this storage for.
+ */
 export function expectedIn(
   session: Session,
   storage: StorageConfig,
@@ -25,9 +28,10 @@ export function expectedIn(
 ): ReadonlySet<BackupId> {
   const present = backups.map((backup): CatalogBackup => {
     const { id: backupId, metadata, outline, copies, timestamp: at } = backup;
+    const { verified, ...notes } = backup.notes;
     const known = copies.find((copy) => copy.storage === storage.name && copy.state === "damaged");
     const copy = known ?? { backupId, storage: storage.name, state: "complete" as const, at };
-    return { ...backup, metadata, outline, copies: [copy] };
+    return { ...backup, metadata, outline, copies: [copy], notes: verified?.passed === true ? notes : backup.notes };
   });
   const kept = judge(session, storage, present).filter(({ keep }) => keep);
   return new Set(kept.map(({ backup }) => backup.id));

@@ -35,6 +35,10 @@ it("moves a month whose time is over to the archive, whole and verified, before 
   expect(storages).toMatchObject([{ removed: [daily, monthly] }, { removed: [] }]);
   expect(await copiesOf(site.operations, monthly)).toEqual(["vault complete"]);
   expect(await copiesOf(site.operations, newest)).toEqual(["local complete"]);
+  // It was verified in the archive only, as the last of all: no reason to bring it back.
+  expect(await site.operations.listStorages()).toMatchObject([{ lag: { backups: 0 } }, { lag: { backups: 0 } }]);
+  await site.operations.replicate({ to: [], dryRun: false, lockWaitMs: 0 });
+  expect(await copiesOf(site.operations, monthly)).toEqual(["vault complete"]);
   const all = { all: true, deep: true, quick: false, components: [] };
   expect((await site.operations.verify(all)).passed).toBe(true);
   expect(await site.operations.cleanup(ONCE)).toMatchObject({
