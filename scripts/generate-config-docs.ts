@@ -25,6 +25,7 @@ function renderReference(schema: ConfigSchema): string {
     ["encryption.keys", "provider", schema.keys],
     ["sources", "engine", schema.engines],
     ["schedules", "operation", schema.schedules],
+    ["notifiers", "type", schema.notifiers],
   ];
   for (const [section, discriminator, variants] of families) {
     for (const { type, inFile } of variants.values()) {

@@ -15,6 +15,7 @@ export const EXIT_CODES = {
   TOOL_TOO_OLD: 1,
   CATALOG_FAILED: 1,
   CLOCK_SKEWED: 1,
+  NOTIFICATION_FAILED: 1,
   // 2: usage or configuration
   USAGE: 2,
   CONFIG_NOT_FOUND: 2,

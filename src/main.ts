@@ -114,6 +114,7 @@ async function open(request: OpenRequest, redactor: Redactor, load: Surroundings
   const common = {
     ...{ adapters, clock: systemClock, signal },
     logger: createLogger({ level: logLevel, sink: log, redactor }),
+    clean: redactor.clean,
     host: hostname(),
     user: currentUserName(),
     softwareVersion: readVersion(),
@@ -137,18 +138,25 @@ async function open(request: OpenRequest, redactor: Redactor, load: Surroundings
 
 /** Every registry, joined here and nowhere else. */
 async function loadAdapters(): Promise<Adapters> {
-  const [{ storageDefinitions }, { keyProviderDefinitions }, { engineDefinitions }, { jobDefinitions }] =
-    await Promise.all([
-      import("./storage/registry.ts"),
-      import("./keys/registry.ts"),
-      import("./engines/registry.ts"),
-      import("./jobs/registry.ts"),
-    ]);
+  const [
+    { storageDefinitions },
+    { keyProviderDefinitions },
+    { engineDefinitions },
+    { jobDefinitions },
+    { notifierDefinitions },
+  ] = await Promise.all([
+    import("./storage/registry.ts"),
+    import("./keys/registry.ts"),
+    import("./engines/registry.ts"),
+    import("./jobs/registry.ts"),
+    import("./notify/registry.ts"),
+  ]);
   return {
     storages: storageDefinitions,
     keys: keyProviderDefinitions,
     engines: engineDefinitions,
     jobs: jobDefinitions,
+    notifiers: notifierDefinitions,
     openCatalog: async (options) => (await import("./catalog/sqlite/open.ts")).openSqliteCatalog(options),
     recoveryProgram: readRecoveryProgram,
   };

@@ -74,6 +74,10 @@ function optionProblems(
       path: ["sources", name],
       variant: schema.engines.get(one.engine),
     })),
+    ...Object.entries(frame.notifiers).map(([name, one]) => ({
+      path: ["notifiers", name],
+      variant: schema.notifiers.get(one.type),
+    })),
   ];
   const ofOptions = families.flatMap(({ path, variant }) =>
     variant === undefined ? [] : ownProblems(variant, path, at(values, path), document),

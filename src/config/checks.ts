@@ -23,6 +23,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
     ...targetProblems(frame, at),
     ...toolProblems(frame, at),
     ...scheduleProblems(frame, at),
+    ...notifyProblems(frame, at),
   ];
 }
 
@@ -115,4 +116,17 @@ function scheduleProblems({ schedules }: Frame, at: At): readonly Problem[] {
     const problem = timesProblem(schedule);
     return problem === undefined ? [] : [at(["schedules", name, problem.option], problem.message)];
   });
+}
+
+function notifyProblems({ schedules, notifiers }: Frame, at: At): readonly Problem[] {
+  const known = Object.keys(notifiers);
+  return Object.entries(schedules).flatMap(([schedule, { notify }]) =>
+    (["on_success", "on_failure"] as const).flatMap((when) =>
+      notify[when].flatMap((name, i) => {
+        if (known.includes(name)) return [];
+        const path = ["schedules", schedule, "notify", when, i];
+        return [at(path, `there is no notifier "${name}"`, nearest(name, known))];
+      }),
+    ),
+  );
 }

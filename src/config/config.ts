@@ -25,6 +25,7 @@ export interface Config {
   readonly verify: { readonly onCreate: boolean | "full" };
   readonly retention: RetentionConfig;
   readonly schedules: readonly ScheduleConfig[];
+  readonly notifiers: readonly { readonly name: string; readonly type: string }[];
   readonly targets: readonly TargetConfig[];
   /** Paths of external programs by their name. */
   readonly tools: Readonly<Record<string, string>>;
@@ -89,6 +90,8 @@ export interface ScheduleConfig {
   readonly operation: string;
   /** As that job's schema has them. */
   readonly options: OptionValues;
+  /** Names of notifiers: told when a run of it was completed, and when it was not. */
+  readonly notify: { readonly onSuccess: readonly string[]; readonly onFailure: readonly string[] };
 }
 
 interface TargetConfig {
@@ -116,6 +119,8 @@ export interface LoadedConfig {
   resolveKey(name: string): Promise<OptionValues>;
   /** Likewise. @throws `SOURCE_NOT_FOUND` for an unknown name. */
   resolveSource(name: string): Promise<OptionValues>;
+  /** Likewise. @throws `CONFIG_INVALID` for an unknown name. */
+  resolveNotifier(name: string): Promise<OptionValues>;
   /** What the target changes in the source's options: only what it names. @throws `TARGET_NOT_FOUND` for an unknown name. */
   resolveTarget(target: string, source: string): Promise<OptionValues>;
   /** The whole configuration in the file's own shape, defaults filled in, every secret as `***`. */

@@ -94,6 +94,7 @@ function configOf(frame: Frame, env: LoadRequest["env"], cwd: string): Config {
     verify: { onCreate: frame.verify.on_create },
     retention: retentionOf(retention),
     schedules: scheduleConfigs(frame.schedules, frame.timezone),
+    notifiers: Object.entries(frame.notifiers).map(([name, { type }]) => ({ name, type })),
     targets: Object.entries(frame.targets).map(([name, { sources }]) => ({ name, sources: Object.keys(sources) })),
     tools: frame.tools,
     restore: { maxGap: parseFiniteDuration(frame.restore.max_gap) },

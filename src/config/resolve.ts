@@ -7,7 +7,10 @@ import type { ConfigSchema, Variant } from "./schema.ts";
 import { marksOf, secretNames } from "./secret-options.ts";
 import { readSecretFile, redactable, runSecretCommand } from "./secrets.ts";
 
-type Resolvers = Pick<LoadedConfig, "resolveStorage" | "resolveKey" | "resolveSource" | "resolveTarget">;
+type Resolvers = Pick<
+  LoadedConfig,
+  "resolveStorage" | "resolveKey" | "resolveSource" | "resolveTarget" | "resolveNotifier"
+>;
 
 interface ResolveContext {
   readonly values: Readonly<Record<string, unknown>>;
@@ -34,6 +37,10 @@ export function resolvers(context: ResolveContext): Resolvers {
     resolveSource: (name) => {
       const path = known(values, ["sources"], name, { what: "source", code: "SOURCE_NOT_FOUND" });
       return resolve(path, engineOf(name, context), "CONFIG_INVALID", context);
+    },
+    resolveNotifier: async (name) => {
+      const path = known(values, ["notifiers"], name, { what: "notifier", code: "CONFIG_INVALID" });
+      return resolve(path, schema.notifiers.get(String(at(values, path).type)), "CONFIG_INVALID", context);
     },
     resolveTarget: async (target, source) => {
       const path = known(values, ["targets"], target, { what: "target", code: "TARGET_NOT_FOUND" });
@@ -118,7 +125,9 @@ export function inlineSecrets(values: Readonly<Record<string, unknown>>, schema:
 /** By name: to blot out `production` wherever it stands would hide more than it protects. */
 function likelySecrets(variables: Readonly<Record<string, unknown>>): readonly string[] {
   return Object.entries(variables).flatMap(([name, value]) =>
-    /pass|secret|token|key|credential|dsn|url/i.test(name) && typeof value === "string" ? redactable(value) : [],
+    /pass|secret|token|key|credential|auth|cookie|dsn|url/i.test(name) && typeof value === "string"
+      ? redactable(value)
+      : [],
   );
 }
 
@@ -135,6 +144,10 @@ export function adapterParts(
     ...members(values, ["encryption", "keys"]).map((path) => ({
       path,
       variant: schema.keys.get(String(at(values, path).provider)),
+    })),
+    ...members(values, ["notifiers"]).map((path) => ({
+      path,
+      variant: schema.notifiers.get(String(at(values, path).type)),
     })),
     ...members(values, ["sources"]).map((path) => ({
       path,

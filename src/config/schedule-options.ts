@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseCron } from "../domain/schedule/cron.ts";
 import { isBackupctlError } from "../errors.ts";
 import { timezoneField } from "./fields.ts";
+import { notifySection } from "./schedules.ts";
 
 /** The options that every schedule has beside its job's own. Apart from the schema: what reads cron expressions takes long to load. */
 export function commonScheduleOptions(): Readonly<Record<string, z.ZodType>> {
@@ -31,6 +32,7 @@ export function commonScheduleOptions(): Readonly<Record<string, z.ZodType>> {
       .optional()
       .describe("IANA time zone of these times. Default: that of the configuration.")
       .meta({ example: "Europe/Berlin" }),
+    notify: notifySection(),
     enabled: z.boolean().default(true).describe("false: it is not run but by hand."),
   };
 }

@@ -6,6 +6,22 @@ import { nameField } from "./fields.ts";
 
 export const DEFAULT_OPERATION = "create";
 
+/** Whom a schedule tells of its runs. */
+export function notifySection() {
+  const names = z.array(nameField).default([]);
+  return z
+    .strictObject({
+      on_success: names
+        .describe("Notifiers that are told of each run that is done, all of it.")
+        .meta({ example: ["ops"] }),
+      on_failure: names
+        .describe("Notifiers that are told of each run that failed, was cut off, or is done in part only.")
+        .meta({ example: ["ops"] }),
+    })
+    .prefault({})
+    .describe("Notifiers that are told how its runs ended.");
+}
+
 /** Of a schedule as far as it is the same for every job; the job's own options lie beside these. */
 export const scheduleFrame = z.looseObject({
   operation: z.string().default(DEFAULT_OPERATION),
@@ -16,6 +32,7 @@ export const scheduleFrame = z.looseObject({
   frequency: z.enum(["hourly", "daily", "weekly", "monthly"]).optional(),
   time: z.string().optional(),
   timezone: z.string().optional(),
+  notify: notifySection(),
 });
 
 type ScheduleFrame = z.output<typeof scheduleFrame>;
@@ -34,10 +51,11 @@ export function scheduleConfigs(
   timezone: string,
 ): readonly ScheduleConfig[] {
   return Object.entries(schedules).map(([name, schedule]) => {
-    const { operation, enabled, cron, every, at, frequency, time, timezone: own, ...options } = schedule;
+    const { operation, enabled, cron, every, at, frequency, time, timezone: own, notify, ...options } = schedule;
     return {
       ...{ name, enabled, operation, options },
       timing: { cron: cronOf({ cron, every, at, frequency, time }), timezone: own ?? timezone },
+      notify: { onSuccess: notify.on_success, onFailure: notify.on_failure },
     };
   });
 }

@@ -3,6 +3,7 @@ import { MODES } from "../domain/backup.ts";
 import { engineDefinitions } from "../engines/registry.ts";
 import { jobDefinitions } from "../jobs/registry.ts";
 import { keyProviderDefinitions } from "../keys/registry.ts";
+import { notifierDefinitions } from "../notify/registry.ts";
 import { storageDefinitions } from "../storage/registry.ts";
 import { durationField, nameField, timezoneField } from "./fields.ts";
 import type { ConfigPath } from "./problems.ts";
@@ -22,11 +23,12 @@ export interface ConfigSchema {
   readonly keys: ReadonlyMap<string, Variant>;
   readonly engines: ReadonlyMap<string, Variant>;
   readonly schedules: ReadonlyMap<string, Variant>;
+  readonly notifiers: ReadonlyMap<string, Variant>;
 }
 
 export type Frame = z.output<ReturnType<typeof frameSchema>>;
 
-/** One type of storage or key, or one engine. */
+/** One type of storage, key or notifier, or one engine. */
 export interface Variant {
   readonly type: string;
   /** As the adapter declares them. */
@@ -47,7 +49,7 @@ const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
  * putting it together takes a tenth of a short command's time
  */
 export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> {
-  const [storages, keys, engines, schedules] = await Promise.all([
+  const [storages, keys, engines, schedules, notifiers] = await Promise.all([
     variants("type", named("type", storageDefinitions, values, ["storages"]), commonStorageOptions),
     variants("provider", named("provider", keyProviderDefinitions, values, ["encryption", "keys"]), () => ({})),
     variants("engine", named("engine", engineDefinitions, values, ["sources"]), () => ({
@@ -65,6 +67,7 @@ export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> 
         .meta({ example: "media" }),
     })),
     scheduleVariants(values),
+    variants("type", named("type", notifierDefinitions, values, ["notifiers"]), () => ({})),
   ]);
   const frame = frameSchema();
   const full = frame.extend({
@@ -72,8 +75,9 @@ export async function loadConfigSchema(values?: unknown): Promise<ConfigSchema> 
     encryption: encryptionSection(unionOf("provider", keys)),
     sources: sourcesSection(unionOf("engine", engines)),
     schedules: schedulesSection(unionOf("operation", schedules)),
+    notifiers: notifiersSection(unionOf("type", notifiers)),
   });
-  return { full, frame, storages, keys, engines, schedules };
+  return { full, frame, storages, keys, engines, schedules, notifiers };
 }
 
 /** All jobs or none: where there is a schedule, one more or less makes no difference. */
@@ -185,6 +189,7 @@ function frameSchema() {
       .describe("Checks made while a backup is created."),
     retention: retentionSection(),
     schedules: schedulesSection(scheduleFrame),
+    notifiers: notifiersSection(z.looseObject({ type: z.string() })),
     targets: z
       .record(
         nameField,
@@ -237,6 +242,13 @@ function sourcesSection<E extends z.ZodType>(source: E) {
     .record(nameField, source)
     .default({})
     .describe("What is backed up: a name, and under it the engine and its options.");
+}
+
+function notifiersSection<N extends z.ZodType>(notifier: N) {
+  return z
+    .record(nameField, notifier)
+    .default({})
+    .describe("Who can be told of what happens: a name, and under it the type and its options.");
 }
 
 function encryptionSection<K extends z.ZodType>(key: K) {

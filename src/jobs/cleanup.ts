@@ -13,15 +13,16 @@ export const cleanupJob: Job = {
   options,
   async run(operations, { lockWaitMs }) {
     const result = await operations.cleanup({ force: false, lockWaitMs });
-    return { exitCode: exitStatusOfCleanup(result), summary: summaryOf(result), problems: problemsOf(result) };
+    const copies = result.storages.reduce((sum, { removed }) => sum + removed.length, 0);
+    const bytes = result.storages.reduce((sum, { bytes: freed }) => sum + freed, 0);
+    return {
+      exitCode: exitStatusOfCleanup(result),
+      summary: `${count(copies, "copy", "copies")} removed, ${formatBytes(bytes)} freed`,
+      problems: problemsOf(result),
+      facts: { copies_removed: copies, bytes_freed: bytes },
+    };
   },
 };
-
-function summaryOf({ storages }: CleanupResult): string {
-  const copies = storages.reduce((sum, { removed }) => sum + removed.length, 0);
-  const bytes = storages.reduce((sum, { bytes: freed }) => sum + freed, 0);
-  return `${count(copies, "copy", "copies")} removed, ${formatBytes(bytes)} freed`;
-}
 
 function problemsOf({ storages }: CleanupResult): readonly string[] {
   return storages.flatMap(({ name, notRemoved, failure }) => [

@@ -4,7 +4,7 @@ import { parseFiniteDuration } from "../domain/duration.ts";
 import { formatBytes } from "../domain/size.ts";
 import { exitStatusOfCreate } from "../operations/exit-status.ts";
 import type { CreateResult } from "../operations/operations.ts";
-import type { Job } from "./job.ts";
+import type { Job, JobOutcome } from "./job.ts";
 
 const names = z.array(z.string().min(1)).default([]);
 
@@ -54,13 +54,29 @@ export const createJob: Job = {
       lockWaitMs,
       onProgress,
     });
-    return { exitCode: exitStatusOfCreate(result), summary: summaryOf(result), problems: problemsOf(result) };
+    return {
+      exitCode: exitStatusOfCreate(result),
+      summary: summaryOf(result),
+      problems: problemsOf(result),
+      facts: factsOf(result),
+    };
   },
 };
 
 function summaryOf({ backup }: CreateResult): string {
   if (backup === undefined) return "nothing changed since the last backup: none was made";
   return `backup ${backup.id} ${backup.status}: ${backup.mode}, ${formatBytes(backup.storedBytes ?? 0)} stored`;
+}
+
+function factsOf({ backup }: CreateResult): JobOutcome["facts"] {
+  return backup === undefined
+    ? {}
+    : {
+        backup_id: backup.id,
+        mode: backup.mode,
+        size_bytes: backup.sizeBytes ?? 0,
+        stored_bytes: backup.storedBytes ?? 0,
+      };
 }
 
 function problemsOf({ sources, storages }: CreateResult): readonly string[] {

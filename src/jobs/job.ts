@@ -25,6 +25,8 @@ export interface JobOutcome {
   readonly summary: string;
   /** What went wrong, a line each. */
   readonly problems: readonly string[];
+  /** For programs: what was done, by the names of docs/notify/README.md. */
+  readonly facts: Readonly<Record<string, string | number>>;
 }
 
 /** Loaded when a schedule of it is checked or run. */

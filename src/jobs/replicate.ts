@@ -19,14 +19,15 @@ export const replicateJob: Job = {
   async run(operations, { options: given, lockWaitMs, onProgress }) {
     const chosen = options.parse(given);
     const result = await operations.replicate({ ...chosen, dryRun: false, lockWaitMs, onProgress });
-    return { exitCode: exitStatusOfReplicate(result), summary: summaryOf(result), problems: problemsOf(result) };
+    const copies = result.storages.reduce((sum, { copied }) => sum + copied.length, 0);
+    return {
+      exitCode: exitStatusOfReplicate(result),
+      summary: `${count(copies, "copy", "copies")} made`,
+      problems: problemsOf(result),
+      facts: { copies_made: copies },
+    };
   },
 };
-
-function summaryOf({ storages }: ReplicateResult): string {
-  const copies = storages.reduce((sum, { copied }) => sum + copied.length, 0);
-  return `${count(copies, "copy", "copies")} made`;
-}
 
 function problemsOf({ storages }: ReplicateResult): readonly string[] {
   return storages.flatMap(({ name, failure, notCopied }) => [

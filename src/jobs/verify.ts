@@ -35,14 +35,16 @@ export const verifyJob: Job = {
       components: [],
       onProgress,
     });
-    return { exitCode: exitStatusOfVerify(result), summary: summaryOf(result), problems: problemsOf(result) };
+    const { backups: checked } = result;
+    const passed = checked.filter((backup) => backup.passed).length;
+    return {
+      exitCode: exitStatusOfVerify(result),
+      summary: `${count(checked.length, "copy was", "copies were")} checked, ${passed} passed`,
+      problems: problemsOf(result),
+      facts: { copies_checked: checked.length, copies_passed: passed },
+    };
   },
 };
-
-function summaryOf({ backups }: VerifyResult): string {
-  const passed = backups.filter((backup) => backup.passed).length;
-  return `${count(backups.length, "copy was", "copies were")} checked, ${passed} passed`;
-}
 
 function problemsOf({ backups }: VerifyResult): readonly string[] {
   return backups.flatMap(({ backupId, storage, passed, issues }) =>

@@ -3,6 +3,7 @@ import { requireSources } from "../domain/selection.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { StorageDefinition } from "../storage/storage.ts";
 import type { OperationContext } from "./context.ts";
+import { openNotifier } from "./notifications/notifiers.ts";
 import type { ConfigReport } from "./operations.ts";
 import { openEngine, primaryStorage, type Session, storageDefinition } from "./session.ts";
 
@@ -18,6 +19,7 @@ export async function reportConfig({ session }: OperationContext): Promise<Confi
   requireSources(sources);
   await checkAddresses(session);
   await checkKeys(session);
+  await checkNotifiers(session);
   for (const { name } of sources) await naming(`source "${name}"`, openEngine(session, name));
   for (const target of targets) {
     for (const source of target.sources) await loaded.resolveTarget(target.name, source);
@@ -58,6 +60,10 @@ async function checkKeys({ loaded, adapters }: Session): Promise<void> {
     const key = await adapters.keys[provider]?.open(await loaded.resolveKey(name), { name, repositoryId: "" });
     await key?.seal();
   }
+}
+
+async function checkNotifiers(session: Session): Promise<void> {
+  for (const { name } of session.loaded.config.notifiers) await openNotifier(session, name);
 }
 
 async function naming<T>(object: string, opening: Promise<T>): Promise<T> {

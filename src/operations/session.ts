@@ -6,6 +6,7 @@ import type { Engine, EngineDefinition } from "../engines/engine.ts";
 import { BackupctlError } from "../errors.ts";
 import type { JobDefinition } from "../jobs/job.ts";
 import type { KeyProvider, KeyProviderDefinition } from "../keys/key-provider.ts";
+import type { NotifierDefinition } from "../notify/notifier.ts";
 import { type Clock, systemSleep } from "../platform/clock.ts";
 import { makePrivateDirectory, readFileIfExists, writeFileAtomically } from "../platform/files.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -19,6 +20,7 @@ export interface Adapters {
   readonly keys: Readonly<Record<string, KeyProviderDefinition>>;
   readonly engines: Readonly<Record<string, EngineDefinition>>;
   readonly jobs: Readonly<Record<string, JobDefinition>>;
+  readonly notifiers: Readonly<Record<string, NotifierDefinition>>;
   readonly openCatalog: (options: {
     readonly file: string;
     readonly readOnly: boolean;
@@ -35,6 +37,8 @@ export interface Session {
   readonly adapters: Adapters;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The text in one line without secrets, for what leaves the program otherwise than through the logger. */
+  readonly clean: (text: string) => string;
   readonly signal: AbortSignal;
   readonly host: string;
   readonly user: string;

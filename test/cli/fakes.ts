@@ -481,6 +481,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
       encryption: { enabled: true, required: false, keys: [] },
       compression: { algorithm: "zstd", level: 3 },
       sources: [],
+      notifiers: [],
       chain: { maxChain: 100, fullEvery: { amount: 7, unit: "d" } },
       verify: { onCreate: true },
       retention: {
@@ -503,6 +504,7 @@ export function fakeConfig(warnings: readonly string[] = []): LoadedConfig {
     resolveKey: async () => ({}),
     resolveSource: async () => ({}),
     resolveTarget: async () => ({}),
+    resolveNotifier: async () => ({}),
     shown: () => ({ version: 1, name: "shop.example", encryption: { keys: { main: { key: "***" } } } }),
   };
 }

@@ -58,7 +58,7 @@ describe("backup.config.example.yaml", () => {
     expect(missing).toEqual([]);
   });
 
-  it("shows every option of every storage, key provider, engine and job", async () => {
+  it("shows every option of every storage, key provider, engine, job and notifier", async () => {
     const schema = await loadConfigSchema();
     const example: unknown = parse(text);
     const families: [string, string, ReadonlyMap<string, Variant>][] = [
@@ -66,6 +66,7 @@ describe("backup.config.example.yaml", () => {
       ["encryption.keys", "provider", schema.keys],
       ["sources", "engine", schema.engines],
       ["schedules", "operation", schema.schedules],
+      ["notifiers", "type", schema.notifiers],
     ];
 
     for (const [section, discriminator, variants] of families) {
@@ -76,7 +77,18 @@ describe("backup.config.example.yaml", () => {
         const shown = new Set(
           members.filter((one) => (one[discriminator] ?? "create") === type).flatMap((one) => Object.keys(one)),
         );
-        const common = ["component", "category", "cron", "every", "at", "frequency", "time", "timezone", "enabled"];
+        const common = [
+          "component",
+          "category",
+          "cron",
+          "every",
+          "at",
+          "frequency",
+          "time",
+          "timezone",
+          "enabled",
+          "notify",
+        ];
         const missing = Object.entries(inFile.shape)
           .filter(([option, schema]) => !isShown(option, schema, shown) && !common.includes(option))
           .map(([option]) => option);
@@ -94,10 +106,10 @@ describe("the configuration's documents", () => {
   });
 
   it("every option is described", async () => {
-    const { full, storages, keys, engines, schedules } = await loadConfigSchema();
+    const { full, storages, keys, engines, schedules, notifiers } = await loadConfigSchema();
     const shapes = [
       full,
-      ...[storages, keys, engines, schedules]
+      ...[storages, keys, engines, schedules, notifiers]
         .flatMap((variants) => [...variants.values()])
         .map((variant) => variant.inFile),
     ];
@@ -128,7 +140,7 @@ describe("the configuration's documents", () => {
       type: "object",
       additionalProperties: false,
     });
-    expect(JSON.stringify(schema)).not.toMatch(/"secret":|"concealed":|"secretForm":/);
+    expect(JSON.stringify(schema)).not.toMatch(/"secret":true|"concealed":|"secretForm":/);
     expect(JSON.stringify(schema)).toContain('"password_command"');
   });
 });

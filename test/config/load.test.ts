@@ -174,6 +174,8 @@ sources: { www: { engine: files, paths: [/a], one_file_system: "${variable("B")}
   });
 });
 
+const NOBODY = { onSuccess: [], onFailure: [] };
+
 describe("schedules", () => {
   it("have times of their own zone or the configuration's, and what they leave to their job", async () => {
     const { config, shown } = await loadText(`${MINIMAL}timezone: Europe/Berlin
@@ -188,14 +190,17 @@ schedules:
         ...{ name: "daily_incremental", enabled: true, operation: "create" },
         timing: { cron: "0 2 * * *", timezone: "Europe/Berlin" },
         options: { type: "incremental", components: ["database"], retention_days: 30 },
+        notify: NOBODY,
       },
       {
         ...{ name: "site", enabled: false, operation: "create", options: {} },
         timing: { cron: "0 2 * * *", timezone: "UTC" },
+        notify: NOBODY,
       },
       {
         ...{ name: "check", enabled: true, operation: "verify", options: { backups: "7d" } },
         timing: { cron: "0 4 * * 0", timezone: "Europe/Berlin" },
+        notify: NOBODY,
       },
     ]);
     expect(shown()).toMatchObject({ schedules: { check: { operation: "verify", backups: "7d", deep: false } } });
@@ -426,6 +431,7 @@ describe("the environment alone", () => {
       {
         ...{ name: "auto", enabled: true, operation: "create", options: {} },
         timing: { cron: "0 2 * * *", timezone: "UTC" },
+        notify: NOBODY,
       },
     ]);
     expect((await load({ ...base, ENABLE_AUTO_BACKUP: "false" })).config.schedules).toEqual([]);

@@ -8,12 +8,14 @@ import { engineDefinitions } from "../../src/engines/registry.ts";
 import { encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import { jobDefinitions } from "../../src/jobs/registry.ts";
 import { keyProviderDefinitions } from "../../src/keys/registry.ts";
+import { notifierDefinitions } from "../../src/notify/registry.ts";
 import type { OperationContext } from "../../src/operations/context.ts";
 import { createBackup } from "../../src/operations/create/create.ts";
 import type { CreateRequest, CreateResult } from "../../src/operations/operations.ts";
 import { openRepository } from "../../src/operations/repository/repository.ts";
 import { type Session, statePaths } from "../../src/operations/session.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
+import { createRedactor } from "../../src/platform/redact.ts";
 import { storageDefinitions } from "../../src/storage/registry.ts";
 import { tempDir } from "./temp-dir.ts";
 
@@ -105,13 +107,15 @@ export async function openSession(
   options: Pick<SiteOptions, "clock" | "signal"> = {},
   warnings: string[] = [],
 ): Promise<Session> {
+  const loaded = await loadConfig({ path: config, env: {}, cwd: dirname(config) });
   return {
-    loaded: await loadConfig({ path: config, env: {}, cwd: dirname(config) }),
+    loaded,
     adapters: {
       storages: storageDefinitions,
       keys: keyProviderDefinitions,
       engines: engineDefinitions,
       jobs: jobDefinitions,
+      notifiers: notifierDefinitions,
       openCatalog: async (catalog) => openSqliteCatalog(catalog),
       recoveryProgram: async () => Buffer.from("// test\n"),
     } as Session["adapters"],
@@ -122,6 +126,7 @@ export async function openSession(
       warn: (message) => void warnings.push(message),
       error: (message) => void warnings.push(message),
     },
+    clean: (text) => createRedactor(loaded.secrets).clean(text),
     signal: options.signal ?? new AbortController().signal,
     host: "test-host",
     user: "tester",

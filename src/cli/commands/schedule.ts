@@ -55,6 +55,7 @@ export const scheduleRun = defineCommand({
   description: [
     "What cron, a systemd timer or `schedule daemon` calls. It waits for another run in the repository until the schedule is due again. The exit status is that of the command that does the same by hand: `create` unless the schedule names another operation.",
     "With --if-due it does nothing unless a time of the schedule came since its last run. So it may be called too often, at once from several places, or late: however many times were missed, it runs once. A run that was cut off is due again, once.",
+    "Then the notifiers that the schedule names are told how it ended. One that can't be told is a warning, also with --quiet, and leaves the exit status as it is.",
   ],
   argument: { placeholder: "NAME", description: "a schedule of the configuration", required: true },
   options: { ifDue: flag("do nothing unless it is due") },

@@ -283,7 +283,7 @@ export class CreateRun {
     const at = session.clock.now().toISOString();
     try {
       const code = isBackupctlError(failure) ? failure.code : "BACKUP_FAILED";
-      this.#catalog.fail(this.#id, { code, message: messageOf(failure) }, at);
+      this.#catalog.fail(this.#id, { code, message: session.clean(messageOf(failure)) }, at);
       for (const { name } of refused ? [lead, ...objects.storages] : [])
         this.#catalog.setCopy({ backupId: this.#id, storage: name, state: "damaged", at });
       const left = [...objects.givenUp.keys()].filter((storage) => storage !== lead);

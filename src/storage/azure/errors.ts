@@ -1,6 +1,6 @@
 import { RestError } from "@azure/storage-blob";
+import { networkFailure } from "../../platform/network-failure.ts";
 import { clockSkew } from "../network/clock-skew.ts";
-import { networkFailure } from "../network/failure.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */

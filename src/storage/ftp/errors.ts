@@ -1,6 +1,6 @@
 import { FTPError } from "basic-ftp";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { networkFailure } from "../network/failure.ts";
+import { networkFailure } from "../../platform/network-failure.ts";
 
 /** The connection ended under a command: whether the server has done it is not known. */
 export class ConnectionLost extends Error {

@@ -1,5 +1,5 @@
+import { networkFailure } from "../../platform/network-failure.ts";
 import { clockSkew } from "../network/clock-skew.ts";
-import { networkFailure } from "../network/failure.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 import { RefusedError } from "./answers.ts";
 

@@ -1,9 +1,9 @@
 import { type AuthClient, GoogleAuth, JWT, type OAuth2ClientOptions, UserRefreshClient } from "google-auth-library";
 import { setBackend } from "google-logging-utils";
 import { z } from "zod";
+import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { Connections } from "../network/connections.ts";
-import { plainConnectionProblems } from "../network/plain-connection.ts";
 import type { StorageContext } from "../storage.ts";
 import { fetchOver } from "./fetch.ts";
 import type { GcsOptions } from "./options.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
 import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
-import { plainConnectionProblems } from "../network/plain-connection.ts";
 
 export const gcsOptions = z.object({
   bucket: z

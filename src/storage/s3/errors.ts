@@ -1,6 +1,6 @@
 import { S3ServiceException } from "@aws-sdk/client-s3";
 import { messageOf } from "../../errors.ts";
-import { networkFailure } from "../network/failure.ts";
+import { networkFailure } from "../../platform/network-failure.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
 import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
-import { plainConnectionProblems } from "../network/plain-connection.ts";
 
 /** Objects in these classes can't be read before they have been brought back: not even the list of backups. */
 const COLD_CLASSES = ["GLACIER", "DEEP_ARCHIVE"];

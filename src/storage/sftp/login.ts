@@ -1,7 +1,7 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import SftpClient from "ssh2-sftp-client";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { type NetworkFailure, networkFailure } from "../network/failure.ts";
+import { type NetworkFailure, networkFailure } from "../../platform/network-failure.ts";
 import { type HostKeyCheck, hostKeyCheck } from "./host-key.ts";
 import type { SftpOptions } from "./options.ts";
 import { Session } from "./session.ts";

@@ -1,11 +1,9 @@
-import type { OptionProblem } from "../definition.ts";
-
 /** Without TLS everybody on the way reads the login: only this host itself may be called so, unless the config says otherwise. */
 export function plainConnectionProblems(
   option: string,
   url: string | undefined,
   insecure: boolean,
-): readonly OptionProblem[] {
+): readonly { readonly path: readonly string[]; readonly message: string }[] {
   if (url === undefined || insecure) return [];
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:" || isThisHost(hostname)) return [];

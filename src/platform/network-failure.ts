@@ -1,4 +1,4 @@
-import { messageOf } from "../../errors.ts";
+import { messageOf } from "../errors.ts";
 
 /** What went wrong between this host and a service, below the protocol that they speak. */
 export interface NetworkFailure {
@@ -80,8 +80,11 @@ function refusal(code: string, peer: string): { readonly hint?: string } {
     : {};
 }
 
-/** The error of the system call, which libraries wrap; where several addresses of one name were tried, of the first. */
-function failedCall(error: unknown): { readonly code: string; readonly message: string } | undefined {
+/**
+ * The error of the system call or the TLS library, which others wrap; where several addresses of one name were tried, of the first. The
+ * message may name host and address, the code never does.
+ */
+export function failedCall(error: unknown): { readonly code: string; readonly message: string } | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
     const first: unknown = at instanceof AggregateError ? at.errors[0] : undefined;
     if (first instanceof Error) {
