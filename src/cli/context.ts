@@ -26,6 +26,8 @@ export interface Context {
    * with a warning. It also sets the time zone that `look` shows times in.
    */
   config(mode: ConfigMode): Promise<LoadedConfig>;
+  /** The file that `config` was loaded from, read again, strictly. */
+  reloadConfig(): Promise<LoadedConfig>;
   /** Opened once, and closed by the program. `none`: there may be no configuration yet (init). */
   operations(mode: ConfigMode | "none"): Promise<Operations>;
   /** Shows progress while `work` runs: a line on a terminal, else a line a minute, nothing with --json or --quiet. */

@@ -52,9 +52,9 @@ export async function openSession(
     return createLook({ columns: width, isTerminal, paint, clean, now: clock.now, timezone: () => timezone });
   }
 
-  async function load(mode: ConfigMode): Promise<LoadedConfig> {
+  async function load(mode: ConfigMode, file = globals.config): Promise<LoadedConfig> {
     const { env, cwd } = world;
-    const path = globals.config === undefined ? {} : { path: globals.config };
+    const path = file === undefined ? {} : { path: file };
     const warn = (message: string): void => output.warn(noteLook.show(message));
     const result = await world.loadConfig({ ...path, env, cwd, mode, warn });
     timezone = result.config.timezone;
@@ -107,6 +107,7 @@ export async function openSession(
     noteLook,
     now: world.clock.now,
     config,
+    reloadConfig: async () => load("strict", (await config("strict")).origin),
     operations: (mode) => {
       opened ??= open(mode);
       return opened;

@@ -6,7 +6,7 @@ export const scheduleDaemon = defineCommand({
   summary: "run the schedules as they are due, for containers",
   description: [
     "Runs each schedule when it is due, one after the other, as `schedule run NAME --if-due` in a process of its own. What was missed while it was not there is made up for at the start, once. It ends by SIGTERM or Ctrl-C; a run that this cuts off cleans up, and is begun again at the next start.",
-    "The times are those of the configuration when it was started: start it again after they were changed. It leaves reports and retries to whatever watches its output; `schedule check` says from elsewhere what was missed or has failed.",
+    "Where the configuration's file is changed, it goes by the new schedules within a minute, without a new start; one that can't be used is an error that it logs, and the times stay as they were. Its runs tell the notifiers that the schedules name; `schedule check` says from elsewhere what was missed or has failed.",
   ],
   options: {},
   examples: [{ command: "backupctl schedule daemon", text: "The command of a container" }],
@@ -16,10 +16,11 @@ export const scheduleDaemon = defineCommand({
     143: "SIGTERM cut off a run, which has cleaned up",
   },
   json: false,
-  run: async ({ operations, output, noteLook, quiet }) => {
+  run: async ({ operations, reloadConfig, output, noteLook, quiet }) => {
     const { serveSchedules } = await operations("strict");
     await serveSchedules({
       quiet,
+      reload: reloadConfig,
       onRun: ({ name, exitCode }) => {
         if (exitCode !== 0) output.warn(noteLook.line`schedule "${name}" ended with exit status ${exitCode}`);
       },

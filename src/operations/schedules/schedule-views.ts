@@ -1,3 +1,4 @@
+import type { LoadedConfig } from "../../config/config.ts";
 import type { RunStatus as ScheduleRunStatus } from "../../domain/schedule/past-run.ts";
 import type { OnProgress } from "../operations.ts";
 
@@ -63,6 +64,8 @@ export interface ScheduleInstallation {
 export interface ScheduleDaemonRequest {
   /** Its runs say only what is wrong. */
   readonly quiet: boolean;
+  /** Reads the configuration's file again. @throws what is wrong with it */
+  readonly reload: () => Promise<LoadedConfig>;
   /** Called after each run, with its exit status. */
   readonly onRun?: ((run: { readonly name: string; readonly exitCode: number }) => void) | undefined;
 }
