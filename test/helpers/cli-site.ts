@@ -15,11 +15,19 @@ export interface CliSite {
   json<T>(schema: z.ZodType<T>, args: readonly string[], exitCodes?: readonly number[]): Promise<T>;
 }
 
+export interface CliSiteOptions {
+  /** A second storage, in `{dir}/replica`. */
+  readonly replica?: boolean;
+  /** A storage `vault` with that role, in `{dir}/vault`. */
+  readonly archive?: boolean;
+  /** Further options of the storage `local`, as a flow map has them. */
+  readonly storageOptions?: string;
+}
+
 export async function makeCliSite(
   sources: string,
   directory: string = tempDir(),
-  /** A second storage, in `{dir}/replica`. */
-  { replica = false }: { readonly replica?: boolean } = {},
+  { replica = false, archive = false, storageOptions = "" }: CliSiteOptions = {},
 ): Promise<CliSite> {
   const configFile = join(directory, "backup.config.yaml");
   const keyFile = join(directory, "main.key");
@@ -31,8 +39,9 @@ export async function makeCliSite(
 name: main-job
 state_dir: ${directory}/state
 storages:
-  local: {type: local, path: ${directory}/repository}
+  local: {type: local, path: ${directory}/repository, ${storageOptions}}
 ${replica ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
+${archive ? `  vault: {type: local, role: archive, path: ${directory}/vault}` : ""}
 encryption:
   keys:
     main: {provider: local, key_file: ${keyFile}}

@@ -3,9 +3,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { expect } from "vitest";
 import { openOperations } from "../../src/operations/open.ts";
-import type { BackupSummary, Operations } from "../../src/operations/operations.ts";
+import type { BackupSummary, CreateRequest, Operations } from "../../src/operations/operations.ts";
 import { NO_CHOICES, openSession } from "../helpers/site.ts";
-import type { KillSite } from "./killed-program.ts";
+import { type KillSite, STORAGE_FOLDERS } from "./killed-program.ts";
 
 /** The next run of the same host; what it warns of comes to `warnings`. */
 export async function nextRun<T>(
@@ -29,30 +29,39 @@ export async function goodBackups(operations: Operations): Promise<readonly Back
   return backups.filter(({ status }) => GOOD.includes(status));
 }
 
-/** Whatever this or a rebuilt catalog calls a backup is whole, in each storage that is said to have it. */
+/** Whatever this or a rebuilt catalog calls a backup is whole in the primary, and in each other storage that is said to have it. */
 export async function expectWholeBackups(operations: Operations): Promise<void> {
-  for (const storage of ["local", "second"]) {
-    for (const { id } of await goodBackups(operations)) {
-      const { copies } = await operations.show(id);
-      const isThere = copies.some((copy) => copy.storage === storage && copy.state === "complete");
-      // A run that was killed between its storages is adopted without its copy, and what builds on it has none either.
-      if (!isThere && storage !== "local") continue;
+  for (const { id } of await goodBackups(operations)) {
+    const { copies } = await operations.show(id);
+    expect(copies).toContainEqual(expect.objectContaining({ storage: "local", state: "complete" }));
+  }
+  await expectWholeCopies(operations);
+}
+
+/** A copy that is half there, or half gone, says so; every backup has one that is whole. Nothing is read in a storage that is `away`. */
+export async function expectWholeCopies(operations: Operations, away?: string): Promise<void> {
+  for (const { id } of await goodBackups(operations)) {
+    const { copies } = await operations.show(id);
+    const whole = copies.filter(({ state }) => state === "complete");
+    expect(whole).not.toEqual([]);
+    for (const { storage } of whole.filter((copy) => copy.storage !== away)) {
       const one = { reference: id, all: false, deep: false, quick: false, components: [], storage };
-      const verified = await operations.verify(one);
-      expect(verified.backups.flatMap(({ issues }) => issues)).toEqual([]);
+      const { backups } = await operations.verify(one);
+      expect(backups.flatMap(({ issues }) => issues)).toEqual([]);
     }
   }
 }
 
 /** Nothing that a killed run leaves is there any longer, once parts of objects have had their day. */
 export async function expectNoLeavings(site: KillSite): Promise<void> {
-  for (const storage of ["repository", "replica"]) {
+  const storages = STORAGE_FOLDERS.filter((name) => fs.existsSync(path.join(site.directory, name)));
+  for (const storage of storages) {
     for (const part of namesBelow(path.join(site.directory, storage)).filter(isPart))
       fs.utimesSync(path.join(site.directory, storage, part), 0, 0);
   }
   const rebuilt = await nextRun(site, (operations) => operations.rebuildCatalog());
   expect(rebuilt).toMatchObject({ unverified: 0, unfinished: 0, damaged: [] });
-  for (const storage of ["repository", "replica"]) {
+  for (const storage of storages) {
     const names = namesBelow(path.join(site.directory, storage));
     const folders = new Set(names.filter((name) => name.split("/").length >= 5).map((name) => path.dirname(name)));
     const whole = names.filter((name) => path.basename(name) === "metadata.json").map((name) => path.dirname(name));
@@ -79,7 +88,11 @@ function isPart(name: string): boolean {
 }
 
 export async function createNext(operations: Operations, mode = "incremental"): Promise<BackupSummary> {
-  const { backup } = await operations.create({ ...NO_CHOICES, mode });
+  return createOf(operations, { mode });
+}
+
+export async function createOf(operations: Operations, request: Partial<CreateRequest>): Promise<BackupSummary> {
+  const { backup } = await operations.create({ ...NO_CHOICES, ...request });
   if (backup === undefined) throw new Error("no backup was made");
   return backup;
 }
@@ -101,4 +114,17 @@ export function expectTrue(warnings: readonly string[], sources: readonly string
       else expect(warning).toContain(`${source} may hold some of the backup`);
     }
   }
+}
+
+type CopyStates = Readonly<Record<string, readonly string[]>>;
+
+/** Where the backups are whole, and that nothing else is there: the storages of each, by its id, the newest first. */
+export async function expectCopies(operations: Operations, wanted: CopyStates): Promise<void> {
+  const { backups } = await operations.list({ limit: 10, offset: 0 });
+  expect(backups.map(({ id, status }) => [id, status])).toEqual(Object.keys(wanted).map((id) => [id, "completed"]));
+  for (const [id, storages] of Object.entries(wanted)) {
+    const { copies } = await operations.show(id);
+    expect(copies.map(({ storage, state }) => [storage, state])).toEqual(storages.map((name) => [name, "complete"]));
+  }
+  await expectWholeCopies(operations);
 }

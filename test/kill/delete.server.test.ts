@@ -5,13 +5,18 @@ import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { createNext, expectNoLeavings, expectWholeBackups, goodBackups, nextRun } from "./after-the-kill.ts";
 import { type KillSite, makeKillSite } from "./killed-program.ts";
 
-describe("a delete that is killed", { timeout: 36_000_000 }, () => {
+const CASES = [
+  { what: "", storageOptions: "" },
+  { what: ", overwriting what it removes,", storageOptions: "secure_delete: true" },
+];
+
+describe.each(CASES)("a delete$what that is killed", { timeout: 36_000_000 }, ({ storageOptions }) => {
   const directory = suiteTempDir();
   let site: KillSite;
   let full: string;
   let command: readonly string[];
   beforeAll(async () => {
-    site = await makeKillSite(directory);
+    site = await makeKillSite(directory, "", { storageOptions });
     full = await nextRun(site, async (operations) => {
       const { id } = await createNext(operations, "full");
       await createNext(operations);

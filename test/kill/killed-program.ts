@@ -5,9 +5,9 @@ import * as path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import Sqlite from "better-sqlite3";
 import { noise } from "../helpers/bytes.ts";
-import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { type CliSite, type CliSiteOptions, makeCliSite } from "../helpers/cli-site.ts";
 import { randomNumbers } from "../helpers/random-numbers.ts";
-import { startCli } from "../helpers/run-cli.ts";
+import { type CliResult, startCli } from "../helpers/run-cli.ts";
 
 const HOOK = path.join(import.meta.dirname, "kill-at-effect.ts");
 
@@ -19,8 +19,11 @@ const SEED = Number(process.env.BACKUPCTL_SEED);
 export interface KillSite extends CliSite {
   /** What is now is what each killed run begins with: storages, state, targets. Sources stay as they are. */
   keep(): void;
-  /** Runs it to its end, and gives the ways to kill it: before some of its effects, evenly spread, and at random moments. */
-  kills(args: readonly string[]): Promise<readonly Kill[]>;
+  /**
+   * Runs it to its end, which is `exitStatus`, and gives the ways to kill it: before some of its effects, evenly spread, and at random
+   * moments.
+   */
+  kills(args: readonly string[], exitStatus?: number): Promise<readonly Kill[]>;
 }
 
 export interface Kill {
@@ -29,10 +32,11 @@ export interface Kill {
   run(): Promise<void>;
 }
 
-const KEPT = ["repository", "replica", "state", "target"];
+export const STORAGE_FOLDERS = ["repository", "replica", "vault"];
+const KEPT = [...STORAGE_FOLDERS, "state", "target"];
 
-/** A tree, a database in a file, the output of a program, and `more` sources. */
-export async function makeKillSite(directory: string, more = ""): Promise<KillSite> {
+/** A tree, a database in a file, the output of a program, and `more` sources; two storages, and more as the options say. */
+export async function makeKillSite(directory: string, more = "", options: CliSiteOptions = {}): Promise<KillSite> {
   const www = path.join(directory, "www");
   fs.mkdirSync(path.join(www, "uploads"), { recursive: true });
   fs.mkdirSync(path.join(directory, "target"));
@@ -46,7 +50,7 @@ export async function makeKillSite(directory: string, more = ""): Promise<KillSi
   export: {engine: command, command: [cat, "{dir}/www/uploads/large"]}
 ${more}`,
     directory,
-    { replica: true },
+    { replica: true, ...options },
   );
   const kept = fs.mkdtempSync(path.join(directory, "kept-"));
   const copy = (from: string, to: string): void => {
@@ -59,13 +63,8 @@ ${more}`,
     const env = hook === undefined ? {} : { NODE_OPTIONS: `--import ${HOOK}`, ...hook };
     return startCli([...args, "--config", site.configFile], { home: directory, env });
   };
-  const runToEnd = async (args: readonly string[], hook?: Readonly<Record<string, string>>): Promise<void> => {
-    const { exitCode, stderr } = await start(args, hook).result;
-    if (exitCode !== 0) throw new Error(`backupctl ${args.join(" ")} exited with ${exitCode}:\n${stderr}`);
-  };
-  const killBefore = async (effect: number, args: readonly string[]): Promise<void> => {
-    const { exitCode, signal, stderr } = await start(args, { KILL_BEFORE: `${effect}` }).result;
-    if (signal !== "SIGKILL" && exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stderr}`);
+  const requireStatus = ({ exitCode, stderr }: CliResult, wanted: number): void => {
+    if (exitCode !== wanted) throw new Error(`it exited with ${exitCode}, not ${wanted}:\n${stderr}`);
   };
   const killAfter = async (delayMs: number, args: readonly string[]): Promise<void> => {
     const { child, result } = start(args, undefined);
@@ -76,11 +75,15 @@ ${more}`,
   return {
     ...site,
     keep: () => copy(directory, kept),
-    async kills(args) {
+    async kills(args, exitStatus = 0) {
       const file = path.join(directory, "effects");
-      await runToEnd(args, { COUNT_EFFECTS: file });
+      const killBefore = async (effect: number): Promise<void> => {
+        const result = await start(args, { KILL_BEFORE: `${effect}` }).result;
+        if (result.signal !== "SIGKILL") requireStatus(result, exitStatus);
+      };
+      requireStatus(await start(args, { COUNT_EFFECTS: file }).result, exitStatus);
       const started = performance.now();
-      await runToEnd(args);
+      requireStatus(await start(args, undefined).result, exitStatus);
       const lengthMs = Math.round(performance.now() - started);
       const effects = spread(Number(fs.readFileSync(file, "utf8")), KILLS);
       const random = randomNumbers(SEED);
@@ -90,7 +93,7 @@ ${more}`,
       return [
         ...effects.map((effect) => ({
           what: `killed before effect ${effect}`,
-          run: () => killBefore(effect, args),
+          run: () => killBefore(effect),
         })),
         ...moments.map((moment) => ({
           what: `killed after ${moment} of ${lengthMs} ms`,

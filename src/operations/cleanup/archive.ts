@@ -4,37 +4,54 @@ import type { Verdict } from "../../domain/retention/decide.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import { replicateHere } from "../replicate/replicate.ts";
-import type { Session } from "../session.ts";
 import { verifyBackups } from "../verify/verify.ts";
 import { expectedIn } from "./judge.ts";
+import type { Asked, Known } from "./plan.ts";
 
 /** Of these classes a backup whose time is over moves to the archives, if there are any. */
 const ARCHIVED: readonly string[] = ["monthly", "yearly"];
 
+/** That a backup came to an archive, and was read there. */
+const ARCHIVE_ACTION = "backup:archive";
+
 export interface Move {
   readonly backupId: BackupId;
-  /** The name of an archive that lacks it. */
+  /** The name of an archive where it is not, or was not read. */
   readonly to: string;
 }
 
-/** What has to come to an archive before it may go: what expires elsewhere, and the archive would keep. */
+/**
+ * What has to come to an archive before it may go, or to be read there: what expires elsewhere, and the archive would keep. A copy that
+ * was made otherwise, or by a cleanup that was killed, has not been read.
+ */
 export function movesOf(
-  session: Session,
-  backups: readonly CatalogBackup[],
+  { session, catalog, backups }: Known,
+  asked: readonly Asked[],
   verdicts: readonly Verdict<CatalogBackup>[],
 ): readonly Move[] {
   const archives = session.loaded.config.storages.filter(({ role }) => role === "archive");
   const going = new Set(verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup.id));
-  const moving = backups.filter(
-    ({ id, category, status }) => going.has(id) && ARCHIVED.includes(category) && status !== "deleting",
+  const moving = new Set(
+    backups
+      .filter(({ id, category, status }) => going.has(id) && ARCHIVED.includes(category) && status !== "deleting")
+      .map(({ id }) => id),
   );
-  if (moving.length === 0) return [];
-  return archives.flatMap((archive) => {
-    const expected = expectedIn(session, archive, backups);
-    const lacks = ({ id, copies }: CatalogBackup): boolean =>
-      expected.has(id) && !copies.some(({ storage, state }) => storage === archive.name && state === "complete");
-    return moving.filter(lacks).map(({ id }) => ({ backupId: id, to: archive.name }));
+  if (moving.size === 0) return [];
+  return archives.flatMap(({ name, ...archive }) => {
+    const expected = expectedIn(session, { name, ...archive }, backups);
+    // As they were seen there; an archive that is away is believed to have what it had.
+    const known = asked.find(({ storage }) => storage.name === name)?.backups ?? backups;
+    const isSafe = ({ id, copies }: CatalogBackup): boolean =>
+      copies.some(({ storage, state }) => storage === name && state === "complete") && wasRead(catalog, id, name);
+    const lacking = known.filter((backup) => moving.has(backup.id) && expected.has(backup.id) && !isSafe(backup));
+    return lacking.map(({ id }) => ({ backupId: id, to: name }));
   });
+}
+
+function wasRead(catalog: Catalog, backupId: BackupId, archiveName: string): boolean {
+  return catalog
+    .events({ backupId })
+    .some(({ action, detail }) => action === ARCHIVE_ACTION && detail.storage === archiveName);
 }
 
 interface Archived {
@@ -45,7 +62,8 @@ interface Archived {
 
 /** Copies with all that they build on, each read in full where it has come to before it counts as there. Called with the lock held. */
 export async function archive(context: OperationContext, catalog: Catalog, moves: readonly Move[]): Promise<Archived> {
-  const among = context.session.loaded.config.storages.map(({ name }) => name);
+  const { session } = context;
+  const among = session.loaded.config.storages.map(({ name }) => name);
   const moved: Move[] = [];
   const unsafe = new Map<BackupId, BackupctlError>();
   for (const move of moves) {
@@ -57,9 +75,12 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
         .find((each) => each !== undefined);
       if (failure !== undefined) throw new BackupctlError(failure.code, failure.message);
       await requireSound(context, move);
+      const at = session.clock.now().toISOString();
+      const detail = { storage: to };
+      catalog.addEvent({ at, action: ARCHIVE_ACTION, user: session.user, backupId, status: "completed", detail });
       moved.push(move);
     } catch (error) {
-      context.session.signal.throwIfAborted();
+      session.signal.throwIfAborted();
       if (!isBackupctlError(error)) throw error;
       const message = `backup ${backupId} stays, since it did not come to archive "${to}": ${error.message}`;
       unsafe.set(backupId, new BackupctlError(error.code, message, { cause: error, hint: error.hint ?? LATER }));

@@ -11,9 +11,11 @@ import type { CleanedStorage, CleanupRequest, CleanupResult } from "../operation
 import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import { impatience } from "../repository/impatience.ts";
+import { fillCatalog } from "../repository/rebuild-catalog.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
+import { removeLapsedMarks } from "./lapsed-marks.ts";
 import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
 import { asSeen } from "./seen-copies.ts";
@@ -41,10 +43,11 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     const seen = looks.flatMap(({ storage, holding }) =>
       holding === undefined ? [] : [{ storage, backups: backups.map((backup) => asSeen(backup, holding)) }],
     );
-    const decision = decideCleanup(session, backups, seen);
+    const decision = decideCleanup({ session, catalog, backups }, seen);
     if (!request.force) requireReleased(decision.brakes);
     const { moved, unsafe } = await archive(context, catalog, decision.moves);
     const cleaned: CleanedStorage[] = [];
+    let hasLapsed = false;
     for (const { storage, holding, failure } of looks) {
       const decided = decision.storages.find((each) => each.storage === storage);
       const run = { context, repository, catalog, unsafe, forced: request.force ? request.reason : undefined };
@@ -53,7 +56,11 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
           ? { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: failure && said(failure) }
           : await cleanStorage(run, holding, decided),
       );
+      if (holding === undefined || decided === undefined) continue;
+      const staying = decided.verdicts.filter(({ keep }) => keep).map(({ backup }) => backup);
+      if (await removeLapsedMarks(session, catalog, holding, staying)) hasLapsed = true;
     }
+    if (hasLapsed) await fillCatalog(session, repository, catalog);
     await removeOrphans(session, repository, catalog);
     return { plan: describeDecision(decision), archived: moved, storages: cleaned };
   } finally {

@@ -1,4 +1,4 @@
-import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
 import { type Brake, clockBrake, maxDeleteBrake } from "../../domain/retention/brake.ts";
 import type { Verdict } from "../../domain/retention/decide.ts";
@@ -8,6 +8,20 @@ import { summaryOf } from "../repository/backup-summary.ts";
 import type { Session } from "../session.ts";
 import { type Move, movesOf } from "./archive.ts";
 import { judge } from "./judge.ts";
+
+/** What is decided by. */
+export interface Known {
+  readonly session: Session;
+  readonly catalog: Catalog;
+  /** All, as the catalog has them. */
+  readonly backups: readonly CatalogBackup[];
+}
+
+/** A storage that is decided about, with all backups, whose copies there are as they are known or seen. */
+export interface Asked {
+  readonly storage: StorageConfig;
+  readonly backups: readonly CatalogBackup[];
+}
 
 /** What stays and what goes, storage by storage. */
 export interface CleanupDecision {
@@ -26,20 +40,14 @@ export interface StorageDecision {
 /** What `cleanup` would remove now, and why each backup stays or goes. Reads the catalog only. */
 export async function planCleanup(context: OperationContext): Promise<CleanupPlan> {
   const { session } = context;
-  const { backups } = (await context.catalog("read")).list({});
+  const catalog = await context.catalog("read");
+  const { backups } = catalog.list({});
   const storages = session.loaded.config.storages.map((storage) => ({ storage, backups }));
-  return describeDecision(decideCleanup(session, backups, storages));
+  return describeDecision(decideCleanup({ session, catalog, backups }, storages));
 }
 
-/**
- * @param backups as the catalog knows them
- * @param asked the storages to decide about, each with all backups, whose copies there are as they are known or seen
- */
-export function decideCleanup(
-  session: Session,
-  backups: readonly CatalogBackup[],
-  asked: readonly { readonly storage: StorageConfig; readonly backups: readonly CatalogBackup[] }[],
-): CleanupDecision {
+export function decideCleanup(known: Known, asked: readonly Asked[]): CleanupDecision {
+  const { session, backups } = known;
   const { maxDeletePercent } = session.loaded.config.retention;
   const storages = asked.map((each): StorageDecision => {
     return { storage: each.storage, verdicts: judge(session, each.storage, each.backups) };
@@ -51,7 +59,7 @@ export function decideCleanup(
   const leaving = storages.filter(({ storage }) => storage.role !== "archive").flatMap(({ verdicts }) => verdicts);
   return {
     storages,
-    moves: movesOf(session, backups, leaving),
+    moves: movesOf(known, asked, leaving),
     brakes: brakes.filter((brake) => brake !== undefined),
   };
 }

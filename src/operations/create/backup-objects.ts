@@ -3,7 +3,7 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import { systemSleep } from "../../platform/clock.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { listObjects } from "../repository/lineage-check.ts";
 import { CopyInProgress, type LeftOut, type Objection } from "./copy-in-progress.ts";
 
@@ -147,17 +147,27 @@ export class BackupObjects {
   /** Waits for the copies that follow, but no longer than `ms`: gives up those that have not all by then, and says so. */
   async waitForOthers(ms: number): Promise<void> {
     const others = this.#copies.filter(({ leads }) => !leads);
-    const enough = new AbortController();
-    const giveUpLate = (): void => {
-      const error = new BackupctlError("STORAGE_FAILED", `it does not answer for ${ms / 1000} seconds`);
-      for (const copy of others) if (copy.isUnderWay) copy.giveUp(error);
-    };
-    const late = systemSleep(ms, enough.signal).then(giveUpLate, () => undefined);
-    await Promise.race([Promise.all(others.map((copy) => copy.settled())), late]);
-    enough.abort();
+    await this.#within(ms, (copy) => copy.settled());
     for (const { storage, failure } of others) {
       if (failure === undefined) continue;
       this.#surroundings.warn(`storage "${storage.name}" takes no part in this run: ${messageOf(failure.error)}`);
+    }
+  }
+
+  /** Has `work` done for the copies that follow; gives up those for which that takes longer than `ms`. */
+  async #within(ms: number, work: (copy: CopyInProgress) => Promise<void>): Promise<void> {
+    const waiting = new Set(this.#live.filter(({ leads }) => !leads));
+    const enough = new AbortController();
+    const giveUpLate = (): void => {
+      const error = new BackupctlError("STORAGE_FAILED", `it does not answer for ${ms / 1000} seconds`);
+      for (const copy of waiting) copy.giveUp(error);
+    };
+    const late = systemSleep(ms, enough.signal).then(giveUpLate, () => undefined);
+    const all = [...waiting].map((copy) => work(copy).finally(() => waiting.delete(copy)));
+    try {
+      await Promise.race([Promise.all(all), late]);
+    } finally {
+      enough.abort();
     }
   }
 
@@ -240,26 +250,39 @@ export class BackupObjects {
   }
 
   /**
-   * Removes what a source has put that is begun anew, or with no prefix the whole run. metadata.json goes first, once nothing is under way.
-   * @throws why the leading copy's storage does not let go of it; all others were tried by then
+   * Removes what a source has put that is begun anew: its names are free then. A copy that follows is given up where that takes longer
+   * than `ms`. @throws why the leading copy's storage does not let go of it, and as `lead`
    */
-  async discard(prefix = ""): Promise<void> {
+  async takeBack(prefix: string, ms: number): Promise<void> {
     await Promise.allSettled(this.#underWay);
-    await Promise.all(this.#copies.map((copy) => copy.settled()));
-    const names = [...this.#written.keys(), ...this.#leftOut]
-      .filter((name) => name.startsWith(prefix))
-      .sort((a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME));
-    const [first] = this.#copies;
-    // Of a run that ends the first decides, also where it failed; what lies in others that were given up is cleared by their listing.
-    const copies = this.#copies.filter((copy) => copy.failure === undefined || (copy === first && prefix === ""));
-    const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    const names = [...this.#written.keys(), ...this.#leftOut].filter((name) => name.startsWith(prefix));
+    await this.#remove(this.#lead, names);
+    await this.#within(ms, (copy) => this.#remove(copy, names, copy.patience));
     for (const name of names) this.#written.delete(name);
   }
 
-  async #remove(copy: CopyInProgress, names: readonly string[]): Promise<void> {
+  /**
+   * Removes the whole run: metadata.json first, once nothing is under way. @throws why the leading copy's storage does not let go of it;
+   * all others were tried by then
+   */
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await Promise.all(this.#copies.map((copy) => copy.settled()));
+    const names = [...this.#written.keys(), ...this.#leftOut].sort(
+      (a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME),
+    );
+    const [first] = this.#copies;
+    // The first decides, also where it failed; what lies in others that were given up is cleared by their listing.
+    const copies = this.#copies.filter((copy) => copy.failure === undefined || copy === first);
+    const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    this.#written.clear();
+  }
+
+  async #remove(copy: CopyInProgress, names: readonly string[], options?: OperationOptions): Promise<void> {
     try {
-      for (const name of names) await copy.storage.remove(`${this.directory}/${name}`);
+      await copy.settled();
+      for (const name of names) await copy.storage.remove(`${this.directory}/${name}`, options);
     } catch (error) {
       if (!copy.leads) copy.giveUp(error);
       // A login that may not write may not remove either: what never came need not go.

@@ -6,6 +6,9 @@ import { putChecked, type WholeObject } from "../repository/put-checked.ts";
 /** A copy that is further behind the leading one is left to `replicate`: it must not hold up the run, nor fill the memory. */
 export const MOST_BEHIND = 2;
 
+/** Where the run has to wait for a copy that follows, it does so for as long as this. */
+export const PATIENCE_MS = 20_000;
+
 /** Why the copy in a storage can't stay. */
 export type Objection = (storage: Storage, options: OperationOptions) => Promise<BackupctlError | undefined>;
 
@@ -122,10 +125,6 @@ export class CopyInProgress {
   giveUp(error: unknown): void {
     this.#failure ??= { error };
     this.#ending.abort(error);
-  }
-
-  get isUnderWay(): boolean {
-    return this.#underWay.size > 0;
   }
 
   /** Nothing is under way any longer. */

@@ -24,6 +24,7 @@ import { parentCache } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
 import { openEngine, type Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
+import { PATIENCE_MS } from "./copy-in-progress.ts";
 import type { PreparedCreate } from "./plan.ts";
 
 export interface SourceRun {
@@ -100,7 +101,7 @@ async function withdraw(context: SourceRun, { name }: SourceConfig, { message }:
   const index = parent?.sources.find((source) => source.name === name)?.index?.name ?? "index";
   const unread = `${parent?.storage_path}/${index} can't be read`;
   try {
-    await objects.discard(`${name}.`);
+    await objects.takeBack(`${name}.`, PATIENCE_MS);
   } catch (cause) {
     if (!isBackupctlError(cause, "STORAGE_DENIED")) throw cause;
     // The names of what is stored anew are taken.

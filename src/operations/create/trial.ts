@@ -1,11 +1,9 @@
 import { TRIAL_NAME } from "../../domain/object-names.ts";
 import type { BackupObjects } from "./backup-objects.ts";
+import { PATIENCE_MS } from "./copy-in-progress.ts";
 import { requireClock } from "./storage-clock.ts";
 
 const BYTES = Buffer.from("put by backupctl create, to see whether it may write\n");
-
-/** The run waits for its leading copy; that of a replica which does not answer is completed after the run. */
-const PATIENCE_MS = 20_000;
 
 /**
  * Puts an object into each storage before anything is read: a login that may not write is met by it, and a clock that is off.

@@ -5,6 +5,9 @@ import { randomHex } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Session } from "../session.ts";
 
+/** A `deleted.json` beside a metadata.json that nobody has acted upon for so long was left by a run that gave up. */
+export const DELETION_LAPSES_MS = 24 * 3_600_000;
+
 /** What has to be said of a mark beside a backup that is there: anybody who can write to the storage may have put it. */
 export function markedWarning(storageName: string, { id, storage_path }: BackupMetadata): string {
   const mark = `${storage_path}/${DELETED_NAME} in storage "${storageName}"`;

@@ -14,6 +14,7 @@ import { metadataKey } from "../../format/data-key.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
 import type { Session } from "../session.ts";
+import { DELETION_LAPSES_MS } from "./deletion-mark.ts";
 import { listBackupDirectories, type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { collectNotes } from "./stored-notes.ts";
 import { isUnreachable } from "./unreachable.ts";
@@ -21,8 +22,6 @@ import { describeUnreadable, type UnreadableDirectory } from "./unreadable-backu
 
 /** Metadata is small and mostly waiting: for the network, or for a key to be unwrapped. */
 const PARALLEL_READS = 16;
-/** A `deleted.json` beside a metadata.json that nobody has acted upon for so long was left by a run that gave up. */
-const DELETION_LAPSES_MS = 24 * 3_600_000;
 
 export interface RepositoryScan {
   readonly backups: readonly FoundBackup[];

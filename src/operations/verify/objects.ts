@@ -1,6 +1,6 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
-import { packName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { packName, parsePackName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { PackSource } from "../../format/pack-source.ts";
 import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
@@ -34,10 +34,11 @@ export function expectedPacks(metadata: BackupMetadata): readonly ExpectedPack[]
   );
 }
 
-/** Every object there with its size, and none that nobody wrote. Reads nothing. */
+/** Every object there with its size, and none that its run did not write. Reads nothing. */
 export async function checkListing(storage: Storage, metadata: BackupMetadata): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   const missing = new Map(expectedPacks(metadata).map((pack) => [pack.name, pack]));
+  const failed = new Set(metadata.sources.filter(({ status }) => status === "failed").map(({ name }) => name));
   let sums = false;
   for await (const { key, sizeBytes } of storage.list(metadata.storage_path)) {
     const name = key.slice(metadata.storage_path.length + 1);
@@ -51,8 +52,10 @@ export async function checkListing(storage: Storage, metadata: BackupMetadata): 
         source: pack.source,
       });
     }
+    // What a source had stored before it failed lies there still where the storage lets go of nothing.
+    const isLeft = failed.has(parsePackName(name)?.artifact.source ?? "");
     const role = roleOf(name);
-    if (role === "unknown" || (role === "pack" && pack === undefined)) {
+    if (role === "unknown" || (role === "pack" && pack === undefined && !isLeft)) {
       problems.push({ check: "component_completeness", text: `${key} is not part of the backup` });
     }
   }

@@ -106,6 +106,7 @@ class LocalStorage implements Storage {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #overwrites: boolean;
+  readonly #removeFile: (file: string) => Promise<void>;
 
   constructor(name: string, root: string, stats: Stats, surroundings: LocalSurroundings) {
     this.name = name;
@@ -115,6 +116,7 @@ class LocalStorage implements Storage {
     this.#link = surroundings.link ?? fs.link;
     this.#clock = surroundings.clock ?? systemClock;
     this.#overwrites = surroundings.overwrites ?? false;
+    this.#removeFile = this.#overwrites ? removeOverwritten : fs.unlink;
   }
 
   async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
@@ -165,7 +167,8 @@ class LocalStorage implements Storage {
     const folder = requireFolder(prefix);
     try {
       await this.#requireSamePlace();
-      yield* walkObjects(this.#root, folder, this.#clock, options.signal);
+      const sweeping = { clock: this.#clock, removeFile: this.#removeFile };
+      yield* walkObjects(this.#root, folder, sweeping, options.signal);
     } catch (error) {
       throw asStorageError(error, this.name, this.#root, `list ${folder === "" ? this.#root : folder}`);
     }
@@ -176,7 +179,7 @@ class LocalStorage implements Storage {
     options.signal?.throwIfAborted();
     await this.#doing(`remove ${key}`, async () => {
       try {
-        await (this.#overwrites ? removeOverwritten(this.#file(key)) : fs.unlink(this.#file(key)));
+        await this.#removeFile(this.#file(key));
       } catch (error) {
         if (!isMissing(error)) throw error;
         await this.#requireSamePlace();

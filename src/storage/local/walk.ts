@@ -9,6 +9,11 @@ import type { StoredObject } from "../storage.ts";
 const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
 const STATS_AT_ONCE = 64;
 
+interface Sweeping {
+  readonly clock: Clock;
+  readonly removeFile: (file: string) => Promise<void>;
+}
+
 /**
  * Every object below `folder`. Files that are no objects (other characters in their names, links, devices) belong to
  * someone else and are passed over; a name that is not UTF-8 decodes to characters outside the grammar, so it is too.
@@ -17,7 +22,7 @@ const STATS_AT_ONCE = 64;
 export async function* walkObjects(
   root: string,
   folder: string,
-  clock: Clock,
+  { clock, removeFile }: Sweeping,
   signal: AbortSignal | undefined,
 ): AsyncIterable<StoredObject> {
   const folders = [folder];
@@ -27,7 +32,7 @@ export async function* walkObjects(
     const files: string[] = [];
     for (const entry of entries) {
       const key = current === "" ? entry.name : `${current}/${entry.name}`;
-      if (entry.name.startsWith(UNFINISHED_PREFIX)) await sweep(root, key, clock);
+      if (entry.name.startsWith(UNFINISHED_PREFIX)) await sweep(root, key, { clock, removeFile });
       else if (!isObjectName(entry.name)) continue;
       else if (entry.isDirectory()) folders.push(key);
       else if (entry.isFile()) files.push(key);
@@ -68,12 +73,12 @@ async function statIfThere(file: string): Promise<Stats | undefined> {
 }
 
 /** Best effort: a reader without write permission lists all the same. */
-async function sweep(root: string, key: string, clock: Clock): Promise<void> {
+async function sweep(root: string, key: string, { clock, removeFile }: Sweeping): Promise<void> {
   try {
     const file = path.join(root, key);
     const stats = await fs.lstat(file);
     if (!stats.isFile() || clock.now().getTime() - stats.mtimeMs < STALE_AFTER_MS) return;
-    await fs.unlink(file);
+    await removeFile(file);
     await removeEmptyFolders(root, key);
   } catch {
     // Swept by someone else, or not ours to sweep.

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import Sqlite from "better-sqlite3";
 import { expect, it } from "vitest";
+import { MIGRATIONS } from "../../../src/catalog/sqlite/migrations.ts";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
 import { backupId, metadataOf } from "../../domain/builders.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
@@ -19,14 +20,28 @@ const STEPS = [
   "CREATE TABLE labels (label TEXT) STRICT",
 ];
 
-/** A process of that release opens the catalog, and dies in the middle of its migration. */
-function migrate(file: string, dieAfter: number | undefined) {
-  const statements = dieAfter === undefined ? STEPS : STEPS.toSpliced(dieAfter, 0, "SELECT die()");
+/** Takes the step back that led to a version. */
+const UNDO: Readonly<Record<number, string>> = {
+  2: "ALTER TABLE backups DROP COLUMN keys_sha256",
+  3: "DROP TABLE schedule_runs; DROP TABLE schedules",
+};
+
+interface Migration {
+  /** The version that it begins with. */
+  readonly version: number;
+  readonly statements: readonly string[];
+  /** None of them: it goes to its end. */
+  readonly dieAfter?: number;
+}
+
+/** A process opens the catalog, and may die in the middle of its migration. */
+function migrate(file: string, { version, statements, dieAfter }: Migration) {
+  const all = dieAfter === undefined ? statements : statements.toSpliced(dieAfter, 0, "SELECT die()");
   const script = `
     import Sqlite from "better-sqlite3";
     import { MIGRATIONS } from ${JSON.stringify(`${SOURCES}/migrations.ts`)};
     import { openSqliteCatalog } from ${JSON.stringify(`${SOURCES}/open.ts`)};
-    MIGRATIONS.push(${JSON.stringify(statements.join(";\n"))});
+    MIGRATIONS[${version}] = ${JSON.stringify(all.join(";\n"))};
     const { exec } = Sqlite.prototype;
     Sqlite.prototype.exec = function (sql) {
       this.function("die", () => process.kill(process.pid, "SIGKILL"));
@@ -39,6 +54,19 @@ function migrate(file: string, dieAfter: number | undefined) {
   return spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
 }
 
+/** As an earlier release, the one that had `version`, would have left it. */
+function makeCatalog(version: number): string {
+  const file = path.join(tempDir(), "catalog.db");
+  const filled = openSqliteCatalog({ file, warn: () => undefined });
+  for (let number = 1; number <= BACKUPS; number++) filled.complete(metadataOf({ id: backupId(number) }), []);
+  filled.close();
+  const database = new Sqlite(file);
+  for (let reached = MIGRATIONS.length; reached > version; reached--) database.exec(UNDO[reached] ?? "");
+  database.pragma(`user_version = ${version}`);
+  database.close();
+  return file;
+}
+
 function versionOf(file: string): unknown {
   const database = new Sqlite(file, { readonly: true });
   try {
@@ -48,28 +76,53 @@ function versionOf(file: string): unknown {
   }
 }
 
-it.each([1, 2, 3, 4, 5, 6])("a catalog is the old one after a kill behind part %i of a migration", (dieAfter) => {
-  const file = path.join(tempDir(), "catalog.db");
+/** Opens it with this release, which finds all in it and can add to it. */
+function expectWhole(file: string): void {
   const warnings: string[] = [];
-  const open = () => openSqliteCatalog({ file, warn: (message) => warnings.push(message) });
-  const filled = open();
-  for (let number = 1; number <= BACKUPS; number++) filled.complete(metadataOf({ id: backupId(number) }), []);
-  filled.close();
-  const before = versionOf(file);
+  const catalog = openSqliteCatalog({ file, warn: (message) => warnings.push(message) });
+  expect(catalog.list({}).backups.map(({ metadata }) => metadata?.id)).toHaveLength(BACKUPS);
+  catalog.complete(metadataOf({ id: backupId(BACKUPS + 1) }), []);
+  catalog.close();
+  expect(warnings).toEqual([]);
+}
 
-  const killed = migrate(file, dieAfter);
+it.each([1, 2, 3, 4, 5, 6])("a catalog is the old one after a kill behind part %i of a migration", (dieAfter) => {
+  const version = MIGRATIONS.length;
+  const file = makeCatalog(version);
+
+  const killed = migrate(file, { version, statements: STEPS, dieAfter });
 
   expect(killed.signal, killed.stderr).toBe("SIGKILL");
-  expect(versionOf(file)).toBe(before);
-  const old = open();
-  expect(old.list({}).backups.map(({ metadata }) => metadata?.id)).toHaveLength(BACKUPS);
-  old.complete(metadataOf({ id: backupId(BACKUPS + 1) }), []);
-  old.close();
-  expect(warnings).toEqual([]);
+  expect(versionOf(file)).toBe(version);
+  expectWhole(file);
 
-  const next = migrate(file, undefined);
+  const next = migrate(file, { version, statements: STEPS });
 
   expect(next).toMatchObject({ status: 0, stderr: "", stdout: `${BACKUPS + 1}\n` });
-  expect(versionOf(file)).toBe(Number(before) + 1);
-  expect(open).toThrow(expect.objectContaining({ code: "CATALOG_FAILED" }));
+  expect(versionOf(file)).toBe(version + 1);
+  expect(() => expectWhole(file)).toThrow(expect.objectContaining({ code: "CATALOG_FAILED" }));
 });
+
+/** Of the steps that catalogs with backups have gone through each place to die in. */
+const PLACES = MIGRATIONS.flatMap((step, version) => {
+  const statements = step
+    .trim()
+    .split(";\n")
+    .map((statement) => statement.trim());
+  const real = statements.filter((statement) => statement !== "");
+  return version === 0 ? [] : real.map((_, i) => ({ version, statements: real, dieAfter: i + 1 }));
+});
+
+it.each(PLACES)(
+  "a catalog of version $version that was killed behind part $dieAfter of its step to the next is brought up to date",
+  ({ version, statements, dieAfter }) => {
+    const file = makeCatalog(version);
+
+    const killed = migrate(file, { version, statements, dieAfter });
+
+    expect(killed.signal, killed.stderr).toBe("SIGKILL");
+    expect(versionOf(file)).toBe(version);
+    expectWhole(file);
+    expect(versionOf(file)).toBe(MIGRATIONS.length);
+  },
+);

@@ -1,11 +1,13 @@
-import { renameSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import type { BackupId } from "../../../src/domain/backup.ts";
 import type { CleanupRequest, Operations } from "../../../src/operations/operations.ts";
 import { faultyStorage } from "../../helpers/faulty-storage.ts";
 import { withStorages } from "../../helpers/open-site.ts";
 import { agedSite } from "./aged-site.ts";
 
+const FULLY = { deep: false, quick: false, components: [] };
 const ONCE: CleanupRequest = { force: false, lockWaitMs: 0 };
 
 async function copiesOf(operations: Operations, id: string): Promise<readonly string[]> {
@@ -84,4 +86,38 @@ it("keeps it where it is when what came to the archive can't be read there", asy
   expect(archived).toEqual([]);
   expect(storages[0]?.notRemoved.map(({ backupId }) => backupId)).toEqual([monthly]);
   expect(await copiesOf(operations, monthly)).toContain("local complete");
+});
+
+it("reads what had come to the archive otherwise, or before a kill, before it goes elsewhere", async () => {
+  const { site, monthly, newest } = await archiveSite();
+  await site.operations.replicate({ to: ["vault"], dryRun: false, lockWaitMs: 0 });
+  const { location } = await site.operations.show(monthly);
+  const pack = join(site.directory, "vault", location.slice("local:".length), "www.tree.zst.enc.00000000");
+  const bytes = readFileSync(pack);
+  writeFileSync(pack, Buffer.from(bytes).fill(0, 100, 110));
+
+  const damaged = await site.operations.cleanup(ONCE);
+  writeFileSync(pack, bytes);
+  await site.operations.verify({ reference: monthly, all: false, ...FULLY, storage: "vault" });
+  // Else the other one stays as the last that was verified.
+  await site.operations.verify({ reference: newest, all: false, ...FULLY });
+  const sound = await site.operations.cleanup(ONCE);
+
+  expect(damaged).toMatchObject({ archived: [], storages: [{ notRemoved: [{ backupId: monthly }] }, {}] });
+  expect(sound).toMatchObject({ archived: [{ backupId: monthly }], storages: [{ removed: [monthly] }, {}] });
+});
+
+it("copies again what the archive has lost", async () => {
+  const { site, monthly } = await archiveSite();
+  await site.operations.replicate({ to: ["vault"], dryRun: false, lockWaitMs: 0 });
+  const { location } = await site.operations.show(monthly);
+  const catalog = await site.context.catalog("write");
+  const told = { at: "2026-01-01T00:00:00.000Z", user: "tester", status: "completed", detail: { storage: "vault" } };
+  catalog.addEvent({ ...told, action: "backup:archive", backupId: monthly as BackupId });
+  rmSync(join(site.directory, "vault", location.slice("local:".length)), { recursive: true });
+
+  const { archived } = await site.operations.cleanup(ONCE);
+
+  expect(archived).toEqual([{ backupId: monthly, to: "vault" }]);
+  expect((await site.operations.verify({ all: true, ...FULLY })).passed).toBe(true);
 });

@@ -191,11 +191,25 @@ describe("a backup on its way to several storages", () => {
     const { objects } = make([primary, replica]);
 
     await putPacks(objects, 2);
-    await objects.discard("www.");
+    await objects.takeBack("www.", 1000);
 
     expect(namesIn(primary)).toEqual([]);
     expect([...objects.givenUp.keys()].map(({ name }) => name)).toEqual(["replica"]);
     expect(objects.count).toBe(0);
+  });
+
+  it("takes back what a source is begun anew for, and does not wait long for a replica that is slow", async () => {
+    const [primary, prompt] = [faulty("primary"), faulty("prompt")];
+    const { objects } = make([primary, prompt, slow("slow")]);
+
+    await putPacks(objects, 1);
+    await objects.takeBack("www.", 20);
+    await objects.put(packName(0), packBytes(7));
+
+    expect(objects.storages.map(({ name }) => name)).toEqual(["primary", "prompt"]);
+    for (const { objects: there } of [primary, prompt])
+      expect(there.get(`${DIRECTORY}/${packName(0)}`)?.bytes.equals(packBytes(7))).toBe(true);
+    expect([...objects.givenUp.values()]).toEqual(["it does not answer for 0.02 seconds"]);
   });
 
   it("leaves what storages don't let go of, and gives up a replica only where that fails", async () => {

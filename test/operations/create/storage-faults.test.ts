@@ -231,6 +231,8 @@ describe("a storage that lets go of nothing", () => {
     expect(backup?.status).toBe("partial");
     expect(storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
     expect(warnings.join("\n")).toMatch(/what source "lost" had stored in \S+ before it failed stays there/);
+    const verified = await operations.verify({ all: true, deep: false, quick: false, components: [] });
+    expect(verified).toMatchObject({ passed: true, backups: [{ issues: [] }] });
   });
 
   it("keeps what a source had put that failed after it was left behind, and says so", async () => {

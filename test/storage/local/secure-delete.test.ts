@@ -1,5 +1,5 @@
-import { existsSync, linkSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, linkSync, openSync, readdirSync, readFileSync, readSync, renameSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { openLocalStorage } from "../../../src/storage/local/storage.ts";
 import type { ProbeResult, Storage } from "../../../src/storage/storage.ts";
@@ -40,6 +40,19 @@ it.each([
   await storage.remove(KEY);
 
   expect(contentOf(descriptor).equals(content)).toBe(true);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+it("overwrites what a removal that was killed had left, when that is swept", async () => {
+  const { directory, storage, file } = await stored(true);
+  const part = join(dirname(file), ".part-0123456789abcdef01234567");
+  renameSync(file, part);
+  utimesSync(part, 0, 0);
+  const descriptor = openSync(part, "r");
+
+  for await (const _ of storage.list(""));
+
+  expect(contentOf(descriptor).equals(Buffer.alloc(BYTES.length))).toBe(true);
   expect(readdirSync(directory)).toEqual([]);
 });
 

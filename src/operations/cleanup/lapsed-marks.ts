@@ -1,0 +1,59 @@
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import { DELETED_NAME, TRIAL_NAME } from "../../domain/object-names.ts";
+import { isBackupctlError } from "../../errors.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Holding, holds, isMarkedDeleted } from "../copies/holdings.ts";
+import { DELETION_LAPSES_MS } from "../repository/deletion-mark.ts";
+import type { Session } from "../session.ts";
+
+const BYTES = Buffer.from("put by backupctl cleanup, to see what time it is here\n");
+
+/**
+ * Takes the marks from what stays whose deletion died before its metadata.json went, and that nobody has gone on with until the mark
+ * lapsed: nothing could be built on it for ever. Tells whether there were any; the catalog is to be filled anew then.
+ */
+export async function removeLapsedMarks(
+  session: Session,
+  catalog: Catalog,
+  holding: Holding,
+  staying: readonly CatalogBackup[],
+): Promise<boolean> {
+  const { storage } = holding;
+  const marked = staying.filter((backup) => holds(holding, backup) && isMarkedDeleted(holding, backup));
+  let any = false;
+  for (const { id: backupId, storagePath } of marked) {
+    session.signal.throwIfAborted();
+    const mark = `${storagePath}/${DELETED_NAME}`;
+    try {
+      if (!(await hasLapsed(session, storage, storagePath))) continue;
+      await storage.remove(mark);
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      session.logger.warn(`${mark}, which has lapsed, stays in storage "${storage.name}": ${error.message}`);
+      continue;
+    }
+    any = true;
+    session.logger.warn(
+      `the deletion of backup ${backupId} in storage "${storage.name}" was never gone on with: the backup stays`,
+    );
+    const at = session.clock.now().toISOString();
+    const detail = { storage: storage.name, storage_path: storagePath };
+    catalog.addEvent({ at, action: "deletion:lapse", user: session.user, backupId, status: "completed", detail });
+  }
+  return any;
+}
+
+/** By the storage's own clock: this host's may be ahead, and somebody be deleting it just now. */
+async function hasLapsed({ clock }: Session, storage: Storage, directory: string): Promise<boolean> {
+  const mark = await storage.stat(`${directory}/${DELETED_NAME}`);
+  if (mark === undefined || !isLapsed(mark.modifiedAt, clock.now())) return false;
+  const key = `${directory}/${TRIAL_NAME}`;
+  await storage.put(key, BYTES);
+  const now = await storage.stat(key);
+  await storage.remove(key);
+  return now !== undefined && isLapsed(mark.modifiedAt, now.modifiedAt);
+}
+
+function isLapsed(since: Date, now: Date): boolean {
+  return now.getTime() - since.getTime() >= DELETION_LAPSES_MS;
+}
