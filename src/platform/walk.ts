@@ -21,8 +21,12 @@ export interface WalkEntry {
 
 /** Decides what a walk sees. `State` belongs to a directory and is handed to its children. */
 export interface WalkRules<State> {
-  /** The members of a directory to look at, in any order, without a slash; `read` lists what is really there. */
-  members(directory: BytePath, state: State, read: () => string[]): readonly string[];
+  /** The members of a directory to look at, in any order, without a slash; `read` lists what is really there. `undefined` is a pause. */
+  members(
+    directory: BytePath,
+    state: State,
+    read: () => Generator<undefined, string[]>,
+  ): Generator<undefined, readonly string[]>;
   /** `undefined`: as if it were not there. Without `state` a directory is not entered. */
   accept(path: BytePath, stats: fs.BigIntStats, parent: State): { readonly state?: State } | undefined;
   /** Something is there but can't be read; what vanished while we looked is passed over in silence. */
@@ -53,18 +57,28 @@ const OPEN_DIRECTORY = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.con
 /** Through /proc a directory stays the one that we opened, even when a symlink takes its place meanwhile. */
 const HAS_DESCRIPTOR_PATHS = fs.existsSync(pathOfDescriptor(0));
 
+/** A directory of this size has so many names that listing it at once would keep others waiting; most have 4 KiB. */
+const LARGE_DIRECTORY_BYTES = 256n * 1024n;
+const NAMES_BETWEEN_PAUSES = 1_000;
+
 /**
  * Everything below `start` that the rules accept, `start` itself excepted, in index order: raw bytes, `/` before every other
  * byte; so a directory comes directly before what is in it. Follows no symlink. Synchronous: the caller yields to the
- * event loop between entries as it sees fit. Holds one directory's names for each level, and no statistics.
+ * event loop between entries as it sees fit, and has a pause (`undefined`) to do so in where many names are listed or passed over.
+ * Holds one directory's names for each level, and no statistics.
  */
-export function* walk<State>(start: BytePath, state: State, rules: WalkRules<State>): Generator<WalkEntry, void> {
+export function* walk<State>(
+  start: BytePath,
+  state: State,
+  rules: WalkRules<State>,
+): Generator<WalkEntry | undefined, void> {
   const frames: Frame<State>[] = [];
-  const enter = (path: BytePath, anchor: Anchor, own: State): void => {
-    const frame = openFrame(path, anchor, own, rules);
+  function* enter(directory: Directory<State>): Generator<undefined, void> {
+    const frame = yield* openFrame(directory, rules);
     if (frame !== undefined) frames.push(frame);
-  };
-  enter(start, ROOT_ANCHOR, state);
+  }
+  let passedOver = 0;
+  yield* enter({ path: start, anchor: ROOT_ANCHOR, state, isLarge: true });
   try {
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
       const name = frame.names[frame.next++];
@@ -74,9 +88,14 @@ export function* walk<State>(start: BytePath, state: State, rules: WalkRules<Sta
       }
       const path = `${frame.path}/${name}`;
       const seen = lookAt(path, frame, rules);
-      if (seen === undefined) continue;
+      if (seen === undefined) {
+        if (++passedOver % NAMES_BETWEEN_PAUSES === 0) yield undefined;
+        continue;
+      }
       yield seen.entry;
-      if (seen.state !== undefined) enter(path, frame.anchor, seen.state);
+      if (seen.state === undefined) continue;
+      const isLarge = seen.entry.stats.size >= LARGE_DIRECTORY_BYTES;
+      yield* enter({ path, anchor: frame.anchor, state: seen.state, isLarge });
     }
   } finally {
     for (const frame of frames) closeFrame(frame);
@@ -106,37 +125,70 @@ function lookAt<State>(
   }
 }
 
-function openFrame<State>(
-  path: BytePath,
-  anchor: Anchor,
-  state: State,
+/** One to enter. */
+interface Directory<State> {
+  readonly path: BytePath;
+  readonly anchor: Anchor;
+  readonly state: State;
+  /** Or of a size that nobody has asked for. */
+  readonly isLarge: boolean;
+}
+
+function* openFrame<State>(
+  { path, anchor, state, isLarge }: Directory<State>,
   rules: WalkRules<State>,
-): Frame<State> | undefined {
+): Generator<undefined, Frame<State> | undefined> {
   let fd: number | undefined;
+  let frame: Frame<State> | undefined;
   try {
     const access = path === "" ? Buffer.from("/") : accessPath(path, anchor);
     const anchored = access.length > LONGEST_PATH_BYTES - 255;
     if (anchored) fd = fs.openSync(access, OPEN_DIRECTORY);
     const listed = fd;
-    const read = (): string[] =>
-      listed === undefined ? namesIn(access) : fs.readdirSync(pathOfDescriptor(listed), { encoding: "latin1" });
-    const names = [...rules.members(path, state, read)].sort();
+    const read = (): Generator<undefined, string[]> =>
+      listed === undefined ? namesIn(access, isLarge) : namesInDescriptor(listed, isLarge);
+    const names = [...(yield* rules.members(path, state, read))].sort();
     const own = fd === undefined ? anchor : { prefix: pathOfDescriptor(fd), pathLength: path.length };
-    return { path, state, names, next: 0, anchor: own, anchorFd: fd };
+    frame = { path, state, names, next: 0, anchor: own, anchorFd: fd };
   } catch (error) {
-    if (fd !== undefined) fs.closeSync(fd);
     report(path, error, rules);
-    return undefined;
+  } finally {
+    if (frame === undefined && fd !== undefined) fs.closeSync(fd);
   }
+  return frame;
 }
 
-function namesIn(directory: Buffer): string[] {
+function* namesIn(directory: Buffer, isLarge: boolean): Generator<undefined, string[]> {
   if (!HAS_DESCRIPTOR_PATHS) return fs.readdirSync(directory, { encoding: "latin1" });
   const fd = openWithoutAccessTime(directory, OPEN_DIRECTORY);
   try {
-    return fs.readdirSync(pathOfDescriptor(fd), { encoding: "latin1" });
+    return yield* namesInDescriptor(fd, isLarge);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+function* namesInDescriptor(fd: number, isLarge: boolean): Generator<undefined, string[]> {
+  const directory = pathOfDescriptor(fd);
+  const names = isLarge ? yield* namesInPieces(directory) : undefined;
+  return names ?? fs.readdirSync(directory, { encoding: "latin1" });
+}
+
+/** `undefined` where that fails: on file systems that tell no types Node looks at each name for one, and does not find those that are not UTF-8. */
+function* namesInPieces(directory: string): Generator<undefined, string[] | undefined> {
+  const names: string[] = [];
+  try {
+    const opened = fs.opendirSync(directory, { encoding: "latin1" });
+    try {
+      for (let entry = opened.readSync(); entry !== null; entry = opened.readSync())
+        if (names.push(entry.name) % NAMES_BETWEEN_PAUSES === 0) yield undefined;
+    } finally {
+      opened.closeSync();
+    }
+    return names;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

@@ -38,9 +38,11 @@ async function estimate(options: FilesOptions, context: EngineContext): Promise<
   const ignored = { unreadable: () => undefined, special: () => undefined, leaving: () => undefined };
   let sizeBytes = 0;
   let items = 0;
-  for (const { stats } of select(resolveRoots(options.paths).found, options, ignored)) {
-    if (stats.isFile()) sizeBytes += Number(stats.size);
-    if (++items % ENTRIES_BETWEEN_LOOKS !== 0) continue;
+  for (const entry of select(resolveRoots(options.paths).found, options, ignored)) {
+    if (entry !== undefined) {
+      if (entry.stats.isFile()) sizeBytes += Number(entry.stats.size);
+      if (++items % ENTRIES_BETWEEN_LOOKS !== 0) continue;
+    }
     await new Promise(setImmediate);
     if (context.signal.aborted || systemClock.monotonicMs() > until) return { sizeBytes, items, uncertain: true };
   }

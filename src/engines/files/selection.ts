@@ -1,6 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { isLeaving } from "../../platform/leavings.ts";
-import { type BytePath, type WalkEntry, type WalkRules, walk } from "../../platform/walk.ts";
+import { type BytePath, type WalkRules, walk } from "../../platform/walk.ts";
 import { type ExcludeOptions, type Excludes, excludesOf } from "./excludes.ts";
 import type { Root } from "./roots.ts";
 
@@ -32,7 +32,7 @@ export function select(
   roots: readonly Root[],
   options: SelectionOptions,
   events: SelectionEvents,
-): Generator<WalkEntry> {
+): ReturnType<typeof walk> {
   const inside = new Map<BytePath, Inside>();
   const leading = new Map<BytePath, Set<string>>();
   for (const root of roots) {
@@ -41,10 +41,10 @@ export function select(
   }
 
   const rules: WalkRules<Place> = {
-    members(directory, place, read) {
+    *members(directory, place, read) {
       const onTheWay = [...(leading.get(directory) ?? [])];
       if (place === "ancestor") return onTheWay;
-      const names = read().filter((name) => !isLeft(directory, name));
+      const names = (yield* read()).filter((name) => !isLeft(directory, name));
       const kept = place.excludes.keptOfMarked(directory, names);
       return kept === undefined ? names : [...new Set([...kept, ...onTheWay])];
     },

@@ -79,15 +79,17 @@ async function* batches(
   let statAtNs = nowNs();
   let sinceTime = 0;
   for (const entry of select(roots.found, options, eventsInto(tools.findings))) {
-    batch.push(nodeOf(entry, statAtNs, { ...tools, ...owners }));
-    if (++sinceTime >= ENTRIES_PER_TIME) {
-      sinceTime = 0;
-      statAtNs = nowNs();
+    if (entry !== undefined) {
+      batch.push(nodeOf(entry, statAtNs, { ...tools, ...owners }));
+      if (++sinceTime >= ENTRIES_PER_TIME) {
+        sinceTime = 0;
+        statAtNs = nowNs();
+      }
+      if (batch.length < BATCH_NODES) continue;
+      context.activity(showPath(entry.path));
+      yield batch;
+      batch = [];
     }
-    if (batch.length < BATCH_NODES) continue;
-    context.activity(showPath(entry.path));
-    yield batch;
-    batch = [];
     // The walk itself never waits: signals, timers and the storage's sockets get their turn here.
     await new Promise(setImmediate);
     context.signal.throwIfAborted();

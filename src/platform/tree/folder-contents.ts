@@ -67,12 +67,15 @@ export async function findExtra(
   const found = { files: 0, directories: 0, sizeBytes: 0, names: [] as Buffer[] };
   let next = known.next();
   const rules: WalkRules<true> = {
-    members: (_directory, _state, read) => read(),
+    *members(_directory, _state, read) {
+      return yield* read();
+    },
     accept: (path, stats) => (keeps(nameBelow(base, path), stats.isDirectory()) ? undefined : { state: true }),
     // What can't be read can't be counted, and is not removed either.
     failed: () => undefined,
   };
   for await (const entry of withTurns(walk(start, true, rules), signal)) {
+    if (entry === undefined) continue;
     const name = nameBelow(base, entry.path);
     while (next.done !== true && compareNames(next.value, name) < 0) next = known.next();
     if (next.done === true || compareNames(next.value, name) !== 0) note(found, name, entry);

@@ -298,3 +298,38 @@ function makeDeep(folder: string, levels: number): void {
   fs.writeFileSync(`/proc/self/fd/${fd}/file`, "deep");
   fs.closeSync(fd);
 }
+
+describe("a folder of very many names", () => {
+  const MANY = 15_000;
+
+  function fillLarge(): string {
+    const folder = tempDir();
+    const name = (i: number) => Buffer.from(`${folder}/${String(i).padStart(40, "0")}\xff`, "latin1");
+    for (let i = MANY; i > 0; i--) fs.closeSync(fs.openSync(name(i), "w"));
+    return folder;
+  }
+
+  test("is listed whole, in order, with names that are not UTF-8", async () => {
+    const folder = fillLarge();
+
+    const { nodes } = await dumpTree({ paths: [folder] });
+
+    const names = nodes.map(({ name }) => name.toString("latin1")).filter((name) => name.endsWith("\xff"));
+    expect(names).toHaveLength(MANY);
+    expect(names).toEqual([...names].sort());
+  });
+
+  test.each([
+    ["listed", []],
+    ["passed over", ["*"]],
+  ])("lets a signal be heard while it is %s", async (_, exclude) => {
+    const engine = openEngine(options.parse({ paths: [fillLarge()], exclude }), {});
+    const heard = new AbortController();
+    const dump = await engine.dump({ ...contextFor("/nonexistent"), signal: heard.signal });
+    if (dump.shape !== "tree") throw new Error("a files engine dumps a tree");
+    setImmediate(() => heard.abort());
+
+    // Nothing of it has come until then.
+    await expect(dump.nodes[Symbol.asyncIterator]().next()).rejects.toMatchObject({ name: "AbortError" });
+  });
+});
