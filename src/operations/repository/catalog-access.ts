@@ -1,11 +1,11 @@
 import { type Catalog, DamagedCatalogError } from "../../catalog/catalog.ts";
-import { directoryState, METADATA_NAME, splitObjectKey } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
-import { namesWithoutArchives, type Session, statePaths } from "../session.ts";
-import { readAnyCopy } from "./copies.ts";
+import { namesWithoutArchives, type Session, statePaths, storageNames } from "../session.ts";
+import { holdsBackups } from "./holds-backups.ts";
+import { impatience } from "./impatience.ts";
 import type { Repository } from "./repository.ts";
 import { isUnreachable } from "./unreachable.ts";
 
@@ -94,24 +94,27 @@ async function isSound(session: Session, catalog: Catalog, repository: LazyRepos
   if (repository.opened !== undefined && (await repository.opened).id !== bound) return false;
   if (catalog.list({ limit: 1 }).total > 0) return true;
   const opened = await repository.open();
-  return opened.id === bound && !(await holdsBackups(session, opened));
+  return opened.id === bound && !(await anyHoldsBackups(session, opened));
 }
 
-/** What is left of one counts: nobody else would tell that it is damaged. */
-async function holdsBackups({ loaded }: Session, repository: Repository): Promise<boolean> {
-  const names = loaded.config.storages.map(({ name }) => name);
-  return readAnyCopy(repository, names, async (storage) => {
-    const unfinished = new Map<string, string[]>();
-    for await (const { key } of storage.list("")) {
-      const object = splitObjectKey(key);
-      if (object === undefined) continue;
-      const { directory, name } = object;
-      if (name === METADATA_NAME) return true;
-      const names = unfinished.get(directory) ?? [];
-      if (names.push(name) === 1) unfinished.set(directory, names);
+/** A primary that was lost and made anew is empty while the others are not. @throws why the first can't be listed, where none can */
+async function anyHoldsBackups(session: Session, repository: Repository): Promise<boolean> {
+  const { clock, signal } = session;
+  let asked = 0;
+  let failure: BackupctlError | undefined;
+  for (const name of storageNames(session)) {
+    try {
+      const options = impatience(clock, signal);
+      if (await holdsBackups(await repository.storage(name, options), options)) return true;
+      asked += 1;
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      repository.leaveOut(name, error);
+      failure ??= error;
     }
-    return [...unfinished.values()].some((names) => directoryState(names) === "damaged");
-  });
+  }
+  if (asked === 0 && failure !== undefined) throw failure;
+  return false;
 }
 
 async function openForWriting(
@@ -121,7 +124,7 @@ async function openForWriting(
 ): Promise<Opened> {
   const opened = await repository.open();
   try {
-    return await openFile(session, opened, repository, damage);
+    return await openFile(session, opened, repository, { damage, mustLast });
   } catch (error) {
     if (error instanceof DamagedCatalogError && damage === undefined) {
       return openForWriting(session, repository, { damage: error.message, mustLast });
@@ -135,7 +138,7 @@ async function openFile(
   session: Session,
   repository: Repository,
   lazy: LazyRepository,
-  damage: string | undefined,
+  { damage, mustLast }: { readonly damage: string | undefined; readonly mustLast: boolean },
 ): Promise<Opened> {
   const { catalog: file } = repository.state;
   const warn = (message: string): void => session.logger.warn(message);
@@ -147,7 +150,7 @@ async function openFile(
       if (session.loaded.strict) {
         await requirePrimary(repository, bound);
         await requireNoOther(session, repository, bound);
-      }
+      } else if (!mustLast) throw ofAnother(bound, repository);
       await setAside(session, file, bound);
       catalog = await session.adapters.openCatalog({ file, readOnly: false, warn });
     }
@@ -160,6 +163,15 @@ async function openFile(
     catalog.close();
     throw error;
   }
+}
+
+/** Who only reads can't tell a place that was made anew from a wrong disk. */
+function ofAnother(bound: string, { id }: Repository): BackupctlError {
+  return new BackupctlError(
+    "CATALOG_FAILED",
+    `the catalog is of repository ${bound}, and the storages that are there of ${id}`,
+    { hint: "Bring the right place back; or, to go on with this one, run `backupctl catalog rebuild`." },
+  );
 }
 
 /** That a place holds another repository now only the primary can say to who writes. @throws `REPOSITORY_MISMATCH` while it is away */

@@ -1,4 +1,4 @@
-import { MARKER_NAME, METADATA_NAME } from "../../domain/object-names.ts";
+import { directoryState, MARKER_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { decodeMetadata, requirePlace } from "../../format/metadata.ts";
 import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
@@ -12,6 +12,7 @@ const PARALLEL_READS = 16;
 
 /** What the backups in a storage without a marker say. */
 export interface Orphaned {
+  /** Or what is left of one. */
   readonly holdsBackups: boolean;
   /** `undefined` where none of them can be read. */
   readonly repositoryId: string | undefined;
@@ -43,7 +44,8 @@ export async function readOrphaned({ logger }: Session, storage: Storage): Promi
       { hint: "Move those that do not belong there to another place, then run `backupctl init` again." },
     );
   }
-  return { holdsBackups: directories.length > 0, repositoryId: [...examples.keys()][0] };
+  const isLeft = (names: readonly string[]) => ["backup", "damaged"].includes(directoryState(names));
+  return { holdsBackups: [...listed.values()].some(isLeft), repositoryId: [...examples.keys()][0] };
 }
 
 async function readId(storage: Storage, directory: string): Promise<string | undefined> {

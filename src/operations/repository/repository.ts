@@ -21,6 +21,7 @@ import {
   statePaths,
   storageNames,
 } from "../session.ts";
+import { holdsBackups } from "./holds-backups.ts";
 import { impatience } from "./impatience.ts";
 import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
 import { readObject } from "./read-object.ts";
@@ -114,8 +115,9 @@ async function openWithId(
 }
 
 /**
- * Where the primary can't be had, who writes goes by the first storage that is of the catalog's repository. Archives are asked last then, and
- * not for long: they may lie in a drawer. @throws why the first storage can't be had, where none can
+ * Who writes goes by the primary and, where that can't be had, by the first storage that is of the catalog's repository; archives are asked
+ * last then, and not for long: they may lie in a drawer. Who reads goes by the first that is of the catalog's repository, the primary or not,
+ * and by the first at all where none is. @throws why the first storage can't be had, where none can
  */
 async function firstId(
   session: Session,
@@ -131,7 +133,7 @@ async function firstId(
   for (const name of [...first, ...archives]) {
     try {
       const { id } = await open(name, archives.includes(name) ? impatience(clock, signal) : undefined);
-      if (!loaded.strict || name === primaryName) return id;
+      if (loaded.strict && name === primaryName) return id;
       if (((await knownId(session, catalog)) ?? id) === id) return id;
       foreign ??= id;
     } catch (error) {
@@ -186,13 +188,6 @@ function decodeMarker({ name }: Storage, bytes: Buffer): string {
     const { code, message, hint = "Remove it, then run `backupctl init`: it writes it again." } = error;
     throw new BackupctlError(code, message, { hint, cause: error, data: { of_the_marker: true } });
   }
-}
-
-async function holdsBackups(storage: Storage): Promise<boolean> {
-  for await (const { key } of storage.list("")) {
-    if (splitObjectKey(key)?.name === METADATA_NAME) return true;
-  }
-  return false;
 }
 
 /** A backup as one storage has it, its authenticity checked as far as the keys at hand allow. */

@@ -175,24 +175,30 @@ describe("init with a configuration", () => {
     );
   });
 
-  it("takes the id of another storage where no backup says one, and makes no new repository over backups", async () => {
-    const site = await openSite({ replica: true });
-    await createOne(site);
-    const file = join(site.repositoryDirectory, "backupctl.json");
-    const { repository_id: repositoryId } = JSON.parse(readFileSync(file, "utf8"));
-    writeFileSync(join(await site.backupDirectory(), "metadata.json"), "{}");
-    rmSync(file);
-    expect(await (await site.reopen()).init(ANEW)).toMatchObject({ repositoryId });
-    rmSync(file);
-    rmSync(join(site.directory, "replica"), { recursive: true });
+  it.each([
+    ["is damaged", (metadata: string) => writeFileSync(metadata, "{}")],
+    ["is lost", (metadata: string) => rmSync(metadata)],
+  ])(
+    "takes the id of another storage where each metadata.json %s, and makes no new repository over backups",
+    async (_, harm) => {
+      const site = await openSite({ replica: true });
+      await createOne(site);
+      const file = join(site.repositoryDirectory, "backupctl.json");
+      const { repository_id: repositoryId } = JSON.parse(readFileSync(file, "utf8"));
+      harm(join(await site.backupDirectory(), "metadata.json"));
+      rmSync(file);
+      expect(await (await site.reopen()).init(ANEW)).toMatchObject({ repositoryId });
+      rmSync(file);
+      rmSync(join(site.directory, "replica"), { recursive: true });
 
-    await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({
-      code: "BACKUP_CORRUPTED",
-      message: expect.stringContaining('"local" has lost its marker'),
-    });
+      await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({
+        code: "BACKUP_CORRUPTED",
+        message: expect.stringContaining('"local" has lost its marker'),
+      });
 
-    expect(existsSync(file)).toBe(false);
-  });
+      expect(existsSync(file)).toBe(false);
+    },
+  );
 
   it("refuses to write a lost marker where the backups are of two repositories", async () => {
     const site = await openSite();

@@ -1,11 +1,15 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../../src/config/load.ts";
+import { encodeRepositoryMarker } from "../../../src/format/repository-marker.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
 import { download, namesIn, restore, www } from "../restore/tools.ts";
 
 const PAGE = { limit: 10, offset: 0 };
+const QUICK = { reference: "latest", all: false, deep: false, quick: true, components: [] };
+const OTHER = { repositoryId: "11111111-2222-4333-8444-555555555555", created: "2026-01-01T00:00:00.000Z" };
 
 async function twoCopies(): Promise<OpenSite> {
   const site = await openSite({ replica: true });
@@ -18,6 +22,12 @@ async function twoCopies(): Promise<OpenSite> {
 function withoutCatalog({ directory, session, reopen }: OpenSite): Promise<Operations> {
   const { loaded } = session;
   return reopen({ loaded: { ...loaded, config: { ...loaded.config, stateDir: join(directory, "elsewhere") } } });
+}
+
+/** As list, show, verify, download and restore open it. */
+async function reader({ directory, reopen }: OpenSite): Promise<Operations> {
+  const path = join(directory, "backup.config.yaml");
+  return reopen({ loaded: await loadConfig({ path, env: {}, cwd: directory, mode: "rescue" }) });
 }
 
 const AWAY: readonly [string, (repository: string) => void][] = [
@@ -104,4 +114,64 @@ it("a backup that only its directory tells of is found in a replica, too", async
     code: "BACKUP_CORRUPTED",
     message: expect.stringContaining('metadata.json is missing in storage "second"'),
   });
+});
+
+describe("with a primary storage that holds another repository", () => {
+  function replaceDisk({ repositoryDirectory }: OpenSite): void {
+    renameSync(repositoryDirectory, `${repositoryDirectory}.unplugged`);
+    mkdirSync(repositoryDirectory);
+    writeFileSync(join(repositoryDirectory, "backupctl.json"), encodeRepositoryMarker(OTHER));
+  }
+
+  function putBack({ repositoryDirectory }: OpenSite): void {
+    rmSync(repositoryDirectory, { recursive: true });
+    renameSync(`${repositoryDirectory}.unplugged`, repositoryDirectory);
+  }
+
+  it("a replica of the catalog's is read, which is said, and the catalog stays", async () => {
+    const site = await twoCopies();
+    replaceDisk(site);
+    const operations = await reader(site);
+    const to = join(site.directory, "out");
+
+    const { backups } = await operations.list(PAGE);
+    const verified = await operations.verify(QUICK);
+    await restore(operations, { latest: true, to });
+    const { found } = await operations.rebuildCatalog();
+
+    expect(backups).toHaveLength(2);
+    expect(verified).toMatchObject({ passed: true, backups: [{ storage: "second" }] });
+    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
+    expect(found).toBe(2);
+    expect(site.warnings.join("\n")).toContain(`storage "local" belongs to repository ${OTHER.repositoryId}, not`);
+    putBack(site);
+    const { copies } = await (await site.reopen()).show("latest");
+    expect(copies.map(({ storage }) => storage).sort()).toEqual(["local", "second"]);
+  });
+
+  it("and without a replica, what lies there is read, and the catalog stays until it is made anew", async () => {
+    const site = await openSite();
+    const { id } = await createOne(site);
+    replaceDisk(site);
+
+    const refused = (await reader(site)).verify(QUICK);
+
+    await expect(refused).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    expect(site.warnings.join("\n")).toMatch(/the catalog is of repository .*; the storages are read instead/);
+    putBack(site);
+    expect((await (await reader(site)).list(PAGE)).backups.map((backup) => backup.id)).toEqual([id]);
+    replaceDisk(site);
+    expect(await (await reader(site)).rebuildCatalog()).toMatchObject({ found: 0 });
+    expect(site.warnings.join("\n")).toMatch(/the catalog was of another repository .* and set aside/);
+  });
+});
+
+it("a primary that was made anew, empty, does not hide what the replica has from who lost the catalog", async () => {
+  const site = await twoCopies();
+  rmSync(site.repositoryDirectory, { recursive: true });
+  await (await site.reopen()).init({ configPath: undefined, storagePath: undefined });
+
+  const { backups } = await (await withoutCatalog(site)).list(PAGE);
+
+  expect(backups).toHaveLength(2);
 });
