@@ -1,11 +1,11 @@
 import type { CopyRecord, FoundBackup, UnreadableBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
+import { packsOf } from "../../domain/copies.ts";
 import { count } from "../../domain/count.ts";
 import {
   DELETED_NAME,
   directoryState,
   METADATA_NAME,
-  packName,
   SHA256SUMS_NAME,
   splitObjectKey,
 } from "../../domain/object-names.ts";
@@ -13,7 +13,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
-import type { Session } from "../session.ts";
+import { type Session, storageNames } from "../session.ts";
 import { DELETION_LAPSES_MS } from "./deletion-mark.ts";
 import { listBackupDirectories, type Repository, readBackup, type StoredBackup } from "./repository.ts";
 import { collectNotes } from "./stored-notes.ts";
@@ -49,6 +49,8 @@ interface ScanRequest {
   readonly committed?: ReadonlySet<string>;
   /** Nothing but these is looked at. */
   readonly directories?: readonly string[];
+  /** Nobody but these is asked. */
+  readonly storages?: readonly string[];
 }
 
 /**
@@ -58,9 +60,10 @@ interface ScanRequest {
 export async function scanRepository(
   session: Session,
   repository: Repository,
-  { underWay = new Set(), committed = new Set(), directories: wanted }: ScanRequest,
+  request: ScanRequest,
 ): Promise<RepositoryScan> {
-  const listings = await listStorages(session, repository, wanted);
+  const { underWay = new Set(), committed = new Set() } = request;
+  const listings = await listStorages(session, repository, request);
   const directories = [...new Set(listings.flatMap((listing) => [...listing.directories.keys()]))].sort();
   const damaged: string[] = [];
   const unfinished: string[] = [];
@@ -123,11 +126,11 @@ interface Looked {
 async function listStorages(
   session: Session,
   repository: Repository,
-  wanted: readonly string[] | undefined,
+  { directories: wanted, storages = storageNames(session) }: ScanRequest,
 ): Promise<readonly Listing[]> {
   const listings: Listing[] = [];
   let failure: BackupctlError | undefined;
-  for (const { name } of session.loaded.config.storages) {
+  for (const name of storages) {
     try {
       const storage = await repository.storage(name);
       const directories =
@@ -245,17 +248,8 @@ function copyOf(
 ): readonly CopyRecord[] {
   if (names === undefined || !names.includes(METADATA_NAME)) return [];
   const there = new Set(names);
-  const complete = packNamesOf(metadata).every((name) => there.has(name)) && there.has(SHA256SUMS_NAME);
+  const complete = [...packsOf(metadata).keys(), SHA256SUMS_NAME].every((name) => there.has(name));
   return [{ backupId: metadata.id, storage, state: complete ? "complete" : "damaged", at }];
-}
-
-/** Every pack that metadata says is in the backup's own directory. */
-function packNamesOf(metadata: BackupMetadata): readonly string[] {
-  return metadata.sources.flatMap(({ data, index, root }) =>
-    [data, index, root].flatMap((artifact) =>
-      (artifact?.packs ?? []).map((_, number) => packName(artifact?.name ?? "", number)),
-    ),
-  );
 }
 
 async function whereMarked(

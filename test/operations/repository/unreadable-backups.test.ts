@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { systemClock } from "../../../src/platform/clock.ts";
-import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { addFile, createOne, type OpenSite, openSite, withStorages } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 import { NOTHING_ASKED } from "../restore/tools.ts";
 
@@ -223,4 +223,25 @@ describe("where the catalog knew the backup,", () => {
       { storage: "second", state: "complete" },
     ]);
   });
+});
+
+it("another look at one opens no archive, but for one that has it", async () => {
+  const site = await openSite({ storages: { vault: "archive", drawer: "archive" } });
+  await createOne(site);
+  const directory = await site.backupDirectory();
+  cpSync(directory, directory.replace(site.repositoryDirectory, join(site.directory, "vault")), { recursive: true });
+  for (const folder of ["repository", "vault"])
+    writeFileSync(join(directory.replace(site.repositoryDirectory, join(site.directory, folder)), "metadata.json"), "");
+  const made = await withoutCatalog(site);
+  await made.list(PAGE);
+  await made.close();
+  const opened: string[] = [];
+  const operations = await withStorages(site, (storage) => {
+    opened.push(storage.name);
+    return storage;
+  });
+
+  expect((await operations.create(NO_CHOICES)).warnings.join("\n")).toContain("is passed over");
+
+  expect([...new Set(opened)].sort()).toEqual(["local", "vault"]);
 });
