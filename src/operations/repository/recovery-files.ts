@@ -39,6 +39,26 @@ export async function refreshRecovery(
   }
 }
 
+/**
+ * Says where the program is not the one that this release puts there: whoever restores with it trusts it with the keys.
+ * With `mend` it is written anew.
+ */
+export async function lookAtProgram({ adapters, logger }: Session, storage: Storage, mend: boolean): Promise<void> {
+  const where = `${PROGRAM_KEY} in storage "${storage.name}"`;
+  try {
+    const program = await adapters.recoveryProgram();
+    const there = await readObject(storage, PROGRAM_KEY, program.length);
+    if (there?.equals(program) === true) return;
+    const what = there === undefined ? "is missing" : "is another release's, or somebody has changed it";
+    if (mend) await replace(storage, PROGRAM_KEY, program);
+    const remedy = "the next backup there writes it anew, as `backupctl init` and `backupctl verify --repair` do";
+    logger.warn(`${where} ${what}: ${mend ? "it was written anew" : remedy}`);
+  } catch (error) {
+    if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
+    logger.warn(`${where} could not be ${mend ? "looked at and mended" : "looked at"}: ${error.message}`);
+  }
+}
+
 async function describePlace(session: Session, name: string, type: string) {
   const options = await session.loaded.resolveStorage(name);
   return { name, address: await storageDefinition(session, type).address(options) };

@@ -8,6 +8,7 @@ import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "../operations.ts";
 import { copiesOf } from "../repository/copies.ts";
 import { lookAtUnreadable } from "../repository/look-again.ts";
+import { lookAtProgram } from "../repository/recovery-files.ts";
 import { findReferenced } from "../repository/references.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
@@ -134,10 +135,12 @@ class CopiesToVerify {
     if (away !== undefined) throw away;
     const known = this.#verifying.get(name);
     if (known !== undefined) return known;
+    const storage = await this.#repository.storage(name);
+    await lookAtProgram(this.#context.session, storage, this.#request.repair === true);
     const verifying: Verifying = {
       context: this.#context,
       repository: this.#repository,
-      storage: await this.#repository.storage(name),
+      storage,
       request: this.#request,
       known: (id) => this.#catalog.get(id),
       single: this.#request.reference !== undefined,
