@@ -1,4 +1,3 @@
-import { messageOf } from "../../errors.ts";
 import { DamageError } from "../../format/block.ts";
 import { ChunkReader, type Wanted } from "../../format/chunk-reader.ts";
 import { readStreamIndex, type TreeEntry } from "../../format/index-reader.ts";
@@ -11,8 +10,9 @@ import type { SelectedEntry } from "./selection.ts";
 /** What is wrong with the stored bytes that a restore needs. */
 export interface FoundDamage {
   /** Names of a tree's entries that can't be had whole. */
-  readonly entries: ReadonlyMap<string, string>;
-  readonly message: string;
+  readonly entries: ReadonlySet<string>;
+  /** Theirs, as a plan counts them. */
+  readonly bytes: number;
   readonly cause: unknown;
 }
 
@@ -37,8 +37,8 @@ export async function checkSource(check: SourceToCheck): Promise<FoundDamage | u
     return undefined;
   } catch (error) {
     if (!isDamage(error)) throw error;
-    const entries = opened.shape === "tree" ? await damagedEntries(check) : new Map<string, string>();
-    return { entries, message: messageOf(error), cause: error };
+    const found = opened.shape === "tree" ? await damagedEntries(check) : { entries: new Set<string>(), bytes: 0 };
+    return { ...found, cause: error };
   }
 }
 
@@ -78,16 +78,19 @@ async function damagedEntries({
   opened,
   chosen,
   signal,
-}: SourceToCheck): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
+}: SourceToCheck): Promise<Pick<FoundDamage, "entries" | "bytes">> {
+  const entries = new Set<string>();
+  const groups = new HardLinkGroups();
+  let bytes = 0;
   const reader = readerOf(contents, opened);
   for await (const { entry } of withTurns(chosen, signal)) {
     try {
       for await (const _ of reader.read(chunksOf(entry)));
     } catch (error) {
       if (!isDamage(error)) throw error;
-      found.set(entry.name.toString("latin1"), messageOf(error));
+      entries.add(entry.name.toString("latin1"));
+      if (groups.firstOf(entry) === undefined) bytes += entry.size;
     }
   }
-  return found;
+  return { entries, bytes };
 }

@@ -111,7 +111,8 @@ class RestoreRun {
       const damage = await this.#verify();
       const sources = await this.#restoreAll(damage, record);
       const done = sources.filter(({ status }) => status === "completed").map(({ name }) => name);
-      const bytes = bytesOf(this.#prepared.sources.filter((source) => done.includes(source.plan.name)));
+      const wanted = bytesOf(this.#prepared.sources.filter((source) => done.includes(source.plan.name)));
+      const bytes = done.reduce((rest, name) => rest - (damage.get(name)?.bytes ?? 0), wanted);
       const seconds = (session.clock.monotonicMs() - startedMs) / 1_000;
       record.end(done.length === sources.length ? "completed" : "failed", bytes, seconds);
       const { id: backupId } = plan.backup;
@@ -177,7 +178,7 @@ class RestoreRun {
     const discard = (): Promise<void> => Promise.resolve();
     const { place } = source;
     if (place.shape === "stream") return { source, finish: () => this.#restoreStream(source, place), discard };
-    const job = this.#treeJob(source, place, new Set(damage?.entries.keys()));
+    const job = this.#treeJob(source, place, damage?.entries ?? new Set());
     if (!place.staged) return { source, finish: () => restoreTree(job), discard };
     try {
       const staged = await stageRestore(job);

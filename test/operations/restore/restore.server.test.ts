@@ -265,7 +265,10 @@ describe("damage", () => {
       passed: false,
       detail: expect.stringContaining("large.bin"),
     });
-    expect(namesIn(join(to, www(site)))).not.toContain("uploads/large.bin");
-    expect(namesIn(join(to, www(site)))).toContain("index.html");
+    const names = namesIn(join(to, www(site)));
+    expect(names).not.toContain("uploads/large.bin");
+    expect(names).toContain("index.html");
+    // What came back, and not what was to come.
+    expect(result.bytes).toBe("<h1>hello</h1>".length + (names.includes("uploads/small.txt") ? "small".length : 0));
   });
 });
