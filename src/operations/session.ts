@@ -125,13 +125,15 @@ interface Opening {
   readonly scratch?: boolean;
   /** What earlier openings met in this run. */
   readonly outages?: Outages;
+  /** What to do about a failure where the adapter does not know it; the default is to check the storage. */
+  readonly hint?: string;
 }
 
 /** Opens a configured storage by its name: one that tries again, and keeps to its limits. */
 export async function openStorage(
   session: Session,
   name: string,
-  { create = false, once = false, scratch = false, outages }: Opening = {},
+  { create = false, once = false, scratch = false, outages, hint }: Opening = {},
   options?: OperationOptions,
 ): Promise<Storage> {
   const { loaded, clock, logger, signal } = session;
@@ -148,7 +150,7 @@ export async function openStorage(
   const run = { clock, sleep: systemSleep, random: randomFraction, logger, signal };
   const open = (context: StorageContext): Promise<Storage> => definition.open(given, { ...context, create, scratch });
   const limits = once ? { ...entry.limits, retryForMs: 0 } : entry.limits;
-  return openResilient({ name, limits, run, outages, open }, options);
+  return openResilient({ name, limits, run, outages, hint, open }, options);
 }
 
 /** The configured keys; a passphrase's salt is kept in the state directory, so that one derivation opens all backups. */

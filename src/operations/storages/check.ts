@@ -20,6 +20,9 @@ const LOADS_AT_ONCE = 4;
 /** A line on which the first load took longer is known well enough from it. */
 const SLOW_LOAD_SECONDS = 10;
 
+/** Whoever reads it has just asked what works and what does not. */
+const HINT = "Look whether the storage is up and can be reached from here, and what its own log says of this request.";
+
 /** So long all that lies there is counted: FTP servers may want a question for each object. */
 const LONGEST_COUNT_MS = 30_000;
 
@@ -30,7 +33,7 @@ const LONGEST_COUNT_MS = 30_000;
 export async function checkStorage(context: OperationContext, request: StorageCheckRequest): Promise<StorageCheck> {
   const { session } = context;
   const { name, onResult } = request;
-  const storage = await openStorage(session, name, { once: true, scratch: true });
+  const storage = await openStorage(session, name, { once: true, scratch: true, hint: HINT });
   const results: ProbeResult[] = [];
   const scratch = `${SCRATCH_ROOT}/${newUuid()}`;
   try {

@@ -2,39 +2,38 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../storage.ts";
 import { changed } from "./changed.ts";
 
-/** A storage whose failures say what can be done, where its adapter does not know it. */
-export function hinted(inner: Storage): Storage {
-  const { name } = inner;
+/** A storage whose failures say with `hint` what can be done, where its adapter does not know it. */
+export function hinted(inner: Storage, hint: string): Storage {
   return changed(inner, {
-    put: (...given) => withHint(name, () => inner.put(...given)),
-    get: (...given) => withHint(name, () => inner.get(...given)),
-    stat: (...given) => withHint(name, () => inner.stat(...given)),
-    remove: (...given) => withHint(name, () => inner.remove(...given)),
-    space: (...given) => withHint(name, () => inner.space(...given)),
+    put: (...given) => withHint(hint, () => inner.put(...given)),
+    get: (...given) => withHint(hint, () => inner.get(...given)),
+    stat: (...given) => withHint(hint, () => inner.stat(...given)),
+    remove: (...given) => withHint(hint, () => inner.remove(...given)),
+    space: (...given) => withHint(hint, () => inner.space(...given)),
     async *list(...given) {
       try {
         yield* inner.list(...given);
       } catch (error) {
-        throw hintedError(name, error);
+        throw hintedError(hint, error);
       }
     },
   });
 }
 
 /** @throws what `work` throws, with a hint */
-export async function withHint<T>(name: string, work: () => Promise<T>): Promise<T> {
+export async function withHint<T>(hint: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw hintedError(name, error);
+    throw hintedError(hint, error);
   }
 }
 
-function hintedError(name: string, error: unknown): unknown {
+function hintedError(hint: string, error: unknown): unknown {
   if (!isBackupctlError(error, "STORAGE_FAILED") || error.hint !== undefined) return error;
   const { code, message, lines, retryable, exitCode, data } = error;
   return new BackupctlError(code, message, {
-    hint: `See what works and what does not with \`backupctl storage check ${name}\`.`,
+    hint,
     cause: error,
     ...{ lines, retryable, exitCode },
     ...(data === undefined ? {} : { data }),

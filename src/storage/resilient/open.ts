@@ -19,6 +19,8 @@ export interface ResilientOpening {
   readonly run: StorageRun;
   /** Of this run. */
   readonly outages?: Outages | undefined;
+  /** What to do about a failure where the adapter does not know it. */
+  readonly hint?: string | undefined;
   readonly open: (context: StorageContext) => Promise<Storage>;
 }
 
@@ -29,7 +31,14 @@ export interface ResilientOpening {
  * read comes in pieces, each of which is tried again for itself. The quota counts a put once, however often it is tried.
  */
 export async function openResilient(
-  { name, limits, run, outages, open }: ResilientOpening,
+  {
+    name,
+    limits,
+    run,
+    outages,
+    hint = `See what works and what does not with \`backupctl storage check ${name}\`.`,
+    open,
+  }: ResilientOpening,
   options?: OperationOptions,
 ): Promise<Storage> {
   const { retryForMs, stallTimeoutMs, concurrency, uploadBytesPerSecond, downloadBytesPerSecond, quotaBytes } = limits;
@@ -37,11 +46,11 @@ export async function openResilient(
   outages?.set(name, outage);
   const start = attemptsFor(name, retryForMs, run, outage);
   const context = stallTimeoutMs === undefined ? { name } : { name, stallTimeoutMs };
-  let storage = await withHint(name, () => persist(start(options), () => open(context)));
+  let storage = await withHint(hint, () => persist(start(options), () => open(context)));
   if (concurrency !== undefined) storage = limited(storage, concurrency);
   if (uploadBytesPerSecond !== undefined) storage = pacedUploads(storage, uploadBytesPerSecond, run);
   if (retryForMs > 0) storage = retrying(storage, start);
   if (downloadBytesPerSecond !== undefined) storage = pacedDownloads(storage, downloadBytesPerSecond, run);
   if (quotaBytes !== undefined) storage = withQuota(storage, quotaBytes);
-  return hinted(storage);
+  return hinted(storage, hint);
 }

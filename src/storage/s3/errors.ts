@@ -78,7 +78,7 @@ const FAILURES: Readonly<Record<string, ServiceFailure>> = {
   BucketAlreadyExists: { code: "STORAGE_FAILED", hint: "Somebody else has a bucket of this name. Take another one." },
   NotImplemented: {
     code: "STORAGE_FAILED",
-    hint: "The service does not know something that was asked for. `backupctl storage check` with its name shows what, and the options to set.",
+    hint: "The service does not know something that was asked for. Set `checksums: when_required` and, if that is not it, `conditional_writes: false`; leave storage_class, sse and object_lock out.",
   },
 };
 

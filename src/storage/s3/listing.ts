@@ -48,7 +48,7 @@ function nextToken(storage: string, page: ListObjectsV2CommandOutput, last: stri
 
 function incomplete(storage: string, what: string): BackupctlError {
   return new BackupctlError("STORAGE_FAILED", `the listing of storage "${storage}" is of no use: ${what}`, {
-    hint: "The service does not keep to S3's protocol. `backupctl storage check` with its name shows what else does not work.",
+    hint: "The service does not keep to S3's protocol, or something between changes what it sends. Use another endpoint, or ask who runs it.",
   });
 }
 

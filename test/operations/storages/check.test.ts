@@ -143,6 +143,16 @@ describe("storage check", () => {
     expect(readdirSync(site.repositoryDirectory, { recursive: true }).join()).not.toContain("load-");
   });
 
+  it("hints at no other check where a step fails of which the adapter knows nothing more", async () => {
+    const site = await openSite();
+    const operations = await withFaults(site, (storage) => void storage.onCall("stat", "every").fail(GONE));
+
+    const { detail } = outcomeOf(await check(operations), "latency") ?? {};
+
+    expect(detail).toMatch(/connection is gone\. Look whether the storage is up/);
+    expect(detail).not.toContain("storage check");
+  });
+
   it("ends where nothing can be written, with what the storage says", async () => {
     const site = await openSite();
     const full = new BackupctlError("INSUFFICIENT_STORAGE", "the disk is full", { hint: "Free space." });
