@@ -1,3 +1,5 @@
+const THIS_HOST = /^(?:(?:.*\.)?localhost|\[::1\]|127(?:\.\d{1,3}){3})$/i;
+
 /** Without TLS everybody on the way reads the login: only this host itself may be called so, unless the config says otherwise. */
 export function plainConnectionProblems(
   option: string,
@@ -6,17 +8,6 @@ export function plainConnectionProblems(
 ): readonly { readonly path: readonly string[]; readonly message: string }[] {
   if (url === undefined || insecure) return [];
   const { protocol, hostname } = new URL(url);
-  if (protocol === "https:" || isThisHost(hostname)) return [];
+  if (protocol === "https:" || THIS_HOST.test(hostname)) return [];
   return [{ path: [option], message: "is not encrypted; use https://, or allow it with `insecure: true`" }];
-}
-
-function isThisHost(hostname: string): boolean {
-  const name = hostname.toLowerCase();
-  return (
-    name === "localhost" ||
-    name.endsWith(".localhost") ||
-    name === "[::1]" ||
-    name === "::1" ||
-    /^127(\.\d{1,3}){3}$/.test(name)
-  );
 }

@@ -94,8 +94,9 @@ function sendableOf(notification: Notification, clean: (text: string) => string)
     if (typeof detail !== "object" || detail === null) return detail;
     return isList(detail) ? detail.map(sendable) : record(detail);
   };
-  const { title, lines, details } = notification;
-  return { ...notification, title: text(title), lines: lines.map(text), details: record(details) };
+  const { site, host, title, lines, details } = notification;
+  const people = { site: text(site), host: text(host), title: text(title), lines: lines.map(text) };
+  return { ...notification, ...people, details: record(details) };
 }
 
 function isList(detail: object): detail is readonly Detail[] {

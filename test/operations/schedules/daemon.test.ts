@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -95,8 +95,6 @@ describe("the daemon", () => {
     // It sleeps twice, and says no more of it.
     await sleep(1_200);
     expect(site.warnings.filter((line) => line.includes("can't be used"))).toHaveLength(1);
-    change("");
-    await sleep(1_200);
     change("schedules:\n  other: {every: 15m}\n  more: {every: day, at: '03:00'}\n");
     while (runs.length < 5) await sleep(20);
     end();
@@ -105,7 +103,7 @@ describe("the daemon", () => {
     expect(runs).toEqual(["nightly", "often", "other", "other", "more"]);
   });
 
-  test("stays with what it read where the file is gone", async () => {
+  test("stays with what it read where the file is gone, or is none any more", async () => {
     const { site, operations, reload, end } = await daemonSite();
     const runs: unknown[] = [];
     const serving = operations.serveSchedules({ quiet: true, reload, onRun: (run) => runs.push(run) });
@@ -113,6 +111,8 @@ describe("the daemon", () => {
 
     rmSync(join(site.directory, "backup.config.yaml"));
     while (site.warnings.length < 2) await sleep(20);
+    mkdirSync(join(site.directory, "backup.config.yaml"));
+    while (site.warnings.length < 4) await sleep(20);
     end();
     await serving;
 
