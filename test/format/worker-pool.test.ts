@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { cachedDataVersionTag } from "node:v8";
 import { expect, onTestFinished, test } from "vitest";
 import { BLOCK_HEADER_BYTES, DamageError, sealBlock, TAG_BYTES } from "../../src/format/block.ts";
 import { HASH_BYTES, sha256 } from "../../src/format/workers/hashing.ts";
@@ -59,6 +60,19 @@ function writeTask(root: string, bytes: Buffer): WriteBlockTask {
   const contents = { tree, files: [file], parts: [] };
   return { ...damaged, kind: "write-block", block: stored, offset: 0, spans, hashes: sha256(bytes), contents };
 }
+
+test("V8's flags, without which it takes no code compiled before, are as they were while threads come up and once they have ended", async () => {
+  const before = cachedDataVersionTag();
+  const pool = openPool();
+  const first = pool.run(scanOf(100));
+  const whileStarting = cachedDataVersionTag();
+  await first;
+  const meanwhile = cachedDataVersionTag();
+  await pool.close();
+
+  expect({ whileStarting, after: cachedDataVersionTag() }).toEqual({ whileStarting: before, after: before });
+  expect(meanwhile).not.toBe(before);
+});
 
 test("many tasks at once all get their own result", async () => {
   const pool = openPool();

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { BackupctlError } from "../../errors.ts";
+import { boundHeapGrowth, unboundHeapGrowth } from "../../platform/heap-growth.ts";
 import { DamageError } from "../block.ts";
 import type { Reply, Request, Task, TaskResults } from "./tasks.ts";
 
@@ -24,6 +25,7 @@ interface Waiting {
 interface Member {
   readonly worker: Worker;
   readonly pending: Map<number, Waiting>;
+  hasAnswered: boolean;
 }
 
 /** Threads that share the work of a run. Reading goes first, so that the later stages never starve; memory bounds how far ahead. */
@@ -33,13 +35,11 @@ export class WorkerPool {
   readonly #normal: Waiting[] = [];
   readonly #size: number;
   #nextId = 0;
+  #isHeapBounded = false;
   #failure: Error | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(size: number = availableParallelism()) {
-    // The heap of the main thread, which the limits above do not reach: it stays a third of what V8 would let it become.
-    setFlagsFromString("--heap-growing-percent=30");
-    setFlagsFromString("--semi-space-growth-factor=1");
     // bin/backupctl lets the main thread begin with more.
     setFlagsFromString("--min-semi-space-size=1");
     this.#size = size;
@@ -64,7 +64,7 @@ export class WorkerPool {
     // The build rewrites imports, but not this: the built worker lies beside the built pool (scripts/build.ts).
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.cjs";
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
-    const member: Member = { worker, pending: new Map() };
+    const member: Member = { worker, pending: new Map(), hasAnswered: false };
     worker.on("message", (reply: Reply) => this.#settle(member, reply));
     worker.on("error", (error: Error) => void this.#fail(error));
     worker.on("exit", () => void this.#fail(new Error("a worker thread ended")));
@@ -95,10 +95,19 @@ export class WorkerPool {
     if (waiting > idle && this.#members.length < this.#size) this.#members.push(this.#start());
   }
 
+  /** The main thread's own, which the limits of workers do not reach; and only when all threads are up. */
+  #boundHeap(): void {
+    if (this.#isHeapBounded || !this.#members.every(({ hasAnswered }) => hasAnswered)) return;
+    this.#isHeapBounded = true;
+    boundHeapGrowth();
+  }
+
   #settle(member: Member, reply: Reply): void {
     const waiting = member.pending.get(reply.id);
     if (waiting === undefined) return;
     member.pending.delete(reply.id);
+    member.hasAnswered = true;
+    this.#boundHeap();
     // Who ends the threads waits for them: nothing else may keep the process alive until then.
     if (member.pending.size === 0 && this.#failure === undefined) member.worker.unref();
     this.#dispatch();
@@ -121,6 +130,7 @@ export class WorkerPool {
         return worker.terminate();
       }),
     );
+    unboundHeapGrowth();
     const waiting = [...this.#urgent.splice(0), ...this.#normal.splice(0), ...this.#members.flatMap(takePending)];
     for (const { reject } of waiting) reject(error);
   }
