@@ -13,6 +13,8 @@ await build({
   external: ["better-sqlite3", "fs-native-extensions", "ssh2-sftp-client"],
   // Node loads these faster than ES modules, which read every member of each of its own modules that they import.
   output: {
+    // Code that is kept (src/platform/kept-code.ts) can't import; and require needs no second loader.
+    dynamicImportInCjs: false,
     dir: "dist",
     cleanDir: true,
     format: "cjs",

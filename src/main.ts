@@ -1,4 +1,5 @@
 import * as modules from "node:module";
+import { basename, join } from "node:path";
 import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import type { OpenRequest, Stream, Surroundings } from "./cli/program.ts";
@@ -8,6 +9,7 @@ import { BackupctlError } from "./errors.ts";
 import type { Operations } from "./operations/operations.ts";
 import type { Adapters } from "./operations/session.ts";
 import { isNodeAtLeast, runOnBundledNode } from "./platform/bundled-node.ts";
+import { useKeptCode } from "./platform/kept-code.ts";
 import type { Redactor } from "./platform/redact.ts";
 
 const MINIMUM_NODE = [22, 15] as const;
@@ -19,14 +21,28 @@ const EXIT_OF_BROKEN_PIPE = 141;
 for (const name of ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"]) delete process.env[name];
 // Everything else is imported after this check, and only where it is used: better-sqlite3 crashes the process on older Nodes.
 if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
-// Beside the program, not in a home: whoever can write there can change the program itself. Without leave to write there is no cache.
-modules.enableCompileCache(fileURLToPath(new URL("../dist/.compile-cache", import.meta.url)));
+const keepCode = useCodeOfEarlierRuns();
 // Node would end with success.
 process.once("beforeExit", () => {
   process.stderr.write("error: the command is not done, but there is nothing left to wait for; please report this\n");
   process.exit(1);
 });
-void main().then((status) => process.exit(status));
+void main().then((status) => {
+  if (status === 0) keepCode();
+  process.exit(status);
+});
+
+/** Beside the program, not in a home: whoever can write there can change the program itself. Without leave to write there is none. */
+function useCodeOfEarlierRuns(): () => void {
+  const folder = fileURLToPath(new URL("../dist/.compile-cache", import.meta.url));
+  modules.enableCompileCache(folder);
+  // Node names it after all that its own code for packages depends on.
+  const cache = modules.getCompileCacheDir();
+  const [command = ""] = process.argv.slice(2);
+  if (cache === undefined || !/^[a-z][a-z-]*$/.test(command)) return () => undefined;
+  // A file for each command: they run different functions.
+  return useKeptCode(join(folder, basename(cache), command), import.meta.dirname);
+}
 
 function onOlderNode(): number {
   const status = runOnBundledNode(import.meta.url, process.argv.slice(2));

@@ -1,0 +1,103 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** Says of each of the program's files whether V8 took the code that was kept of it. */
+const HOOK = `const vm = require("node:vm");
+vm.Script = class extends vm.Script {
+  constructor(source, options) {
+    super(source, options);
+    process.stderr.write((options.cachedData !== undefined && !this.cachedDataRejected) + "\\n");
+  }
+};`;
+
+/** A program of its own, that has not run yet. */
+function install() {
+  const folder = tempDir();
+  cpSync(join(ROOT, "dist"), join(folder, "dist"), {
+    recursive: true,
+    filter: (path) => !path.includes(".compile-cache"),
+  });
+  cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
+  writeFileSync(join(folder, "hook.cjs"), HOOK);
+  return {
+    cache: join(folder, "dist/.compile-cache"),
+    run(...args: string[]) {
+      const command = ["--require", join(folder, "hook.cjs"), join(folder, "dist/main.cjs"), ...args];
+      const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+      return { status, stdout, took: new Set(stderr.trim().split("\n")) };
+    },
+    kept: () => {
+      const cache = join(folder, "dist/.compile-cache");
+      const [ofThisNode = ""] = readdirSync(cache);
+      return join(cache, ofThisNode, "config");
+    },
+  };
+}
+
+describe("code of earlier runs", () => {
+  test("is kept by the first run of a command and taken by the next, which keeps nothing more", () => {
+    const program = install();
+    const first = program.run("config", "schema");
+    const file = program.kept();
+    const { mtimeNs } = statSync(file, { bigint: true });
+    const second = program.run("config", "schema");
+
+    expect(first).toEqual({ status: 0, stdout: expect.stringContaining("json-schema.org"), took: new Set(["false"]) });
+    expect(second).toEqual({ ...first, took: new Set(["true"]) });
+    expect(statSync(file, { bigint: true }).mtimeNs).toBe(mtimeNs);
+  });
+
+  test("is kept as well of what only a later run loads", () => {
+    const program = install();
+    program.run("config", "schema");
+    const more = program.run("config", "--help");
+    const again = program.run("config", "--help");
+
+    expect([more.status, again.status]).toEqual([0, 0]);
+    expect(again.took).toEqual(new Set(["true"]));
+    expect(program.run("config", "schema").took).toEqual(new Set(["true"]));
+  });
+
+  test.each([
+    ["cut", (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ["cut in its head", (bytes: Buffer) => bytes.subarray(0, 10)],
+    ["emptied", () => Buffer.alloc(0)],
+    ["zeroed", (bytes: Buffer) => Buffer.alloc(bytes.length)],
+    [
+      "changed in a bit",
+      (bytes: Buffer) => bytes.fill((bytes[bytes.length >> 1] ?? 0) ^ 1, bytes.length >> 1, (bytes.length >> 1) + 1),
+    ],
+  ])("that was %s is made anew", (_, damage) => {
+    const program = install();
+    const sound = program.run("config", "schema");
+    const file = program.kept();
+    writeFileSync(file, damage(readFileSync(file)));
+
+    expect(program.run("config", "schema")).toEqual(sound);
+    expect(program.run("config", "schema")).toEqual({ ...sound, took: new Set(["true"]) });
+  });
+
+  test("is done without where it can't be written", () => {
+    const program = install();
+    const sound = program.run("config", "schema");
+    const file = program.kept();
+    rmSync(file);
+    mkdirSync(file);
+
+    expect(program.run("config", "schema")).toEqual(sound);
+    rmSync(program.cache, { recursive: true });
+    writeFileSync(program.cache, "");
+    expect(program.run("config", "schema")).toMatchObject({ status: 0, stdout: sound.stdout });
+  });
+
+  test("has no import of a built file that is not a require: kept code has no such thing", () => {
+    const built = readdirSync(join(ROOT, "dist")).filter((name) => name.endsWith(".cjs"));
+    const imports = built.filter((name) => /await \(?import\(/.test(readFileSync(join(ROOT, "dist", name), "utf8")));
+
+    expect(imports).toEqual([]);
+  });
+});
