@@ -52,8 +52,8 @@ export const create = defineCommand({
     },
   ],
   exitCodes: {
-    0: "the backup is complete, or --if-changed found nothing new",
-    3: "the backup exists, but lacks a source, a storage or unreadable files",
+    0: "the backup is complete, or --if-changed found nothing new since one that is",
+    3: "the backup exists, but lacks a source, a storage or unreadable files; or --if-changed found nothing new since one that a storage lacks",
     11: "another backup is running",
     12: "the encryption key is missing or wrong",
   },
