@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ScheduleSummary } from "../../src/operations/operations.ts";
-import { scheduleSummary } from "./fakes.ts";
+import { fakeConfig, scheduleSummary } from "./fakes.ts";
 import { run } from "./harness.ts";
 
 const missed: ScheduleSummary = {
@@ -144,6 +144,20 @@ describe("schedule install", () => {
 });
 
 describe("schedule daemon", () => {
+  test("reads the file again that it was started with, strictly, wherever another one lies by then", async () => {
+    const asked: (string | undefined)[] = [];
+    const result = await run("schedule daemon", {
+      operations: { serveSchedules: async ({ reload }) => void (await reload()) },
+      loadConfig: async ({ path, mode }) => {
+        asked.push(path, mode);
+        return fakeConfig(asked.length > 2 ? ["mind the gap"] : []);
+      },
+    });
+
+    expect(asked).toEqual([undefined, "strict", "/site/backup.config.yaml", "strict"]);
+    expect(result.stderr).toContain("mind the gap");
+  });
+
   test("says which run did not end well", async () => {
     const result = await run("schedule daemon --quiet");
 

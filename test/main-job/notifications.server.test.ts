@@ -10,6 +10,7 @@ import { startCli } from "../helpers/run-cli.ts";
 const SIGNING_KEY = "9f86d081884c7d659a2feaa0c55ad015";
 
 const bodySchema = z.object({
+  id: z.uuid(),
   event: z.string(),
   title: z.string(),
   text: z.string(),
@@ -78,6 +79,18 @@ describe("a schedule's run by the program", () => {
     ]);
     expect(told(receiver)[1]?.text).toContain("the key is ***");
     expectNothingKept(site, receiver, good.stdout, bad.stdout, bad.stderr);
+  });
+
+  test("tries again where the receiver has no time, with the same id", async () => {
+    const receiver = await startReceiver();
+    const site = await siteWith(receiver);
+    receiver.behave({ status: 503 }, "hangs up", { status: 204 });
+
+    const { exitCode, stderr } = await site.run("schedule", "run", "nightly");
+
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(receiver.requests).toHaveLength(3);
+    expect(new Set(told(receiver).map(({ id }) => id)).size).toBe(1);
   });
 
   test("keeps its exit status where nobody could be told, and says so in any case", async () => {
