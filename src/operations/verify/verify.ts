@@ -229,7 +229,15 @@ async function record(verifying: Verifying, backup: CatalogBackup, verified: Ver
   const { session } = context;
   const { passed, depth, verifiedAt: at, seconds, issues, checks } = verified.verification;
   const catalog = await context.catalog("write");
-  catalog.addVerification({ backupId: backup.id, at, depth, passed, storage: storage.name, seconds, issues });
+  catalog.addVerification({
+    backupId: backup.id,
+    at,
+    depth,
+    passed,
+    storage: storage.name,
+    seconds,
+    issues: issues.map(session.clean),
+  });
   // Without its key, or a place to restore it to, nothing is known of it: which is no damage.
   if (!verified.conclusive || (!verified.trusted && checks.encryption_validation === "failed")) return;
   const known = catalog.get(backup.id);
