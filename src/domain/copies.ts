@@ -5,16 +5,25 @@ import { DELETED_NAME, METADATA_NAME, packName, parseNumberedName, SHA256SUMS_NA
 /** What lies in a backup's directory of one storage: sizes in bytes by the names there. */
 export type SeenObjects = ReadonlyMap<string, number>;
 
-/** Every pack that metadata says is in the backup's own directory, with its size in bytes. */
-export function packsOf({ sources }: Pick<BackupMetadata, "sources">): SeenObjects {
-  const artifacts = sources.flatMap(({ data, index, root }) => [data, index, root]);
-  return new Map(
-    artifacts.flatMap((artifact) =>
+export interface ExpectedPack {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly source: string;
+}
+
+/** Every pack that metadata says is in the backup's own directory. */
+export function expectedPacks({ sources }: Pick<BackupMetadata, "sources">): readonly ExpectedPack[] {
+  return sources.flatMap(({ name: source, data, index, root }) =>
+    [data, index, root].flatMap((artifact) =>
       artifact === undefined
         ? []
-        : artifact.packs.map((size, number) => [packName(artifact.name, number), size] as const),
+        : artifact.packs.map((sizeBytes, number) => ({ name: packName(artifact.name, number), sizeBytes, source })),
     ),
   );
+}
+
+export function packsOf(metadata: Pick<BackupMetadata, "sources">): SeenObjects {
+  return new Map(expectedPacks(metadata).map(({ name, sizeBytes }) => [name, sizeBytes]));
 }
 
 /** What keeps a copy from being complete, by names and sizes; `undefined` if nothing does. Its ancestors are looked at by themselves. */

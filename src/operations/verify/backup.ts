@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
+import { expectedPacks } from "../../domain/copies.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
@@ -20,7 +21,7 @@ import { requireTrusted } from "../repository/trust.ts";
 import { chooseSources } from "../restore/choice.ts";
 import { compareRestored } from "./deep.ts";
 import { Findings } from "./findings.ts";
-import { checkListing, checkSums, expectedPacks, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
+import { checkListing, checkSums, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
 import { checkSource } from "./source.ts";
 
 export interface Verifying {

@@ -1,6 +1,7 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
-import { packName, parsePackName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
+import { expectedPacks, packsOf } from "../../domain/copies.ts";
+import { parsePackName, roleOf, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { PackSource } from "../../format/pack-source.ts";
 import { maxSumsBytes, parseSha256Sums } from "../../format/sha256sums.ts";
@@ -15,23 +16,6 @@ export interface Problem {
   readonly check: CheckName;
   readonly text: string;
   readonly source?: string | undefined;
-}
-
-interface ExpectedPack {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly source: string;
-}
-
-/** What metadata says lies in the backup's own directory. */
-export function expectedPacks(metadata: BackupMetadata): readonly ExpectedPack[] {
-  return metadata.sources.flatMap(({ name: source, data, index, root }) =>
-    [data, index, root].flatMap((artifact) =>
-      artifact === undefined
-        ? []
-        : artifact.packs.map((sizeBytes, number) => ({ name: packName(artifact.name, number), sizeBytes, source })),
-    ),
-  );
 }
 
 /** Every object there with its size, and none that its run did not write. Reads nothing. */
@@ -138,7 +122,7 @@ export function hashingSource(
   metadata: BackupMetadata,
   onBytes: (count: number) => void,
 ): { readonly packs: PackSource; readonly hashed: ReadonlyMap<string, string> } {
-  const sizes = new Map(expectedPacks(metadata).map(({ name, sizeBytes }) => [name, sizeBytes]));
+  const sizes = packsOf(metadata);
   const hashed = new Map<string, string>();
   return {
     hashed,
