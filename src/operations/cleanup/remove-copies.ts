@@ -15,7 +15,8 @@ import {
   neededAmong,
   type Place,
   readUnknown,
-  removeObjects,
+  removePlaces,
+  statusBefore,
 } from "../delete/steps.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -97,7 +98,7 @@ async function removeEach(
       if (reason !== undefined) throw reason;
       progress.begun.add(backup.id);
       const place = places.find((each) => each.backup === backup);
-      if (place !== undefined) progress.bytes += await removePlace(place);
+      if (place !== undefined) progress.bytes += await removePlaces([place]);
       await finish(removal, backup);
       progress.removed.push(backup.id);
     } catch (error) {
@@ -110,15 +111,6 @@ async function removeEach(
 /** What is locked, or may not be removed, says nothing of the others. */
 function isOfOneBackup({ code }: BackupctlError): boolean {
   return code === "RETENTION_POLICY_VIOLATION" || code === "STORAGE_DENIED";
-}
-
-/** The metadata first: from then on it is no backup. The mark last: as long as anything lies there it says why. */
-async function removePlace(place: Place): Promise<number> {
-  const { storage, backup } = place;
-  await storage.remove(`${backup.storagePath}/${METADATA_NAME}`);
-  const bytes = await removeObjects(place);
-  await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);
-  return bytes;
 }
 
 /** Has another storage anything of it? What was never copied there is no copy. */
@@ -222,10 +214,7 @@ async function withdraw(removal: Removal, places: readonly Place[], begun: Reado
 /** The catalog says again what it said before. */
 function forget({ catalog, storage }: Removal, backup: CatalogBackup): void {
   const copy = backup.copies.find(({ storage: name }) => name === storage.name);
-  if (isLast(backup, storage)) {
-    const { status, metadata } = backup;
-    // Resumed, the row said `deleting`; what it was before only metadata still knows.
-    catalog.setStatus(backup.id, status === "deleting" ? (metadata?.status ?? "failed") : status);
-  } else if (copy !== undefined)
+  if (isLast(backup, storage)) catalog.setStatus(backup.id, statusBefore(backup));
+  else if (copy !== undefined)
     catalog.setCopy({ backupId: backup.id, storage: storage.name, state: copy.state, at: copy.at });
 }

@@ -1,6 +1,6 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
-import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
+import { DELETED_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -15,7 +15,8 @@ import {
   neededAmong,
   type Place,
   readUnknown,
-  removeObjects,
+  removePlaces,
+  statusBefore,
 } from "./steps.ts";
 
 interface Removal {
@@ -57,9 +58,7 @@ export async function removeBackups(removal: Removal): Promise<number> {
   for (const backup of deletions) {
     session.signal.throwIfAborted();
     const own = places.filter((place) => place.backup.id === backup.id);
-    for (const { storage } of own) await storage.remove(`${backup.storagePath}/${METADATA_NAME}`);
-    for (const place of own) bytesFreed += await removeObjects(place);
-    for (const { storage } of own) await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);
+    bytesFreed += await removePlaces(own);
     await removeTree(indexDirectory(repository, backup.id));
     record(removal, backup);
   }
@@ -142,8 +141,7 @@ async function withdraw(
   for (const { backup, storage } of places) {
     if (!stillThere.has(backup.id)) continue;
     await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);
-    // Resumed, the row says `deleting`; what it was before only metadata still knows.
-    catalog.setStatus(backup.id, backup.status === "deleting" ? (backup.metadata?.status ?? "failed") : backup.status);
+    catalog.setStatus(backup.id, statusBefore(backup));
   }
 }
 

@@ -93,8 +93,25 @@ async function readUnproven(
   }
 }
 
+/**
+ * What lies of one backup in these places, the metadata first: from then on it is no backup. The marks last: as long as anything lies there
+ * they say why. Gives the bytes that went.
+ */
+export async function removePlaces(places: readonly Place[]): Promise<number> {
+  let bytes = 0;
+  for (const { storage, backup } of places) await storage.remove(`${backup.storagePath}/${METADATA_NAME}`);
+  for (const place of places) bytes += await removeObjects(place);
+  for (const { storage, backup } of places) await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);
+  return bytes;
+}
+
+/** What the catalog said before the deletion. Resumed, the row says `deleting`; what it was before only metadata still knows. */
+export function statusBefore({ status, metadata }: CatalogBackup): CatalogBackup["status"] {
+  return status === "deleting" ? (metadata?.status ?? "failed") : status;
+}
+
 /** All but the two that say what the directory is. Gives the bytes that went, those included. */
-export async function removeObjects({ backup, storage, objects }: Place): Promise<number> {
+async function removeObjects({ backup, storage, objects }: Place): Promise<number> {
   const kept = new Set([METADATA_NAME, DELETED_NAME].map((name) => `${backup.storagePath}/${name}`));
   await mapInParallel(
     objects.filter(({ key }) => !kept.has(key)),
