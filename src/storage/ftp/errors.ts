@@ -1,6 +1,8 @@
 import { FTPError } from "basic-ftp";
 import { BackupctlError, messageOf } from "../../errors.ts";
 import { networkFailure } from "../../platform/network-failure.ts";
+import { deniedBelow, fullBelow } from "../network/folder-failures.ts";
+import { BUSY, type ServiceFailure, toStorageError } from "../network/service-failure.ts";
 
 /** The connection ended under a command: whether the server has done it is not known. */
 export class ConnectionLost extends Error {
@@ -22,42 +24,23 @@ export function asStorageError(
   error: unknown,
   { storage, place, doing }: { readonly storage: string; readonly place: string; readonly doing: string },
 ): unknown {
-  if (error instanceof BackupctlError) return error;
-  const message = `storage "${storage}" cannot ${doing}: ${messageOf(error)}`;
-  if (error instanceof ConnectionLost) {
-    return new BackupctlError("STORAGE_FAILED", message, { cause: error, retryable: true });
-  }
-  if (!(error instanceof FTPError)) return error;
-  if ([452, 552].includes(error.code) || FULL.test(error.message)) {
-    return new BackupctlError("INSUFFICIENT_STORAGE", message, {
-      cause: error,
-      hint: `Free space under ${place}: \`backupctl list\` shows what is old, \`backupctl delete\` removes it.`,
-    });
-  }
-  if ([530, 532].includes(error.code) || (error.code >= 500 && DENIED.test(error.message))) {
-    return denied(message, { place, cause: error });
-  }
-  return new BackupctlError("STORAGE_FAILED", message, { cause: error, retryable: error.code < 500 });
+  return toStorageError(error, failureOf(error, place), { storage, doing });
+}
+
+function failureOf(error: unknown, place: string): ServiceFailure | undefined {
+  const what = messageOf(error);
+  if (error instanceof ConnectionLost) return { ...BUSY, what };
+  if (!(error instanceof FTPError)) return undefined;
+  if ([452, 552].includes(error.code) || FULL.test(error.message)) return { ...fullBelow(place), what };
+  const isDenied = [530, 532].includes(error.code) || (error.code >= 500 && DENIED.test(error.message));
+  return isDenied ? { ...deniedBelow(place), what } : { code: "STORAGE_FAILED", retryable: error.code < 500, what };
 }
 
 export function denied(
   message: string,
   { place, cause }: { readonly place: string; readonly cause?: unknown },
 ): BackupctlError {
-  return new BackupctlError("STORAGE_DENIED", message, {
-    cause,
-    hint: `Give the login the right to read, write, rename and remove below ${place} on the server.`,
-  });
-}
-
-export function missingPlace(storage: string, place: string): BackupctlError {
-  return new BackupctlError(
-    "STORAGE_NOT_FOUND",
-    `storage "${storage}": the login has no folder ${place} on the server`,
-    {
-      hint: "If a disk should be mounted there, mount it. If it is new, make it with `backupctl init`.",
-    },
-  );
+  return new BackupctlError("STORAGE_DENIED", message, { cause, hint: deniedBelow(place).hint });
 }
 
 interface LoginAttempt {

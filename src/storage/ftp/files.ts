@@ -1,6 +1,7 @@
 import * as path from "node:path/posix";
 import { type Client, type FileInfo, FileType, FTPError } from "basic-ftp";
-import { asStorageError, denied, isRefusal, missingPlace } from "./errors.ts";
+import { missingPlace } from "../network/folder-failures.ts";
+import { asStorageError, denied, isRefusal } from "./errors.ts";
 import type { Login } from "./login.ts";
 import { download } from "./transfer.ts";
 

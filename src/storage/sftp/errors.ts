@@ -1,4 +1,6 @@
-import { BackupctlError, messageOf } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
+import { deniedBelow, fullBelow } from "../network/folder-failures.ts";
+import { BUSY, type ServiceFailure, toStorageError } from "../network/service-failure.ts";
 import { ConnectionLost } from "./session.ts";
 
 /** The status codes of SFTP version 3 that are told apart here. OpenSSH says `failure` for a full disk, as for much else. */
@@ -14,31 +16,17 @@ export function asStorageError(
   error: unknown,
   { storage, place, doing }: { readonly storage: string; readonly place: string; readonly doing: string },
 ): unknown {
-  if (error instanceof BackupctlError) return error;
-  const message = `storage "${storage}" cannot ${doing}: ${messageOf(error)}`;
-  if (error instanceof ConnectionLost) {
-    return new BackupctlError("STORAGE_FAILED", message, { cause: error, retryable: true });
-  }
-  if (typeof (error as { readonly code?: unknown }).code !== "number") return error;
-  if (hasStatus(error, "permissionDenied")) {
-    return new BackupctlError("STORAGE_DENIED", message, {
-      cause: error,
-      hint: `Give the login the right to read, write and remove below ${place} on the server.`,
-    });
-  }
-  return new BackupctlError("STORAGE_FAILED", message, { cause: error, retryable: hasStatus(error, "failure") });
+  return toStorageError(error, failureOf(error, place), { storage, doing });
 }
 
-export function missingPlace(storage: string, place: string, cause?: unknown): BackupctlError {
-  return new BackupctlError("STORAGE_NOT_FOUND", `storage "${storage}": there is no folder ${place} on the server`, {
-    cause,
-    hint: "If a disk should be mounted there, mount it. If it is new, make it with `backupctl init`.",
-  });
+function failureOf(error: unknown, place: string): ServiceFailure | undefined {
+  const what = messageOf(error);
+  if (error instanceof ConnectionLost) return { ...BUSY, what };
+  if (!(error instanceof Error && "code" in error && typeof error.code === "number")) return undefined;
+  if (hasStatus(error, "permissionDenied")) return { ...deniedBelow(place), what };
+  return { code: "STORAGE_FAILED", retryable: hasStatus(error, "failure"), what };
 }
 
-export function fullPlace(storage: string, place: string, doing: string, cause: unknown): BackupctlError {
-  return new BackupctlError("INSUFFICIENT_STORAGE", `storage "${storage}" cannot ${doing}: its disk is full`, {
-    cause,
-    hint: `Free space under ${place}: \`backupctl list\` shows what is old, \`backupctl delete\` removes it.`,
-  });
+export function fullPlace(storage: string, place: string, doing: string, cause: unknown): unknown {
+  return toStorageError(cause, { ...fullBelow(place), what: "its disk is full" }, { storage, doing });
 }
