@@ -35,11 +35,11 @@ describe("storage list", () => {
   });
 
   it("says what is still to be copied to a replica, and nothing of the kind of an archive", async () => {
-    const site = await openSite({ replica: true });
+    const site = await openSite({ replica: true, storages: { vault: "archive" } });
     const both = await createOne(site);
     const only = await createOne(site, { storages: ["local"] });
 
-    const [local, second] = await site.operations.listStorages();
+    const [local, second, vault] = await site.operations.listStorages();
 
     expect(local).toMatchObject({ copies: { complete: 2 }, lag: { backups: 0, oldest: undefined } });
     expect(second).toMatchObject({
@@ -47,6 +47,7 @@ describe("storage list", () => {
       lag: { backups: 1, bytes: only.storedBytes, oldest: only.timestamp },
       bytesByType: { full: both.storedBytes },
     });
+    expect(vault).toMatchObject({ copies: { complete: 0 }, lag: { backups: 0, bytes: 0, oldest: undefined } });
   });
 
   it("asks the places where there is no catalog, and none to make it from", async () => {
