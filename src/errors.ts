@@ -32,6 +32,7 @@ export const EXIT_CODES = {
   NODE_TOO_OLD: 2,
   // 3: partly done
   PARTIALLY_DONE: 3,
+  OBJECT_COLD: 3,
   // 4: unhealthy
   BACKUP_CORRUPTED: 4,
   BACKUP_VERIFICATION_FAILED: 4,

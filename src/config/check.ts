@@ -106,7 +106,7 @@ function ownProblems(
   const result = variant.options.safeParse(options, ONCE);
   if (pending) return [];
   if (result.success) {
-    return variant.rules(result.data).map((problem) => {
+    return variant.rules(result.data, given).map((problem) => {
       const full = [...path, ...problem.path];
       return { path: full, message: problem.message, isRule: true, ...document.position(full, "key") };
     });

@@ -40,7 +40,11 @@ export interface Variant {
   readonly rules: Rules;
 }
 
-type Rules = (options: unknown) => readonly { readonly path: readonly string[]; readonly message: string }[];
+type Rules = (
+  options: unknown,
+  /** The whole section that they are of. */
+  beside: Readonly<Record<string, unknown>>,
+) => readonly { readonly path: readonly string[]; readonly message: string }[];
 
 const TYPES_AND_MODES: readonly string[] = [...MODES, "transaction"];
 

@@ -1,4 +1,4 @@
-import type { OptionValues } from "../config/config.ts";
+import type { OptionValues, StorageConfig } from "../config/config.ts";
 import { requireSources } from "../domain/selection.ts";
 import { BackupctlError, isBackupctlError } from "../errors.ts";
 import type { StorageDefinition } from "../storage/storage.ts";
@@ -30,10 +30,10 @@ export async function reportConfig({ session }: OperationContext): Promise<Confi
 /** Two names for one place look like two copies. */
 async function checkAddresses(session: Session): Promise<void> {
   const names = new Map<string, string>();
-  for (const { name, type } of session.loaded.config.storages) {
+  for (const { name, type, role } of session.loaded.config.storages) {
     const definition = storageDefinition(session, type);
     const options = await session.loaded.resolveStorage(name);
-    await checkRules(definition, name, options);
+    await checkRules(definition, { name, role }, options);
     const address = await naming(`storage "${name}"`, definition.address(options));
     const other = names.get(address);
     if (other !== undefined) {
@@ -46,8 +46,12 @@ async function checkAddresses(session: Session): Promise<void> {
 }
 
 /** Where a secret comes from a file or a program, this is the first to see all options. */
-async function checkRules({ rules }: StorageDefinition, name: string, options: OptionValues): Promise<void> {
-  const [problem] = (await rules?.())?.(options) ?? [];
+async function checkRules(
+  { rules }: StorageDefinition,
+  { name, role }: Pick<StorageConfig, "name" | "role">,
+  options: OptionValues,
+): Promise<void> {
+  const [problem] = (await rules?.())?.(options, { role }) ?? [];
   if (problem === undefined) return;
   throw new BackupctlError("CONFIG_INVALID", `storages.${name}.${problem.path.join(".")}: ${problem.message}`, {
     hint: "Correct the config; docs/configuration.md lists every option.",

@@ -211,8 +211,8 @@ export interface RepairedObject {
 export interface BackupVerification {
   readonly backupId: BackupId;
   readonly passed: boolean;
-  /** Why nothing was looked at, which is no damage: that storage has no copy yet, can't be had, or no configured key opens it. */
-  readonly unseen?: "pending" | "away" | "locked" | undefined;
+  /** Why nothing was looked at, which is no damage: that storage has no copy yet, can't be had, or has to thaw it, or no configured key opens it. */
+  readonly unseen?: "pending" | "away" | "locked" | "cold" | undefined;
   readonly depth: VerificationDepth;
   readonly verifiedAt: string;
   readonly seconds: number;
@@ -313,6 +313,8 @@ export interface RestorePlan {
   readonly bytesToFetch: number;
   readonly packs: number;
   readonly estimatedSeconds: number | undefined;
+  /** What has to be thawed before it can be read: `restore` asks for it and ends, and goes on when it is called again then. */
+  readonly frozen: readonly FrozenPacks[];
   readonly downtime: boolean;
   /** What stands against it: each must be lifted by its flag before `restore` goes on. */
   readonly refusals: readonly {
@@ -323,6 +325,17 @@ export interface RestorePlan {
   /** True without `--to` and `--target`: it goes to the sources' own places. */
   readonly inPlace: boolean;
   readonly warnings: readonly string[];
+}
+
+/** Packs that lie cold in one storage, and that no other copy can give now. */
+export interface FrozenPacks {
+  readonly storage: string;
+  readonly packs: number;
+  readonly bytes: number;
+  /** How many of them were asked for already. */
+  readonly asked: number;
+  /** How long a thaw takes at most from when it is asked for. */
+  readonly thawMs: number;
 }
 
 export interface RestoreSourcePlan {

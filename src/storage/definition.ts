@@ -6,9 +6,14 @@ import type { Storage, StorageContext, StorageDefinition } from "./storage.ts";
 export interface StorageAdapter<Schema extends ZodObject> {
   readonly options: Schema;
   /** Rules between options; those of one option are its schema's. `open` refuses what it can't work with all the same. */
-  readonly check?: (options: z.output<Schema>) => readonly OptionProblem[];
+  readonly check?: (options: z.output<Schema>, beside: BesideOptions) => readonly OptionProblem[];
   readonly address: (options: z.output<Schema>) => Promise<string>;
   readonly open: (options: z.output<Schema>, context: StorageContext) => Promise<Storage>;
+}
+
+/** What the configuration says of a storage beside its adapter's options. */
+export interface BesideOptions {
+  readonly role?: unknown;
 }
 
 /** One thing that is wrong with options which are sound each for itself. */
@@ -19,7 +24,7 @@ export interface OptionProblem {
 
 export interface RegisteredStorage extends StorageDefinition {
   readonly options: () => Promise<ZodObject>;
-  readonly rules: () => Promise<(options: unknown) => readonly OptionProblem[]>;
+  readonly rules: () => Promise<(options: unknown, beside: BesideOptions) => readonly OptionProblem[]>;
 }
 
 /** A line of the registry: the adapter, and whatever SDK it needs, is imported when it is first used. */
@@ -34,7 +39,7 @@ export function lazyStorage<Schema extends ZodObject>(
     options: async () => (await load()).options,
     rules: async () => {
       const adapter = await load();
-      return (options) => adapter.check?.(parse(type, adapter.options, options)) ?? [];
+      return (options, beside) => adapter.check?.(parse(type, adapter.options, options), beside) ?? [];
     },
     address: async (options) => {
       const adapter = await load();

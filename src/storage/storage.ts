@@ -13,7 +13,8 @@ import type { BackupctlError } from "../errors.ts";
  * Keys are relative paths of `/`-separated names matching `[A-Za-z0-9._-]+`, without empty, `.` or `..` members.
  * Failures are `BackupctlError`: `STORAGE_FAILED` (retryable where another try may help), `STORAGE_DENIED` (the login is wrong, or
  * may not do this), `CLOCK_SKEWED` (the service refuses this host's time), `INSUFFICIENT_STORAGE` (full, or a quota is reached),
- * `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing). A missing object is `undefined`, never an error.
+ * `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing), `OBJECT_COLD` (the object has to be thawed before it can be read).
+ * A missing object is `undefined`, never an error.
  */
 export interface Storage {
   /** The name of this storage in the configuration. */
@@ -34,6 +35,8 @@ export interface Storage {
   remove(key: string, options?: OperationOptions): Promise<void>;
   /** Bytes used and free where the place can tell. */
   space(options?: OperationOptions): Promise<StorageSpace>;
+  /** Where objects can lie cold: cheap to keep, and not to be read before the service was asked for them. */
+  readonly cold?: ColdObjects;
   /**
    * What only this type can be asked, tried with real requests: for `storage check`. Objects that it puts below the folder `scratch` stay;
    * who asks removes them.
@@ -49,6 +52,27 @@ export interface StoredObject {
   readonly modifiedAt: Date;
   /** SHA-256 in hex, where the service knows it. */
   readonly sha256?: string;
+  /** By a listing: it lies in a cold class. Whether it can be read all the same only `warmth` tells. */
+  readonly cold?: boolean;
+}
+
+/** Each call may be repeated: what is as it is wanted stays so. */
+export interface ColdObjects {
+  /**
+   * Moves an object to the cold class that the configuration names; absent where it names none. Its bytes stay the same, and one that
+   * was thawed to be read is left alone for as long as it is to be readable.
+   */
+  freeze?(key: string, options?: OperationOptions): Promise<void>;
+  /** Asks for an object; it can be read after hours. */
+  thaw(key: string, options?: OperationOptions): Promise<void>;
+  warmth(key: string, options?: OperationOptions): Promise<Warmth>;
+}
+
+export interface Warmth {
+  /** `thawing`: it was asked for. `ready`: it can be read. */
+  readonly state: "frozen" | "thawing" | "ready";
+  /** How long it takes at most from when it is asked for, by what the service promises. */
+  readonly thawMs: number;
 }
 
 export interface ByteRange {
@@ -98,7 +122,10 @@ export interface StorageDefinition<Options = unknown> {
   readonly options: () => Promise<unknown>;
   /** What is wrong with options, secrets among them, that satisfy the schema each for itself. */
   readonly rules?: () => Promise<
-    (options: Options) => readonly { readonly path: readonly string[]; readonly message: string }[]
+    (
+      options: Options,
+      beside: { readonly role?: unknown },
+    ) => readonly { readonly path: readonly string[]; readonly message: string }[]
   >;
   readonly address: (options: Options) => Promise<string>;
   /** Opens an existing place; throws `STORAGE_NOT_FOUND` if it is not there and `create` is not set. */

@@ -214,6 +214,7 @@ export const restorePlan: RestorePlan = {
   packs: 1,
   estimatedSeconds: 3,
   downtime: false,
+  frozen: [],
   refusals: [],
   inPlace: false,
   warnings: [],
@@ -324,6 +325,7 @@ export const cleanupPlan: CleanupPlan = {
 export const cleanupResult: CleanupResult = {
   plan: cleanupPlan,
   archived: [{ backupId: fullId, to: "vault" }],
+  frozen: [],
   storages: [{ name: "main", removed: [childId], bytes: 15_728_640, notRemoved: [], failure: undefined }],
 };
 

@@ -94,6 +94,7 @@ export function faultyStorage(inner: Storage): FaultyStorage {
     },
     remove: (key, options) => run(begin("remove", key), options, () => inner.remove(key, options)),
     space: (options) => run(begin("space", ""), options, () => inner.space(options)),
+    ...(inner.cold === undefined ? {} : { cold: inner.cold }),
     close: () => inner.close(),
   };
   return storage;

@@ -40,6 +40,8 @@ export interface SiteOptions {
   readonly storageOptions?: string;
   /** Further storages, each in the folder of its name, with their roles. */
   readonly storages?: Readonly<Record<string, "replica" | "archive">>;
+  /** Further storages that are not on this host, each with type, role and options. */
+  readonly remotes?: Readonly<Record<string, { readonly type: string } & Readonly<Record<string, unknown>>>>;
   /** No key, and so no encryption. */
   readonly keyless?: boolean;
   readonly clock?: Clock;
@@ -76,6 +78,9 @@ ${options.replica === true ? `  second: {type: local, role: replica, path: ${dir
 ${Object.entries(options.storages ?? {})
   .map(([name, role]) => `  ${name}: {type: local, role: ${role}, path: ${directory}/${name}}`)
   .join("\n")}
+${Object.entries(options.remotes ?? {})
+  .map(([name, remote]) => `  ${name}: ${JSON.stringify(remote)}`)
+  .join("\n")}
 encryption: ${options.keyless === true ? "{enabled: false}" : `{keys: {main: {provider: local, key_file: ${key}}}}`}
 sources:
 ${options.sources.replaceAll("{dir}", directory)}
@@ -87,6 +92,11 @@ ${(options.more ?? "").replaceAll("{dir}", directory)}
   for (const storage of [repositoryDirectory, ...folders.map((name) => join(directory, name))]) {
     mkdirSync(storage, { recursive: true });
     writeFileSync(join(storage, "backupctl.json"), encodeRepositoryMarker(marker));
+  }
+  for (const [name, { type, role, ...remote }] of Object.entries(options.remotes ?? {})) {
+    const storage = await storageDefinitions[type]?.open(remote, { name, create: true });
+    await storage?.put("backupctl.json", encodeRepositoryMarker(marker));
+    await storage?.close();
   }
   const warnings: string[] = [];
   const session = await openSession(config, options, warnings);

@@ -34,8 +34,13 @@ export interface Radosgw {
   stop(): Promise<void>;
 }
 
+interface RadosgwOptions {
+  /** That it has beside STANDARD. To Ceph they are only names: all of them can be read at once. */
+  readonly storageClasses?: readonly string[];
+}
+
 /** Starts a private Ceph with its S3 gateway: two to four seconds. Ask `requireOrSkip("radosgw")` first. */
-export async function startRadosgw(): Promise<Radosgw> {
+export async function startRadosgw({ storageClasses = [] }: RadosgwOptions = {}): Promise<Radosgw> {
   const dir = mkdtempSync(join(tmpdir(), "backupctl-rgw-"));
   const { caFile } = await makeCertificate(dir);
   const [port, tlsPort, monitorPort] = [await freePort(), await freePort(), await freePort()];
@@ -62,13 +67,20 @@ export async function startRadosgw(): Promise<Radosgw> {
     rmSync(dir, { recursive: true, force: true });
   };
   try {
+    // The first to come makes the zone that classes are added to; a gateway reads them when it starts.
+    const owner = await user("owner");
+    for (const name of storageClasses) {
+      const ofPlacement = ["--placement-id", "default-placement", "--storage-class", name];
+      await admin("zonegroup", "placement", "add", "--rgw-zonegroup", "default", ...ofPlacement);
+      await admin("zone", "placement", "add", "--rgw-zone", "default", ...ofPlacement, "--data-pool", `data.${name}`);
+    }
     gateway = await startGateway();
     return {
       endpoint: `http://127.0.0.1:${port}`,
       tlsEndpoint: `https://localhost:${tlsPort}`,
       port,
       caFile,
-      owner: await user("owner"),
+      owner,
       guest: await user("guest"),
       userWithQuota: async (name, bytes) => {
         const login = await user(name);

@@ -33,6 +33,7 @@ export const download = defineCommand({
     { command: "backupctl download 550e8400 --source uploads --include /srv/www/logo.png | tar -xO", text: "One file" },
   ],
   exitCodes: {
+    3: "what has to be thawed was asked for; nothing was written",
     4: "damage was found; files written before it are whole",
     10: "there is no such backup",
     12: "the encryption key is missing or wrong",

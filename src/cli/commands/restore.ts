@@ -62,7 +62,7 @@ export const restore = defineCommand({
   ],
   exitCodes: {
     2: "wrong usage, something is in the way, or not confirmed; nothing was done",
-    3: "some sources were restored, others not",
+    3: "some sources were restored, others not; or what has to be thawed was asked for",
     4: "the backup is damaged, or a check after the restore failed",
     10: "there is no such backup, or none at or before the time",
     11: "another restore is running",

@@ -22,7 +22,7 @@ export async function renderCleanupPlan(look: Look, plan: CleanupPlan): Promise<
 }
 
 /** What went and why, then a line for each storage. */
-export async function renderCleanup(look: Look, { plan, archived, storages }: CleanupResult): Promise<string> {
+export async function renderCleanup(look: Look, { plan, archived, frozen, storages }: CleanupResult): Promise<string> {
   const gone = linesOf(plan).filter(
     ({ backup, keep }) => !keep && storages.some(({ removed }) => removed.includes(backup.id)),
   );
@@ -35,7 +35,10 @@ export async function renderCleanup(look: Look, { plan, archived, storages }: Cl
   const moved = [...Map.groupBy(archived, ({ to }) => to)].map(
     ([name, moves]) => look.line`${name}: ${count(moves.length, "backup")} archived and verified there`,
   );
-  return `${table}${[...moved, ...outcomes].join("\n")}`;
+  const cooled = [...Map.groupBy(frozen, ({ to }) => to)].map(
+    ([name, moves]) => look.line`${name}: data of ${count(moves.length, "backup")} moved to the cold class`,
+  );
+  return `${table}${[...moved, ...cooled, ...outcomes].join("\n")}`;
 }
 
 /** What stayed against the plan, a line each. */

@@ -22,9 +22,10 @@ export function cleanupPlanJson({ storages, brakes }: CleanupPlan): Json {
   };
 }
 
-export function cleanupJson({ plan, archived, storages }: CleanupResult): Json {
+export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult): Json {
   return {
     archived: archived.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
+    frozen: frozen.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
     storages: storages.map(({ name, removed, bytes, notRemoved, failure }) => ({
       name,
       removed,

@@ -89,6 +89,7 @@ export function restorePlanJson(plan: RestorePlan): Json {
     bytes_to_restore: plan.bytesToRestore,
     bytes_to_fetch: plan.bytesToFetch,
     packs: plan.packs,
+    to_thaw: plan.frozen.map(({ thawMs, ...packs }) => ({ ...packs, seconds_at_most: thawMs / 1000 })),
     sources: plan.sources.map((source) => ({
       name: source.name,
       engine: source.engine,

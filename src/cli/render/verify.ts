@@ -12,7 +12,7 @@ export function renderVerification(look: Look, { backups, passed }: VerifyResult
 
 function failures(backups: readonly BackupVerification[]): string {
   const verdicts = backups.filter(({ passed }) => !passed).map(({ unseen }) => unseen ?? "FAILED");
-  const parts = (["FAILED", "locked", "away", "pending"] as const)
+  const parts = (["FAILED", "locked", "away", "cold", "pending"] as const)
     .map((verdict) => ({ verdict, found: verdicts.filter((one) => one === verdict).length }))
     .filter(({ found }) => found > 0);
   const isOneEach = new Set(backups.map(({ backupId }) => backupId)).size === backups.length;

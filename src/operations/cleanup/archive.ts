@@ -1,4 +1,4 @@
-import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { Catalog, CatalogBackup, CopyRecord } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import type { Verdict } from "../../domain/retention/decide.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -41,17 +41,22 @@ export function movesOf(
     const expected = expectedIn(session, { name, ...archive }, backups);
     // As they were seen there; an archive that is away is believed to have what it had.
     const known = asked.find(({ storage }) => storage.name === name)?.backups ?? backups;
-    const isSafe = ({ id, copies }: CatalogBackup): boolean =>
-      copies.some(({ storage, state }) => storage === name && state === "complete") && wasRead(catalog, id, name);
+    const isSafe = (backup: CatalogBackup): boolean =>
+      copyIn(backup, name)?.state === "complete" && wasRead(catalog, backup.id, name);
     const lacking = known.filter((backup) => moving.has(backup.id) && expected.has(backup.id) && !isSafe(backup));
     return lacking.map(({ id }) => ({ backupId: id, to: name }));
   });
 }
 
-function wasRead(catalog: Catalog, backupId: BackupId, archiveName: string): boolean {
+function copyIn({ copies }: CatalogBackup, name: string): CopyRecord | undefined {
+  return copies.find(({ storage }) => storage === name);
+}
+
+/** @param since ISO 8601 */
+function wasRead(catalog: Catalog, backupId: BackupId, archiveName: string, since = ""): boolean {
   return catalog
     .events({ backupId })
-    .some(({ action, detail }) => action === ARCHIVE_ACTION && detail.storage === archiveName);
+    .some(({ action, at, detail }) => action === ARCHIVE_ACTION && detail.storage === archiveName && at >= since);
 }
 
 interface Archived {
@@ -74,10 +79,7 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
         .map((each) => each.failure ?? each.notCopied[0]?.error)
         .find((each) => each !== undefined);
       if (failure !== undefined) throw new BackupctlError(failure.code, failure.message);
-      await requireSound(context, move);
-      const at = session.clock.now().toISOString();
-      const detail = { storage: to };
-      catalog.addEvent({ at, action: ARCHIVE_ACTION, user: session.user, backupId, status: "completed", detail });
+      await requireSound(context, catalog, move);
       moved.push(move);
     } catch (error) {
       session.signal.throwIfAborted();
@@ -91,10 +93,22 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
 
 const LATER = "Bring that storage back; the next cleanup tries again.";
 
-async function requireSound(context: OperationContext, { backupId, to }: Move): Promise<void> {
+/**
+ * Reads all of it there, with what it builds on, once since it came: what lies cold afterwards need not be thawed to be believed.
+ * @throws what is wrong with it
+ */
+export async function requireSound(context: OperationContext, catalog: Catalog, { backupId, to }: Move): Promise<void> {
+  const backup = catalog.get(backupId);
+  const copy = backup && copyIn(backup, to);
+  if (copy?.state === "complete" && wasRead(catalog, backupId, to, copy.at)) return;
   const request = { all: false, deep: false, quick: false, components: [], storage: to };
   const { passed, backups } = await verifyBackups(context, { ...request, reference: backupId });
-  if (passed) return;
-  const [issue] = backups.flatMap(({ issues }) => issues);
-  throw new BackupctlError("BACKUP_VERIFICATION_FAILED", issue ?? "it did not pass its verification there");
+  if (!passed) {
+    const [issue] = backups.flatMap(({ issues }) => issues);
+    throw new BackupctlError("BACKUP_VERIFICATION_FAILED", issue ?? "it did not pass its verification there");
+  }
+  const { session } = context;
+  const at = session.clock.now().toISOString();
+  const detail = { storage: to };
+  catalog.addEvent({ at, action: ARCHIVE_ACTION, user: session.user, backupId, status: "completed", detail });
 }

@@ -32,6 +32,8 @@ export interface CleanupResult {
   readonly plan: CleanupPlan;
   /** What was copied to an archive, and verified there. */
   readonly archived: readonly { readonly backupId: BackupId; readonly to: string }[];
+  /** Whose packs of data were moved to the cold class of an archive. */
+  readonly frozen: readonly { readonly backupId: BackupId; readonly to: string }[];
   readonly storages: readonly CleanedStorage[];
 }
 

@@ -15,6 +15,7 @@ import { fillCatalog } from "../repository/rebuild-catalog.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
+import { type FrozenArchive, freezeArchive } from "./freeze.ts";
 import { removeLapsedMarks } from "./lapsed-marks.ts";
 import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
@@ -61,8 +62,17 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
       if (await removeLapsedMarks(session, catalog, holding, staying)) hasLapsed = true;
     }
     if (hasLapsed) await fillCatalog(session, repository, catalog);
+    const archives = await freezeArchives(context, catalog, looks);
     await removeOrphans(session, repository, catalog);
-    return { plan: describeDecision(decision), archived: moved, storages: cleaned };
+    return {
+      plan: describeDecision(decision),
+      archived: moved,
+      frozen: archives.flatMap(({ frozen }) => frozen),
+      storages: cleaned.map((each) => {
+        const failure = archives.find(({ name }) => name === each.name)?.failure;
+        return each.failure === undefined && failure !== undefined ? { ...each, failure: said(failure) } : each;
+      }),
+    };
   } finally {
     await lock.release();
   }
@@ -115,6 +125,19 @@ async function lookAtAll({ session }: OperationContext, repository: Repository):
     }
   }
   return looks;
+}
+
+async function freezeArchives(
+  context: OperationContext,
+  catalog: Catalog,
+  looks: readonly Look[],
+): Promise<readonly (FrozenArchive & { readonly name: string })[]> {
+  const archives: (FrozenArchive & { readonly name: string })[] = [];
+  for (const { storage, holding } of looks) {
+    if (storage.role !== "archive" || holding === undefined) continue;
+    archives.push({ name: storage.name, ...(await freezeArchive(context, catalog, holding.storage)) });
+  }
+  return archives;
 }
 
 interface Run {

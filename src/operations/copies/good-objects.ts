@@ -91,6 +91,8 @@ export class GoodObjects {
   }
 
   #leaveOut(storage: Storage, error: BackupctlError): void {
+    // That is so of single objects.
+    if (error.code === "OBJECT_COLD") return;
     this.#copying.away.add(storage);
     this.#copying.repository.leaveOut(storage.name, error);
   }

@@ -3,11 +3,12 @@ import { requireFileName } from "../../domain/artifact.ts";
 import { BackupctlError } from "../../errors.ts";
 import { openBesideFile, pathExists, refuseExisting } from "../../platform/beside-file.ts";
 import type { OperationContext } from "../context.ts";
+import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import type { DownloadRequest, DownloadResult } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "../repository/backup-contents.ts";
 import { chooseBackup, chooseSources, findCopy } from "../restore/choice.ts";
-import { streamFacts, treeFacts } from "../restore/facts.ts";
+import { packKeys, streamFacts, treeFacts } from "../restore/facts.ts";
 import { fromSystem } from "../restore/failure.ts";
 import { type Selection, selectedEntries, selectedParts, selectionOf } from "../restore/selection.ts";
 import { streamBytes } from "../restore/stream.ts";
@@ -22,12 +23,14 @@ interface OrdinaryFile {
   readonly range: { readonly offset: number; readonly size: number } | undefined;
   /** Bytes of content. */
   readonly bytes: number;
+  /** Keys of all packs that it is in. */
+  readonly packs: readonly string[];
 }
 
 /**
  * Writes a backup's sources as ordinary files: a tar for each file tree, for streams what their engine says they consist of. Every chunk
  * is checked before it is written. Each file is written beside its place and renamed; one that fails leaves nothing.
- * @throws `USAGE` if one stream is to take several files, `TARGET_NOT_EMPTY`, `BACKUP_CORRUPTED`, `BACKUP_NOT_FOUND`, …
+ * @throws `USAGE` if one stream is to take several files, `TARGET_NOT_EMPTY`, `OBJECT_COLD` when what has to be thawed was asked for, `BACKUP_CORRUPTED`, `BACKUP_NOT_FOUND`, …
  */
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
   const catalog = await context.catalog("read");
@@ -52,6 +55,8 @@ export async function downloadBackup(context: OperationContext, request: Downloa
       sources.map(({ name }) => name),
       selectionOf(request),
     );
+    const packs = [...new Set(files.flatMap((file) => file.packs))];
+    await requireThawed(await findFrozen(await context.repository(), copies, packs), backup.id, clock);
     meter.total({ bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
     const download: Download = { contents, selection: selectionOf(request), meter, request };
     const { to, write } = request;
@@ -105,9 +110,9 @@ async function tarOf(
   opened: OpenedSource,
   selection: Selection | undefined,
 ): Promise<readonly OrdinaryFile[]> {
-  const { bytes, entries } = await treeFacts(selectedEntries(opened.indexFile, selection), [], signal);
+  const { bytes, entries, packs } = await treeFacts(selectedEntries(opened.indexFile, selection), [], signal);
   if (entries === 0 && selection !== undefined) return [];
-  return [{ opened, name: `${opened.source.name}.tar`, range: undefined, bytes }];
+  return [{ opened, name: `${opened.source.name}.tar`, range: undefined, bytes, packs: packKeys(opened, packs) }];
 }
 
 async function partsOf(
@@ -116,7 +121,8 @@ async function partsOf(
   selection: Selection | undefined,
 ): Promise<readonly OrdinaryFile[]> {
   const { source } = opened;
-  const { entries, size } = streamFacts(opened).index;
+  const { index, packs } = streamFacts(opened);
+  const { entries, size } = index;
   const selected = selectedParts(entries, selection);
   if (selected.length === 0 && selection !== undefined) return [];
   const configured = session.loaded.config.sources.some(({ name }) => name === source.name);
@@ -131,6 +137,7 @@ async function partsOf(
     name: requireFileName(name),
     range: { offset, size: bytes },
     bytes,
+    packs: packKeys(opened, packs),
   }));
 }
 

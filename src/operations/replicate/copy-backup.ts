@@ -4,6 +4,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { giveBack } from "../../format/own-memory.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
+import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import { type Copying, GoodObjects } from "../copies/good-objects.ts";
 import { type Holding, holds, isMarkedDeleted, numberedNames, seenIn } from "../copies/holdings.ts";
 import {
@@ -88,6 +89,10 @@ export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup
     const stored = await good.read(metadataProof(metadata, dataKey));
     const sums = await good.read(sumsProof(metadata));
     await requireRoom(copying, signal, backup, seen);
+    const packs = exactProofs(metadata, sums.bytes).filter((pack) => seen.get(pack.name) !== pack.mostBytes);
+    const keys = packs.map(({ name }) => `${directory}/${name}`);
+    const names = copies.map(({ name }) => name);
+    await requireThawed(await findFrozen(repository, names, keys), backup.id, session.clock);
     if (!seen.has(METADATA_NAME)) await removeForeignObjects(copying, signal, backup, seen);
     try {
       await mapInParallel(exactProofs(metadata, sums.bytes), PARALLEL_COPIES, (proof) =>

@@ -80,7 +80,7 @@ export function openPackSource(
         signal?.throwIfAborted();
         if (error instanceof StoredDamage) sayDamaged(name, error);
         else if (isUnreachable(error)) leaveOut(name, error, isLastTry);
-        else return undefined;
+        else if (!isBackupctlError(error, "OBJECT_COLD")) return undefined;
         return copy(i + 1);
       },
     };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { packName } from "../../domain/object-names.ts";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import { readStreamIndex, type StreamIndex, type TreeEntry } from "../../format/index-reader.ts";
 import type { ChunkRef } from "../../format/root.ts";
@@ -12,7 +13,14 @@ export interface SourceFacts {
   readonly bytes: number;
   readonly entries: number;
   readonly bytesToFetch: number;
-  readonly packs: number;
+  /** That have to be read. */
+  readonly packs: readonly PackPlace[];
+}
+
+interface PackPlace {
+  /** Number in the root's table of objects. */
+  readonly object: number;
+  readonly pack: number;
 }
 
 export interface TreeFacts extends SourceFacts {
@@ -76,24 +84,40 @@ function contentOf({ size, link, holes, chunks }: TreeEntry): string {
   return hash.digest("hex");
 }
 
+/** The keys of the packs of one source, in its own backup's directory and in those of its ancestors. */
+export function packKeys({ root }: OpenedSource, packs: readonly PackPlace[]): readonly string[] {
+  const directories = new Map(root.lineage.map(({ id, path }) => [id, path]));
+  return packs.map(({ object, pack }) => {
+    const entry = root.objects[object];
+    const directory = entry === undefined ? undefined : directories.get(entry.origin);
+    if (entry === undefined || directory === undefined)
+      throw new DamageError(`the index names object ${object}, which the root does not list`);
+    return `${directory}/${packName(entry.name, pack)}`;
+  });
+}
+
 /** Distinct blocks, however many chunks are wanted of each. */
 class BlockCount {
-  readonly #packs = new Map<string, Set<number>>();
+  readonly #packs = new Map<string, PackPlace & { readonly blocks: Set<number> }>();
   #bytes = 0;
 
   add(chunks: readonly ChunkRef[]): void {
     for (const { object, pack, blockOffset, blockStored } of chunks) {
       const key = `${object}/${pack}`;
-      const blocks = this.#packs.get(key) ?? new Set();
-      if (blocks.size === 0) this.#packs.set(key, blocks);
+      const known = this.#packs.get(key) ?? { object, pack, blocks: new Set() };
+      const { blocks } = known;
+      if (blocks.size === 0) this.#packs.set(key, known);
       if (blocks.has(blockOffset)) continue;
       blocks.add(blockOffset);
       this.#bytes += blockStored + BLOCK_HEADER_BYTES;
     }
   }
 
-  totals(): { readonly bytesToFetch: number; readonly packs: number } {
-    return { bytesToFetch: this.#bytes, packs: this.#packs.size };
+  totals(): Pick<SourceFacts, "bytesToFetch" | "packs"> {
+    return {
+      bytesToFetch: this.#bytes,
+      packs: [...this.#packs.values()].map(({ object, pack }) => ({ object, pack })),
+    };
   }
 }
 

@@ -8,6 +8,7 @@ import { type ExtraEntries, findExtra } from "../../platform/tree/folder-content
 import { mergesNames } from "../../platform/tree/one-name.ts";
 import { contains } from "../../platform/walk.ts";
 import type { OperationContext } from "../context.ts";
+import { describeFrozen, type Frozen, findFrozen } from "../copies/frozen.ts";
 import type { RestorePlan, RestoreRequest, RestoreSourcePlan } from "../operations.ts";
 import { asCorrupted, type BackupContents, type OpenedSource, openContents } from "../repository/backup-contents.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
@@ -15,7 +16,7 @@ import { findDamagedAncestors } from "../repository/committed-backup.ts";
 import type { Session } from "../session.ts";
 import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
 import { requireDistinctNames } from "./distinct-names.ts";
-import { type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
+import { packKeys, type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
 import { fromSystem } from "./failure.ts";
 import {
   type Company,
@@ -43,6 +44,8 @@ export interface PreparedRestore {
   readonly plan: RestorePlan;
   readonly contents: BackupContents;
   readonly sources: readonly PreparedSource[];
+  /** What has to be thawed before. */
+  readonly frozen: readonly Frozen[];
   /** Left out because of damage, with `--skip-damaged`. */
   readonly damaged: readonly { readonly source: SourceMetadata; readonly error: BackupctlError }[];
   /** The plan as it is by now: of the same backup, which must still be there, with another look at the targets. */
@@ -98,6 +101,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
     const selection = selectionOf(request);
     const preparing = new Preparing(session, contents, request, selection);
     for (const source of chosen.sources) await preparing.count(source);
+    const frozen = await findFrozen(repository, copies, preparing.packKeys());
     const place = async (): Promise<PreparedRestore> => {
       const { sources, refusals, warnings } = await preparing.place();
       const bytes = sum(sources, ({ plan }) => plan.bytes);
@@ -111,12 +115,13 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
         packs: sum(sources, (source) => source.plan.packs),
         estimatedSeconds: estimateSeconds(catalog, bytes),
+        frozen: describeFrozen(frozen),
         downtime: sources.some((source) => source.plan.downtime),
         refusals,
         inPlace: request.to === undefined && request.target === undefined,
         warnings: [...choiceWarnings, ...copyWarnings, ...ancestorWarnings, ...chosen.warnings, ...warnings],
       };
-      return { plan, contents, sources, damaged: preparing.damaged, again, close: () => contents.close() };
+      return { plan, contents, sources, frozen, damaged: preparing.damaged, again, close: () => contents.close() };
     };
     const again = async (): Promise<PreparedRestore> => {
       await findCopy(context, backup, request);
@@ -230,6 +235,11 @@ class Preparing {
     return { shape: "stream", opened, chosen, facts: { ...facts, entries: entries.length }, entries };
   }
 
+  /** Of all packs that have to be read. */
+  packKeys(): readonly string[] {
+    return [...new Set(this.#candidates.flatMap(({ opened, facts }) => packKeys(opened, facts.packs)))];
+  }
+
   /** Looks at the places, as they are now. A plan to restore nothing would be carried out in silence, so it is none. */
   async place(): Promise<Placed> {
     const placed: Placed = { sources: [], refusals: [], warnings: [...this.#warnings] };
@@ -321,7 +331,7 @@ class Preparing {
       bytes: facts.bytes,
       bytesToFetch: facts.bytesToFetch,
       entries: facts.entries,
-      packs: facts.packs,
+      packs: facts.packs.length,
       deletes,
       downtime: state.downtime,
     };

@@ -3,6 +3,7 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
 import { newUuid } from "../../platform/random.ts";
 import type { OperationContext } from "../context.ts";
+import { requireThawed } from "../copies/frozen.ts";
 import type { RestorePlan, RestoreRequest, RestoreResult } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { asCorrupted } from "../repository/backup-contents.ts";
@@ -21,7 +22,7 @@ type SourceResult = RestoreResult["sources"][number];
  * wanted chunk hashed, before any target is touched; where a tree goes to a private folder first, while it is written there → source by
  * source, each old or new at any moment.
  * Consent (a yes, a gap that is too big) is the caller's to ask for.
- * @throws the first refusal of the plan; `RESTORE_IN_PROGRESS`, `BACKUP_IN_PROGRESS`; `BACKUP_CORRUPTED` with nothing touched; the
+ * @throws the first refusal of the plan; `OBJECT_COLD` when what has to be thawed was asked for; `RESTORE_IN_PROGRESS`, `BACKUP_IN_PROGRESS`; `BACKUP_CORRUPTED` with nothing touched; the
  *   source's own error if it was the only one, `RESTORE_FAILED` if all failed
  */
 export async function restoreBackup(
@@ -40,6 +41,7 @@ export async function restoreBackup(
     try {
       requireNoRefusal(prepared.plan);
       requireSamePlan(plan, prepared.plan);
+      await requireThawed(prepared.frozen, plan.backup.id, clock);
       return await new RestoreRun(context, request, prepared, state.progress).run();
     } finally {
       await prepared.close();

@@ -10,6 +10,7 @@ import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
+import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { readCommitted } from "../repository/committed-backup.ts";
@@ -82,14 +83,14 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   };
 }
 
-/** What there is to say of a copy whose storage can't be had. */
+/** What there is to say of a copy whose storage can't be had, or has to thaw it. */
 export function missedCopy(
   { session }: OperationContext,
   request: VerifyRequest,
   copy: { readonly backup: CatalogBackup; readonly storage: string; readonly error: BackupctlError },
 ): BackupVerification {
   const findings = new Findings();
-  findings.isUnseen("away", copy.error);
+  findings.isUnseen(isBackupctlError(copy.error, "OBJECT_COLD") ? "cold" : "away", copy.error);
   return {
     backupId: copy.backup.id,
     passed: false,
@@ -226,6 +227,7 @@ async function checkContents(
       for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
     return true;
   }
+  await requireReadable(verifying, [metadata, ...ancestors]);
   await checkBytes(verifying, metadata, ancestors, looked, findings, report);
   // What is damaged need not be restored to know that it can't be.
   const conclusive =
@@ -234,6 +236,21 @@ async function checkContents(
     findings.verified(source.name, source.size, source.counts.files ?? source.counts.entries ?? 0);
   }
   return conclusive;
+}
+
+/** Asks only a storage that was named to thaw anything: that costs. @throws `OBJECT_COLD` */
+async function requireReadable(
+  { context, repository, storage, request }: Verifying,
+  backups: readonly BackupMetadata[],
+): Promise<void> {
+  const keys = backups.flatMap((each) => expectedPacks(each).map(({ name }) => `${each.storage_path}/${name}`));
+  const frozen = await findFrozen(repository, [storage.name], keys);
+  const [backup] = backups;
+  if (frozen.length === 0 || backup === undefined) return;
+  if (request.storage === storage.name) return requireThawed(frozen, backup.id, context.session.clock);
+  throw new BackupctlError("OBJECT_COLD", `backup ${backup.id} lies cold in storage "${storage.name}"`, {
+    hint: `\`backupctl verify ${backup.id.slice(0, 8)} --storage ${storage.name}\` asks for a thaw; --quick looks at it without.`,
+  });
 }
 
 async function checkBytes(

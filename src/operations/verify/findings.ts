@@ -40,7 +40,7 @@ export class Findings {
   }
 
   /** There is nothing to look at: it need not be there, or can't be had. */
-  isUnseen(why: "pending" | "away", { message, hint }: Pick<BackupctlError, "message" | "hint">): void {
+  isUnseen(why: "pending" | "away" | "cold", { message, hint }: Pick<BackupctlError, "message" | "hint">): void {
     this.#unseen = why;
     this.issues.push(message);
     if (hint !== undefined) this.#help.add(hint);

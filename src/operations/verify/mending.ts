@@ -1,6 +1,7 @@
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { DecodedNotes } from "../../format/notes.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
+import { findFrozen } from "../copies/frozen.ts";
 import { type Copying, type GoodObject, GoodObjects } from "../copies/good-objects.ts";
 import { type Holding, numberedNames } from "../copies/holdings.ts";
 import { exactProofs, isKeys, keysProofs, metadataProof, notesProof, type Proof, sumsProof } from "../copies/proofs.ts";
@@ -78,15 +79,17 @@ export async function mendDirectory(
 
 /** What lies in the target in the end, if it is sound, and of which storage it was taken. */
 async function mendObject(
-  { session, target: { storage }, warn }: Mending,
+  mending: Mending,
   good: GoodObjects,
   key: string,
   { proof, replacement }: { readonly proof: Proof; readonly replacement: Proof },
 ): Promise<{ readonly bytes: Buffer | undefined; readonly from?: string }> {
+  const { session, target, warn } = mending;
+  const { storage } = target;
   session.signal.throwIfAborted();
   const there = await readObject(storage, key, proof.mostBytes);
   if (there !== undefined && (await proof.defectOf(there)) === undefined) return { bytes: there };
-  const found = await readIfGood(good, replacement);
+  const found = await readIfGood(mending, good, key, replacement);
   if (found === undefined) return { bytes: undefined };
   const { bytes } = found;
   // From memory, and not to be interrupted in between: an object is never overwritten, so it is gone for this moment.
@@ -99,12 +102,23 @@ async function mendObject(
   });
 }
 
-/** What is good in no copy stays as it is. */
-async function readIfGood(good: GoodObjects, proof: Proof): Promise<GoodObject | undefined> {
+/** What is good in no copy stays as it is; what has to be thawed is asked for, and mended by the next repair. */
+async function readIfGood(
+  { repository, others, warn }: Mending,
+  good: GoodObjects,
+  key: string,
+  proof: Proof,
+): Promise<GoodObject | undefined> {
   try {
     return await good.read(proof);
   } catch (error) {
     if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
+    if (error.code === "OBJECT_COLD") {
+      const names = others.map((holding) => holding.storage.name);
+      const [frozen] = await findFrozen(repository, names, [key]);
+      for (const { state } of frozen?.objects ?? []) if (state === "frozen") await frozen?.storage.cold?.thaw(key);
+      warn(`${error.message}; it was asked for: repair again when it can be read`);
+    }
     return undefined;
   }
 }

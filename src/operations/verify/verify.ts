@@ -88,15 +88,23 @@ class CopiesToVerify {
         if (verification.unseen === "locked") return found;
       } catch (error) {
         failure ??= error;
-        if (isUnreachable(error)) {
-          this.#leaveOut(name, error);
-          missed.push(missedCopy(this.#context, this.#request, { backup, storage: name, error }));
-        } else if (!isBackupctlError(error, "BACKUP_NOT_FOUND")) throw error;
+        missed.push(...this.#miss(backup, name, error));
       }
     }
     if (found.length > 0) return repair === true ? [...found, ...missed] : found;
-    if (missed.length === 0 || reference !== undefined || storage !== undefined) throw failure;
+    // Of many each is to be asked for.
+    const ends = reference !== undefined || (storage !== undefined && !isBackupctlError(failure, "OBJECT_COLD"));
+    if (missed.length === 0 || ends) throw failure;
     return missed;
+  }
+
+  /** What there is to say where nothing was looked at: nothing of what is not there. @throws what is no reason for that */
+  #miss(backup: CatalogBackup, storage: string, error: unknown): readonly BackupVerification[] {
+    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) return [];
+    const isCold = isBackupctlError(error, "OBJECT_COLD");
+    if (!isCold && !isUnreachable(error)) throw error;
+    if (!isCold) this.#leaveOut(storage, error);
+    return [missedCopy(this.#context, this.#request, { backup, storage, error })];
   }
 
   /** Best first. The primary has each backup of which no copy is known. */

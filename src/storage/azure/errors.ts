@@ -69,8 +69,8 @@ const FAILURES: Readonly<Record<string, ServiceFailure>> = {
   BlobAlreadyExists: BUSY,
   ConditionNotMet: BUSY,
   BlobArchived: {
-    code: "STORAGE_FAILED",
-    hint: "The object was moved to the archive tier. Bring it back with `az storage blob set-tier`, and exempt backups from the account's lifecycle rule.",
+    code: "OBJECT_COLD",
+    hint: "It lies in the tier Archive. `backupctl restore`, `download` and `verify --storage NAME` ask for packs that do; anything else a lifecycle rule has moved there: bring it back with `az storage blob set-tier`, and exempt it from that rule.",
   },
   BlobImmutableDueToPolicy: KEPT,
   BlobImmutableDueToLegalHold: KEPT,

@@ -41,12 +41,22 @@ export const azureOptions = z.object({
     .describe("Account and key, or account and SAS, as Azure's portal shows them.")
     .meta({ secret: true }),
   tier: z
-    .enum(["Hot", "Cool", "Cold"])
+    .enum(["Hot", "Cool", "Cold", "Archive"])
     .optional()
     .describe(
-      "The access tier of what is put. Default: the account's. Archive can't be read at once, so it is none of these.",
+      "The access tier. Default: the account's. Of an archive Archive too: data move there when they are verified.",
     )
     .meta({ example: "Cool" }),
+  thaw_priority: z
+    .enum(["Standard", "High"])
+    .default("Standard")
+    .describe("How fast, and at what price, data in the tier Archive are asked for when they are to be read."),
+  thaw_days: z
+    .int()
+    .min(1)
+    .max(365)
+    .default(7)
+    .describe("How long they can be read then, until the next cleanup moves them back."),
   ca_file: caFileOption,
   insecure: insecureOption,
 });
@@ -73,4 +83,10 @@ export function azureProblems(options: AzureOptions): readonly OptionProblem[] {
   const parts = connectionParts(connection_string);
   if (parts === undefined) found("connection_string", "must be parts such as AccountName=…;AccountKey=…");
   return [...problems, ...plainConnectionProblems("connection_string", parts?.endpoint, insecure)];
+}
+
+/** Only what nobody reads every day may be cold: a backup reads what the one before it stored. */
+export function azureRoleProblems({ tier }: AzureOptions, role: unknown): readonly OptionProblem[] {
+  if (role === "archive" || tier !== "Archive") return [];
+  return [{ path: ["tier"], message: "Archive can't be read at once, so it is for a storage of `role: archive`" }];
 }

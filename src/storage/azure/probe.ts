@@ -56,7 +56,8 @@ async function contentMd5(scratch: Scratch): ReturnType<Probe<Scratch>> {
 
 async function accessTier(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const { tier, abort } = scratch;
-  await put(scratch, "tier", tier === undefined ? {} : { tier });
+  await put(scratch, "tier", tier === undefined || tier === "Archive" ? {} : { tier });
+  if (tier === "Archive") await blobOf(scratch, "tier").setAccessTier(tier, abort);
   const { accessTier: got = "none" } = await blobOf(scratch, "tier").getProperties(abort);
   if (tier === undefined || tier === got) return { outcome: "works", detail: got };
   return { outcome: "fails", detail: `objects are stored as ${got}, not ${tier}` };

@@ -14,6 +14,7 @@ import type {
   StoredObject,
 } from "../storage.ts";
 import { createClient } from "./client.ts";
+import { coldBlobs, isCold } from "./cold.ts";
 import { readBody } from "./download.ts";
 import { type AzureContainer, asStorageError, codeOf, isTaken } from "./errors.ts";
 import { type AzureOptions, azureProblems } from "./options.ts";
@@ -50,11 +51,12 @@ class AzureStorage implements Storage {
   readonly name: string;
   readonly address: string;
   readonly capabilities = { local: false, exclusiveNames: true };
+  readonly cold: Storage["cold"] & {};
   readonly #client: ContainerClient;
   readonly #connections: Connections;
   readonly #place: AzureContainer;
   readonly #root: string;
-  readonly #tier: AzureOptions["tier"];
+  readonly #options: AzureOptions;
 
   constructor(client: ContainerClient, connections: Connections, place: AzureContainer, options: AzureOptions) {
     this.name = place.storage;
@@ -64,7 +66,12 @@ class AzureStorage implements Storage {
     this.#place = place;
     const folder = folderOf(options);
     this.#root = folder === "" ? "" : `${folder}/`;
-    this.#tier = options.tier;
+    this.#options = options;
+    this.cold = coldBlobs({
+      options,
+      blob: (key) => this.#blob(key),
+      doing: (what, given, work) => this.#doing(what, given, work),
+    });
   }
 
   /** Asks for a name, which needs no permission beyond those that backups need. */
@@ -85,13 +92,15 @@ class AzureStorage implements Storage {
     return await this.#doing(`write ${key}`, options, async (abort) => {
       const content = unshared(bytes);
       const md5 = createHash("md5").update(content).digest();
+      const { tier } = this.#options;
       try {
         const { lastModified } = await this.#blob(key).upload(content, content.length, {
           ...abort,
           conditions: { ifNoneMatch: "*" },
           transactionalContentMD5: md5,
           blobHTTPHeaders: { blobContentType: "application/octet-stream" },
-          ...(this.#tier === undefined ? {} : { tier: this.#tier }),
+          // What is put can be read at once: it is moved to the archive when it was.
+          ...(tier === undefined || tier === "Archive" ? {} : { tier }),
         });
         return { key, sizeBytes: content.length, modifiedAt: requireTime(lastModified) };
       } catch (error) {
@@ -138,7 +147,9 @@ class AzureStorage implements Storage {
       for (const { name, properties, metadata } of page.value.segment.blobItems) {
         const key = name.slice(this.#root.length);
         if (!name.startsWith(begin) || !key.split("/").every(isObjectName) || isFolder(metadata)) continue;
-        yield { key, sizeBytes: requireSize(properties.contentLength), modifiedAt: properties.lastModified };
+        const { contentLength, lastModified: modifiedAt } = properties;
+        const cold = isCold(this.#options, properties) ? { cold: true } : {};
+        yield { key, sizeBytes: requireSize(contentLength), modifiedAt, ...cold };
       }
     }
   }
@@ -162,7 +173,7 @@ class AzureStorage implements Storage {
   async *probe(scratch: string, options: OperationOptions = {}): AsyncIterable<ProbeResult> {
     const folder = `${this.#root}${requireFolder(scratch)}/`;
     try {
-      yield* probeContainer({ client: this.#client, folder, tier: this.#tier, abort: abortOf(options) });
+      yield* probeContainer({ client: this.#client, folder, tier: this.#options.tier, abort: abortOf(options) });
     } catch (error) {
       options.signal?.throwIfAborted();
       throw asStorageError(error, this.#place, "be probed");

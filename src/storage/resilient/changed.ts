@@ -1,4 +1,4 @@
-import type { Storage } from "../storage.ts";
+import type { OperationOptions, Storage } from "../storage.ts";
 
 /** A storage that does everything as `inner` does, but for what `changes` has. */
 export function changed(inner: Storage, changes: Partial<Storage>): Storage {
@@ -15,8 +15,27 @@ export function changed(inner: Storage, changes: Partial<Storage>): Storage {
     list: (prefix, options) => inner.list(prefix, options),
     remove: (key, options) => inner.remove(key, options),
     space: (options) => inner.space(options),
+    ...(inner.cold === undefined ? {} : { cold: inner.cold }),
     ...(inner.probe === undefined ? {} : { probe: inner.probe.bind(inner) }),
     close: () => inner.close(),
     ...changes,
+  };
+}
+
+/** The calls about cold objects, each made the way that `make` does; nothing where the storage has none. */
+export function coldBy(
+  { cold }: Storage,
+  make: <T>(call: () => Promise<T>, options: OperationOptions | undefined) => Promise<T>,
+): Pick<Storage, "cold"> {
+  if (cold === undefined) return {};
+  const { freeze } = cold;
+  return {
+    cold: {
+      thaw: (key, options) => make(() => cold.thaw(key, options), options),
+      warmth: (key, options) => make(() => cold.warmth(key, options), options),
+      ...(freeze === undefined
+        ? {}
+        : { freeze: (key, options) => make(() => freeze.call(cold, key, options), options) }),
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../storage.ts";
-import { changed } from "./changed.ts";
+import { changed, coldBy } from "./changed.ts";
 
 /** A storage whose failures say with `hint` what can be done, where its adapter does not know it. */
 export function hinted(inner: Storage, hint: string): Storage {
@@ -10,6 +10,7 @@ export function hinted(inner: Storage, hint: string): Storage {
     stat: (...given) => withHint(hint, () => inner.stat(...given)),
     remove: (...given) => withHint(hint, () => inner.remove(...given)),
     space: (...given) => withHint(hint, () => inner.space(...given)),
+    ...coldBy(inner, (call) => withHint(hint, call)),
     async *list(...given) {
       try {
         yield* inner.list(...given);

@@ -1,5 +1,5 @@
 import type { Storage, StoredObject } from "../storage.ts";
-import { changed } from "./changed.ts";
+import { changed, coldBy } from "./changed.ts";
 import { makeSlots } from "./slots.ts";
 
 /** What most services tell at once. */
@@ -14,6 +14,7 @@ export function limited(inner: Storage, concurrency: number): Storage {
     stat: (key, options) => slots.use(options?.signal, () => inner.stat(key, options)),
     remove: (key, options) => slots.use(options?.signal, () => inner.remove(key, options)),
     space: (options) => slots.use(options?.signal, () => inner.space(options)),
+    ...coldBy(inner, (call, options) => slots.use(options?.signal, call)),
     // Never while somebody else has an object in hand: who calls the storage for each of them would wait for himself.
     async *list(prefix, options) {
       const objects = inner.list(prefix, options)[Symbol.asyncIterator]();

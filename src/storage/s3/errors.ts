@@ -72,8 +72,8 @@ const FAILURES: Readonly<Record<string, ServiceFailure>> = {
     hint: "The service has no such storage_class. Take another one, or leave it out.",
   },
   InvalidObjectState: {
-    code: "STORAGE_FAILED",
-    hint: "The object was moved to an archive class. Bring it back with `aws s3api restore-object`, and exempt backups from the bucket's lifecycle rule.",
+    code: "OBJECT_COLD",
+    hint: "It lies in an archive class. `backupctl restore`, `download` and `verify --storage NAME` ask for packs that do; anything else a lifecycle rule has moved there: bring it back with `aws s3api restore-object`, and exempt it from that rule.",
   },
   BucketAlreadyExists: { code: "STORAGE_FAILED", hint: "Somebody else has a bucket of this name. Take another one." },
   NotImplemented: {

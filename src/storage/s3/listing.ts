@@ -3,6 +3,7 @@ import { BackupctlError } from "../../errors.ts";
 import { isObjectName } from "../object-key.ts";
 import type { StoredObject } from "../storage.ts";
 import { abortedBy } from "./client.ts";
+import { thawHours } from "./options.ts";
 
 interface Listing {
   readonly storage: string;
@@ -26,12 +27,13 @@ export async function* listObjects(
       new ListObjectsV2Command({ Bucket: bucket, Prefix: `${root}${folder}`, ContinuationToken: token }),
       abortedBy(signal),
     );
-    for (const { Key = "", Size, LastModified } of page.Contents ?? []) {
+    for (const { Key = "", Size, LastModified, StorageClass = "" } of page.Contents ?? []) {
       const key = Key.slice(root.length);
       if (!Key.startsWith(`${root}${folder}`) || !key.split("/").every(isObjectName)) continue;
       if (Size === undefined || LastModified === undefined)
         throw incomplete(storage, `it does not tell the size and time of ${key}`);
-      yield { key, sizeBytes: Size, modifiedAt: wholeSecond(LastModified) };
+      const cold = thawHours(StorageClass) === undefined ? {} : { cold: true };
+      yield { key, sizeBytes: Size, modifiedAt: wholeSecond(LastModified), ...cold };
     }
     token = nextToken(storage, page, token);
   } while (token !== undefined);

@@ -3,8 +3,18 @@ import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
 import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
 
-/** Objects in these classes can't be read before they have been brought back: not even the list of backups. */
-const COLD_CLASSES = ["GLACIER", "DEEP_ARCHIVE"];
+export type ThawTier = "Expedited" | "Standard" | "Bulk";
+
+/** The classes whose objects can't be read before they were asked for, and how many hours Amazon says that takes at most. */
+const COLD_CLASSES: Readonly<Record<string, { readonly Standard: number } & Partial<Record<ThawTier, number>>>> = {
+  GLACIER: { Expedited: 5 / 60, Standard: 5, Bulk: 12 },
+  DEEP_ARCHIVE: { Standard: 12, Bulk: 48 },
+};
+
+/** `undefined` for a class whose objects can be read at once. */
+export function thawHours(storageClass: string): (typeof COLD_CLASSES)[string] | undefined {
+  return COLD_CLASSES[storageClass];
+}
 
 export const s3Options = z.object({
   bucket: z.string().min(1).describe("The bucket, or the ARN of an access point.").meta({ example: "example-backups" }),
@@ -27,12 +37,14 @@ export const s3Options = z.object({
   storage_class: z
     .string()
     .min(1)
-    .refine((name) => !COLD_CLASSES.includes(name), {
-      error: "can't be read at once, not even to list backups; GLACIER_IR can",
-    })
     .optional()
-    .describe("The storage class of what is put.")
+    .describe("The storage class. Of an archive GLACIER or DEEP_ARCHIVE too: data move there when they are verified.")
     .meta({ example: "STANDARD_IA" }),
+  thaw_tier: z
+    .enum(["Expedited", "Standard", "Bulk"])
+    .default("Standard")
+    .describe("How fast, and at what price, data in a cold class are asked for when they are to be read."),
+  thaw_days: z.int().min(1).max(365).default(7).describe("How long they can be read then."),
   sse: z
     .enum(["AES256", "aws:kms"])
     .optional()
@@ -103,5 +115,15 @@ export function s3Problems(options: S3Options): readonly OptionProblem[] {
     found("object_lock_days", "is missing beside object_lock");
   if (options.object_lock_days !== undefined && options.object_lock === undefined)
     found("object_lock", "is missing beside object_lock_days");
+  const { storage_class = "", thaw_tier } = options;
+  const hours = thawHours(storage_class);
+  if (hours !== undefined && hours[thaw_tier] === undefined) found("thaw_tier", `means nothing in ${storage_class}`);
   return problems;
+}
+
+/** Only what nobody reads every day may be cold: a backup reads what the one before it stored. */
+export function s3RoleProblems({ storage_class = "" }: S3Options, role: unknown): readonly OptionProblem[] {
+  if (role === "archive" || thawHours(storage_class) === undefined) return [];
+  const message = `${storage_class} can't be read at once, so it is for a storage of \`role: archive\`; GLACIER_IR can`;
+  return [{ path: ["storage_class"], message }];
 }

@@ -12,8 +12,9 @@ import { type Probe, probeEach } from "../network/probing.ts";
 import type { ProbeResult } from "../storage.ts";
 import { isAmazon } from "./address.ts";
 import { abortedBy } from "./client.ts";
+import { freezing } from "./cold.ts";
 import { statusOf } from "./errors.ts";
-import type { S3Options } from "./options.ts";
+import { type S3Options, thawHours } from "./options.ts";
 import { upload, withoutLock } from "./upload.ts";
 
 interface Scratch {
@@ -96,14 +97,16 @@ async function checksumTrailers(scratch: Scratch): ReturnType<Probe<Scratch>> {
 async function storageClass(scratch: Scratch): ReturnType<Probe<Scratch>> {
   const { client, options, signal } = scratch;
   const wanted = options.storage_class;
+  const isCold = wanted !== undefined && thawHours(wanted) !== undefined;
   await client.send(
     new PutObjectCommand({
       ...objectIn(scratch, "class"),
       Body: "bytes",
-      ...(wanted === undefined ? {} : { StorageClass: wanted as PutObjectCommandInput["StorageClass"] }),
+      ...(wanted === undefined || isCold ? {} : { StorageClass: wanted as PutObjectCommandInput["StorageClass"] }),
     }),
     abortedBy(signal),
   );
+  if (isCold) await client.send(freezing(withoutLock(options), objectIn(scratch, "class"), wanted), abortedBy(signal));
   const { StorageClass: got = "STANDARD" } = await client.send(
     new HeadObjectCommand(objectIn(scratch, "class")),
     abortedBy(signal),

@@ -25,6 +25,7 @@ import type {
 import { folderOf, isAmazon, s3Address } from "./address.ts";
 import { readBody } from "./body.ts";
 import { abortedBy, createClient } from "./client.ts";
+import { coldObjects } from "./cold.ts";
 import { asStorageError, type S3Place, statusOf } from "./errors.ts";
 import { listObjects } from "./listing.ts";
 import { type S3Options, s3Problems } from "./options.ts";
@@ -49,6 +50,7 @@ class S3Storage implements Storage {
   readonly name: string;
   readonly address: string;
   readonly capabilities: Storage["capabilities"];
+  readonly cold: Storage["cold"] & {};
   readonly #client: S3Client;
   readonly #options: S3Options;
   /** How objects are put. */
@@ -74,6 +76,11 @@ class S3Storage implements Storage {
       local: false,
       exclusiveNames: conditional === true || (conditional === "auto" && isAmazon(options)),
     };
+    this.cold = coldObjects({
+      ...{ client, options },
+      object: (key) => this.#object(key),
+      doing: (what, signal, work) => this.#doing(what, signal, work),
+    });
   }
 
   async open(create: boolean): Promise<void> {

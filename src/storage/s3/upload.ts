@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../platform/clock.ts";
 import { abortedBy } from "./client.ts";
-import type { S3Options } from "./options.ts";
+import { type S3Options, thawHours } from "./options.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -58,12 +58,20 @@ function checksumOf(options: S3Options, body: Buffer, digest: Buffer): Partial<P
     : { ContentMD5: createHash("md5").update(body).digest("base64") };
 }
 
-function treatmentOf(options: S3Options): Partial<PutObjectCommandInput> {
+/** What is put can be read at once: it is moved to a cold class when it was. */
+export function treatmentOf(
+  options: S3Options,
+): Pick<
+  PutObjectCommandInput,
+  "StorageClass" | "ServerSideEncryption" | "SSEKMSKeyId" | "ObjectLockMode" | "ObjectLockRetainUntilDate"
+> {
   const { storage_class, sse, sse_kms_key, object_lock, object_lock_days = 0 } = options;
   const until = new Date(systemClock.now().getTime() + object_lock_days * DAY_MS);
   return {
     // The service knows more classes than the SDK has names for.
-    ...(storage_class === undefined ? {} : { StorageClass: storage_class as PutObjectCommandInput["StorageClass"] }),
+    ...(storage_class === undefined || thawHours(storage_class) !== undefined
+      ? {}
+      : { StorageClass: storage_class as PutObjectCommandInput["StorageClass"] }),
     ...(sse === undefined ? {} : { ServerSideEncryption: sse }),
     ...(sse_kms_key === undefined ? {} : { SSEKMSKeyId: sse_kms_key }),
     ...(object_lock === undefined

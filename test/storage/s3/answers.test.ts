@@ -86,7 +86,7 @@ describe("what the service says is told apart:", () => {
       error("InvalidStorageClass"),
       { code: "STORAGE_FAILED", retryable: false, hint: expect.stringContaining("storage_class") },
     ],
-    [403, error("InvalidObjectState"), { code: "STORAGE_FAILED", hint: expect.stringContaining("restore-object") }],
+    [403, error("InvalidObjectState"), { code: "OBJECT_COLD", hint: expect.stringContaining("restore-object") }],
     [
       403,
       error("AccessDenied", "not authorized to perform: kms:GenerateDataKey"),

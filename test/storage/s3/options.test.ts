@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { isBackupctlError } from "../../../src/errors.ts";
 import { storageDefinitions } from "../../../src/storage/registry.ts";
 import { s3Address } from "../../../src/storage/s3/address.ts";
-import { s3Options, s3Problems } from "../../../src/storage/s3/options.ts";
+import { s3Options, s3Problems, s3RoleProblems } from "../../../src/storage/s3/options.ts";
 
 const optionsOf = (given: Readonly<Record<string, unknown>>) => s3Options.parse({ bucket: "b", ...given });
 
@@ -31,6 +31,7 @@ describe("options", () => {
     [{ sse: "AES256", sse_kms_key: "k" }, "sse_kms_key means nothing"],
     [{ object_lock: "compliance" }, "object_lock_days is missing"],
     [{ object_lock_days: 3 }, "object_lock is missing"],
+    [{ storage_class: "DEEP_ARCHIVE", thaw_tier: "Expedited" }, "thaw_tier means nothing in DEEP_ARCHIVE"],
     [{ endpoint: "http://s3.example.org" }, "endpoint is not encrypted"],
     [{ endpoint: "http://127.0.0.1.example.org" }, "endpoint is not encrypted"],
   ])("%j: %s", async (given, problem) => {
@@ -51,6 +52,8 @@ describe("options", () => {
     { access_key_id: "id", secret_access_key: "s", session_token: "t" },
     { sse: "aws:kms", sse_kms_key: "k" },
     { object_lock: "governance", object_lock_days: 30 },
+    { storage_class: "GLACIER", thaw_tier: "Expedited" },
+    { storage_class: "DEEP_ARCHIVE", thaw_tier: "Bulk" },
   ])("%j is sound", (given) => {
     expect(s3Problems(optionsOf(given))).toEqual([]);
   });
@@ -61,10 +64,20 @@ describe("options", () => {
     { prefix: "a b" },
     { endpoint: "s3.example.org" },
     { endpoint: "ftp://s3.example.org" },
-    { storage_class: "DEEP_ARCHIVE" },
+    { thaw_days: 0 },
+    { thaw_tier: "Fast" },
     { sse: "none" },
     { conditional_writes: "yes" },
   ])("%j is refused", (given) => {
     expect(s3Options.safeParse({ bucket: "b", ...given }).success).toBe(false);
+  });
+
+  test.each([
+    [{ storage_class: "DEEP_ARCHIVE" }, "archive", []],
+    [{ storage_class: "GLACIER_IR" }, "primary", []],
+    [{ storage_class: "GLACIER" }, "replica", ["storage_class"]],
+    [{ storage_class: "GLACIER" }, undefined, ["storage_class"]],
+  ])("%j of role %s", (given, role, problems) => {
+    expect(s3RoleProblems(optionsOf(given), role).map(({ path }) => path.join())).toEqual(problems);
   });
 });

@@ -1,0 +1,108 @@
+import type { BackupId } from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
+import { formatBytes } from "../../domain/size.ts";
+import { formatSpan } from "../../domain/timestamp.ts";
+import { BackupctlError } from "../../errors.ts";
+import type { Clock } from "../../platform/clock.ts";
+import type { Storage, StoredObject, Warmth } from "../../storage/storage.ts";
+import type { FrozenPacks } from "../operations.ts";
+import { mapInParallel } from "../parallel.ts";
+import type { Repository } from "../repository/repository.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
+
+const CALLS_AT_ONCE = 8;
+
+/** Objects of one storage that have to be thawed, and that no other copy can give either. */
+export interface Frozen {
+  readonly storage: Storage;
+  readonly objects: readonly FrozenObject[];
+}
+
+interface FrozenObject extends Warmth {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Which of these objects can't be read now from any of the storages `names`, and could be after a thaw. Asks for none. What is missing, or
+ * in a storage that is away, is left for who reads it.
+ */
+export async function findFrozen(
+  repository: Repository,
+  names: readonly string[],
+  keys: readonly string[],
+): Promise<readonly Frozen[]> {
+  const unread = new Set(keys);
+  const found: Frozen[] = [];
+  for (const name of names) {
+    if (unread.size === 0) break;
+    try {
+      const storage = await repository.storage(name);
+      if (storage.cold === undefined && names.length === 1) return [];
+      found.push({ storage, objects: await findFrozenIn(storage, unread) });
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+    }
+  }
+  return found
+    .map(({ storage, objects }) => ({ storage, objects: objects.filter(({ key }) => unread.delete(key)) }))
+    .filter(({ objects }) => objects.length > 0);
+}
+
+/** Takes from `unread` what can be read there. */
+async function findFrozenIn(storage: Storage, unread: Set<string>): Promise<readonly FrozenObject[]> {
+  const { cold } = storage;
+  const directories = new Set([...unread].map((key) => key.slice(0, key.lastIndexOf("/"))));
+  const listed = await mapInParallel([...directories], CALLS_AT_ONCE, async (directory) => {
+    const there: StoredObject[] = [];
+    for await (const object of storage.list(directory)) if (unread.has(object.key)) there.push(object);
+    return there;
+  });
+  const seen = await mapInParallel(listed.flat(), CALLS_AT_ONCE, async (object): Promise<FrozenObject | undefined> => {
+    const { key, sizeBytes } = object;
+    const warmth = object.cold === true ? await cold?.warmth(key) : undefined;
+    if (warmth !== undefined && warmth.state !== "ready") return { key, sizeBytes, ...warmth };
+    unread.delete(key);
+    return undefined;
+  });
+  return seen.filter((object) => object !== undefined);
+}
+
+export function describeFrozen(frozen: readonly Frozen[]): readonly FrozenPacks[] {
+  return frozen.map(({ storage, objects }) => ({
+    storage: storage.name,
+    packs: objects.length,
+    bytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    asked: objects.filter(({ state }) => state === "thawing").length,
+    thawMs: Math.max(...objects.map(({ thawMs }) => thawMs)),
+  }));
+}
+
+/** Asks for all of them that nobody has asked for. @throws `OBJECT_COLD` then, which says when they can be read */
+export async function requireThawed(frozen: readonly Frozen[], backupId: BackupId, clock: Clock): Promise<void> {
+  if (frozen.length === 0) return;
+  for (const { storage, objects } of frozen) {
+    const unasked = objects.filter(({ state }) => state === "frozen");
+    await mapInParallel(unasked, CALLS_AT_ONCE, async ({ key }) => storage.cold?.thaw(key));
+  }
+  const now = clock.now().getTime();
+  const described = describeFrozen(frozen);
+  throw new BackupctlError("OBJECT_COLD", described.map((packs) => thawText(packs, backupId, now)).join("; "), {
+    hint: "Run the same command again then: it goes on when all of them can be read.",
+    data: {
+      frozen: described.map(({ thawMs, ...packs }) => ({
+        ...packs,
+        expected_at: packs.asked < packs.packs ? new Date(now + thawMs).toISOString() : null,
+      })),
+    },
+  });
+}
+
+function thawText({ storage, packs, bytes, asked, thawMs }: FrozenPacks, backupId: BackupId, now: number): string {
+  const what = `${count(packs, "pack")} (${formatBytes(bytes)}) of backup ${backupId}`;
+  if (asked === packs)
+    return `${what} are still being thawed in storage "${storage}", ${formatSpan(thawMs)} at most from when they were asked for`;
+  const before = asked === 0 ? "" : `, ${asked} of which it was asked for before`;
+  const by = new Date(now + thawMs).toISOString();
+  return `storage "${storage}" was asked to thaw ${what}${before}; they can be read by ${by} at the latest`;
+}
