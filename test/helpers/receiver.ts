@@ -10,7 +10,11 @@ export type Behaviour =
   /** It reads the request and closes the connection. */
   | "hangs up"
   /** It answers 200 and never stops talking. */
-  | "endless";
+  | "endless"
+  /** It answers a header at a time, and never the last. */
+  | "dribbles"
+  /** It answers something else than HTTP. */
+  | "babbles";
 
 export interface Receiver {
   readonly url: string;
@@ -77,6 +81,16 @@ export async function startReceiver(tls?: { readonly key: Buffer; readonly cert:
 function answer(response: ServerResponse, behaviour: Exclude<Behaviour, "silent">): void {
   if (behaviour === "hangs up") {
     response.destroy();
+    return;
+  }
+  if (behaviour === "babbles") {
+    response.socket?.end("220 mail.example.org ESMTP\r\n");
+    return;
+  }
+  if (behaviour === "dribbles") {
+    response.socket?.write("HTTP/1.1 200 OK\r\n");
+    const dribbling = setInterval(() => response.socket?.write("X-More: to come\r\n"), 50);
+    response.on("close", () => clearInterval(dribbling));
     return;
   }
   if (behaviour === "endless") {

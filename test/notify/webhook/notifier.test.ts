@@ -124,6 +124,18 @@ describe("a webhook", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
   });
 
+  test.each([
+    ["dribbles", "did not answer within 1s"],
+    ["babbles", "can't be reached: HPE_"],
+  ] as const)("waits its time and no longer for one that %s", async (behaviour, message) => {
+    const receiver = await startReceiver();
+    receiver.behave(behaviour);
+
+    await expect((await open({ url: receiver.url, timeout: "1s" })).send(NOTIFICATION, NEVER)).rejects.toMatchObject({
+      ...{ code: "NOTIFICATION_FAILED", retryable: true, message: expect.stringContaining(message) },
+    });
+  });
+
   test("does not take endless headers for an answer", async () => {
     const receiver = await startReceiver();
     receiver.behave({ status: 200, headers: { "x-long": "a".repeat(100_000) } });
