@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import * as modules from "node:module";
 import { basename, join } from "node:path";
 import { isatty } from "node:tty";
@@ -208,11 +209,19 @@ function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): Abor
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(EXIT_OF_SIGNAL[name]);
-      controller.abort(reasonOf(name));
+      if (controller.signal.aborted) dieOf(name);
+      else controller.abort(reasonOf(name));
     });
   }
   return controller.signal;
+}
+
+/** At once, as if nobody listened: `process.exit` waits for threads, and one of them may wait for a file that never answers. */
+function dieOf(name: keyof typeof EXIT_OF_SIGNAL): void {
+  // The line of progress hides it.
+  if (isatty(2)) writeSync(2, "\x1b[?25h");
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 /** @param signal ends waiting for a reader */

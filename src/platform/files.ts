@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { promises as fs } from "node:fs";
+import { constants, promises as fs } from "node:fs";
 import * as path from "node:path";
 
 /**
@@ -55,10 +55,24 @@ export async function linkFile(file: string, name: string): Promise<boolean> {
   }
 }
 
-/** The file's text, or `undefined` if there is no such file. */
+/** A pipe in a file's place would wait for its writer for ever, and no signal could end that. */
+export const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** The bytes of an ordinary file; a pipe or a device is an error, of which no end might come. */
+export async function readOrdinaryFile(file: string): Promise<Buffer> {
+  const handle = await fs.open(file, READ_WITHOUT_WAITING);
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error(`${file} is not a file`);
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** As `readOrdinaryFile`; `undefined` if there is no such file. */
 export async function readFileIfExists(file: string): Promise<Buffer | undefined> {
   try {
-    return await fs.readFile(file);
+    return await readOrdinaryFile(file);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
@@ -207,3 +208,23 @@ it.each(SIGNALS)(
     expect((await site.json(listed, ["list", "--status", "completed"])).backups).toEqual([]);
   },
 );
+
+it.each(SIGNALS)("%s (%i), given twice, ends it at once, whatever it waits for", async (signal) => {
+  const directory = tempDir();
+  const config = join(directory, "config.yaml");
+  execFileSync("mkfifo", [config]);
+  const running = startCli(["list", "--config", config], { home: directory, cwd: directory, timeoutMs: 30_000 });
+  let said = "";
+  running.child.stderr.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  // Nobody ever writes into the pipe, and a thread that waits in the kernel can't be called off.
+  await sleep(2_000);
+  running.child.kill(signal);
+  while (!said.includes("once more") && running.child.signalCode === null) await sleep(50);
+
+  running.child.kill(signal);
+
+  expect(await running.result).toMatchObject({ exitCode: null, signal });
+  expect(said).toContain("once more");
+});

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { ConnectionOptions } from "node:tls";
 import type { Client } from "pg";
 import type { z } from "zod";
+import { readOrdinaryFile } from "../../platform/files.ts";
 import { addressOf, type Connection } from "./connection.ts";
 
 /** One connection of our own to one database, beside the tools. */
@@ -84,7 +84,7 @@ async function connect(connection: Connection, database: string, signal: AbortSi
 async function sslAttempts(connection: Connection): Promise<readonly (false | ConnectionOptions)[]> {
   if (connection.host.startsWith("/")) return [false];
   const unchecked = { rejectUnauthorized: false };
-  const ca = connection.sslrootcert === undefined ? {} : { ca: await readFile(connection.sslrootcert) };
+  const ca = connection.sslrootcert === undefined ? {} : { ca: await readOrdinaryFile(connection.sslrootcert) };
   switch (connection.sslmode) {
     case "disable":
       return [false];

@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import type BetterSqlite3 from "better-sqlite3";
 import { BackupctlError, type ErrorCode } from "../../errors.ts";
-import { errnoOf } from "../../platform/files.ts";
+import { errnoOf, READ_WITHOUT_WAITING } from "../../platform/files.ts";
 
 export type Database = BetterSqlite3.Database;
 
@@ -19,7 +19,7 @@ export async function readHeader(file: string, subject: string, code: ErrorCode)
   const fail = (what: string, hint: string, cause?: unknown) =>
     new BackupctlError(code, `${subject}: ${file} ${what}`, { hint, ...(cause === undefined ? {} : { cause }) });
   try {
-    const handle = await fs.open(file, "r");
+    const handle = await fs.open(file, READ_WITHOUT_WAITING);
     try {
       const found = await handle.stat();
       if (!found.isFile()) throw fail("is not a file", "Give the database file itself.");

@@ -1,8 +1,8 @@
-import { promises as fs } from "node:fs";
 import { isIP } from "node:net";
 import * as path from "node:path/posix";
 import { Client } from "basic-ftp";
 import { BackupctlError, messageOf } from "../../errors.ts";
+import { readOrdinaryFile } from "../../platform/files.ts";
 import { asLoginError } from "./errors.ts";
 import { parseListing } from "./listing.ts";
 import type { FtpOptions } from "./options.ts";
@@ -59,7 +59,7 @@ function serverName(host: string): { servername?: string } {
 async function authority({ ca_file }: FtpOptions): Promise<{ ca?: string }> {
   if (ca_file === undefined) return {};
   try {
-    return { ca: await fs.readFile(ca_file, "utf8") };
+    return { ca: (await readOrdinaryFile(ca_file)).toString() };
   } catch (error) {
     throw new BackupctlError("CONFIG_INVALID", `ca_file: ${messageOf(error)}`, {
       hint: "Give a PEM file that this user can read.",

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { constants, promises as fs, type Stats } from "node:fs";
+import { promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
-import { errnoOf, makeDirectory, syncDirectory } from "../../platform/files.ts";
+import { errnoOf, makeDirectory, READ_WITHOUT_WAITING, syncDirectory } from "../../platform/files.ts";
 import { LARGEST_WRITE_BYTES } from "../../platform/write.ts";
 import { UNFINISHED_PREFIX } from "../object-key.ts";
 
@@ -10,8 +10,6 @@ export type Link = (from: string, to: string) => Promise<void>;
 
 /** What `link` says on file systems without hard links (FAT, exFAT, some network and FUSE ones). */
 const NO_HARD_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
-/** A pipe in an object's place would wait for its writer for ever, and no signal could end that. */
-export const READ_WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 const COMPARE_BYTES = 1024 * 1024;
 
 /** Writes beside the final name and flushes; the caller then places it. The part is removed on every error. */

@@ -2,7 +2,7 @@ import { promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
-import { errnoOf, syncDirectory } from "../../platform/files.ts";
+import { errnoOf, READ_WITHOUT_WAITING, syncDirectory } from "../../platform/files.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
 import type {
   ByteRange,
@@ -13,14 +13,7 @@ import type {
   StorageSpace,
   StoredObject,
 } from "../storage.ts";
-import {
-  holdsSameBytes,
-  type Link,
-  makeDirectoryDurably,
-  placePart,
-  READ_WITHOUT_WAITING,
-  writePart,
-} from "./durable-write.ts";
+import { holdsSameBytes, type Link, makeDirectoryDurably, placePart, writePart } from "./durable-write.ts";
 import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
 import { removeOverwritten, whyNotInPlace } from "./overwrite.ts";

@@ -1,10 +1,11 @@
-import { promises as fs, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { BackupctlError, messageOf } from "../../errors.ts";
+import { readOrdinaryFile } from "../../platform/files.ts";
 import type { StorageContext } from "../storage.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 60_000;
@@ -47,7 +48,7 @@ export async function keptConnections(
 
 async function readCertificates(file: string, storage: string): Promise<string> {
   try {
-    return await fs.readFile(file, "utf8");
+    return (await readOrdinaryFile(file)).toString();
   } catch (error) {
     throw new BackupctlError("CONFIG_INVALID", `storage "${storage}": ca_file: ${messageOf(error)}`, {
       cause: error,

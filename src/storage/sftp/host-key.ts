@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { promises as fs } from "node:fs";
 import { homedir } from "node:os";
 import * as path from "node:path";
-import { BackupctlError } from "../../errors.ts";
-import { errnoOf } from "../../platform/files.ts";
+import { BackupctlError, messageOf } from "../../errors.ts";
+import { errnoOf, readOrdinaryFile } from "../../platform/files.ts";
 import { type KnownKeys, knownKeys } from "./known-hosts.ts";
 import type { SftpOptions } from "./options.ts";
 
@@ -46,13 +45,17 @@ export async function hostKeyCheck(options: SftpOptions, storage: string): Promi
 
 async function readKnownHosts(file: string, mustExist: boolean): Promise<string> {
   try {
-    return await fs.readFile(file, "utf8");
+    return (await readOrdinaryFile(file)).toString();
   } catch (error) {
     if (errnoOf(error) === "ENOENT" && !mustExist) return "";
-    throw new BackupctlError("CONFIG_INVALID", `known_hosts: ${file} can't be read (${errnoOf(error)})`, {
-      hint: "Correct `known_hosts`, or pin the server's key with `host_key`.",
-      cause: error,
-    });
+    throw new BackupctlError(
+      "CONFIG_INVALID",
+      `known_hosts: ${file} can't be read (${errnoOf(error) ?? messageOf(error)})`,
+      {
+        hint: "Correct `known_hosts`, or pin the server's key with `host_key`.",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -166,6 +166,15 @@ describe("a dump of sqlite", () => {
       message: expect.stringContaining("typo.db does not exist"),
     });
     expect(existsSync(join(directory, "typo.db"))).toBe(false);
+  });
+
+  it("waits for nobody to write into a pipe", async () => {
+    const directory = tempDir();
+    execFileSync("mkfifo", [join(directory, "pipe.db")]);
+
+    await expect(
+      collectDump(engineWith(join(directory, "pipe.db")), await engineContext(directory)),
+    ).rejects.toMatchObject({ code: "SOURCE_FAILED", message: expect.stringContaining("pipe.db is not a file") });
   });
 
   it("lists every kind of object with the rows of each table", async () => {
