@@ -35,6 +35,15 @@ export interface Storage {
   remove(key: string, options?: OperationOptions): Promise<void>;
   /** Bytes used and free where the place can tell. */
   space(options?: OperationOptions): Promise<StorageSpace>;
+  /**
+   * Only where the configuration wants what is removed to be overwritten: why that leaves it readable here, in words that a sentence can begin
+   * with; `undefined` where nothing speaks against it.
+   */
+  overwritingFails?(): Promise<string | undefined>;
+  /**
+   * Only where objects can be kept from everybody for a time: until when nobody may remove this one; `undefined` where somebody may.
+   */
+  lockedUntil?(key: string, options?: OperationOptions): Promise<Date | undefined>;
   /** Where objects can lie cold: cheap to keep, and not to be read before the service was asked for them. */
   readonly cold?: ColdObjects;
   /**

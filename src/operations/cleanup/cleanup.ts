@@ -7,6 +7,7 @@ import { BackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import { type Holding, seeAll } from "../copies/holdings.ts";
+import { sayWhatCanBeRead } from "../delete/secure-delete.ts";
 import type { CleanedStorage, CleanupRequest, CleanupResult } from "../operations.ts";
 import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
@@ -17,6 +18,7 @@ import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
 import { type FrozenArchive, freezeArchive } from "./freeze.ts";
 import { removeLapsedMarks } from "./lapsed-marks.ts";
+import { findLocked } from "./locked.ts";
 import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
 import { asSeen } from "./seen-copies.ts";
@@ -62,6 +64,9 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
       if (await removeLapsedMarks(session, catalog, holding, staying)) hasLapsed = true;
     }
     if (hasLapsed) await fillCatalog(session, repository, catalog);
+    const opened = looks.flatMap(({ holding }) => holding?.storage ?? []);
+    const emptied = new Set(cleaned.filter(({ removed }) => removed.length > 0).map(({ name }) => name));
+    await sayWhatCanBeRead(session, opened, emptied);
     const archives = await freezeArchives(context, catalog, looks);
     await removeOrphans(session, repository, catalog);
     return {
@@ -163,14 +168,14 @@ async function cleanStorage(
   const isArchive = session.loaded.config.storages.some(
     ({ name, role }) => name === storage.name && role === "archive",
   );
-  const stuck = isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id));
-  const going = keptWhole(
-    [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []),
-    new Set(stuck.map(([id]) => id)),
-  );
-  const notMoved = stuck.map(([backupId, error]) => ({ backupId, error: said(error) }));
-  if (going.length === 0)
-    return { name: storage.name, removed: [], bytes: 0, notRemoved: notMoved, failure: undefined };
+  const letGo = [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []);
+  const stuck = new Map([
+    ...(isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id))),
+    ...(await findLocked(storage, letGo)),
+  ]);
+  const going = keptWhole(letGo, new Set(stuck.keys()));
+  const stays = [...stuck].map(([backupId, error]) => ({ backupId, error: said(error) }));
+  if (going.length === 0) return { name: storage.name, removed: [], bytes: 0, notRemoved: stays, failure: undefined };
   const detailOf = (id: BackupId) => ({
     retention: reasons.get(id) ?? "",
     ...(forced === undefined ? {} : { forced }),
@@ -180,7 +185,7 @@ async function cleanStorage(
     name: storage.name,
     removed: done.removed,
     bytes: done.bytes,
-    notRemoved: [...notMoved, ...done.failures.map(({ backupId, error }) => ({ backupId, error: said(error) }))],
+    notRemoved: [...stays, ...done.failures.map(({ backupId, error }) => ({ backupId, error: said(error) }))],
     failure: done.ended && said(done.ended),
   };
 }

@@ -7,6 +7,7 @@ import type { Storage } from "../../storage/storage.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
+import { sayWhatCanBeRead } from "./secure-delete.ts";
 import {
   findHold,
   findPlaces,
@@ -62,6 +63,7 @@ export async function removeBackups(removal: Removal): Promise<number> {
     await removeTree(indexDirectory(repository, backup.id));
     record(removal, backup);
   }
+  await sayWhatCanBeRead(session, storages, new Set(places.map(({ storage }) => storage.name)));
   return bytesFreed;
 }
 

@@ -1,6 +1,6 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
-import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
+import { DELETED_NAME, METADATA_NAME, roleOf } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
 import { decodeMetadata } from "../../format/metadata.ts";
 import { MAX_METADATA_BYTES } from "../../format/parse-json.ts";
@@ -110,13 +110,15 @@ export function statusBefore({ status, metadata }: CatalogBackup): CatalogBackup
   return status === "deleting" ? (metadata?.status ?? "failed") : status;
 }
 
-/** All but the two that say what the directory is. Gives the bytes that went, those included. */
+/**
+ * All but the two that say what the directory is, keys objects first: whatever keeps packs from going, or brings them back later, nobody
+ * opens them by what lies here. Gives the bytes that went, those included.
+ */
 async function removeObjects({ backup, storage, objects }: Place): Promise<number> {
   const kept = new Set([METADATA_NAME, DELETED_NAME].map((name) => `${backup.storagePath}/${name}`));
-  await mapInParallel(
-    objects.filter(({ key }) => !kept.has(key)),
-    PARALLEL_CALLS,
-    ({ key }) => storage.remove(key),
-  );
+  const going = objects.filter(({ key }) => !kept.has(key));
+  const isKeys = ({ key }: StoredObject): boolean => roleOf(key.slice(backup.storagePath.length + 1)) === "keys";
+  for (const part of [going.filter(isKeys), going.filter((object) => !isKeys(object))])
+    await mapInParallel(part, PARALLEL_CALLS, ({ key }) => storage.remove(key));
   return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -98,7 +98,7 @@ class LocalStorage implements Storage {
   readonly #identity: { readonly dev: number; readonly ino: number };
   readonly #link: Link;
   readonly #clock: Clock;
-  readonly #overwrites: boolean;
+  readonly overwritingFails?: () => Promise<string | undefined>;
   readonly #removeFile: (file: string) => Promise<void>;
 
   constructor(name: string, root: string, stats: Stats, surroundings: LocalSurroundings) {
@@ -108,8 +108,9 @@ class LocalStorage implements Storage {
     this.#identity = { dev: stats.dev, ino: stats.ino };
     this.#link = surroundings.link ?? fs.link;
     this.#clock = surroundings.clock ?? systemClock;
-    this.#overwrites = surroundings.overwrites ?? false;
-    this.#removeFile = this.#overwrites ? removeOverwritten : fs.unlink;
+    this.#removeFile = surroundings.overwrites === true ? removeOverwritten : fs.unlink;
+    if (surroundings.overwrites === true)
+      this.overwritingFails = () => this.#doing("tell its file system", () => whyNotInPlace(this.#root));
   }
 
   async put(key: string, bytes: Uint8Array, options: OperationOptions = {}): Promise<StoredObject> {
@@ -189,9 +190,9 @@ class LocalStorage implements Storage {
   }
 
   async *probe(): AsyncIterable<ProbeResult> {
-    if (!this.#overwrites) return;
+    if (this.overwritingFails === undefined) return;
     const what = "overwriting of what is removed (secure_delete)";
-    const against = await this.#doing("tell its file system", () => whyNotInPlace(this.#root));
+    const against = await this.overwritingFails();
     if (against === undefined) yield { what, outcome: "works", detail: "as far as the file system tells" };
     else yield { what, outcome: "absent", detail: `${against}: only encryption protects what was removed` };
   }

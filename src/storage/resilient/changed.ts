@@ -16,6 +16,8 @@ export function changed(inner: Storage, changes: Partial<Storage>): Storage {
     remove: (key, options) => inner.remove(key, options),
     space: (options) => inner.space(options),
     ...(inner.cold === undefined ? {} : { cold: inner.cold }),
+    ...(inner.overwritingFails === undefined ? {} : { overwritingFails: inner.overwritingFails.bind(inner) }),
+    ...(inner.lockedUntil === undefined ? {} : { lockedUntil: inner.lockedUntil.bind(inner) }),
     ...(inner.probe === undefined ? {} : { probe: inner.probe.bind(inner) }),
     close: () => inner.close(),
     ...changes,

@@ -154,6 +154,20 @@ class S3Storage implements Storage {
     });
   }
 
+  async lockedUntil(key: string, { signal }: OperationOptions = {}): Promise<Date | undefined> {
+    requireObjectKey(key);
+    return await this.#doing(`look at ${key}`, signal, async () => {
+      try {
+        const facts = await this.#client.send(new HeadObjectCommand(this.#object(key)), abortedBy(signal));
+        const until = facts.ObjectLockRetainUntilDate;
+        return until !== undefined && until.getTime() > systemClock.now().getTime() ? until : undefined;
+      } catch (error) {
+        if (isMissingObject(error)) return undefined;
+        throw error;
+      }
+    });
+  }
+
   /** A bucket has no size of its own. */
   async space(): Promise<StorageSpace> {
     return {};
@@ -279,11 +293,8 @@ class S3Storage implements Storage {
 
   /** What is locked looks like what is not permitted. */
   async #requireUnlocked(key: string, cause: unknown, signal: AbortSignal | undefined): Promise<void> {
-    const facts = await this.#client
-      .send(new HeadObjectCommand(this.#object(key)), abortedBy(signal))
-      .catch(() => undefined);
-    const until = facts?.ObjectLockRetainUntilDate;
-    if (until === undefined || until.getTime() <= systemClock.now().getTime()) return;
+    const until = await this.lockedUntil(key, signal === undefined ? {} : { signal }).catch(() => undefined);
+    if (until === undefined) return;
     throw new BackupctlError(
       "RETENTION_POLICY_VIOLATION",
       `storage "${this.name}" does not let ${key} be removed: it is locked until ${until.toISOString()}`,

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { CreateBucketCommand, PutObjectRetentionCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { agedSite } from "../../operations/cleanup/aged-site.ts";
+import { type Radosgw, startRadosgw } from "../../servers/radosgw.ts";
+import { requireOrSkip } from "../../servers/requirements.ts";
+
+const BUCKET = "locked-backups";
+const ONCE = { force: false, lockWaitMs: 0 };
+
+describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock", () => {
+  let server: Radosgw;
+  beforeAll(async () => {
+    server = await startRadosgw();
+  });
+  afterAll(() => server?.stop());
+
+  it("leaves a backup that is locked, with what it builds on, says until when, and removes it when that is over", async () => {
+    const { endpoint, owner } = server;
+    const credentials = { accessKeyId: owner.access_key_id, secretAccessKey: owner.secret_access_key };
+    const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+    onTestFinished(() => client.destroy());
+    await client.send(new CreateBucketCommand({ Bucket: BUCKET, ObjectLockEnabledForBucket: true }));
+    const offsite = {
+      ...{ type: "s3", role: "replica", bucket: BUCKET, endpoint, ...owner },
+      ...{ object_lock: "governance", object_lock_days: 1 },
+    };
+    const { site, made } = await agedSite({ remotes: { offsite } });
+    const full = await made(60);
+    const child = await made(59, { mode: "incremental" });
+    await made(1);
+    const unlock = async (id: string, until: Date) => {
+      const { location } = await site.operations.show(id);
+      const Key = `${location.slice(location.indexOf(":") + 1)}/metadata.json`;
+      const Retention = { Mode: "GOVERNANCE", RetainUntilDate: until } as const;
+      await client.send(
+        new PutObjectRetentionCommand({ Bucket: BUCKET, Key, Retention, BypassGovernanceRetention: true }),
+      );
+    };
+    // Of the other one the time is over already: it stays for what builds on it.
+    const soon = new Date(Date.now() + 2_000);
+    await unlock(full, soon);
+    await sleep(2_500);
+
+    const locked = await site.operations.cleanup(ONCE);
+    const { copies } = await site.operations.show(child);
+    await unlock(child, new Date(Date.now() + 2_000));
+    await sleep(2_500);
+    const over = await site.operations.cleanup(ONCE);
+
+    expect(locked.storages).toMatchObject([
+      { name: "local", removed: [child, full], notRemoved: [] },
+      {
+        name: "offsite",
+        removed: [],
+        failure: undefined,
+        notRemoved: [
+          {
+            backupId: child,
+            error: {
+              code: "RETENTION_POLICY_VIOLATION",
+              message: expect.stringMatching(/is locked in storage "offsite" until \d{4}-\d\d-\d\dT/),
+            },
+          },
+        ],
+      },
+    ]);
+    expect(copies).toMatchObject([{ storage: "offsite", state: "complete" }]);
+    expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
+  });
+});
