@@ -1,4 +1,3 @@
-import { writeSync } from "node:fs";
 import * as modules from "node:module";
 import { basename, join } from "node:path";
 import { isatty } from "node:tty";
@@ -10,6 +9,7 @@ import { BackupctlError } from "./errors.ts";
 import type { Operations } from "./operations/operations.ts";
 import type { Adapters } from "./operations/session.ts";
 import { isNodeAtLeast, runOnBundledNode } from "./platform/bundled-node.ts";
+import { dieOf } from "./platform/die.ts";
 import { useKeptCode } from "./platform/kept-code.ts";
 import type { Redactor } from "./platform/redact.ts";
 
@@ -214,14 +214,6 @@ function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): Abor
     });
   }
   return controller.signal;
-}
-
-/** At once, as if nobody listened: `process.exit` waits for threads, and one of them may wait for a file that never answers. */
-function dieOf(name: keyof typeof EXIT_OF_SIGNAL): void {
-  // The line of progress hides it.
-  if (isatty(2)) writeSync(2, "\x1b[?25h");
-  process.removeAllListeners(name);
-  process.kill(process.pid, name);
 }
 
 /** @param signal ends waiting for a reader */
