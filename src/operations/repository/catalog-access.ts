@@ -97,19 +97,22 @@ async function isSound(session: Session, catalog: Catalog, repository: LazyRepos
   return opened.id === bound && !(await anyHoldsBackups(session, opened));
 }
 
-/** A primary that was lost and made anew is empty while the others are not. @throws why the first can't be listed, where none can */
+/**
+ * A primary that was lost and made anew is empty while the others are not. Who writes asks no archive, and says later what is away.
+ * @throws why the first can't be listed, where none can
+ */
 async function anyHoldsBackups(session: Session, repository: Repository): Promise<boolean> {
-  const { clock, signal } = session;
+  const { clock, signal, loaded } = session;
   let asked = 0;
   let failure: BackupctlError | undefined;
-  for (const name of storageNames(session)) {
+  for (const name of loaded.strict ? namesWithoutArchives(session) : storageNames(session)) {
     try {
       const options = impatience(clock, signal);
       if (await holdsBackups(await repository.storage(name, options), options)) return true;
       asked += 1;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      repository.leaveOut(name, error);
+      if (!loaded.strict) repository.leaveOut(name, error);
       failure ??= error;
     }
   }

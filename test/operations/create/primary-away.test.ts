@@ -295,6 +295,21 @@ describe("with a primary that is not mounted", () => {
   });
 });
 
+it("a first backup opens no archive, and says what a replica that is away means for it", async () => {
+  const site = await openSite({ replica: true, storages: { vault: "archive" } });
+  unplug(site, "replica");
+  const opened = new Set<string>();
+  const operations = await withStorages(site, (storage) => {
+    opened.add(storage.name);
+    return storage;
+  });
+
+  await operations.create(NO_CHOICES);
+
+  expect([...opened]).toEqual(["local"]);
+  expect(site.warnings[0]).toContain('"second" takes no part in this run');
+});
+
 it("a service that refuses this host's time ends the run, whatever replicas there are", async () => {
   const site = await openSite({ replica: true });
   const operations = await withStorages(site, (storage) => {
