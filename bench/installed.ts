@@ -23,6 +23,7 @@ const VERSION_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   zstd: ["zstd", "--version"],
   age: ["age", "--version"],
   pg_dump: ["pg_dump", "--version"],
+  rclone: ["rclone", "--version"],
 };
 
 /** Program → the first line that it says of itself. */

@@ -11,7 +11,8 @@ export type Surroundings = Readonly<Record<string, string | number>>;
 /** What a figure can't be compared without. */
 export function surroundings(
   runs: { readonly quick: boolean; readonly scratch: Scratch["kind"] },
-  otherCores: number,
+  /** How many cores other programs kept busy; unknown where servers that are measured are such programs. */
+  otherCores?: number,
 ): Surroundings {
   const versions = Object.entries(installedVersions()).map(([name, version]) => [`about.version.${name}`, version]);
   return {
@@ -25,7 +26,7 @@ export function surroundings(
     "about.system": `Linux ${release()}`,
     "about.repositories_in": runs.scratch,
     "about.data": runs.quick ? "small (--quick): a look, not a measurement" : "full size",
-    "about.other_cores": Math.round(otherCores * 100) / 100,
+    ...(otherCores === undefined ? {} : { "about.other_cores": Math.round(otherCores * 100) / 100 }),
     ...Object.fromEntries(versions),
   };
 }

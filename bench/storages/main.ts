@@ -97,7 +97,7 @@ async function main(): Promise<void> {
     }
   }
   rmSync(folder, { recursive: true, force: true });
-  const page = storagesPage(samples, titles, surroundings({ quick: false, scratch: "a plain folder" }, 0));
+  const page = storagesPage(samples, titles, surroundings({ quick: false, scratch: "a plain folder" }));
   if (values["write-docs"] === true)
     writeFileSync(join(import.meta.dirname, "../../docs/benchmarks-storages.md"), page);
   console.log(page);
