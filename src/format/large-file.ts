@@ -139,7 +139,7 @@ class PartSequence {
         result.end - before.start - result.consumed,
       );
       rest = undecided.length;
-      new Uint8Array(buffer.memory).set(undecided, carry - rest);
+      buffer.write(undecided, carry - rest);
     }
     const position = (before?.position ?? 0) + (result?.consumed ?? 0);
     const toRead = Math.min(length, Math.max(0, this.#size - this.#offset));

@@ -48,7 +48,7 @@ async function writeAll(source: ByteSource, options: StreamWriterOptions): Promi
   for (;;) {
     const room = roomAt(total, options.chunks);
     const buffer = await buffers.acquire(room.carry + room.body);
-    const filled = await source.fill(new Uint8Array(buffer.memory, room.carry, room.body));
+    const filled = await source.fill(buffer, room.carry, room.body);
     options.onBytes?.(filled);
     const final = filled < room.body;
     const rest = before === undefined ? { bytes: 0, position: 0 } : await carryOver(before, buffer, room.carry);
@@ -86,7 +86,7 @@ async function carryOver(
 ): Promise<{ bytes: number; position: number }> {
   const { consumed } = await before.scanned;
   const rest = new Uint8Array(before.buffer.memory, before.start + consumed, before.end - before.start - consumed);
-  new Uint8Array(into.memory).set(rest, bodyOffset - rest.length);
+  into.write(rest, bodyOffset - rest.length);
   return { bytes: rest.length, position: before.position + consumed };
 }
 
@@ -110,15 +110,15 @@ class ByteSource {
   }
 
   /** Fewer bytes than asked for only at the end. */
-  async fill(target: Uint8Array): Promise<number> {
+  async fill(buffer: SharedBuffer, offset: number, length: number): Promise<number> {
     let at = 0;
-    while (at < target.length && !this.#ended) {
+    while (at < length && !this.#ended) {
       if (this.#used === this.#piece.length) {
         await this.#next();
         continue;
       }
-      const part = this.#piece.subarray(this.#used, this.#used + target.length - at);
-      target.set(part, at);
+      const part = this.#piece.subarray(this.#used, this.#used + length - at);
+      buffer.write(part, offset + at);
       at += part.length;
       this.#used += part.length;
     }
