@@ -22,6 +22,12 @@ it.each([
   expect(retentionUntil({ category, durations, from })).toBe(until);
 });
 
+it("a year is kept for seven where the config names none", () => {
+  const asked = { category: "yearly", durations: { ...durations, yearly: undefined }, from } as const;
+
+  expect(retentionUntil(asked)).toBe("2033-01-31T02:00:00.000Z");
+});
+
 it("is the days asked for, whatever the class", () => {
   expect(retentionUntil({ category: "manual", durations, from, retentionDays: 3 })).toBe("2026-02-03T02:00:00.000Z");
   expect(retentionUntil({ category: "daily", durations, from, retentionDays: 0 })).toBe(from.toISOString());

@@ -1,5 +1,5 @@
 import { count } from "../count.ts";
-import { isGood, type KnownBackup } from "../known-backup.ts";
+import { ancestorIdsOf, isGood, type KnownBackup } from "../known-backup.ts";
 import { CLOCK_TOLERANCE_MS } from "../timestamp.ts";
 import type { Verdict } from "./decide.ts";
 
@@ -30,7 +30,7 @@ export function maxDeleteBrake(
   maxDeletePercent: number,
 ): Brake | undefined {
   const going = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
-  const chains = new Set(going.map(({ id, metadata }) => metadata?.lineage[0]?.id ?? id));
+  const chains = new Set(going.map((backup) => ancestorIdsOf(backup)[0] ?? backup.id));
   if (chains.size < 2 || going.length * 100 <= maxDeletePercent * verdicts.length) return undefined;
   const share = Math.round((going.length * 100) / verdicts.length);
   const text = `${going.length} of ${count(verdicts.length, "backup")} in storage "${storage}" would go, ${share} %, and max_delete is ${maxDeletePercent} %`;

@@ -159,19 +159,19 @@ function protections(
   { policy, timezone }: RetentionQuestion<KnownBackup>,
 ): ReadonlyMap<BackupId, readonly Reason[]> {
   const rules = new Map<BackupId, Set<RuleName>>();
-  const lastGood = new Map<BackupId, string[]>();
-  const lastVerified = new Map<BackupId, string[]>();
+  const lastGood = new Map<BackupId, Several<string>>();
+  const lastVerified = new Map<BackupId, Several<string>>();
   for (const [source, backups] of bySource(counting)) {
     const times = backups.map(({ timestamp }) => new Date(timestamp));
     for (const [rule, places] of keptByRules(times, policy.keep, timezone)) {
-      for (const place of places) {
-        const id = backups[place]?.id;
-        if (id !== undefined) rules.set(id, (rules.get(id) ?? new Set()).add(rule));
+      const kept = new Set(places);
+      for (const { id } of backups.filter((_, place) => kept.has(place))) {
+        rules.set(id, (rules.get(id) ?? new Set()).add(rule));
       }
     }
     const [good] = backups;
     const verified = backups.find(isVerified);
-    if (good !== undefined) add(lastGood, good.id, source);
+    add(lastGood, good.id, source);
     if (verified !== undefined) add(lastVerified, verified.id, source);
   }
   const reasonsOf = ({ id }: KnownBackup): readonly Reason[] => [
@@ -182,8 +182,8 @@ function protections(
   return new Map(counting.map((backup) => [backup.id, reasonsOf(backup)]));
 }
 
-function bySource<T extends KnownBackup>(counting: readonly T[]): ReadonlyMap<string, readonly T[]> {
-  const found = new Map<string, T[]>();
+function bySource<T extends KnownBackup>(counting: readonly T[]): ReadonlyMap<string, Several<T>> {
+  const found = new Map<string, Several<T>>();
   for (const backup of counting) {
     for (const source of wholeSourcesOf(backup)) add(found, source, backup);
   }
@@ -204,8 +204,8 @@ function told(kind: WhyKept, names: Iterable<string> | undefined, text: (names: 
 function neededBy(
   kept: readonly KnownBackup[],
   all: readonly KnownBackup[],
-): ReadonlyMap<BackupId, readonly KnownBackup[]> {
-  const needed = new Map<BackupId, KnownBackup[]>();
+): ReadonlyMap<BackupId, Several<KnownBackup>> {
+  const needed = new Map<BackupId, Several<KnownBackup>>();
   for (const run of all.filter(isRunning)) {
     // Before its commit only its parent is known.
     const parent = all.find(({ id }) => id === run.parentId);
@@ -215,18 +215,18 @@ function neededBy(
   return needed;
 }
 
-function add<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+/** One at least. */
+type Several<T> = [T, ...T[]];
+
+function add<K, V>(lists: Map<K, Several<V>>, key: K, value: V): void {
   const list = lists.get(key);
   if (list === undefined) lists.set(key, [value]);
   else list.push(value);
 }
 
-function withNeed<T extends KnownBackup>(
-  verdict: Verdict<T>,
-  children: readonly KnownBackup[] | undefined,
-): Verdict<T> {
-  const [newest] = children ?? [];
-  if (newest === undefined || children === undefined) return verdict;
+function withNeed<T extends KnownBackup>(verdict: Verdict<T>, children: Several<KnownBackup> | undefined): Verdict<T> {
+  if (children === undefined) return verdict;
+  const [newest] = children;
   const names =
     children.length === 1
       ? newest.id.slice(0, 8)

@@ -1,5 +1,4 @@
 import type { BackupId, BackupMetadata, Mode } from "../backup.ts";
-import { isBackupId } from "../backup.ts";
 import type { FiniteDuration } from "../duration.ts";
 import { isGood, type KnownBackup } from "../known-backup.ts";
 import { backupDirectory } from "../object-names.ts";
@@ -26,8 +25,10 @@ export interface SimulationRequest {
   readonly backups: readonly KnownBackup[];
   /** In the order of their times. */
   readonly runs: Iterable<PlannedRun>;
-  /** The primary first; `receives`: what is made is put there. */
+  /** `receives`: what is made is put there. */
   readonly storages: readonly { readonly name: string; readonly policy: StoragePolicy; readonly receives: boolean }[];
+  /** The name of the storage that a run builds on. */
+  readonly primary: string;
   /** Of one that stands for all that are to be made. */
   readonly template: BackupMetadata;
   /** What a backup of this kind takes, as far as the last ones tell. */
@@ -71,8 +72,8 @@ export function simulate(request: SimulationRequest, days: number): readonly Sim
 
 class World {
   readonly #request: SimulationRequest;
-  #backups: readonly KnownBackup[];
-  #made: KnownBackup[] = [];
+  #backups: readonly Usable[];
+  #made: Usable[] = [];
   #number = 0;
   /** By type. */
   readonly #newest = new Map<string, Usable>();
@@ -80,9 +81,9 @@ class World {
 
   constructor(request: SimulationRequest) {
     this.#request = request;
-    this.#backups = request.backups.filter(({ committed }) => committed);
+    this.#backups = request.backups.filter(isUsable);
     const oldestFirst = this.#backups.filter(isGood).sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
-    for (const backup of oldestFirst) if (isUsable(backup)) this.#note(backup);
+    for (const backup of oldestFirst) this.#note(backup);
   }
 
   make(run: PlannedRun): void {
@@ -98,7 +99,6 @@ class World {
     const id = this.#nextId();
     const timestamp = run.at.toISOString();
     const path = backupDirectory({ type: run.type, category, mode, timestamp, id });
-    const [source] = template.sources;
     const metadata: BackupMetadata = {
       ...template,
       ...{
@@ -114,7 +114,9 @@ class World {
       ...{ stored_size: this.#request.bytesOf(run.type, mode), parent_id: decision.parent?.id ?? null, tags: [] },
       lineage: [...decision.lineage, { id, path }],
       retention_until: retentionUntil({ category, durations, retentionDays: run.retentionDays, from: run.at }),
-      sources: source === undefined ? [] : run.sources.map((name) => ({ ...source, name, status: "completed" })),
+      sources: template.sources
+        .slice(0, 1)
+        .flatMap((source) => run.sources.map((name) => ({ ...source, name, status: "completed" as const }))),
     };
     const backup = {
       ...{ id, type: run.type, mode, category, status: "completed" as const, timestamp, completedAt: timestamp },
@@ -139,7 +141,7 @@ class World {
         name,
         backups: kept.length,
         full: kept.filter(({ mode }) => mode === "full").length,
-        bytes: kept.reduce((sum, { metadata }) => sum + (metadata?.stored_size ?? 0), 0),
+        bytes: kept.reduce((sum, { metadata }) => sum + metadata.stored_size, 0),
         removed: verdicts.length - kept.length,
         oldest: kept.at(-1)?.timestamp,
       };
@@ -156,15 +158,25 @@ class World {
 
   #decide(run: PlannedRun, maxChain: number): ParentDecision {
     const newest = this.#newest.get(run.type);
-    const full = this.#fulls.get(run.type)?.at(-1);
+    const noted = this.#fulls.get(run.type) ?? [];
+    const full = noted.at(-1);
     const parent = run.mode === "differential" ? full : newest;
     if (run.mode === "full" || parent === undefined) return { mode: "full", lineage: [] };
     const [root] = parent.metadata.lineage;
-    const fulls = (this.#fulls.get(run.type) ?? []).filter(({ id }) => id === root?.id || id === full?.id);
-    const primary = this.#request.storages[0]?.name ?? "";
+    const fulls = noted.filter(({ id }) => id === root?.id || id === full?.id);
     const { at: now, mode, type, sources, fullEvery } = run;
     return withinLimits(
-      { mode, type, sources, backups: fulls, storage: primary, hasKey: () => true, maxChain, fullEvery, now },
+      {
+        mode,
+        type,
+        sources,
+        backups: fulls,
+        storage: this.#request.primary,
+        hasKey: () => true,
+        maxChain,
+        fullEvery,
+        now,
+      },
       parent,
     );
   }
@@ -179,12 +191,10 @@ class World {
 
   #nextId(): BackupId {
     this.#number++;
-    const id = `${this.#number.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`;
-    if (!isBackupId(id)) throw new RangeError(`${this.#number} backups are too many`);
-    return id;
+    return `${this.#number.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000` as BackupId;
   }
 }
 
 function isUsable(backup: KnownBackup): backup is Usable {
-  return backup.metadata !== undefined;
+  return backup.committed && backup.metadata !== undefined;
 }

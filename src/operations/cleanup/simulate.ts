@@ -8,7 +8,7 @@ import { selectSources } from "../../domain/selection.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupSimulation } from "../operations.ts";
-import type { Session } from "../session.ts";
+import { primaryStorage, type Session } from "../session.ts";
 
 const DAY_MS = 86_400_000;
 /** Of each kind, for its usual size. */
@@ -51,6 +51,7 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
     storages: config.storages.map(({ name, role, retention }) => {
       return { name, policy: retention, receives: role !== "archive" };
     }),
+    primary: primaryStorage(session).name,
     durations: config.retention,
     keepsYears: config.retention.yearly !== undefined,
     maxChain: config.chain.maxChain,

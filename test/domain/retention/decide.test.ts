@@ -315,6 +315,14 @@ describe("what needs an ancestor", () => {
 
     expect(decideRetention(asked).map(({ keep }) => keep)).toEqual([true, true, true]);
   });
+
+  it("a run that builds on nothing keeps nothing", () => {
+    const old = made({ n: 1, at: "2026-01-01T02:00:00.000Z" });
+    const run = uncommitted(backupId(2), { status: "running" });
+    const asked = questionOf([old, run, made({ n: 3, at: "2026-06-01T02:00:00.000Z" })]);
+
+    expect(decideRetention(asked).map(({ keep }) => keep)).toEqual([true, false]);
+  });
 });
 
 describe("the brake on the clock", () => {

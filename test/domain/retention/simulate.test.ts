@@ -6,6 +6,7 @@ import {
   type SimulationRequest,
   simulate,
 } from "../../../src/domain/retention/simulate.ts";
+import type { RetentionDurations } from "../../../src/domain/retention-until.ts";
 import { backupId, knownBackup, metadataOf, sourceOf } from "../builders.ts";
 import { NO_RULES, STORAGE } from "./history.ts";
 
@@ -20,16 +21,20 @@ function* every(minutes: number, mode: Mode): Generator<PlannedRun, never> {
   }
 }
 
+const d = (amount: number, unit: "d" | "w" | "mo" = "d") => ({ amount, unit });
+
+const DURATIONS: RetentionDurations = {
+  ...{ incremental: d(7), daily: d(30), weekly: d(12, "w"), monthly: d(12, "mo"), yearly: undefined },
+  ...{ snapshots: d(90), manual: "forever" },
+};
+
 function daysOf(length: number, changes: Partial<SimulationRequest>): readonly SimulatedDay[] {
-  const d = (amount: number, unit: "d" | "w" | "mo" = "d") => ({ amount, unit });
   const request: SimulationRequest = {
     ...{ backups: [], runs: every(1440, "full"), template, keepsYears: false, maxChain: 100, sources: ["app"] },
     storages: [{ name: STORAGE, policy: NO_RULES, receives: true }],
+    primary: STORAGE,
     bytesOf: (_type, mode) => (mode === "full" ? 1000 * MiB : MiB),
-    durations: {
-      ...{ incremental: d(7), daily: d(30), weekly: d(12, "w"), monthly: d(12, "mo"), yearly: undefined },
-      ...{ snapshots: d(90), manual: "forever" },
-    },
+    durations: DURATIONS,
     ...{ now: START, timezone: "Europe/Berlin", ...changes },
   };
   return simulate(request, length);
@@ -68,10 +73,47 @@ describe("a simulated course", () => {
       { name: "vault", policy: NO_RULES, receives: false },
     ];
 
-    const last = daysOf(100, { storages }).at(-1);
+    const last = daysOf(100, { storages, primary: "main" }).at(-1);
 
     expect(last?.storages.map(({ backups }) => backups)).toEqual([5, expect.any(Number), 0]);
     expect(last?.storages[1]?.backups).toBeGreaterThanOrEqual(50);
+  });
+
+  it("goes on with the chain that is there, until its full backup is too old", () => {
+    const full = metadataOf({ id: backupId(0xa), at: "2025-12-29T02:00:00.000Z", type: "full" });
+    const made = [
+      metadataOf({
+        id: backupId(0xb),
+        at: "2025-12-30T02:00:00.000Z",
+        type: "full",
+        mode: "incremental",
+        parent: full,
+      }),
+      full,
+    ].map((metadata) => knownBackup(metadata));
+
+    const days = daysOf(8, { backups: made, runs: every(1440, "incremental") });
+
+    expect(days.map(({ storages }) => storages[0]?.full)).toEqual([1, 1, 1, 1, 1, 2, 2, 2]);
+  });
+
+  it("of differentials has each build on the last full one", () => {
+    const days = daysOf(9, { runs: every(1440, "differential") });
+
+    expect(days.map(({ storages }) => [storages[0]?.backups, storages[0]?.full])).toEqual([
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((backups) => [backups, 1]),
+      // The first differential has expired.
+      [8, 2],
+    ]);
+  });
+
+  it("keeps the first of a year for years where the config names them", () => {
+    const [month, year] = [false, true].map((keepsYears) => {
+      const durations = { ...DURATIONS, yearly: { amount: 7, unit: "y" } } as const;
+      return daysOf(800, { keepsYears, durations }).at(-1)?.storages[0]?.oldest;
+    });
+
+    expect([month?.slice(0, 7), year?.slice(0, 10)]).toEqual(["2027-04", "2026-01-01"]);
   });
 
   it("of a year with an incremental every 15 minutes stays bounded, and takes seconds", () => {

@@ -14,6 +14,7 @@ describe("the times of crontab lines", () => {
     ["are the expression's own in one zone", "30 2 * * *", "Europe/Berlin", "Europe/Berlin", ["30 2 * * *"]],
     ["have no star but in every hour", "*/15 */6 * * 1-5", "UTC", "UTC", ["0,15,30,45 0,6,12,18 * * 1,2,3,4,5"]],
     ["have a step where they are of every hour", "0,15,30,45 * * * *", "UTC", "UTC", ["*/15 * * * *"]],
+    ["have minutes where an hour has no even steps", "5,20 * * * *", "UTC", "UTC", ["5,20 * * * *"]],
     ["are both distances of two clocks", "30 2 * * *", "Europe/Berlin", "UTC", ["30 0 * * *", "0,30 1 * * *"]],
     ["move to another day of the week", "0 1 * * 1", "Asia/Tokyo", "UTC", ["0 16 * * 0"]],
     ["are of any day where dates move", "0 1 15 6 *", "Asia/Tokyo", "UTC", ["0 16 * * *"]],

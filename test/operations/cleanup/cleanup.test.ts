@@ -1,6 +1,7 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { BackupId } from "../../../src/domain/backup.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { CleanupRequest, CleanupResult, Operations } from "../../../src/operations/operations.ts";
 import { objectsIn, withFaults } from "../../helpers/open-site.ts";
@@ -159,6 +160,51 @@ describe("cleanup", () => {
     ]);
     expect(objectsIn(site).filter((key) => key.endsWith("deleted.json"))).toEqual([]);
     expect(await operations.show(held)).toMatchObject({ status: "completed" });
+    await expectSound(operations);
+  });
+
+  it("keeps what another host's backup builds on that appeared meanwhile, and the rest goes", async () => {
+    const { site, made } = await agedSite();
+    const needed = await made(60);
+    const child = await made(58, { mode: "incremental" });
+    const [unknown, gone] = [await made(56), await made(54)];
+    await made(1);
+    const catalog = await site.context.catalog("write");
+    // Another host made them: this catalog has not heard of them.
+    for (const id of [child, unknown]) catalog.remove(id as BackupId);
+
+    const { storages } = await cleanup(site.operations);
+
+    expect(storages[0]?.removed).toEqual([gone]);
+    expect(storages[0]?.notRemoved).toMatchObject([
+      { backupId: needed, error: { code: "RETENTION_POLICY_VIOLATION", message: expect.stringContaining(child) } },
+    ]);
+    expect(await site.operations.show(needed)).toMatchObject({ status: "completed" });
+    expect(objectsIn(site).filter((key) => key.endsWith("deleted.json"))).toEqual([]);
+  });
+
+  it("keeps what a locked one builds on", async () => {
+    const { site, made } = await agedSite();
+    const base = await made(60);
+    const child = await made(58, { mode: "incremental" });
+    await made(1);
+    const path = (await site.operations.show(child)).location.split(":")[1] ?? "";
+    const operations = await withFaults(site, (storage) => {
+      const error = new BackupctlError("RETENTION_POLICY_VIOLATION", "it is locked until 2030-01-01");
+      storage.onKey("remove", new RegExp(`${path}/metadata\\.json$`)).fail(error);
+    });
+
+    const { storages } = await cleanup(operations);
+
+    expect(storages).toMatchObject([
+      {
+        removed: [],
+        notRemoved: [
+          { backupId: child },
+          { backupId: base, error: { message: expect.stringMatching(/is needed by .*, which could not be removed$/) } },
+        ],
+      },
+    ]);
     await expectSound(operations);
   });
 

@@ -106,6 +106,17 @@ it.each([
   expect(existsSync(directory)).toBe(false);
 });
 
+it("a killed run whose metadata.json is damaged in the primary becomes a backup by the replica's", async () => {
+  const site = await openSite({ replica: true });
+  const { id } = await createOne(site);
+  const file = join(site.repositoryDirectory, await forget(site, id), "metadata.json");
+  writeFileSync(file, readFileSync(file, "utf8").slice(1));
+
+  await createOne(site);
+
+  expect((await site.operations.show(id)).status).toBe("completed");
+});
+
 describe("with a primary that is away", () => {
   const unplug = (site: OpenSite) => renameSync(site.repositoryDirectory, `${site.repositoryDirectory}.unplugged`);
   const plugIn = (site: OpenSite) => renameSync(`${site.repositoryDirectory}.unplugged`, site.repositoryDirectory);

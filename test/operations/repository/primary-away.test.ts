@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/load.ts";
 import { encodeRepositoryMarker } from "../../../src/format/repository-marker.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
+import { statePaths } from "../../../src/operations/session.ts";
 import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
 import { download, namesIn, restore, www } from "../restore/tools.ts";
 
@@ -98,6 +99,16 @@ it("where none of the storages can be had the primary's own reason is said", asy
     code: "STORAGE_NOT_FOUND",
     message: expect.stringContaining("local"),
   });
+});
+
+it("without a catalog to go by, whoever reads goes by the primary", async () => {
+  const site = await twoCopies();
+  const { catalog } = await statePaths(site.session);
+  writeFileSync(catalog, "no database");
+
+  const { backups } = await (await reader(site)).list(PAGE);
+
+  expect(backups).toHaveLength(2);
 });
 
 it("a backup that only its directory tells of is found in a replica, too", async () => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { BackupId } from "../../../src/domain/backup.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
@@ -85,6 +86,12 @@ describe("verify --repair", () => {
     ["an index", "last", /\.index\./, lose],
     ["the sums", "last", /^SHA256SUMS$/, flip],
     ["metadata that are damaged", "last", /^metadata\.json$/, flip],
+    [
+      "metadata that were changed",
+      "last",
+      /^metadata\.json$/,
+      (file: string) => writeFileSync(file, readFileSync(file, "utf8").replace('"test-host"', '"other-host"')),
+    ],
     ["metadata that are gone", "last", /^metadata\.json$/, lose],
     ["keys that are damaged", "last", /^keys-/, flip],
     ["keys that are gone", "last", /^keys-/, lose],
@@ -176,6 +183,28 @@ describe("verify --repair", () => {
     const { passed, backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id });
 
     expect([passed, backups[0]?.repaired]).toEqual([false, []]);
+  });
+
+  it("tells by what each key opens which keys are sound, where the catalog does not know, and leaves what is none in each copy", async () => {
+    const made = await twoCopies();
+    await made.site.operations.rebuildCatalog();
+    const keys = find(made.last, /^keys-/);
+    const before = readFileSync(keys, "utf8");
+    writeFileSync(keys, "{}");
+    const strange = "keys-2-00000000.json";
+    for (const directory of [made.last, inSecond(made, made.last)]) writeFileSync(join(directory, strange), "{}");
+
+    const { backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id, storage: "local" });
+
+    expect(backups).toMatchObject([
+      {
+        passed: false,
+        issues: [expect.stringContaining(strange)],
+        repaired: [{ object: keyOf(made, keys), storage: "second" }],
+      },
+    ]);
+    expect(readFileSync(keys, "utf8")).toBe(before);
+    expect(readFileSync(join(made.last, strange), "utf8")).toBe("{}");
   });
 
   it("goes on where it was broken off", async () => {
@@ -353,6 +382,22 @@ describe("verify, where no storage is named,", () => {
     const { backups } = await site.operations.verify({ ...VERIFY, reference: id });
 
     expect(backups).toMatchObject([{ storage: "local", passed: false }]);
+  });
+
+  it("tells a backup whose only copy is away beside those that it saw, and fails", async () => {
+    const made = await twoCopies();
+    const { site, fullId, id } = made;
+    (await site.context.catalog("write")).removeCopy(id as BackupId, "local");
+    rmSync(made.last, { recursive: true });
+    rmSync(join(site.directory, "replica"), { recursive: true });
+
+    const { passed, backups } = await (await site.reopen()).verify({ ...REPAIR, repair: false, all: true });
+
+    expect(passed).toBe(false);
+    expect(backups.map(({ backupId, storage, unseen }) => [backupId, storage, unseen])).toEqual([
+      [fullId, "local", undefined],
+      [id, "second", "away"],
+    ]);
   });
 
   it("looks at another copy where the primary is away, and says so", async () => {
