@@ -130,6 +130,12 @@ describe("a simulated course", () => {
     expect(most).toBeLessThan(2 * 7 * 96 + 60);
     expect(last?.full).toBeLessThan(40);
     expect(days.slice(30).every(({ storages }) => (storages[0]?.backups ?? 0) > 7 * 96)).toBe(true);
+    // By hand: what is no full backup takes 1 MiB, whatever builds on what.
+    for (const { storages } of days) {
+      const { backups = 0, full = 0, bytes = 0 } = storages[0] ?? {};
+      expect(bytes).toBe((full * 1000 + (backups - full)) * MiB);
+    }
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(400 * MiB);
     // Said, not asserted: it depends on the machine.
     console.info(
       `a year of ${made} backups: at most ${most} at once, ${Math.round((last?.bytes ?? 0) / MiB)} MiB in the end, ` +
