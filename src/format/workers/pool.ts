@@ -63,6 +63,8 @@ export class WorkerPool {
   #start(): Member {
     // The build rewrites imports, but not this: the built worker lies beside the built pool (scripts/build.ts).
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.cjs";
+    this.#isHeapBounded = false;
+    unboundHeapGrowth();
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], resourceLimits: SMALL_HEAP });
     const member: Member = { worker, pending: new Map(), hasAnswered: false };
     worker.on("message", (reply: Reply) => this.#settle(member, reply));
