@@ -61,7 +61,7 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
   }
   await objects.requireComplete();
   // Once more: it may be another storage that leads by now.
-  await requireClock(objects, SHA256SUMS_NAME, commit.prepared.startedAt);
+  await requireClock(objects, SHA256SUMS_NAME, { startedAt: commit.prepared.startedAt, clock: session.clock });
   const metadata = buildMetadata(commit, `sha256:${sha256Hex(sums)}`, keyId);
   const macKey = dataKey === undefined ? undefined : metadataKey(dataKey, id);
   await objects.commit(encodeMetadata(metadata, macKey));

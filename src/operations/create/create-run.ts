@@ -85,7 +85,7 @@ export class CreateRun {
     const objects = new BackupObjects(this.#directory, storages, { warn, signal: session.signal });
     this.#begin();
     try {
-      await tryStorages(objects, this.#prepared.startedAt);
+      await tryStorages(objects, { startedAt: this.#prepared.startedAt, clock: session.clock }, warn);
       const { outcomes, dataKey } = await this.#writeSources(objects, (...object) => objects.put(...object));
       const metadata = await this.#commit(objects, outcomes, dataKey);
       return await this.#finish(objects, outcomes, { metadata, absent });

@@ -1,7 +1,7 @@
 import { TRIAL_NAME } from "../../domain/object-names.ts";
 import type { BackupObjects } from "./backup-objects.ts";
 import { PATIENCE_MS } from "./copy-in-progress.ts";
-import { requireClock } from "./storage-clock.ts";
+import { type HostTime, requireClock } from "./storage-clock.ts";
 
 const BYTES = Buffer.from("put by backupctl create, to see whether it may write\n");
 
@@ -9,9 +9,14 @@ const BYTES = Buffer.from("put by backupctl create, to see whether it may write\
  * Puts an object into each storage before anything is read: a login that may not write is met by it, and a clock that is off.
  * @throws as `BackupObjects.put`; `CLOCK_SKEWED`
  */
-export async function tryStorages(objects: BackupObjects, startedAt: Date): Promise<void> {
+export async function tryStorages(
+  objects: BackupObjects,
+  time: HostTime,
+  warn: (message: string) => void,
+): Promise<void> {
   await objects.put(TRIAL_NAME, BYTES);
-  await requireClock(objects, TRIAL_NAME, startedAt);
+  const warning = await requireClock(objects, TRIAL_NAME, time);
+  if (warning !== undefined) warn(warning);
   await objects.waitForOthers(PATIENCE_MS);
 }
 

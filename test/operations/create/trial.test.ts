@@ -53,6 +53,32 @@ describe("before anything is read", () => {
     expect(objectsIn(site)).toEqual([]);
   });
 
+  it("a clock that is behind the storage's is told of", async () => {
+    let behindMs = 400 * 86_400_000;
+    const clock: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() - behindMs) };
+    const { site } = await siteThatTells({ clock });
+
+    const { warnings } = await site.create();
+    behindMs = 4 * 60_000;
+    await site.create();
+
+    expect(warnings).toEqual([expect.stringMatching(/is behind storage "local" .* is dated 1 year too early/)]);
+    expect(site.warnings).toEqual(warnings);
+  });
+
+  it("a put that takes long is no clock that is behind", async () => {
+    let passedMs = -20 * 60_000;
+    const clock: Clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + passedMs) };
+    const { site } = await siteThatTells({ clock });
+    const operations = await withFaults(site, (storage) => {
+      storage.onKey("put", /\/trial$/).meanwhile(() => {
+        passedMs = 0;
+      });
+    });
+
+    expect((await operations.create(NO_CHOICES)).warnings).toEqual([]);
+  });
+
   it("a service that refuses this host's time for a put ends the run, too", async () => {
     const { site, wasRead } = await siteThatTells({ replica: true });
     const skewed = new BackupctlError("CLOCK_SKEWED", "this host's clock is 20 minutes behind");
