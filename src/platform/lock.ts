@@ -196,6 +196,12 @@ function inProgress(file: string, holder: Holder | undefined): BackupctlError {
 
 function lockError(file: string, error: unknown): unknown {
   if (error instanceof BackupctlError || errnoOf(error) === undefined) return error;
+  if (["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "")) {
+    return new BackupctlError("INSUFFICIENT_STORAGE", `there is no room to lock ${file}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "Free some space there, or set BACKUPCTL_STATE_DIR to a folder with room.",
+    });
+  }
   return new BackupctlError("CATALOG_FAILED", `cannot lock ${file}: ${messageOf(error)}`, {
     cause: error,
     hint: "The state directory must be writable by this user and lie on a file system with locks.",

@@ -68,6 +68,19 @@ describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
     },
   );
 
+  it("under the state directory before the lock is taken is said to be that", async () => {
+    const state = join(site.directory, "state");
+    smallDisk(state, 40);
+    fs.writeFileSync(join(state, "others"), noise(40 * 1024));
+
+    for (const command of [["create"], ["cleanup"]]) {
+      expect(await site.run(...command)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringMatching(/error: INSUFFICIENT_STORAGE: .*\/lock.*\n.*BACKUPCTL_STATE_DIR/),
+      });
+    }
+  });
+
   it("under the state directory does not hide the backups, and says what a restore needs", async () => {
     await site.run("create");
     smallDisk(join(site.directory, "state"), 60);
