@@ -63,6 +63,8 @@ function reading(what, action) {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const DIRECTORY = /^[a-z0-9][a-z0-9_-]*\/[a-z]+\/\d{4}-\d\d-\d\d\/[a-z]+-\d\d-\d\d-\d\d-[0-9a-f]{8}$/;
+/** What a folder between the repository and those may be called. Others (`lost+found`) are none of ours, and may be closed to us. */
+const ABOVE_DIRECTORY = /^[a-z0-9][a-z0-9_-]*(\/[a-z]+(\/\d{4}-\d\d-\d\d)?)?$/;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const ARTIFACT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}(\.index|\.root)?\.(zst|gz|raw)(\.enc)?$/;
 const ID = /^[0-9a-f]{32}$/;
@@ -109,21 +111,31 @@ function parseObject(bytes, what) {
   return value;
 }
 
-/** Every folder `<type>/<category>/<date>/<mode>-<time>-<id>`, oldest first. */
+/** Every folder `<type>/<category>/<date>/<mode>-<time>-<id>`, oldest first. One that can't be read is told, and left out. */
 function backupDirectories(repository) {
   const found = [];
-  const descend = (relative, depth) => {
-    for (const entry of fs.readdirSync(path.join(repository, relative), { withFileTypes: true })) {
-      const name = relative === "" ? entry.name : `${relative}/${entry.name}`;
-      if (!entry.isDirectory()) continue;
-      if (depth < 4) descend(name, depth + 1);
-      else if (DIRECTORY.test(name)) found.push(name);
+  const descend = (relative) => {
+    for (const entry of foldersIn(repository, relative)) {
+      const name = relative === "" ? entry : `${relative}/${entry}`;
+      if (DIRECTORY.test(name)) found.push(name);
+      else if (ABOVE_DIRECTORY.test(name)) descend(name);
     }
   };
-  descend("", 1);
+  descend("");
   // Date and time are the 3rd and 4th part: by them, whatever type and mode are.
   const when = (name) => name.split("/")[2] + name.split("/")[3].replace(/^[a-z]+-/, "");
   return found.sort((a, b) => (when(a) < when(b) ? -1 : 1));
+}
+
+function foldersIn(repository, relative) {
+  try {
+    const entries = fs.readdirSync(path.join(repository, relative), { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if (relative === "" || error.code === undefined) throw error;
+    note(`warning: backups in ${relative} are left out: ${error.message}`);
+    return [];
+  }
 }
 
 /** `length` bytes of a pack at `offset`. */
@@ -702,7 +714,7 @@ function restoreStream(root, reader, to, source, parts, wanted) {
 
 /** Writes the bytes of the stream that lie in a range, as a file that appears when it is whole. */
 function writeRange(root, reader, target, { offset: from, size }) {
-  const work = `${target}.recovering-${randomBytes(4).toString("hex")}`;
+  const work = workPlace(target);
   const descriptor = fs.openSync(work, "wx", 0o600);
   const end = from + size;
   let position = 0;
@@ -725,6 +737,14 @@ function writeRange(root, reader, target, { offset: from, size }) {
     fs.closeSync(descriptor);
     fs.rmSync(work, { force: true });
   }
+}
+
+/** Beside a place, where what comes there is made. A name has 255 bytes at most. */
+function workPlace(place) {
+  const start = Buffer.from(path.basename(place))
+    .toString("utf8", 0, 200)
+    .replace(/\ufffd+$/, "");
+  return path.join(path.dirname(place), `${start}.recovering-${randomBytes(4).toString("hex")}`);
 }
 
 /** A link refuses to replace what came there meanwhile; a rename would not. */
@@ -1008,7 +1028,7 @@ function restoreTree(root, reader, to) {
 /** A folder that appears when it is whole, or an empty one that exists: whatever fails, nothing is left in it. */
 function inNewFolder(to, fill) {
   const existed = isEmptyDirectory(to);
-  const work = existed ? to : `${to}.recovering-${randomBytes(4).toString("hex")}`;
+  const work = existed ? to : workPlace(to);
   if (!existed) fs.mkdirSync(work, { mode: 0o700 });
   try {
     const result = fill(work);

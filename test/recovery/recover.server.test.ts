@@ -8,10 +8,12 @@ import { backupDirectory } from "../../src/domain/object-names.ts";
 import { WorkerPool } from "../../src/format/workers/pool.ts";
 import { passphraseAdapter } from "../../src/keys/passphrase/provider.ts";
 import { suiteTempDir, tempDir } from "../helpers/temp-dir.ts";
+import { requireOrSkip } from "../servers/requirements.ts";
 import { localKey, type MadeBackup, noise, piecesOf, sha256Hex, TestRepository } from "./build-repository.ts";
 
 const PROGRAM = path.join(import.meta.dirname, "../../recovery/recover.mjs");
 const key = randomBytes(32);
+const NOBODY = 65534;
 
 let pool: WorkerPool;
 beforeAll(() => {
@@ -35,14 +37,22 @@ interface RunOptions {
   readonly node?: string;
   readonly nodeOptions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  readonly user?: number;
 }
 
 /** In an empty folder that holds the program alone, with nothing in the environment. */
 function recover(args: readonly string[], options: RunOptions = {}): Run {
   const folder = tempDir();
   fs.copyFileSync(PROGRAM, path.join(folder, "recover.mjs"));
-  const { node = process.execPath, nodeOptions = [], env = {} } = options;
-  const run = spawnSync(node, [...nodeOptions, "recover.mjs", ...args], { cwd: folder, env, encoding: "utf8" });
+  const { node = process.execPath, nodeOptions = [], env = {}, user: uid } = options;
+  if (uid !== undefined) fs.chmodSync(folder, 0o755);
+  const run = spawnSync(node, [...nodeOptions, "recover.mjs", ...args], {
+    cwd: folder,
+    env,
+    encoding: "utf8",
+    uid,
+    gid: uid,
+  });
   return { status: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 
@@ -291,6 +301,57 @@ describe("recover.mjs", () => {
     const keys = { version: 1, backup_id: id, key_id, wraps };
     fs.writeFileSync(path.join(repositoryDirectory, storage_path, "keys-9-00000000.json"), JSON.stringify(keys));
   }
+
+  test.runIf(requireOrSkip("root"))(
+    "passes over folders that it may not read, and says so of those that may hold backups",
+    () => {
+      const copy = copyOf();
+      const [type = "", category = ""] = full.metadata.storage_path.split("/");
+      const closed = [`${type}/${category}/2020-01-01`, "other"];
+      for (const name of [...closed, "lost+found"]) fs.mkdirSync(path.join(copy, name), { mode: 0o000 });
+      for (const place of [path.dirname(copy), path.dirname(good)]) execFileSync("chmod", ["a+rx", place]);
+      const to = path.join(tempDir(), "restored");
+      fs.chmodSync(path.dirname(to), 0o777);
+
+      const runs = [
+        recover(["list", copy, "--key-file", good], { user: NOBODY }),
+        recover(["restore", copy, "latest", "db", "--key-file", good, "--to", to], { user: NOBODY }),
+      ];
+
+      for (const { status, stderr } of runs) {
+        expect(status, stderr).toBe(0);
+        for (const name of closed) expect(stderr).toContain(`warning: backups in ${name} are left out: EACCES`);
+        expect(stderr).not.toContain("lost+found");
+      }
+      expect(runs[0]?.stdout).toContain("2 backups");
+      expect(fs.existsSync(to)).toBe(true);
+    },
+  );
+
+  test.each(["x".repeat(255), "ü".repeat(127), "💾".repeat(63)])(
+    "restores a stream and a tree to the longest name: %s",
+    (name) => {
+      for (const args of [
+        ["latest", "db", "--part", "app"],
+        ["latest", "site"],
+      ]) {
+        const folder = tempDir();
+
+        const run = recover([
+          "restore",
+          repository.directory,
+          ...args,
+          "--key-file",
+          good,
+          "--to",
+          path.join(folder, name),
+        ]);
+
+        expect(run.status, run.stderr).toBe(0);
+        expect(fs.readdirSync(folder)).toEqual([name]);
+      }
+    },
+  );
 
   test("takes the key as base64, as hex and as a passphrase with a line break", () => {
     const files = [
