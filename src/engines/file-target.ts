@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { requireFileName } from "../domain/artifact.ts";
 import { BackupctlError } from "../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory } from "../platform/files.ts";
+import { withRoom } from "../platform/leavings.ts";
 import type { EngineContext, RestoreOutcome, StreamRestore, TargetState } from "./engine.ts";
 
 /** Restoring a stream into one ordinary file: written beside it, checked, then moved into its place. */
@@ -73,7 +74,7 @@ export async function writeBeside(
   signal: AbortSignal,
 ): Promise<string> {
   const folder = path.dirname(file);
-  const prefix = `.${path.basename(file)}.restore-`;
+  const prefix = `.${withRoom(path.basename(file))}.restore-`;
   const temporary = path.join(folder, `${prefix}${randomBytes(6).toString("hex")}`);
   try {
     await makeDirectory(folder);

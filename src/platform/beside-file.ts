@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "./files.ts";
+import { withRoom } from "./leavings.ts";
 import { isAlive } from "./temporary-directory.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
@@ -23,7 +24,7 @@ const WRITE_BYTES = 256 * 1024;
  */
 export async function openBesideFile(file: string, overwrite: boolean): Promise<BesideFile> {
   const folder = path.dirname(file);
-  const prefix = `.${path.basename(file)}.backupctl-`;
+  const prefix = `.${withRoom(path.basename(file))}.backupctl-`;
   const temporary = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   const topmost = await makeDirectory(folder);
   const handle = await openSwept(temporary, prefix).catch(async (error: unknown) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants, promises as fs } from "node:fs";
 import * as path from "node:path";
+import { withRoom } from "./leavings.ts";
 
 /**
  * Writes a file so that a crash at any point leaves the old content or the new one: written beside, flushed, renamed,
@@ -17,7 +18,10 @@ export async function replaceFile(
   bytes: Uint8Array | string,
   { mode, flush }: { readonly mode: number; readonly flush: boolean },
 ): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString("hex")}`);
+  const temporary = path.join(
+    path.dirname(file),
+    `.${withRoom(path.basename(file))}.${randomBytes(6).toString("hex")}`,
+  );
   try {
     await fs.writeFile(temporary, bytes, { flag: "wx", mode, flush });
     await fs.rename(temporary, file);
@@ -69,12 +73,12 @@ export async function readOrdinaryFile(file: string): Promise<Buffer> {
   }
 }
 
-/** As `readOrdinaryFile`; `undefined` if there is no such file. */
+/** As `readOrdinaryFile`; `undefined` if there is no such file, or can be none of such a long name. */
 export async function readFileIfExists(file: string): Promise<Buffer | undefined> {
   try {
     return await readOrdinaryFile(file);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENAMETOOLONG") return undefined;
     throw error;
   }
 }

@@ -16,11 +16,20 @@ it("has the first that is whole take the name of two that write one file", async
   expect(namesIn(folder)).toEqual(["file"]);
 });
 
+it("writes a file whose name is as long as one may be", async () => {
+  const folder = tempDir();
+  const name = `${"ü".repeat(127)}x`;
+
+  const file = await openBesideFile(join(folder, name), false);
+  await file.commit();
+
+  expect(namesIn(folder)).toEqual([name]);
+});
+
 it("takes back the folders that it made for a file that can't be opened", async () => {
   const folder = tempDir();
 
-  // The name with what is put before and after it is too long for a file system.
-  await expect(openBesideFile(join(folder, "a/b", "x".repeat(250)), false)).rejects.toMatchObject({
+  await expect(openBesideFile(join(folder, "a/b", "x".repeat(256)), false)).rejects.toMatchObject({
     code: "ENAMETOOLONG",
   });
 

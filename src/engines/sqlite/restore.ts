@@ -182,7 +182,8 @@ async function clearLeavings(file: string): Promise<string[]> {
     await fs.rename(journal, aside);
     warnings.push(`${journal} belonged to the replaced database and is now ${aside}`);
   }
-  await fs.rm(`${file}-shm`, { force: true });
+  // Where the name would be too long there is none.
+  if (await exists(`${file}-shm`)) await fs.rm(`${file}-shm`, { force: true });
   await syncDirectory(path.dirname(file));
   return warnings;
 }

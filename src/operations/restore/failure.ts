@@ -45,7 +45,10 @@ export function fromSystem(
     );
   }
   return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be written to ${plan.place} (${errno})`, {
-    hint: "Run it as a user that may write there, or give another place with --to PATH.",
+    hint:
+      errno === "ENAMETOOLONG"
+        ? "Give a place with a shorter name with --to PATH."
+        : "Run it as a user that may write there, or give another place with --to PATH.",
     cause: error,
   });
 }

@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "../files.ts";
+import { withRoom } from "../leavings.ts";
 import { moveUp } from "./closed-folders.ts";
 import { removeMembers } from "./removal.ts";
 
@@ -36,7 +37,7 @@ export function stagingName(place: string): string {
 }
 
 function stagingPrefix(place: string): string {
-  return `.${path.basename(place)}.backupctl-`;
+  return `.${withRoom(path.basename(place))}.backupctl-`;
 }
 
 /** True for the name of a private directory in which a tree for `place` is made, or was when its restore was killed. */

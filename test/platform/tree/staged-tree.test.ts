@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { describeFolder } from "../../../src/platform/tree/folder-contents.ts";
 import { stageTree, sweepStaging } from "../../../src/platform/tree/staged-tree.ts";
@@ -44,6 +44,24 @@ describe("a staged tree", () => {
 
       expect(fs.readdirSync(folder).sort()).toEqual([...others, "place"].sort());
       expect(fs.readdirSync(place)).toEqual(["a"]);
+    },
+  );
+
+  it.each(["x".repeat(255), "ü".repeat(127), "💾".repeat(63)])(
+    "comes to a place with the longest name: %s",
+    async (name) => {
+      const folder = tempDir();
+      const place = join(folder, name);
+      const other = join(folder, `${name.slice(0, -2)}__`);
+      fill((await stageTree(place)).root);
+      const others = await stageTree(other);
+
+      const staged = await stageTree(place);
+      await staged.commit();
+      await others.commit();
+
+      expect(staged.warnings).toHaveLength(1);
+      expect(fs.readdirSync(folder).sort()).toEqual([basename(other), name].sort());
     },
   );
 
