@@ -12,8 +12,8 @@ interface Completion {
   readonly backupId: BackupId;
   /** All of the run, those included that took no part. */
   readonly storages: readonly string[];
-  /** Of them those whose copy was left behind, with the reason. */
-  readonly behind: ReadonlyMap<string, string>;
+  /** Of them those that have no copy yet. */
+  readonly behind: readonly string[];
   readonly warn: (message: string) => void;
   readonly onProgress: OnProgress | undefined;
 }
@@ -21,12 +21,10 @@ interface Completion {
 /** Completes what the pass left behind, with all the patience that the storages have; a copy that still fails is `pending`. */
 export async function completeCopies(completion: Completion): Promise<CreateResult["storages"]> {
   const { catalog, backupId, storages, behind, warn } = completion;
-  if (behind.size > 0) {
-    for (const [name, reason] of behind)
-      warn(`storage "${name}" was left behind (${reason}): its copy is completed now`);
+  if (behind.length > 0) {
     const { storages: tried } = await replicateHere(completion.context, catalog, {
       reference: backupId,
-      targets: [...behind.keys()],
+      targets: behind,
       among: storages,
       onProgress: completion.onProgress,
     });

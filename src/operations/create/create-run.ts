@@ -231,17 +231,19 @@ export class CreateRun {
   async #finish(
     objects: BackupObjects,
     outcomes: readonly SourceOutcome[],
-    { metadata, absent }: { readonly metadata: BackupMetadata; readonly absent: ReadonlyMap<string, string> },
+    { metadata, absent }: { readonly metadata: BackupMetadata; readonly absent: readonly string[] },
   ): Promise<CreateResult> {
     await pruneIndexes(this.#repository, this.#catalog);
     const { session } = this.#context;
     await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
+    for (const [{ name }, reason] of objects.givenUp)
+      this.#warn(`storage "${name}" was left behind (${reason}): its copy is completed now`);
     const storages = await completeCopies({
       context: this.#context,
       catalog: this.#catalog,
       backupId: this.#id,
       storages: this.#prepared.storages,
-      behind: new Map([...absent, ...[...objects.givenUp].map(([{ name }, reason]) => [name, reason] as const)]),
+      behind: [...absent, ...[...objects.givenUp].map(([{ name }]) => name)],
       warn: (message) => this.#warn(message),
       onProgress: this.#request.onProgress,
     });

@@ -89,12 +89,13 @@ async function leaveAtThat({ context, catalog, request }: Making, last: BackupId
   for (const doubt of doubts) warn(doubt);
   const there = catalog.get(last)?.copies.filter(({ state }) => state !== "pending") ?? [];
   const pending = names.filter((name) => !there.some(({ storage }) => storage === name));
+  for (const name of pending) warn(`storage "${name}" lacks the last backup, ${last}: its copy is completed now`);
   const storages = await completeCopies({
     context,
     catalog,
     backupId: last,
     storages: names,
-    behind: new Map(pending.map((name) => [name, `it lacks the last backup, ${last}`])),
+    behind: pending,
     warn,
     onProgress: request.onProgress,
   });

@@ -59,6 +59,13 @@ function isOfItsStorage(error: unknown): error is BackupctlError {
 export function passedOverWarnings({ storage, passedOver }: Lead, primaryName: string): readonly string[] {
   return [...passedOver].map(([name, { message }]) => {
     const instead = name === primaryName ? `; the backup is made in "${storage.name}"` : "";
-    return `storage "${name}" takes no part in this run: ${message}${instead}`;
+    return `${takesNoPart(name, message)}${instead}`;
   });
+}
+
+/** A message that begins with the storage's name is not to say it twice. */
+export function takesNoPart(name: string, message: string): string {
+  const named = `storage "${name}"`;
+  const why = message.startsWith(`${named}: `) ? message.slice(named.length + 2) : message;
+  return `${named} takes no part in this run: ${why}`;
 }

@@ -3,6 +3,7 @@ import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { findLackingMember } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
+import { takesNoPart } from "./lead.ts";
 import type { PreparedCreate } from "./plan.ts";
 import { requireRoom } from "./room.ts";
 
@@ -19,8 +20,8 @@ interface Opening {
 interface OpenedCopies {
   /** The leading one first. */
   readonly storages: readonly Storage[];
-  /** Why a storage takes no part, by its name. */
-  readonly absent: ReadonlyMap<string, string>;
+  /** The names of those that take no part. */
+  readonly absent: readonly string[];
 }
 
 /**
@@ -31,16 +32,16 @@ export async function openCopies(opening: Opening): Promise<OpenedCopies> {
   const { prepared, warn } = opening;
   const { storage: lead, passedOver } = prepared.lead;
   const storages = [lead];
-  const absent = new Map([...passedOver].map(([name, error]) => [name, messageOf(error)]));
-  const replicas = prepared.storages.filter((name) => name !== lead.name && !absent.has(name));
+  const absent = [...passedOver.keys()];
+  const replicas = prepared.storages.filter((name) => name !== lead.name && !passedOver.has(name));
   const looks = await Promise.allSettled(replicas.map((name) => openSoon(opening, name)));
   for (const [i, look] of looks.entries()) {
     const name = replicas[i] ?? "";
     const reason =
       look.status === "rejected" ? reasonOf(look.reason) : (sameAs(storages, look.value.storage) ?? look.value.reason);
     if (reason !== undefined) {
-      absent.set(name, reason);
-      warn(`storage "${name}" takes no part in this run: ${reason}`);
+      absent.push(name);
+      warn(takesNoPart(name, reason));
     } else if (look.status === "fulfilled") storages.push(look.value.storage);
   }
   return { storages, absent };

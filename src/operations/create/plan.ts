@@ -70,7 +70,10 @@ export async function prepareCreate(
     selection,
     decision,
     category,
-    storages,
+    storages: [
+      lead.storage.name,
+      ...storages.filter((name) => name !== lead.storage.name && !lead.passedOver.has(name)),
+    ],
     encrypt,
     compression,
   });
