@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { promises as fs, type Stats } from "node:fs";
+import { constants, promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { errnoOf, makeDirectory, READ_WITHOUT_WAITING, syncDirectory } from "../../platform/files.ts";
@@ -86,12 +86,23 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
+/** Opens what is at an object's place for reading; `undefined` for a link, which no listing takes for an object either. */
+export async function openUnlinked(file: string): Promise<fs.FileHandle | undefined> {
+  try {
+    return await fs.open(file, READ_WITHOUT_WAITING | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) === "ELOOP" && (await fs.lstat(file)).isSymbolicLink()) return undefined;
+    throw error;
+  }
+}
+
 /**
  * True if the file holds exactly these bytes. It is flushed then: whoever wrote it may have died before its own flush, and
  * the caller is about to call it durable.
  */
 export async function holdsSameBytes(file: string, bytes: Uint8Array): Promise<boolean> {
-  const handle = await fs.open(file, READ_WITHOUT_WAITING);
+  const handle = await openUnlinked(file);
+  if (handle === undefined) return false;
   try {
     const stats = await handle.stat();
     if (!stats.isFile() || stats.size !== bytes.length) return false;

@@ -2,7 +2,7 @@ import { promises as fs, type Stats } from "node:fs";
 import * as path from "node:path";
 import { BackupctlError } from "../../errors.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
-import { errnoOf, READ_WITHOUT_WAITING, syncDirectory } from "../../platform/files.ts";
+import { errnoOf, syncDirectory } from "../../platform/files.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
 import type {
   ByteRange,
@@ -13,7 +13,14 @@ import type {
   StorageSpace,
   StoredObject,
 } from "../storage.ts";
-import { holdsSameBytes, type Link, makeDirectoryDurably, placePart, writePart } from "./durable-write.ts";
+import {
+  holdsSameBytes,
+  type Link,
+  makeDirectoryDurably,
+  openUnlinked,
+  placePart,
+  writePart,
+} from "./durable-write.ts";
 import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
 import { removeOverwritten, whyNotInPlace } from "./overwrite.ts";
@@ -222,13 +229,13 @@ class LocalStorage implements Storage {
         hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
       });
     }
-    const stats = await fs.stat(file);
+    const stats = await fs.lstat(file);
     return { key, sizeBytes: stats.size, modifiedAt: stats.mtime };
   }
 
   async #statIfThere(file: string): Promise<Stats | undefined> {
     try {
-      return await fs.stat(file);
+      return await fs.lstat(file);
     } catch (error) {
       if (!isMissing(error)) throw error;
       await this.#requireSamePlace();
@@ -238,7 +245,7 @@ class LocalStorage implements Storage {
 
   async #openIfThere(file: string): Promise<fs.FileHandle | undefined> {
     try {
-      return await fs.open(file, READ_WITHOUT_WAITING);
+      return await openUnlinked(file);
     } catch (error) {
       if (!isMissing(error)) throw error;
       await this.#requireSamePlace();

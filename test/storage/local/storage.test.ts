@@ -163,6 +163,19 @@ describe("files", () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
+  test("a link in an object's place is no object, for any of the calls", async () => {
+    const dir = tempDir();
+    const elsewhere = join(tempDir(), "file");
+    writeFileSync(elsewhere, "x");
+    symlinkSync(elsewhere, join(dir, "name"));
+    const storage = await openLocalStorage({ path: dir }, { name: "main" });
+
+    for await (const { key } of storage.list("")) expect.fail(`lists ${key}`);
+    expect(await storage.stat("name")).toBeUndefined();
+    expect(await storage.get("name")).toBeUndefined();
+    await expect(storage.put("name", Buffer.from("x"))).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
+  });
+
   test("a put whose name appears while it writes compares with what appeared", async () => {
     const dir = tempDir();
     const late = (content: string) => async (_: string, to: string) => {
