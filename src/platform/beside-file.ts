@@ -7,10 +7,12 @@ import { withRoom } from "./leavings.ts";
 import { isAlive } from "./temporary-directory.ts";
 
 /** A new file (0600) written under a temporary name beside its place. */
-interface BesideFile {
+export interface BesideFile {
   /** Small pieces are put together. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Flushes the file and gives it its name. @throws `TARGET_NOT_EMPTY` where one is there that may not be replaced */
+  /** Flushes the file and holds it open no longer: nothing more is written, and it waits for its name. */
+  complete(): Promise<void>;
+  /** Completes the file and gives it its name. @throws `TARGET_NOT_EMPTY` where one is there that may not be replaced */
   commit(): Promise<void>;
   /** Leaves nothing, folders that were made included; does nothing after `commit`. */
   discard(): Promise<void>;
@@ -49,16 +51,22 @@ export async function openBesideFile(file: string, overwrite: boolean): Promise<
     await handle.close();
   }
 
+  async function complete(): Promise<void> {
+    if (!open) return;
+    await flush();
+    await handle.sync();
+    await close();
+  }
+
   return {
     async write(bytes) {
       pending.push(bytes);
       pendingBytes += bytes.length;
       if (pendingBytes >= WRITE_BYTES) await flush();
     },
+    complete,
     async commit() {
-      await flush();
-      await handle.sync();
-      await close();
+      await complete();
       if (overwrite) await fs.rename(temporary, file);
       else await takeName(temporary, file);
       done = true;

@@ -34,7 +34,7 @@ export const download = defineCommand({
   ],
   exitCodes: {
     3: "what has to be thawed was asked for; nothing was written",
-    4: "damage was found; files written before it are whole",
+    4: "damage was found; with --to nothing was written",
     10: "there is no such backup",
     12: "the encryption key is missing or wrong",
   },

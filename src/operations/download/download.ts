@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import { requireFileName } from "../../domain/artifact.ts";
 import { BackupctlError } from "../../errors.ts";
-import { openBesideFile, pathExists, refuseExisting } from "../../platform/beside-file.ts";
+import { type BesideFile, openBesideFile, pathExists, refuseExisting } from "../../platform/beside-file.ts";
 import type { OperationContext } from "../context.ts";
 import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import type { DownloadRequest, DownloadResult } from "../operations.ts";
@@ -29,7 +29,7 @@ interface OrdinaryFile {
 
 /**
  * Writes a backup's sources as ordinary files: a tar for each file tree, for streams what their engine says they consist of. Every chunk
- * is checked before it is written. Each file is written beside its place and renamed; one that fails leaves nothing.
+ * is checked before it is written. All files are written beside their places and then renamed: damage in one leaves none of them.
  * @throws `USAGE` if one stream is to take several files, `TARGET_NOT_EMPTY`, `OBJECT_COLD` when what has to be thawed was asked for, `BACKUP_CORRUPTED`, `BACKUP_NOT_FOUND`, …
  */
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
@@ -180,27 +180,26 @@ async function toFolder(
   const { overwrite } = download.request;
   const placed = files.map((file) => ({ file, source: file.opened.source.name, place: path.join(folder, file.name) }));
   const written: WrittenFile[] = [];
+  const begun: BesideFile[] = [];
+  let name = "";
   try {
     for (const { place } of placed) if (!overwrite && (await pathExists(place))) throw refuseExisting(place);
     for (const { file, source, place } of placed) {
-      written.push({ source, path: place, sizeBytes: await toFile(download, file, place) });
+      name = source;
+      const beside = await openBesideFile(place, overwrite);
+      begun.push(beside);
+      const sizeBytes = await writeFile(download, file, (bytes) => beside.write(bytes));
+      await beside.complete();
+      written.push({ source, path: place, sizeBytes });
     }
+    for (const beside of begun) await beside.commit();
   } catch (error) {
-    const name = placed[written.length]?.source ?? "";
     throw fromSystem(error, { name, place: folder }) ?? error;
+  } finally {
+    // The first may have made the folder that the others lie in.
+    for (const beside of begun.toReversed()) await beside.discard();
   }
   return written;
-}
-
-async function toFile(download: Download, file: OrdinaryFile, place: string): Promise<number> {
-  const beside = await openBesideFile(place, download.request.overwrite);
-  try {
-    const sizeBytes = await writeFile(download, file, (bytes) => beside.write(bytes));
-    await beside.commit();
-    return sizeBytes;
-  } finally {
-    await beside.discard();
-  }
 }
 
 /** Returns how many bytes were written. */

@@ -179,6 +179,24 @@ describe("download", () => {
     expect(existsSync(to)).toBe(false);
   });
 
+  it("writes none of its files where one is damaged, and keeps what it was to replace", async () => {
+    const site = await openSite({ sources: [WWW, DATABASE].join("\n") });
+    fillDatabase(join(site.directory, "app.db"));
+    await createOne(site);
+    damageData(await site.backupDirectory(), "app");
+    const to = join(site.directory, "out");
+    mkdirSync(to);
+    writeFileSync(join(to, "www.tar"), "mine");
+
+    await expect(download(site.operations, { to, overwrite: true })).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringContaining('source "app"'),
+    });
+
+    expect(namesIn(to)).toEqual(["www.tar"]);
+    expect(readFileSync(join(to, "www.tar"), "utf8")).toBe("mine");
+  });
+
   it("names the source whose list of parts is damaged", async () => {
     const site = await openSite();
     await createOne(site);
