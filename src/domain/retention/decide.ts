@@ -44,13 +44,14 @@ export interface Verdict<T extends KnownBackup> {
 /**
  * What stays in one storage and what goes, newest first: every backup of which anything lies there. Time alone removes nothing: a
  * backup has expired when its date is over *and* something newer of each of its sources was made after that date. So when backups fail or
- * stop, nothing more goes until there are new ones. Only good backups with a whole copy here count.
+ * stop, nothing more goes until there are new ones. Only good backups that are whole here count, and so must be all that they build on.
  *
  * The newest good backup of each source and its newest verified one always stay, and so does what a kept one builds on.
  */
 export function decideRetention<T extends KnownBackup>(question: RetentionQuestion<T>): readonly Verdict<T>[] {
   const held = question.backups.filter((backup) => liesIn(backup, question.storage)).sort(newestFirst);
-  const counting = held.filter((backup) => isGood(backup) && isWholeIn(backup, question.storage));
+  const isRestorable = wholeLineagesIn(question);
+  const counting = held.filter((backup) => isGood(backup) && isRestorable(backup));
   const protectedBy = protections(counting, question);
   const newest = newestBySource(counting);
   const beyond = beyondMost(counting, question.policy.maxBackups);
@@ -83,6 +84,17 @@ function liesIn({ committed, status, copies }: KnownBackup, storage: string): bo
 
 function isWholeIn({ copies }: KnownBackup, storage: string): boolean {
   return copies.some((copy) => copy.storage === storage && copy.state === "complete");
+}
+
+/** A copy without a known defect, of a backup none of whose ancestors is known to be damaged: else it can't be restored. */
+function wholeLineagesIn({ backups, storage }: RetentionQuestion<KnownBackup>): (backup: KnownBackup) => boolean {
+  const damaged = new Set(backups.filter((backup) => isDamagedIn(backup, storage)).map(({ id }) => id));
+  return (backup) => isWholeIn(backup, storage) && !ancestorIdsOf(backup).some((id) => damaged.has(id));
+}
+
+function isDamagedIn({ copies, notes }: KnownBackup, storage: string): boolean {
+  if (notes.verified?.passed === false) return true;
+  return copies.some((copy) => copy.storage === storage && copy.state === "damaged");
 }
 
 function goes<T extends KnownBackup>(backup: T, kind: WhyGone, text: string): Verdict<T> {

@@ -13,6 +13,7 @@ import { linkFile, removeFileIfExists } from "../../platform/files.ts";
 import { hashFile } from "../../platform/hash-file.ts";
 import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { OperationContext } from "../context.ts";
+import { DamagedCopies } from "./damaged-copies.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { openPackSource } from "./pack-fetching.ts";
 
@@ -58,7 +59,9 @@ export async function openContents(
   const { signal, clock } = session;
   const known = (id: BackupId): CatalogBackup | undefined => catalog.get(id);
   const warn = (message: string): void => session.logger.warn(message);
-  const packs = openPackSource(repository, copies, metadata, { signal, known, salvage, warn, clock });
+  const damaged = new DamagedCopies();
+  const onDamage = (origin: BackupId, storageName: string): void => damaged.add(origin, storageName);
+  const packs = openPackSource(repository, copies, metadata, { signal, known, salvage, warn, onDamage, clock });
   // Not state.temporary: a create that begins meanwhile clears that of what dead runs left.
   const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
   const pool = new WorkerPool(session.loaded.config.workers);
@@ -104,6 +107,8 @@ export async function openContents(
     async close() {
       await pool.close();
       await temporary.dispose();
+      // A key that was only tried opens nothing of what is sound, either.
+      if (!salvages) await damaged.remember(context);
     },
   };
 }

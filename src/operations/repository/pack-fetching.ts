@@ -19,6 +19,8 @@ interface PackSourceOptions {
   readonly salvage?: ((why: string) => void) | undefined;
   /** Is told once for each object that another copy is read instead. */
   readonly warn?: (message: string) => void;
+  /** Is told which backup's objects are damaged or missing in which storage. */
+  readonly onDamage?: (origin: BackupId, storageName: string) => void;
   /** Where it is given, and there are other copies, a storage that tries again is not waited for to the end. */
   readonly clock?: Clock;
 }
@@ -88,6 +90,8 @@ export function openPackSource(
 
   function sayDamaged(name: string, { origin, objectName, message }: StoredDamage): void {
     const { path } = memberOf(origin);
+    // Of metadata all copies were asked at once: which of them is damaged they do not tell.
+    if (objectName !== METADATA_NAME) options.onDamage?.(origin, name);
     const object = `${name} ${path}/${objectName}`;
     if (names.length === 1 || told.has(object)) return;
     told.add(object);

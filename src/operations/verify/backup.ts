@@ -44,6 +44,8 @@ export interface Verified {
   readonly trusted: boolean;
   /** False where something else than the backup kept a check from being made. */
   readonly conclusive: boolean;
+  /** Ancestors whose objects in this storage are damaged or missing, and whether their metadata could be believed. */
+  readonly damagedAncestors: ReadonlyMap<BackupId, boolean>;
 }
 
 /** Checks one backup as one storage has it. @throws what keeps a backup that was asked for from being looked at */
@@ -62,6 +64,7 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   return {
     trusted: metadata !== undefined,
     conclusive,
+    damagedAncestors: findings.damagedAncestors,
     verification: {
       backupId: backup.id,
       passed: findings.passed,
@@ -220,6 +223,7 @@ async function checkContents(
   for (const member of metadata.lineage.slice(0, -1)) {
     const ancestor = await lookAtAncestor(repository, storage, member, verifying.known(member.id));
     for (const problem of ancestor.problems) findings.fail(problem.check, problem.text);
+    if (ancestor.isDamaged) findings.damagedAncestors.set(member.id, ancestor.metadata !== undefined);
     if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
   }
   if (depth === "quick") {
@@ -334,6 +338,7 @@ function failForAll(
   ancestor: BackupMetadata,
   { check, text, source }: Problem,
 ): void {
+  findings.damagedAncestors.set(ancestor.id, true);
   if (source !== undefined && !looked.includes(source)) return;
   findings.fail(check, `${text} (in its ancestor ${ancestor.id})`, source);
 }

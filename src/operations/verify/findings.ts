@@ -1,10 +1,12 @@
-import type { BackupMetadata } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import type { BackupctlError } from "../../errors.ts";
 import { type BackupVerification, CHECKS, type CheckName, type CheckState } from "../operations.ts";
 
 /** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
 export class Findings {
   readonly issues: string[] = [];
+  /** Whose own objects are not as they were written, and whether their metadata could be believed. */
+  readonly damagedAncestors = new Map<BackupId, boolean>();
   readonly #states = new Map<CheckName, CheckState>();
   readonly #failedSources = new Set<string>();
   readonly #help = new Set<string>();

@@ -141,23 +141,31 @@ export function hashingSource(
   };
 }
 
+interface AncestorLook {
+  readonly metadata: BackupMetadata | undefined;
+  readonly problems: readonly Problem[];
+  /** No key at hand may be the reason, too: that is no damage. */
+  readonly isDamaged: boolean;
+}
+
 /** An ancestor as the lineage of its descendant knows it. `undefined` where what is there is not it; the problem says why. */
 export async function lookAtAncestor(
   repository: Repository,
   storage: Storage,
   member: LineageMember,
   known: CatalogBackup | undefined,
-): Promise<{ readonly metadata: BackupMetadata | undefined; readonly problems: readonly Problem[] }> {
+): Promise<AncestorLook> {
   const problem = (what: string): Problem => ({
     check: "metadata_validation",
     text: `ancestor ${member.id}: ${what}`,
   });
   try {
     const { metadata, keysProblems } = await readAncestor(repository, storage, member, known);
-    return { metadata, problems: keysProblems.map(problem) };
+    return { metadata, problems: keysProblems.map(problem), isDamaged: keysProblems.length > 0 };
   } catch (error) {
     if (!isBackupctlError(error) || !ABOUT_THE_ANCESTOR.includes(error.code)) throw error;
-    return { metadata: undefined, problems: [problem(error.message)] };
+    const isDamaged = error.code === "BACKUP_CORRUPTED";
+    return { metadata: undefined, problems: [problem(error.message)], isDamaged };
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupNotes } from "../../domain/backup.ts";
-import { isGoodSource } from "../../domain/known-backup.ts";
+import { ancestorIdsOf, isGoodSource } from "../../domain/known-backup.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
@@ -13,9 +12,10 @@ import { findReferenced } from "../repository/references.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { passedOverWarning, unreadableIn } from "../repository/unreadable-backups.ts";
-import { requireCommitted, writeNotes } from "../repository/write-notes.ts";
+import { requireCommitted } from "../repository/write-notes.ts";
 import { componentNamed, explainNoGood } from "../restore/choice.ts";
 import { missedCopy, type Verified, type Verifying, verifyBackup } from "./backup.ts";
+import { mayHold, record, stateIn } from "./record.ts";
 import { repairCopy } from "./repair.ts";
 
 /**
@@ -125,7 +125,20 @@ class CopiesToVerify {
     const verifying = await this.#verifyingIn(name);
     const verified = await this.#mended(verifying, backup, await verifyBackup(verifying, backup));
     if (verified.verification.unseen !== "pending") await record(verifying, backup, verified);
+    if (this.#request.repair === true && verified.verification.passed) await this.#acquit(verifying, backup);
     return verified.verification;
+  }
+
+  /** What made an ancestor known to be damaged may have been mended with its descendant: only a look at all of it tells. */
+  async #acquit(verifying: Verifying, backup: CatalogBackup): Promise<void> {
+    const whole: Verifying = { ...verifying, request: { ...this.#request, components: [] } };
+    for (const id of ancestorIdsOf(backup)) {
+      const ancestor = this.#catalog.get(id);
+      if (ancestor === undefined) continue;
+      const { verified } = ancestor.notes;
+      if (verified?.passed === false || stateIn(ancestor, verifying.storage.name) === "damaged")
+        await record(whole, ancestor, await verifyBackup(whole, ancestor));
+    }
   }
 
   async #mended(verifying: Verifying, backup: CatalogBackup, verified: Verified): Promise<Verified> {
@@ -157,14 +170,6 @@ class CopiesToVerify {
     this.#verifying.set(name, verifying);
     return verifying;
   }
-}
-
-function stateIn({ copies }: CatalogBackup, storage: string): string | undefined {
-  return copies.find((copy) => copy.storage === storage)?.state;
-}
-
-function mayHold(state: string | undefined): boolean {
-  return state !== undefined && state !== "pending";
 }
 
 async function choose(
@@ -220,51 +225,4 @@ function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean
   if (backup.status === "unreadable") return true;
   const held = components.length === 0 ? [] : (backup.metadata?.sources.filter(isGoodSource) ?? []);
   return components.every((name) => componentNamed(held, name) !== undefined);
-}
-
-/**
- * Another copy neither ruins what the primary's passed nor heals what it failed. But where no sound one is left there is nothing to restore,
- * and where the primary has none its word is not waited for.
- */
-function tellsOfAll({ context, repository, storage }: Verifying, known: CatalogBackup, passed: boolean): boolean {
-  if (passed) return known.notes.verified?.passed !== false || !mayHold(stateIn(known, repository.primaryName));
-  return !copiesOf(context.session, known).some((name) => name !== storage.name && stateIn(known, name) === "complete");
-}
-
-/** A storage that takes no notes (read-only, full) does not make a sound backup unsound: that is warned about. */
-async function record(verifying: Verifying, backup: CatalogBackup, verified: Verified): Promise<void> {
-  const { context, storage, request, repository } = verifying;
-  const { session } = context;
-  const { passed, depth, verifiedAt: at, seconds, issues, checks } = verified.verification;
-  const catalog = await context.catalog("write");
-  catalog.addVerification({
-    backupId: backup.id,
-    at,
-    depth,
-    passed,
-    storage: storage.name,
-    seconds,
-    issues: issues.map(session.clean),
-  });
-  // Without its key, or a place to restore it to, nothing is known of it: which is no damage.
-  if (!verified.conclusive || (!verified.trusted && checks.encryption_validation === "failed")) return;
-  const known = catalog.get(backup.id);
-  if (known === undefined) return;
-  const wholly = request.components.length === 0 && depth !== "quick";
-  const state = passed ? "complete" : "damaged";
-  if ((!passed || wholly) && stateIn(known, storage.name) !== state)
-    catalog.setCopy({ backupId: backup.id, storage: storage.name, state, at });
-  if (storage.name !== repository.primaryName && !tellsOfAll(verifying, known, passed)) return;
-  // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
-  if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))
-    return;
-  const verification = { at, depth, passed, host: session.host };
-  if (!verified.trusted) return catalog.setNotes(backup.id, { ...known.notes, verified: verification });
-  try {
-    const change = (notes: BackupNotes): BackupNotes => ({ ...notes, verified: verification });
-    await writeNotes(context, backup.id, backup.storagePath, { needsKey: true, change });
-  } catch (error) {
-    if (!isBackupctlError(error)) throw error;
-    session.logger.warn(`the verification of backup ${backup.id} could not be recorded in storage: ${error.message}`);
-  }
 }

@@ -234,6 +234,24 @@ describe("decisions, as a person reads them", () => {
     `);
   });
 
+  it.each<[string, Partial<KnownBackup>]>([
+    ["its copy is damaged", { copies: [{ storage: STORAGE, state: "damaged" }] }],
+    [
+      "its verification failed",
+      { notes: { verified: { at: "2026-01-21T02:00:00.000Z", depth: "full", passed: false, host: "web-1" } } },
+    ],
+  ])("where what builds on a damaged one is no last good one: %s", (_what, damage) => {
+    const sound = made({ n: 1, at: "2026-01-01T02:00:00.000Z" });
+    const full = made({ n: 2, at: "2026-01-20T02:00:00.000Z" }, damage);
+    if (full.metadata === undefined) throw new Error("a full backup without metadata");
+    const child = made({ n: 3, at: "2026-01-21T01:00:00.000Z", mode: "incremental", parent: full.metadata });
+
+    const verdicts = decideRetention(questionOf([sound, full, child], { now: new Date("2026-06-01T00:00:00Z") }));
+
+    const { keep, reasons } = verdicts.find(({ backup }) => backup.id === sound.id) ?? {};
+    expect([keep, reasons?.map(({ kind }) => kind)]).toEqual([true, ["waiting", "last-good"]]);
+  });
+
   it("after a gap, in which nothing goes", () => {
     const backups = nightly(4);
 

@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { CreateResult, Operations } from "../../../src/operations/operations.ts";
+import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { damageData, download, restore } from "../restore/tools.ts";
+
+const VERIFY = { all: false, deep: false, quick: false, components: [] } as const;
+
+interface Chain {
+  readonly site: OpenSite;
+  readonly fullId: string;
+  /** Where the full backup lies in the primary. */
+  readonly full: string;
+  /** Builds on it. */
+  readonly childId: string;
+}
+
+async function chain(options: Parameters<typeof openSite>[0] = {}): Promise<Chain> {
+  const site = await openSite(options);
+  const { id: fullId } = await createOne(site);
+  const full = await site.backupDirectory();
+  addFile(site);
+  const { id: childId } = await createOne(site, { mode: "incremental" });
+  return { site, fullId, full, childId };
+}
+
+/** The plan of the backup that is made when an incremental is asked for. */
+async function next(site: OpenSite): Promise<CreateResult["plan"]> {
+  addFile(site);
+  return (await site.create({ mode: "incremental" })).plan;
+}
+
+async function stateOf(operations: Operations, id: string, storage = "local"): Promise<string | undefined> {
+  const { copies } = await operations.show(id);
+  return copies.find((copy) => copy.storage === storage)?.state;
+}
+
+describe("an ancestor that is damaged", () => {
+  it.each<[string, boolean, (full: string) => void]>([
+    ["in a block", false, (full) => damageData(full, "www")],
+    ["by a pack that is gone", true, (full) => rmSync(packIn(full))],
+    ["in its metadata.json", false, (full) => spoil(join(full, "metadata.json"))],
+  ])("%s is not built on after the verification of its descendant, until it passes", async (_, quick, damage) => {
+    const { site, fullId, full, childId } = await chain();
+    const whole = new Map(readdirSync(full).map((name) => [name, readFileSync(join(full, name))]));
+    damage(full);
+    expect((await site.operations.verify({ ...VERIFY, quick, reference: childId })).passed).toBe(false);
+    expect(await stateOf(site.operations, fullId)).toBe("damaged");
+
+    const made = await next(site);
+
+    expect(made.mode).toBe("full");
+    expect(made.modeReason).toBe(`${childId.slice(0, 8)} can't be built on: its last verification failed`);
+    for (const [name, bytes] of whole) writeFileSync(join(full, name), bytes, { mode: 0o600 });
+    expect((await site.operations.verify({ ...VERIFY, reference: fullId })).passed).toBe(true);
+    expect(await stateOf(site.operations, fullId)).toBe("complete");
+  });
+
+  it("is known to be damaged where the catalog was made anew", async () => {
+    const { site, full, childId } = await chain();
+    damageData(full, "www");
+    await site.operations.verify({ ...VERIFY, reference: childId });
+
+    await site.operations.rebuildCatalog();
+
+    expect((await next(site)).mode).toBe("full");
+  });
+
+  it("is built on again when it was mended with its descendant", async () => {
+    const { site, fullId, full, childId } = await chain({ replica: true });
+    damageData(full, "www");
+    await site.operations.verify({ ...VERIFY, reference: childId, storage: "local" });
+    expect(await stateOf(site.operations, fullId)).toBe("damaged");
+
+    const { passed } = await site.operations.verify({ ...VERIFY, reference: childId, storage: "local", repair: true });
+
+    expect(passed).toBe(true);
+    expect((await site.operations.show(fullId)).verification?.passed).toBe(true);
+    expect(await stateOf(site.operations, fullId)).toBe("complete");
+    expect((await next(site)).mode).toBe("incremental");
+  });
+
+  it("in a replica only says nothing of the primary's copy", async () => {
+    const { site, fullId, full, childId } = await chain({ replica: true });
+    damageData(full.replace(site.repositoryDirectory, join(site.directory, "replica")), "www");
+
+    await site.operations.verify({ ...VERIFY, reference: childId, storage: "second" });
+
+    expect(await stateOf(site.operations, fullId, "second")).toBe("damaged");
+    expect((await next(site)).mode).toBe("incremental");
+  });
+
+  it.each([
+    ["a restore", (operations: Operations, to: string) => restore(operations, { to })],
+    ["a download", (operations: Operations, to: string) => download(operations, { to })],
+  ])("is not built on after %s has met it", async (_, read) => {
+    const { site, fullId, full, childId } = await chain();
+    damageData(full, "www");
+
+    await expect(read(site.operations, join(site.directory, "out"))).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+    });
+
+    expect([await stateOf(site.operations, fullId), await stateOf(site.operations, childId)]).toEqual([
+      "damaged",
+      "complete",
+    ]);
+    expect((await next(site)).mode).toBe("full");
+  });
+});
+
+function packIn(directory: string): string {
+  const name = readdirSync(directory).find((candidate) => /^www\.tree\.zst(\.enc)?\.0{8}$/.test(candidate));
+  if (name === undefined) throw new Error(`no pack in ${directory}`);
+  return join(directory, name);
+}
+
+function spoil(file: string): void {
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
