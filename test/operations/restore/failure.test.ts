@@ -38,3 +38,9 @@ it("any other refusal is laid to the user's rights", () => {
     hint: expect.stringContaining("a user that may write there"),
   });
 });
+
+it("a name that is too long is laid to the name", () => {
+  const refusal = refusalOf(() => writeFileSync(join(tempDir(), "x".repeat(256)), ""));
+
+  expect(refusal).toMatchObject({ code: "RESTORE_FAILED", hint: expect.stringContaining("shorter name") });
+});
