@@ -6,6 +6,9 @@ export const MAX_JSON_BYTES = 2 ** 20;
 /** Of metadata.json: with it a backup may have millions of packs. */
 export const MAX_METADATA_BYTES = 64 * 2 ** 20;
 
+/** More levels than any object has. A schema's checks may call themselves for each, until the stack is full. */
+const MOST_LEVELS = 64;
+
 const objectSchema = z.record(z.string(), z.unknown());
 
 /** The members of a JSON object in UTF-8, of `most` bytes. @throws `BACKUP_CORRUPTED`, naming the object as `what`. */
@@ -18,8 +21,18 @@ export function parseJsonObject(
     throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is larger than ${most / 2 ** 20} MiB`);
   }
   const parsed = objectSchema.safeParse(parseText(bytes, what));
-  if (parsed.success) return parsed.data;
-  throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not a JSON object`);
+  if (!parsed.success) throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it is not a JSON object`);
+  if (hasMoreLevels(parsed.data, MOST_LEVELS)) {
+    throw new BackupctlError("BACKUP_CORRUPTED", `${what} is damaged: it has more than ${MOST_LEVELS} levels`);
+  }
+  return parsed.data;
+}
+
+function hasMoreLevels(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (most === 0) return true;
+  const members: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return members.some((member) => hasMoreLevels(member, most - 1));
 }
 
 /** What is about to be stored, where it can be read again. @throws `BACKUP_FAILED` for what readers refuse for its size */

@@ -193,6 +193,18 @@ describe("damaged keys objects", () => {
     );
   });
 
+  it.each([
+    ["of a length in place of a list", '{"length":', "}"],
+    ["in a list", "[", "]"],
+  ])("of more levels than a stack has are corruption: %s", async (_what, before, after) => {
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const text = `{"version":1,"backup_id":"${id}","key_id":"${wanted.keyId}","wraps":${before}${deep}${after}}`;
+
+    await expect(
+      openKeysObjects([{ name: "keys-00000001-0123.json", bytes: Buffer.from(text) }], wanted, [key("main", 1)]),
+    ).rejects.toMatchObject({ code: "BACKUP_CORRUPTED", message: expect.stringContaining("64 levels") });
+  });
+
   it("with a changed wrap do not open", async () => {
     const object = await sealedFor(laptop);
     const content = JSON.parse(object.bytes.toString());
