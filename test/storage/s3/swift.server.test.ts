@@ -43,7 +43,7 @@ describe.runIf(requireOrSkip("swift"))("s3 on Swift", () => {
 
     await expect(storage.put("object", Buffer.from("x"))).rejects.toMatchObject({
       code: "STORAGE_FAILED",
-      hint: expect.stringContaining("storage check"),
+      hint: expect.stringContaining("conditional_writes: false"),
     });
   });
 
