@@ -46,9 +46,14 @@ function afterwards(asked: RetentionQuestion<KnownBackup>): RetentionQuestion<Kn
 }
 
 function counting(backups: readonly KnownBackup[]): readonly KnownBackup[] {
-  const whole = (backup: KnownBackup) =>
-    backup.copies.some(({ storage, state }) => storage === STORAGE && state === "complete");
-  return backups.filter((backup) => isGood(backup) && whole(backup)).sort(newestFirst);
+  const hasCopy = ({ copies }: KnownBackup, wanted: string) =>
+    copies.some(({ storage, state }) => storage === STORAGE && state === wanted);
+  const damaged = idsOf(
+    backups.filter((backup) => hasCopy(backup, "damaged") || backup.notes.verified?.passed === false),
+  );
+  const counts = (backup: KnownBackup) =>
+    isGood(backup) && hasCopy(backup, "complete") && !ancestorIdsOf(backup).some((id) => damaged.has(id));
+  return backups.filter(counts).sort(newestFirst);
 }
 
 function sourcesIn(backups: readonly KnownBackup[]): ReadonlySet<string> {
