@@ -5,10 +5,10 @@ import { type CoverageInput, type FileCoverage, judgeCoverage, type ThreadCovera
 
 /**
  * Prints what vitest measured before, and what is not covered that nobody has decided about yet. Fails where that is more than is
- * known to be open: the rest of the storages behind a network, of cleanup and of schedules is still to be tested or decided, and the
+ * known to be open: nine places of cleanup, cold copies, repair and damage are still to be tested or decided, and the
  * bound then goes.
  */
-const MOST_UNDECIDED = 120;
+const MOST_UNDECIDED = 20;
 
 const root = join(import.meta.dirname, "..");
 const FOLDERS = /^src\/(format|domain|operations)\//;
