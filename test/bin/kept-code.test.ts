@@ -27,8 +27,8 @@ function install() {
     cache: join(folder, "dist/.compile-cache"),
     run(...args: string[]) {
       const command = ["--require", join(folder, "hook.cjs"), join(folder, "dist/main.cjs"), ...args];
-      // V8 keeps no code while coverage is measured.
-      const env = { ...process.env, NODE_V8_COVERAGE: undefined };
+      // Both keep Node from keeping code; vitest sets one while it measures coverage.
+      const env = { ...process.env, NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined };
       const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8", env });
       return { status, stdout, took: new Set(stderr.trim().split("\n")) };
     },
