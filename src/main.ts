@@ -10,11 +10,12 @@ import type { Operations } from "./operations/operations.ts";
 import type { Adapters } from "./operations/session.ts";
 import { isNodeAtLeast, runOnBundledNode } from "./platform/bundled-node.ts";
 import { dieOf } from "./platform/die.ts";
+import { hangupsAreIgnored } from "./platform/hangups.ts";
 import { useKeptCode } from "./platform/kept-code.ts";
 import type { Redactor } from "./platform/redact.ts";
 
 const MINIMUM_NODE = [22, 15] as const;
-const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+const EXIT_OF_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 /** What a shell shows for a program whose reader went away. */
 const EXIT_OF_BROKEN_PIPE = 141;
 
@@ -73,7 +74,8 @@ async function main(): Promise<number> {
     return 2;
   }
   const signal = onSignals((name) => {
-    if (!process.argv.includes("--json")) stderr.write(`${name}: cleaning up (once more to quit at once)\n`);
+    const more = name === "SIGHUP" ? "" : " (once more to quit at once)";
+    if (!process.argv.includes("--json")) stderr.write(`${name}: cleaning up${more}\n`);
     return new BackupctlError("INTERRUPTED", `interrupted by ${name}`, { exitCode: EXIT_OF_SIGNAL[name] });
   });
 
@@ -204,9 +206,15 @@ function currentDirectory(): string | undefined {
   }
 }
 
-/** The first signal aborts, so that everything cleans up; the second ends the program where it stands. */
+/**
+ * The first signal aborts, so that everything cleans up; the second ends the program where it stands. But no second SIGHUP does: a terminal that
+ * goes away is told by its shell and by the kernel.
+ */
 function onSignals(reasonOf: (name: keyof typeof EXIT_OF_SIGNAL) => Error): AbortSignal {
   const controller = new AbortController();
+  process.on("SIGHUP", () => {
+    if (!hangupsAreIgnored) controller.abort(reasonOf("SIGHUP"));
+  });
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) dieOf(name);

@@ -23,7 +23,7 @@ interface Example {
 
 type OptionValues<O extends Options> = { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };
 
-/** A command as data. Exit statuses 1, 2, 130 and 143 are said for all of them. */
+/** A command as data. Exit statuses 1, 2, 129, 130 and 143 are said for all of them. */
 interface Definition<O extends Options, A extends Argument | undefined> {
   /** As typed, e.g. `config show`. */
   readonly name: string;

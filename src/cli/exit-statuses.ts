@@ -9,11 +9,12 @@ export const EXIT_STATUSES: Readonly<Record<number, string>> = {
   11: "another run holds the lock",
   12: "the encryption key is missing or wrong",
   14: "refused by retention, a hold, or because another backup needs it",
+  129: "ended by SIGHUP, as when its terminal is closed, after cleaning up",
   130: "interrupted by Ctrl-C, after cleaning up",
   143: "ended by SIGTERM, after cleaning up",
 };
 
-const OF_EVERY_COMMAND = [0, 1, 2, 130, 143] as const;
+const OF_EVERY_COMMAND = [0, 1, 2, 129, 130, 143] as const;
 
 /** A command's own statuses and those that all have, in order. */
 export function exitStatusesOf(

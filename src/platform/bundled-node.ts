@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /** Whether `version` (of Node) is at least `minimum`, both as `major.minor`. */
@@ -19,9 +20,8 @@ export function runOnBundledNode(mainUrl: string, args: readonly string[]): numb
   if (node === undefined) return undefined;
   // The child shares the terminal and gets its signals itself; this process only waits.
   const ignore = (): void => undefined;
-  process.on("SIGINT", ignore);
-  process.on("SIGTERM", ignore);
+  for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, ignore);
   const { status, signal, error } = spawnSync(node, [fileURLToPath(mainUrl), ...args], { stdio: "inherit" });
   if (error !== undefined) return undefined;
-  return status ?? (signal === "SIGTERM" ? 143 : 130);
+  return status ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }

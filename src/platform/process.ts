@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import { Readable } from "node:stream";
 import { BackupctlError } from "../errors.ts";
+import { hangupsAreIgnored } from "./hangups.ts";
 import { endWithDescendants } from "./process-tree.ts";
 
 /** External programs are run here only: argument arrays, never a shell; secrets by environment or file, never as arguments. */
@@ -209,6 +210,8 @@ function options(run: ToolRun) {
     extendEnv: true,
     stripFinalNewline: false,
     forceKillAfterDelay: KILL_AFTER_MS,
+    // Node gives no child a signal that is ignored: only in a group of its own does it not hear the terminal go.
+    detached: hangupsAreIgnored,
     ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
     ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
   };

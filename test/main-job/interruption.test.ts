@@ -27,6 +27,7 @@ function packsIn(site: CliSite): readonly string[] {
 
 describe("a backup that is interrupted", () => {
   it.each([
+    ["SIGHUP", 129],
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("by %s ends at once with %i, and leaves nothing in storage", async (signal, exitCode) => {

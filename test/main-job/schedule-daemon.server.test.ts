@@ -84,16 +84,19 @@ describe("schedule daemon", () => {
     TIMEOUT_MS,
   );
 
-  test(
-    "cuts off a run when it is ended, which cleans up and is begun again at the next start",
-    async () => {
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)(
+    "cuts off a run when %s ends it, with %i, which cleans up and is begun again at the next start",
+    async (signal, exitCode) => {
       const site = await scheduledSite();
       slow(site, 60);
       const daemon = startDaemon(site);
       await until(() => timesBegun(site) === 1);
 
-      daemon.child.kill("SIGTERM");
-      expect(await daemon.result).toMatchObject({ exitCode: 143 });
+      daemon.child.kill(signal);
+      expect(await daemon.result).toMatchObject({ exitCode });
       expect(await often(site)).toMatchObject({ last_status: "interrupted" });
       expect((await site.run("schedule", "check")).exitCode).toBe(4);
 
