@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Module } from "node:module";
 import { basename, dirname } from "node:path";
 import { Script } from "node:vm";
@@ -81,13 +81,11 @@ function checksum(bytes: Buffer): Buffer {
 function writeCodes(file: string, codes: Codes): void {
   const lines = [...codes].map(([name, { length }]) => `${name} ${length}\n`);
   const rest = Buffer.concat([Buffer.from(`${lines.join("")}\n`, "latin1"), ...codes.values()]);
-  const temporary = `${file}.${process.pid}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(temporary, Buffer.concat([checksum(rest), rest]));
-    renameSync(temporary, file);
+    // In its place, and nothing beside it that a kill would leave: what is half, or of two at once, its checksum tells.
+    writeFileSync(file, Buffer.concat([checksum(rest), rest]));
   } catch {
     // No leave or no room to write: the next run compiles, too.
-    if (existsSync(temporary)) rmSync(temporary);
   }
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -14,6 +14,15 @@ vm.Script = class extends vm.Script {
   }
 };`;
 
+/** Ends the program in the middle of what it writes. */
+const KILLED = `
+const fs = require("node:fs");
+const { writeFileSync } = fs;
+fs.writeFileSync = (file, bytes) => {
+  writeFileSync(file, bytes.subarray(0, bytes.length / 2));
+  process.kill(process.pid, "SIGKILL");
+};`;
+
 /** A program of its own, that has not run yet. */
 function install() {
   const folder = tempDir();
@@ -22,10 +31,10 @@ function install() {
     filter: (path) => !path.includes(".compile-cache"),
   });
   cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
-  writeFileSync(join(folder, "hook.cjs"), HOOK);
   return {
     cache: join(folder, "dist/.compile-cache"),
-    run(...args: string[]) {
+    run(args: readonly string[], more = "") {
+      writeFileSync(join(folder, "hook.cjs"), HOOK + more);
       const command = ["--require", join(folder, "hook.cjs"), join(folder, "dist/main.cjs"), ...args];
       // Both keep Node from keeping code; vitest sets one while it measures coverage.
       const env = { ...process.env, NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined };
@@ -43,10 +52,10 @@ function install() {
 describe("code of earlier runs", () => {
   test("is kept by the first run of a command and taken by the next, which keeps nothing more", () => {
     const program = install();
-    const first = program.run("config", "schema");
+    const first = program.run(["config", "schema"]);
     const file = program.kept();
     const { mtimeNs } = statSync(file, { bigint: true });
-    const second = program.run("config", "schema");
+    const second = program.run(["config", "schema"]);
 
     expect(first).toEqual({ status: 0, stdout: expect.stringContaining("json-schema.org"), took: new Set(["false"]) });
     expect(second).toEqual({ ...first, took: new Set(["true"]) });
@@ -55,13 +64,13 @@ describe("code of earlier runs", () => {
 
   test("is kept as well of what only a later run loads", () => {
     const program = install();
-    program.run("config", "schema");
-    const more = program.run("config", "--help");
-    const again = program.run("config", "--help");
+    program.run(["config", "schema"]);
+    const more = program.run(["config", "--help"]);
+    const again = program.run(["config", "--help"]);
 
     expect([more.status, again.status]).toEqual([0, 0]);
     expect(again.took).toEqual(new Set(["true"]));
-    expect(program.run("config", "schema").took).toEqual(new Set(["true"]));
+    expect(program.run(["config", "schema"]).took).toEqual(new Set(["true"]));
   });
 
   test.each([
@@ -75,25 +84,39 @@ describe("code of earlier runs", () => {
     ],
   ])("that was %s is made anew", (_, damage) => {
     const program = install();
-    const sound = program.run("config", "schema");
+    const sound = program.run(["config", "schema"]);
     const file = program.kept();
     writeFileSync(file, damage(readFileSync(file)));
 
-    expect(program.run("config", "schema")).toEqual(sound);
-    expect(program.run("config", "schema")).toEqual({ ...sound, took: new Set(["true"]) });
+    expect(program.run(["config", "schema"])).toEqual(sound);
+    expect(program.run(["config", "schema"])).toEqual({ ...sound, took: new Set(["true"]) });
+  });
+
+  test("leaves nothing that grows with each run that is killed while it writes", () => {
+    const program = install();
+    program.run(["config", "schema"]);
+    const kept = program.kept();
+    const files = readdirSync(dirname(kept));
+    rmSync(kept);
+
+    for (let kill = 0; kill < 2; kill++) expect(program.run(["config", "schema"], KILLED).status).toBe(null);
+
+    expect(readdirSync(dirname(kept))).toEqual(files);
+    program.run(["config", "schema"]);
+    expect(program.run(["config", "schema"]).took).toEqual(new Set(["true"]));
   });
 
   test("is done without where it can't be written", () => {
     const program = install();
-    const sound = program.run("config", "schema");
+    const sound = program.run(["config", "schema"]);
     const file = program.kept();
     rmSync(file);
     mkdirSync(file);
 
-    expect(program.run("config", "schema")).toEqual(sound);
+    expect(program.run(["config", "schema"])).toEqual(sound);
     rmSync(program.cache, { recursive: true });
     writeFileSync(program.cache, "");
-    expect(program.run("config", "schema")).toMatchObject({ status: 0, stdout: sound.stdout });
+    expect(program.run(["config", "schema"])).toMatchObject({ status: 0, stdout: sound.stdout });
   });
 
   test("has no import of a built file that is not a require: kept code has no such thing", () => {
