@@ -17,7 +17,7 @@ import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
 import { type FrozenArchive, freezeArchive } from "./freeze.ts";
-import { removeLapsedMarks } from "./lapsed-marks.ts";
+import { removeLapsedMarks, removeTrials } from "./lapsed-marks.ts";
 import { findLocked } from "./locked.ts";
 import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
@@ -61,6 +61,7 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
       );
       if (holding === undefined || decided === undefined) continue;
       const staying = decided.verdicts.filter(({ keep }) => keep).map(({ backup }) => backup);
+      await removeTrials(session, holding, staying);
       if (await removeLapsedMarks(session, catalog, holding, staying)) hasLapsed = true;
     }
     if (hasLapsed) await fillCatalog(session, repository, catalog);

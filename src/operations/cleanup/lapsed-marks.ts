@@ -2,11 +2,31 @@ import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import { DELETED_NAME, TRIAL_NAME } from "../../domain/object-names.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { type Holding, holds, isMarkedDeleted } from "../copies/holdings.ts";
+import { type Holding, holds, isMarkedDeleted, seenIn } from "../copies/holdings.ts";
 import { DELETION_LAPSES_MS } from "../repository/deletion-mark.ts";
 import type { Session } from "../session.ts";
 
 const BYTES = Buffer.from("put by backupctl cleanup, to see what time it is here\n");
+
+/** Takes the trial objects from what stays that died before they took theirs away: runs that made a backup, and `removeLapsedMarks`. */
+export async function removeTrials(
+  { signal, logger }: Session,
+  holding: Holding,
+  staying: readonly CatalogBackup[],
+): Promise<void> {
+  const { storage } = holding;
+  for (const backup of staying) {
+    if (!holds(holding, backup) || !seenIn(holding, backup).has(TRIAL_NAME)) continue;
+    const key = `${backup.storagePath}/${TRIAL_NAME}`;
+    try {
+      await storage.remove(key, { signal });
+    } catch (error) {
+      if (!isBackupctlError(error)) throw error;
+      signal.throwIfAborted();
+      logger.warn(`${key}, which nobody needs, stays in storage "${storage.name}": ${error.message}`);
+    }
+  }
+}
 
 /**
  * Takes the marks from what stays whose deletion died before its metadata.json went, and that nobody has gone on with until the mark

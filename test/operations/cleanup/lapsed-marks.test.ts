@@ -68,3 +68,39 @@ it("cleanup goes on where a storage does not let go of a mark that has lapsed, a
     expect.stringMatching(/\/deleted\.json, which has lapsed, stays in storage "local": it permits no delete$/),
   ]);
 });
+
+it("cleanup goes on after one that was killed while it looked what time the storage has", async () => {
+  const { site, mark, directory } = await markedSite(25);
+  const kept = join(directory, "trial");
+  const killed = await withFaults(site, (storage) => {
+    storage.onKey("remove", /\/trial$/).fail(new Error("killed"));
+  });
+  await expect(killed.cleanup(CLEANUP)).rejects.toThrow("killed");
+  expect([existsSync(kept), existsSync(mark)]).toEqual([true, true]);
+
+  await site.operations.cleanup(CLEANUP);
+
+  expect([existsSync(kept), existsSync(mark)]).toEqual([false, false]);
+});
+
+it.each(["local", "second"])("cleanup removes what a run tried storage %s with that was killed", async (name) => {
+  const site = await openSite({ replica: true });
+  await createOne(site);
+  const directory = await site.backupDirectory();
+  const kept = join(
+    name === "local" ? directory : directory.replace(site.repositoryDirectory, join(site.directory, "replica")),
+    "trial",
+  );
+  writeFileSync(kept, "put by backupctl create");
+  const refuses = await withFaults(site, (storage) => {
+    storage.onKey("remove", /\/trial$/).fail(new BackupctlError("STORAGE_DENIED", "it permits no delete"));
+  });
+
+  await refuses.cleanup(CLEANUP);
+  expect(site.warnings).toEqual([
+    expect.stringMatching(new RegExp(`/trial, which nobody needs, stays in storage "${name}": it permits no delete$`)),
+  ]);
+  await site.operations.cleanup(CLEANUP);
+
+  expect(existsSync(kept)).toBe(false);
+});
