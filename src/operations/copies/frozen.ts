@@ -3,12 +3,12 @@ import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
-import type { Clock } from "../../platform/clock.ts";
 import type { Storage, StoredObject, Warmth } from "../../storage/storage.ts";
 import type { FrozenPacks } from "../operations.ts";
 import { mapInParallel } from "../parallel.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
+import type { Session } from "../session.ts";
 
 const CALLS_AT_ONCE = 8;
 
@@ -24,22 +24,21 @@ interface FrozenObject extends Warmth {
 }
 
 /**
- * Which of these objects can't be read now from any of the storages `names`, and could be after a thaw. Asks for none. What is missing, or
+ * Which of these objects can't be read now from any of the `storages`, and could be after a thaw. Asks for none. What is missing, or
  * in a storage that is away, is left for who reads it.
  */
 export async function findFrozen(
   repository: Repository,
-  names: readonly string[],
-  keys: readonly string[],
+  { storages, keys, signal }: { storages: readonly string[]; keys: readonly string[]; signal: AbortSignal },
 ): Promise<readonly Frozen[]> {
   const unread = new Set(keys);
   const found: Frozen[] = [];
-  for (const name of names) {
+  for (const name of storages) {
     if (unread.size === 0) break;
     try {
       const storage = await repository.storage(name);
-      if (storage.cold === undefined && names.length === 1) return [];
-      found.push({ storage, objects: await findFrozenIn(storage, unread) });
+      if (storage.cold === undefined && storages.length === 1) return [];
+      found.push({ storage, objects: await findFrozenIn(storage, unread, signal) });
     } catch (error) {
       if (!isUnreachable(error)) throw error;
     }
@@ -50,17 +49,21 @@ export async function findFrozen(
 }
 
 /** Takes from `unread` what can be read there. */
-async function findFrozenIn(storage: Storage, unread: Set<string>): Promise<readonly FrozenObject[]> {
+async function findFrozenIn(
+  storage: Storage,
+  unread: Set<string>,
+  signal: AbortSignal,
+): Promise<readonly FrozenObject[]> {
   const { cold } = storage;
   const directories = new Set([...unread].map((key) => key.slice(0, key.lastIndexOf("/"))));
   const listed = await mapInParallel([...directories], CALLS_AT_ONCE, async (directory) => {
     const there: StoredObject[] = [];
-    for await (const object of storage.list(directory)) if (unread.has(object.key)) there.push(object);
+    for await (const object of storage.list(directory, { signal })) if (unread.has(object.key)) there.push(object);
     return there;
   });
   const seen = await mapInParallel(listed.flat(), CALLS_AT_ONCE, async (object): Promise<FrozenObject | undefined> => {
     const { key, sizeBytes } = object;
-    const warmth = object.cold === true ? await cold?.warmth(key) : undefined;
+    const warmth = object.cold === true ? await cold?.warmth(key, { signal }) : undefined;
     if (warmth !== undefined && warmth.state !== "ready") return { key, sizeBytes, ...warmth };
     unread.delete(key);
     return undefined;
@@ -79,11 +82,15 @@ export function describeFrozen(frozen: readonly Frozen[]): readonly FrozenPacks[
 }
 
 /** Asks for all of them that nobody has asked for. @throws `OBJECT_COLD` then, which says when they can be read */
-export async function requireThawed(frozen: readonly Frozen[], backupId: BackupId, clock: Clock): Promise<void> {
+export async function requireThawed(
+  frozen: readonly Frozen[],
+  backupId: BackupId,
+  { clock, signal }: Session,
+): Promise<void> {
   if (frozen.length === 0) return;
   for (const { storage, objects } of frozen) {
     const unasked = objects.filter(({ state }) => state === "frozen");
-    await mapInParallel(unasked, CALLS_AT_ONCE, async ({ key }) => storage.cold?.thaw(key));
+    await mapInParallel(unasked, CALLS_AT_ONCE, async ({ key }) => storage.cold?.thaw(key, { signal }));
   }
   const now = clock.now().getTime();
   const described = describeFrozen(frozen);

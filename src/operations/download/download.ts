@@ -38,7 +38,7 @@ export async function downloadBackup(context: OperationContext, request: Downloa
   const { copies, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);
   const { sources, warnings } = chooseSources(metadata, request);
   const contents = await openContents(context, copies, metadata);
-  const { clock } = context.session;
+  const { clock, signal } = context.session;
   const { onProgress } = request;
   const meter = startProgress({
     phases: ["download"],
@@ -56,7 +56,8 @@ export async function downloadBackup(context: OperationContext, request: Downloa
       selectionOf(request),
     );
     const packs = [...new Set(files.flatMap((file) => file.packs))];
-    await requireThawed(await findFrozen(await context.repository(), copies, packs), backup.id, clock);
+    const frozen = await findFrozen(await context.repository(), { storages: copies, keys: packs, signal });
+    await requireThawed(frozen, backup.id, context.session);
     meter.total({ bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
     const download: Download = { contents, selection: selectionOf(request), meter, request };
     const { to, write } = request;

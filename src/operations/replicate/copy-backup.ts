@@ -91,8 +91,8 @@ export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup
     await requireRoom(copying, signal, backup, seen);
     const packs = exactProofs(metadata, sums.bytes).filter((pack) => seen.get(pack.name) !== pack.mostBytes);
     const keys = packs.map(({ name }) => `${directory}/${name}`);
-    const names = copies.map(({ name }) => name);
-    await requireThawed(await findFrozen(repository, names, keys), backup.id, session.clock);
+    const storages = copies.map(({ name }) => name);
+    await requireThawed(await findFrozen(repository, { storages, keys, signal }), backup.id, session);
     if (!seen.has(METADATA_NAME)) await removeForeignObjects(copying, signal, backup, seen);
     try {
       await mapInParallel(exactProofs(metadata, sums.bytes), PARALLEL_COPIES, (proof) =>

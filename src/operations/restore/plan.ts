@@ -101,7 +101,11 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
     const selection = selectionOf(request);
     const preparing = new Preparing(session, contents, request, selection);
     for (const source of chosen.sources) await preparing.count(source);
-    const frozen = await findFrozen(repository, copies, preparing.packKeys());
+    const frozen = await findFrozen(repository, {
+      storages: copies,
+      keys: preparing.packKeys(),
+      signal: session.signal,
+    });
     const place = async (): Promise<PreparedRestore> => {
       const { sources, refusals, warnings } = await preparing.place();
       const bytes = sum(sources, ({ plan }) => plan.bytes);

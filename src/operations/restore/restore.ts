@@ -41,7 +41,7 @@ export async function restoreBackup(
     try {
       requireNoRefusal(prepared.plan);
       requireSamePlan(plan, prepared.plan);
-      await requireThawed(prepared.frozen, plan.backup.id, clock);
+      await requireThawed(prepared.frozen, plan.backup.id, session);
       return await new RestoreRun(context, request, prepared, state.progress).run();
     } finally {
       await prepared.close();

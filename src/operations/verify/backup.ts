@@ -248,10 +248,10 @@ async function requireReadable(
   backups: readonly BackupMetadata[],
 ): Promise<void> {
   const keys = backups.flatMap((each) => expectedPacks(each).map(({ name }) => `${each.storage_path}/${name}`));
-  const frozen = await findFrozen(repository, [storage.name], keys);
+  const frozen = await findFrozen(repository, { storages: [storage.name], keys, signal: context.session.signal });
   const [backup] = backups;
   if (frozen.length === 0 || backup === undefined) return;
-  if (request.storage === storage.name) return requireThawed(frozen, backup.id, context.session.clock);
+  if (request.storage === storage.name) return requireThawed(frozen, backup.id, context.session);
   throw new BackupctlError("OBJECT_COLD", `backup ${backup.id} lies cold in storage "${storage.name}"`, {
     hint: `\`backupctl verify ${backup.id.slice(0, 8)} --storage ${storage.name}\` asks for a thaw; --quick looks at it without.`,
   });

@@ -104,7 +104,7 @@ async function mendObject(
 
 /** What is good in no copy stays as it is; what has to be thawed is asked for, and mended by the next repair. */
 async function readIfGood(
-  { repository, others, warn }: Mending,
+  { session: { signal }, repository, others, warn }: Mending,
   good: GoodObjects,
   key: string,
   proof: Proof,
@@ -114,9 +114,10 @@ async function readIfGood(
   } catch (error) {
     if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
     if (error.code === "OBJECT_COLD") {
-      const names = others.map((holding) => holding.storage.name);
-      const [frozen] = await findFrozen(repository, names, [key]);
-      for (const { state } of frozen?.objects ?? []) if (state === "frozen") await frozen?.storage.cold?.thaw(key);
+      const storages = others.map((holding) => holding.storage.name);
+      const [frozen] = await findFrozen(repository, { storages, keys: [key], signal });
+      for (const { state } of frozen?.objects ?? [])
+        if (state === "frozen") await frozen?.storage.cold?.thaw(key, { signal });
       warn(`${error.message}; it was asked for: repair again when it can be read`);
     }
     return undefined;
