@@ -1,5 +1,6 @@
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { packName, parseArtifactName } from "../domain/object-names.ts";
+import { giveBack } from "../platform/own-memory.ts";
 import {
   BLOCK_HEADER_BYTES,
   DamageError,
@@ -9,7 +10,6 @@ import {
   PACK_HEADER_BYTES,
 } from "./block.ts";
 import { sealOf } from "./block-reader.ts";
-import { giveBack } from "./own-memory.ts";
 import { fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import { MAX_ROOT_BYTES } from "./root.ts";
 import { SharedBuffers } from "./shared-buffers.ts";

@@ -1,10 +1,10 @@
 import type { BackupId, CompressionAlgorithm } from "../domain/backup.ts";
 import { packName } from "../domain/object-names.ts";
+import { giveBack } from "../platform/own-memory.ts";
 import type { Shortfalls } from "../platform/tree/entry-metadata.ts";
 import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
 import { artifactKey, idBytes } from "./data-key.ts";
-import { giveBack } from "./own-memory.ts";
 import { fromOtherCopy, fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import type { ChunkRef, ObjectEntry } from "./root.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";

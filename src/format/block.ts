@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from "node:crypto";
 import type { CompressionAlgorithm } from "../domain/backup.ts";
+import { giveBack } from "../platform/own-memory.ts";
 import { COMPRESSION_CODES, compressionOf, decompress } from "./compression.ts";
-import { giveBack } from "./own-memory.ts";
 
 /** The layout of packs and blocks: docs/format.md, "Pack". Nothing here does I/O, so that worker threads can use it. */
 

@@ -1,6 +1,6 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { CompressionAlgorithm } from "../domain/backup.ts";
-import { exactly, giveBack } from "./own-memory.ts";
+import { exactly, giveBack } from "../platform/own-memory.ts";
 
 export interface Compression {
   readonly algorithm: CompressionAlgorithm;

@@ -1,8 +1,8 @@
 import type { BackupMetadata, SourceMetadata, StoredArtifact } from "../domain/backup.ts";
 import { packName, SHA256SUMS_NAME } from "../domain/object-names.ts";
+import { giveBack } from "../platform/own-memory.ts";
 import { DamageError, MAX_PACK_BYTES } from "./block.ts";
 import { readRoot } from "./index-reader.ts";
-import { giveBack } from "./own-memory.ts";
 import { fromSoundCopy, type PackSource, StoredDamage } from "./pack-source.ts";
 import type { Root } from "./root.ts";
 import { encodeSha256Sums, maxSumsBytes, parseSha256Sums } from "./sha256sums.ts";

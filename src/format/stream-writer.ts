@@ -1,7 +1,7 @@
+import { giveBack, isWhole } from "../platform/own-memory.ts";
 import { type ArtifactWriter, READERS_BUFFERS } from "./artifact-writer.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { dataChunksAt, INDEX_CHUNKS } from "./chunker.ts";
-import { giveBack, isWhole } from "./own-memory.ts";
 import { type SharedBuffer, SharedBuffers } from "./shared-buffers.ts";
 import type { WorkerPool } from "./workers/pool.ts";
 import type { ScanResult } from "./workers/tasks.ts";

@@ -12,7 +12,7 @@ import type {
   TargetRequest,
 } from "../../src/engines/engine.ts";
 import { isBackupctlError } from "../../src/errors.ts";
-import { giveBack, isWhole } from "../../src/format/own-memory.ts";
+import { giveBack, isWhole } from "../../src/platform/own-memory.ts";
 import { removeTree } from "../../src/platform/tree/removal.ts";
 
 /** One stream engine with a filled source, and what the suite needs to look at it from outside. */

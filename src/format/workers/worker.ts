@@ -1,9 +1,9 @@
 import { parentPort } from "node:worker_threads";
 import { isBackupctlError, messageOf } from "../../errors.ts";
 import { errnoOf } from "../../platform/files.ts";
+import { exactly, giveBack } from "../../platform/own-memory.ts";
 import { DamageError, type OpenedBlock, openBlock, sealBlock } from "../block.ts";
 import { compress } from "../compression.ts";
-import { exactly, giveBack } from "../own-memory.ts";
 import { findMismatch, sha256 } from "./hashing.ts";
 import { readFiles, readPart } from "./reading.ts";
 import { scan } from "./scanning.ts";

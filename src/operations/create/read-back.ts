@@ -1,9 +1,9 @@
 import type { BackupMetadata } from "../../domain/backup.ts";
 import { BackupctlError } from "../../errors.ts";
 import { readArtifact } from "../../format/artifact-reader.ts";
-import { giveBack } from "../../format/own-memory.ts";
 import { StoredDamage } from "../../format/pack-source.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
+import { giveBack } from "../../platform/own-memory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";

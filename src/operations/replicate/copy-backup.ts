@@ -1,8 +1,8 @@
 import { copyDefect, packsOf, type SeenObjects } from "../../domain/copies.ts";
 import { METADATA_NAME, roleOf } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import { giveBack } from "../../format/own-memory.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
+import { giveBack } from "../../platform/own-memory.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import { type Copying, GoodObjects } from "../copies/good-objects.ts";

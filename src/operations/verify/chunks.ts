@@ -3,10 +3,10 @@ import { packName } from "../../domain/object-names.ts";
 import type { WholeBlock } from "../../format/artifact-reader.ts";
 import { BLOCK_HEADER_BYTES, DamageError } from "../../format/block.ts";
 import type { BlockReader, WantedBlock } from "../../format/block-reader.ts";
-import { giveBack } from "../../format/own-memory.ts";
 import { StoredDamage } from "../../format/pack-source.ts";
 import type { ChunkRef, Root } from "../../format/root.ts";
 import { sha256 } from "../../format/workers/hashing.ts";
+import { giveBack } from "../../platform/own-memory.ts";
 
 const COLUMNS = 6;
 const HASH_BYTES = 32;

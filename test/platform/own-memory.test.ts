@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { exactly, giveBack } from "../../src/format/own-memory.ts";
+import { exactly, giveBack } from "../../src/platform/own-memory.ts";
 
 const LARGE = 2 * Buffer.poolSize;
 
