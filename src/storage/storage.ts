@@ -23,7 +23,7 @@ export interface Storage {
   readonly address: string;
   readonly capabilities: StorageCapabilities;
 
-  put(key: string, bytes: Uint8Array, options?: OperationOptions): Promise<StoredObject>;
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<StoredObject>;
   /**
    * The bytes from `offset`, `length` of them; fewer only where the object ends. Without a range all: who does not know how large an
    * object is may not ask for that, since it can have grown to any size.
@@ -93,6 +93,11 @@ export interface OperationOptions {
   readonly signal?: AbortSignal;
   /** Called before each wait for another try, by storages that try again. */
   readonly onRetry?: (retry: Retry) => void;
+}
+
+export interface PutOptions extends OperationOptions {
+  /** SHA-256 of the bytes, in hex, where the caller has it: an adapter that needs it does not hash them again. */
+  readonly sha256?: string;
 }
 
 export interface Retry {

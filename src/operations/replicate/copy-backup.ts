@@ -66,8 +66,8 @@ export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup
   const seen = seenIn(target, backup);
   let sent = 0;
 
-  const put = async (name: string, bytes: Buffer): Promise<void> => {
-    const object = { key: `${directory}/${name}`, bytes, sha256: sha256Hex(bytes) };
+  const put = async (name: string, bytes: Buffer, sha256 = sha256Hex(bytes)): Promise<void> => {
+    const object = { key: `${directory}/${name}`, bytes, sha256 };
     await onTarget(signal, async () => {
       // Of another size, or not what the sums say.
       if (seen.has(name)) await target.storage.remove(object.key, { signal });
@@ -79,9 +79,9 @@ export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup
   };
   const copy = async (proof: ExactProof): Promise<void> => {
     signal.throwIfAborted();
-    const { name, mostBytes } = proof;
+    const { name, mostBytes, sha256 } = proof;
     if (seen.get(name) === mostBytes && (await isRight(copying, signal, backup, proof))) return;
-    await put(name, (await good.read(proof)).bytes);
+    await put(name, (await good.read(proof)).bytes, sha256);
   };
 
   try {

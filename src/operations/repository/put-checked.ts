@@ -21,11 +21,12 @@ export async function putChecked(
   warn: (message: string) => void,
   options: OperationOptions = {},
 ): Promise<void> {
+  const { key, bytes, sha256 } = object;
   for (let again = 0; ; again++) {
-    const defect = defectOf(await storage.put(object.key, object.bytes, options), object);
+    const defect = defectOf(await storage.put(key, bytes, { ...options, sha256 }), object);
     if (defect === undefined) return;
-    const what = `${object.key} in storage "${storage.name}" ${defect}`;
-    await storage.remove(object.key, options);
+    const what = `${key} in storage "${storage.name}" ${defect}`;
+    await storage.remove(key, options);
     if (again === MORE_TRIES) {
       throw new BackupctlError("STORAGE_FAILED", `${what}, ${MORE_TRIES + 1} times`, {
         hint: "The storage does not keep what it is given. Test its disk, or what lies between: `backupctl storage check NAME`.",

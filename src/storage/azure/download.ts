@@ -1,4 +1,6 @@
+import { Readable } from "node:stream";
 import type { BlobDownloadResponseParsed } from "@azure/storage-blob";
+import { wholeBody } from "../network/whole-body.ts";
 import type { ByteRange } from "../storage.ts";
 
 /** Ended too early, or not what was asked for: another try may help. */
@@ -13,20 +15,16 @@ export async function readBody(answer: BlobDownloadResponseParsed, range: ByteRa
   if (contentLength !== expected) {
     throw new BrokenDownload(`the answer has ${contentLength} bytes instead of ${expected}`);
   }
-  const pieces: Buffer[] = [];
-  let received = 0;
+  if (!(readableStreamBody instanceof Readable)) throw new TypeError("the SDK gave no stream");
+  let bytes: Buffer;
   try {
-    for await (const piece of readableStreamBody ?? []) {
-      const bytes = Buffer.from(piece);
-      pieces.push(bytes);
-      received += bytes.length;
-    }
+    bytes = await wholeBody(readableStreamBody, expected);
   } catch (error) {
     // The SDK's own words for a lost connection, and for one that was cut, are others each time.
-    throw new BrokenDownload(`the connection was lost after ${received} of ${expected} bytes`, { cause: error });
+    throw new BrokenDownload(`the connection was lost before all of ${expected} bytes had come`, { cause: error });
   }
-  if (received !== expected) throw new BrokenDownload(`${received} of ${expected} bytes came`);
-  return Buffer.concat(pieces, received);
+  if (bytes.length !== expected) throw new BrokenDownload(`${bytes.length} of ${expected} bytes came`);
+  return bytes;
 }
 
 function expectedLength(

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { GetObjectCommandOutput } from "@aws-sdk/client-s3";
+import { wholeBody } from "../network/whole-body.ts";
 import type { ByteRange } from "../storage.ts";
 
 /**
@@ -7,17 +8,9 @@ import type { ByteRange } from "../storage.ts";
  * everything, however large that is.
  */
 export async function readBody(answer: GetObjectCommandOutput, range: ByteRange | undefined): Promise<Buffer> {
-  const { Body: body, ContentRange: sent } = answer;
+  const { Body: body, ContentRange: sent, ContentLength: length = range?.length } = answer;
   if (!(body instanceof Readable)) throw new TypeError("the SDK gave no stream");
-  let skip = sent === undefined ? (range?.offset ?? 0) : 0;
-  let wanted = range?.length ?? Number.POSITIVE_INFINITY;
-  const pieces: Buffer[] = [];
-  for await (const chunk of body) {
-    const piece = chunk.subarray(skip, skip + wanted);
-    skip -= Math.min(skip, chunk.length);
-    wanted -= piece.length;
-    pieces.push(piece);
-    if (wanted === 0) break;
-  }
-  return Buffer.concat(pieces);
+  if (length === undefined) throw new TypeError("the service does not say how long the object is");
+  const skip = sent === undefined ? (range?.offset ?? 0) : 0;
+  return await wholeBody(body, Math.max(0, Math.min(length - skip, range?.length ?? length)), skip);
 }

@@ -65,7 +65,9 @@ export const s3Options = z.object({
   checksums: z
     .enum(["default", "when_required"])
     .default("default")
-    .describe("default: SHA-256, which the service checks and keeps. when_required: Content-MD5, for older services."),
+    .describe(
+      "default: SHA-256, which the service checks and keeps. when_required: only that of the signature, for older services; with object_lock Content-MD5, too.",
+    ),
   conditional_writes: z
     .union([z.boolean(), z.literal("auto")])
     .default("auto")

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Readable } from "node:stream";
 import {
   GetBucketVersioningCommand,
@@ -27,6 +27,7 @@ interface Scratch {
 
 const PROBES: Readonly<Record<string, Probe<Scratch>>> = {
   "conditional writes": conditionalWrites,
+  "signed SHA-256": signedSha256,
   "SHA-256 checksums": sha256Checksums,
   "Content-MD5": contentMd5,
   "checksum trailers": checksumTrailers,
@@ -46,12 +47,11 @@ export function probeService(scratch: Scratch): AsyncIterable<ProbeResult> {
 async function conditionalWrites({ client, options, folder, signal }: Scratch): ReturnType<Probe<Scratch>> {
   const put = async (text: string) => {
     const bytes = Buffer.from(text);
-    const digest = createHash("sha256").update(bytes).digest();
     await upload(
       client,
       // A locked scratch object would stay for as long as a backup.
       withoutLock(options),
-      { bucket: options.bucket, key: `${folder}conditional`, bytes, digest, ifFree: true },
+      { bucket: options.bucket, key: `${folder}conditional`, bytes, sha256: hash("sha256", bytes), ifFree: true },
       signal,
     );
   };
@@ -69,8 +69,26 @@ async function conditionalWrites({ client, options, folder, signal }: Scratch): 
   return { outcome: "works", ...(known ? {} : { setting: "conditional_writes: true" }) };
 }
 
+async function signedSha256({ client, options, folder, signal }: Scratch): ReturnType<Probe<Scratch>> {
+  const { bucket } = options;
+  const other = { bytes: Buffer.from("bytes"), sha256: hash("sha256", "other bytes") };
+  try {
+    await upload(
+      client,
+      withoutLock({ ...options, checksums: "when_required" }),
+      { ...other, bucket, key: `${folder}signed`, ifFree: false },
+      signal,
+    );
+  } catch (error) {
+    const status = statusOf(error);
+    if (status !== 400 && status !== 403) throw error;
+    return { outcome: "works" };
+  }
+  return { outcome: "absent", detail: "a wrong one is accepted: what is damaged on the way only verify notices" };
+}
+
 async function sha256Checksums(scratch: Scratch): ReturnType<Probe<Scratch>> {
-  const ofOther = createHash("sha256").update("other bytes").digest("base64");
+  const ofOther = hash("sha256", "other bytes", "base64");
   if (await refuses(scratch, "sha256", { ChecksumSHA256: ofOther })) return { outcome: "works" };
   return {
     outcome: "absent",
@@ -80,7 +98,7 @@ async function sha256Checksums(scratch: Scratch): ReturnType<Probe<Scratch>> {
 }
 
 async function contentMd5(scratch: Scratch): ReturnType<Probe<Scratch>> {
-  const ofOther = createHash("md5").update("other bytes").digest("base64");
+  const ofOther = hash("md5", "other bytes", "base64");
   if (await refuses(scratch, "md5", { ContentMD5: ofOther })) return { outcome: "works" };
   return { outcome: "absent", detail: "a wrong one is accepted" };
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   type BucketLocationConstraint,
   CreateBucketCommand,
@@ -17,6 +17,7 @@ import type {
   ByteRange,
   OperationOptions,
   ProbeResult,
+  PutOptions,
   Storage,
   StorageContext,
   StorageSpace,
@@ -30,7 +31,7 @@ import { asStorageError, type S3Place, statusOf } from "./errors.ts";
 import { listObjects } from "./listing.ts";
 import { type S3Options, s3Problems } from "./options.ts";
 import { probeService } from "./probe.ts";
-import { upload, withoutLock } from "./upload.ts";
+import { type Content, upload, withoutLock } from "./upload.ts";
 
 /** Opens the bucket; makes it only if `context.create` is set. @throws `STORAGE_NOT_FOUND` otherwise. */
 export async function openS3Storage(options: S3Options, context: StorageContext): Promise<Storage> {
@@ -94,18 +95,18 @@ class S3Storage implements Storage {
     });
   }
 
-  async put(key: string, bytes: Uint8Array, { signal }: OperationOptions = {}): Promise<StoredObject> {
+  async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<StoredObject> {
     requireObjectKey(key);
+    const { signal, sha256 = hash("sha256", bytes) } = options;
     return await this.#doing(`write ${key}`, signal, async () => {
       if (!this.capabilities.exclusiveNames) {
         const there = await this.#head(key, signal);
-        if (there !== undefined) return await this.#acceptExisting(there, bytes, signal);
+        if (there !== undefined) return await this.#acceptExisting(there, { bytes, sha256 }, signal);
       }
-      const digest = createHash("sha256").update(bytes).digest();
-      const modifiedAt = await this.#upload(key, bytes, digest, signal);
-      if (modifiedAt !== undefined) return { key, sizeBytes: bytes.length, modifiedAt, sha256: digest.toString("hex") };
+      const modifiedAt = await this.#upload(key, { bytes, sha256 }, signal);
+      if (modifiedAt !== undefined) return { key, sizeBytes: bytes.length, modifiedAt, sha256 };
       const there = await this.#head(key, signal);
-      if (there !== undefined) return await this.#acceptExisting(there, bytes, signal);
+      if (there !== undefined) return await this.#acceptExisting(there, { bytes, sha256 }, signal);
       throw new BackupctlError("STORAGE_FAILED", `storage "${this.name}" cannot write ${key}: someone else does`, {
         retryable: true,
       });
@@ -219,39 +220,30 @@ class S3Storage implements Storage {
   }
 
   /** @returns when it was stored, or undefined where the service says that the name is taken */
-  async #upload(
-    key: string,
-    bytes: Uint8Array,
-    digest: Buffer,
-    signal: AbortSignal | undefined,
-  ): Promise<Date | undefined> {
+  async #upload(key: string, content: Content, signal: AbortSignal | undefined): Promise<Date | undefined> {
     const { Bucket: bucket, Key } = this.#object(key);
     const ifFree = this.#asksIfFree;
     try {
-      return await upload(this.#client, this.#puts, { bucket, key: Key, bytes, digest, ifFree }, signal);
+      return await upload(this.#client, this.#puts, { ...content, bucket, key: Key, ifFree }, signal);
     } catch (error) {
       const status = statusOf(error);
       if (ifFree && (status === 412 || status === 409)) return undefined;
       if (!ifFree || status !== 501 || this.capabilities.exclusiveNames) throw error;
       // It does not know the question. That the name was free a moment ago is all that can be had.
       this.#asksIfFree = false;
-      return await this.#upload(key, bytes, digest, signal);
+      return await this.#upload(key, content, signal);
     }
   }
 
-  async #acceptExisting(
-    there: StoredObject,
-    bytes: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<StoredObject> {
-    if (there.sizeBytes === bytes.length && (await this.#holds(there, bytes, signal))) return there;
+  async #acceptExisting(there: StoredObject, content: Content, signal: AbortSignal | undefined): Promise<StoredObject> {
+    if (there.sizeBytes === content.bytes.length && (await this.#holds(there, content, signal))) return there;
     throw new BackupctlError("OBJECT_CONFLICT", `storage "${this.name}" holds another ${there.key} already`, {
       hint: "Objects are never rewritten. If it is damaged, `backupctl verify ID --repair` mends it from another storage's copy; without one remove its backup with `backupctl delete`.",
     });
   }
 
-  async #holds(there: StoredObject, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
-    if (there.sha256 !== undefined) return there.sha256 === createHash("sha256").update(bytes).digest("hex");
+  async #holds(there: StoredObject, { bytes, sha256 }: Content, signal: AbortSignal | undefined): Promise<boolean> {
+    if (there.sha256 !== undefined) return there.sha256 === sha256;
     const held = await this.#read(there.key, { offset: 0, length: Math.max(1, bytes.length) }, signal);
     return held?.equals(bytes) === true;
   }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../platform/clock.ts";
 import { abortedBy } from "./client.ts";
@@ -6,14 +6,17 @@ import { type S3Options, thawHours } from "./options.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+export interface Content {
+  readonly bytes: Uint8Array;
+  /** In hex. */
+  readonly sha256: string;
+}
+
 /** One whole object to send, and what the service is to check and do with it. */
-export interface Upload {
+interface Upload extends Content {
   readonly bucket: string;
   /** With the prefix. */
   readonly key: string;
-  readonly bytes: Uint8Array;
-  /** SHA-256 of the bytes. */
-  readonly digest: Buffer;
   /** Ask the service to refuse where the name is taken. */
   readonly ifFree: boolean;
 }
@@ -33,14 +36,14 @@ export async function upload(client: S3Client, options: S3Options, what: Upload,
     Body: body,
     ContentLength: body.length,
     ...(what.ifFree ? { IfNoneMatch: "*" } : {}),
-    ...checksumOf(options, body, what.digest),
+    ...checksumOf(options, what, body),
     ...treatmentOf(options),
   });
   let answeredAt = systemClock.now();
   command.middlewareStack.add(
     (next) => async (args) => {
       // The service refuses other bytes than these; and they are not hashed a second time to sign them.
-      headersOf(args.request)["x-amz-content-sha256"] = what.digest.toString("hex");
+      headersOf(args.request)["x-amz-content-sha256"] = what.sha256;
       const result = await next(args);
       const { date = "" } = headersOf(result.response);
       if (!Number.isNaN(Date.parse(date))) answeredAt = new Date(date);
@@ -52,10 +55,14 @@ export async function upload(client: S3Client, options: S3Options, what: Upload,
   return answeredAt;
 }
 
-function checksumOf(options: S3Options, body: Buffer, digest: Buffer): Partial<PutObjectCommandInput> {
-  return options.checksums === "default"
-    ? { ChecksumSHA256: digest.toString("base64") }
-    : { ContentMD5: createHash("md5").update(body).digest("base64") };
+/** Beside the SHA-256 that is signed. MD5, which takes longer than all else, only where the service insists: for what it is to lock. */
+function checksumOf(
+  { checksums, object_lock }: S3Options,
+  { sha256 }: Content,
+  body: Buffer,
+): Partial<PutObjectCommandInput> {
+  if (checksums === "default") return { ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64") };
+  return object_lock === undefined ? {} : { ContentMD5: hash("md5", body, "base64") };
 }
 
 /** What is put can be read at once: it is moved to a cold class when it was. */

@@ -349,11 +349,17 @@ describe("what is sent", () => {
     expect(stored).toMatchObject({ sha256: digest("sha256", "hex"), modifiedAt: new Date("2026-11-22T08:00:00Z") });
   });
 
-  test("with checksums: when_required carries Content-MD5 and no newer headers", async () => {
+  test("with checksums: when_required carries that of the signature and no newer headers", async () => {
     const { headers } = await sent({ checksums: "when_required", conditional_writes: false });
 
+    expect(headers["x-amz-content-sha256"]).toBe(digest("sha256", "hex"));
+    expect(Object.keys(headers).filter((name) => /checksum|if-none|md5/.test(name))).toEqual([]);
+  });
+
+  test("with checksums: when_required and a lock carries the MD5 without which services lock nothing", async () => {
+    const { headers } = await sent({ checksums: "when_required", object_lock: "governance", object_lock_days: 3 });
+
     expect(headers["content-md5"]).toBe(digest("md5", "base64"));
-    expect(Object.keys(headers).filter((name) => /checksum|if-none/.test(name))).toEqual([]);
   });
 
   test("says how it is to be kept", async () => {

@@ -300,6 +300,7 @@ describe.runIf(requireOrSkip("radosgw"))("s3 on Ceph", () => {
 
     expect(Object.fromEntries(results.map(({ what, outcome }) => [what, outcome]))).toEqual({
       "conditional writes": "works",
+      "signed SHA-256": "works",
       "SHA-256 checksums": "absent",
       "Content-MD5": "works",
       "checksum trailers": "absent",
