@@ -25,7 +25,8 @@ export interface PlaceStarter {
 }
 
 const NAME = "bench";
-const COPIED = "copied";
+/** Where rclone copies to: what it finds there already it would not send. */
+const RCLONE = "rclone";
 
 export const PLACES: readonly PlaceStarter[] = [
   { key: "local", start: startLocal },
@@ -37,12 +38,12 @@ export const PLACES: readonly PlaceStarter[] = [
 
 async function startLocal(folder: string): Promise<Place> {
   const path = join(folder, "local");
-  mkdirSync(join(path, "copied"), { recursive: true });
+  mkdirSync(path, { recursive: true });
   return {
     key: "local",
     title: "a folder on this disk",
     storage: (name) => ({ type: "local", path: join(path, name) }),
-    rclone: { variables: remote({ type: "local" }), folder: join(path, "copied") },
+    rclone: { variables: remote({ type: "local" }), folder: join(path, RCLONE) },
     stop: async () => undefined,
   };
 }
@@ -64,7 +65,7 @@ async function startS3(): Promise<Place> {
     storage: (prefix) => ({ type: "s3", bucket: NAME, prefix, endpoint, ...owner, checksums: "when_required" }),
     rclone: {
       variables: remote({ type: "s3", provider: "Ceph", endpoint, ...owner }),
-      folder: `${NAME}/copied`,
+      folder: `${NAME}/${RCLONE}`,
     },
     stop,
   };
@@ -74,14 +75,14 @@ async function startAzure(folder: string): Promise<Place> {
   const { account, accountKey, endpoint, stop } = await startAzurite(folder);
   const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, accountKey));
   // rclone reaches an emulator by such an address only.
-  const { containerClient } = await service.createContainer(COPIED);
+  const { containerClient } = await service.createContainer(RCLONE);
   const permissions = ContainerSASPermissions.parse("racwdl");
   const sas_url = await containerClient.generateSasUrl({ permissions, expiresOn: new Date(Date.now() + 86_400_000) });
   return {
     key: "azure",
     title: "azure: Azurite, an emulator",
     storage: (prefix) => ({ type: "azure", container: NAME, prefix, account, account_key: accountKey, endpoint }),
-    rclone: { variables: remote({ type: "azureblob", sas_url }), folder: COPIED },
+    rclone: { variables: remote({ type: "azureblob", sas_url }), folder: RCLONE },
     stop,
   };
 }
