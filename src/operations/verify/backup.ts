@@ -39,7 +39,9 @@ export interface Verifying {
 }
 
 export interface Verified {
-  readonly verification: BackupVerification;
+  readonly verification: Omit<BackupVerification, "recommendations">;
+  /** What to do now, by the storages whose copies are not known to be damaged: they are looked at after this one. */
+  readonly recommendations: (soundIn: readonly string[]) => readonly string[];
   /** False where the metadata could not be believed: nothing may be written about it. */
   readonly trusted: boolean;
   /** False where something else than the backup kept a check from being made. */
@@ -60,11 +62,14 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
   const looked = metadata === undefined ? [] : chooseSources(metadata, wanted).sources.map(({ name }) => name);
   const decided = metadata === undefined || (await checkContents(verifying, metadata, looked, findings, depth));
   const conclusive = metadata === undefined || ((await opensWithEachKey(verifying, metadata, findings)) && decided);
-  const others = backup.copies.filter((copy) => copy.storage !== storage.name && copy.state === "complete");
   return {
     trusted: metadata !== undefined,
     conclusive,
     damagedAncestors: findings.damagedAncestors,
+    recommendations: (soundIn) => {
+      const others = soundIn.filter((name) => name !== storage.name);
+      return findings.recommendations(backup.id, others, request.repair === true ? undefined : storage.name);
+    },
     verification: {
       backupId: backup.id,
       passed: findings.passed,
@@ -76,11 +81,6 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
       checks: findings.checks(),
       components: metadata === undefined ? {} : findings.components(metadata, looked),
       issues: findings.issues,
-      recommendations: findings.recommendations(
-        backup.id,
-        others.map((copy) => copy.storage),
-        request.repair === true ? undefined : storage.name,
-      ),
       repaired: [],
     },
   };

@@ -1,6 +1,6 @@
 import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import type { BackupctlError } from "../../errors.ts";
-import { type BackupVerification, CHECKS, type CheckName, type CheckState } from "../operations.ts";
+import type { BackupVerification, CheckName, CheckState } from "../operations.ts";
 
 /** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
 export class Findings {
@@ -100,20 +100,21 @@ export class Findings {
   /** What to do now, most helpful first. `reparable` is the storage whose copy may be repaired from the others. */
   recommendations(id: string, otherCopies: readonly string[], reparable: string | undefined): readonly string[] {
     if (!this.#isDamaged) return [...this.#help];
-    const failed = CHECKS.filter((check) => this.#states.get(check) === "failed");
     const short = id.slice(0, 8);
+    const isChanged = this.#states.get("metadata_validation") === "failed";
+    const repair = `Replace it from another copy: \`backupctl verify ${short} --storage ${reparable} --repair\`.`;
+    const elsewhere = otherCopies.map(
+      (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,
+    );
+    const salvage = `Until then what is sound can be taken out: \`backupctl restore ${short} --skip-damaged --to DIR\`.`;
     return [
       ...this.#help,
-      ...(reparable === undefined || otherCopies.length === 0
-        ? []
-        : [`Replace it from another copy: \`backupctl verify ${short} --storage ${reparable} --repair\`.`]),
-      "Make a new full backup now: `backupctl create --mode full`.",
-      ...otherCopies.map(
-        (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,
-      ),
-      ...(failed.includes("metadata_validation")
+      ...(otherCopies.length > 0 && reparable !== undefined ? [repair] : []),
+      ...(otherCopies.length > 0 ? elsewhere : ["Make a new full backup now: `backupctl create --mode full`."]),
+      ...(otherCopies.length === 0 && !isChanged ? [salvage] : []),
+      ...(isChanged
         ? ["Find out who can write to the storage: metadata that does not fit was changed after it was written."]
-        : [`Until then what is sound can be taken out: \`backupctl restore ${short} --skip-damaged --to DIR\`.`]),
+        : []),
       "Check the storage's disk: one damaged object is seldom alone.",
     ];
   }

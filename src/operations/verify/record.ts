@@ -61,13 +61,13 @@ async function recordState(
   known: CatalogBackup,
   { trusted, verification: { depth, verifiedAt: at, passed } }: Found,
 ): Promise<void> {
-  const { context, storage, request, repository } = verifying;
+  const { context, storage, request } = verifying;
   const { session } = context;
   const wholly = request.components.length === 0 && depth !== "quick";
   const state = passed ? "complete" : "damaged";
   if ((!passed || wholly) && stateIn(known, storage.name) !== state)
     catalog.setCopy({ backupId: known.id, storage: storage.name, state, at });
-  if (storage.name !== repository.primaryName && !tellsOfAll(verifying, known, passed)) return;
+  if (!passed && isWholeElsewhere(verifying, known)) return;
   // A part that is sound says nothing of the whole, and a quick look nothing against a thorough one.
   if (passed && !wholly && (request.components.length > 0 || (known.notes.verified?.depth ?? "quick") !== "quick"))
     return;
@@ -82,11 +82,7 @@ async function recordState(
   }
 }
 
-/**
- * Another copy neither ruins what the primary's passed nor heals what it failed. But where no sound one is left there is nothing to restore,
- * and where the primary has none its word is not waited for.
- */
-function tellsOfAll({ context, repository, storage }: Verifying, known: CatalogBackup, passed: boolean): boolean {
-  if (passed) return known.notes.verified?.passed !== false || !mayHold(stateIn(known, repository.primaryName));
-  return !copiesOf(context.session, known).some((name) => name !== storage.name && stateIn(known, name) === "complete");
+/** A backup has failed where no copy of it can be restored: with another one it is as good as before, and `latest`. */
+function isWholeElsewhere({ context, storage }: Verifying, known: CatalogBackup): boolean {
+  return copiesOf(context.session, known).some((name) => name !== storage.name && stateIn(known, name) === "complete");
 }

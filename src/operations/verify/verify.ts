@@ -77,21 +77,21 @@ class CopiesToVerify {
    */
   async verify(backup: CatalogBackup): Promise<readonly BackupVerification[]> {
     const { reference, storage, repair } = this.#request;
-    const found: BackupVerification[] = [];
+    const found: Verified[] = [];
     const missed: BackupVerification[] = [];
     let failure: unknown;
     for (const name of this.#namesOf(backup)) {
-      if (found.some(({ passed }) => passed) && stateIn(backup, name) === "complete") continue;
+      if (found.some(({ verification }) => verification.passed) && stateIn(backup, name) === "complete") continue;
       try {
-        const verification = await this.#verifyCopy(name, backup);
-        found.push(verification);
-        if (verification.unseen === "locked") return found;
+        const verified = await this.#verifyCopy(name, backup);
+        found.push(verified);
+        if (verified.verification.unseen === "locked") return withRecommendations(backup, found);
       } catch (error) {
         failure ??= error;
         missed.push(...this.#miss(backup, name, error));
       }
     }
-    if (found.length > 0) return repair === true ? [...found, ...missed] : found;
+    if (found.length > 0) return [...withRecommendations(backup, found), ...(repair === true ? missed : [])];
     // Of many each is to be asked for.
     const ends = reference !== undefined || (storage !== undefined && !isBackupctlError(failure, "OBJECT_COLD"));
     if (missed.length === 0 || ends) throw failure;
@@ -121,12 +121,12 @@ class CopiesToVerify {
     if (this.#request.storage === undefined) this.#repository.leaveOut(name, error);
   }
 
-  async #verifyCopy(name: string, backup: CatalogBackup): Promise<BackupVerification> {
+  async #verifyCopy(name: string, backup: CatalogBackup): Promise<Verified> {
     const verifying = await this.#verifyingIn(name);
     const verified = await this.#mended(verifying, backup, await verifyBackup(verifying, backup));
     if (verified.verification.unseen !== "pending") await record(verifying, backup, verified);
     if (this.#request.repair === true && verified.verification.passed) await this.#acquit(verifying, backup);
-    return verified.verification;
+    return verified;
   }
 
   /** What made an ancestor known to be damaged may have been mended with its descendant: only a look at all of it tells. */
@@ -170,6 +170,19 @@ class CopiesToVerify {
     this.#verifying.set(name, verifying);
     return verifying;
   }
+}
+
+/** Known only when all copies were looked at. */
+function withRecommendations({ copies }: CatalogBackup, found: readonly Verified[]): readonly BackupVerification[] {
+  const failed = found
+    .filter(({ verification }) => !verification.passed)
+    .map(({ verification }) => verification.storage);
+  const sound = copies.filter(({ storage, state }) => state === "complete" && !failed.includes(storage));
+  const soundIn = sound.map(({ storage }) => storage);
+  return found.map(({ verification, recommendations }) => ({
+    ...verification,
+    recommendations: recommendations(soundIn),
+  }));
 }
 
 async function choose(

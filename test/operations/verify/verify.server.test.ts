@@ -298,7 +298,7 @@ describe("verify", () => {
     expect((await site.operations.show(backup.id)).verified).toBe(true);
   });
 
-  it("tells the copies apart: a damaged replica leaves the backup good, a sound one does not heal the primary", async () => {
+  it("tells the copies apart: with one that is damaged the backup is as good as before, with none that is sound it has failed", async () => {
     const site = await openSite({ replica: true });
     const backup = await createOne(site);
     const states = async () => (await site.operations.show(backup.id)).copies.map(({ state }) => state);
@@ -316,10 +316,18 @@ describe("verify", () => {
     flip(replicaPack);
     flip(find(await site.backupDirectory(), DATA));
     expect(await verify()).toBe(false);
-    expect(await verify("second")).toBe(true);
 
     expect(await states()).toEqual(["damaged", "complete"]);
+    expect((await site.operations.show("latest")).id).toBe(backup.id);
+
+    flip(replicaPack);
+    expect(await verify("second")).toBe(false);
+    expect(await states()).toEqual(["damaged", "damaged"]);
     await expect(site.operations.show("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+
+    flip(replicaPack);
+    expect(await verify("second")).toBe(true);
+    expect((await site.operations.show("latest")).id).toBe(backup.id);
   });
 
   it("says what a replica has no copy of yet, and takes it for no damage", async () => {
