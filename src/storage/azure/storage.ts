@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type BlockBlobClient, type ContainerClient, RestError } from "@azure/storage-blob";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
+import { giveBack } from "../../platform/own-memory.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
@@ -102,7 +103,10 @@ class AzureStorage implements Storage {
           // What is put can be read at once: it is moved to the archive when it was.
           ...(tier === undefined || tier === "Archive" ? {} : { tier }),
         });
-        return { key, sizeBytes: content.length, modifiedAt: requireTime(lastModified) };
+        const stored = { key, sizeBytes: content.length, modifiedAt: requireTime(lastModified) };
+        // All of it has left: a request that failed may still be sending.
+        if (content.buffer !== bytes.buffer) giveBack(content);
+        return stored;
       } catch (error) {
         if (!isTaken(error)) throw error;
         return await this.#acceptExisting(key, content, md5, options, error);
