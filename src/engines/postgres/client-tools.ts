@@ -39,6 +39,8 @@ export async function chooseTool(choice: ToolChoice): Promise<FoundTool> {
   const commands = await candidates(choice);
   for (const command of commands) {
     const version = await versionOf(command, choice);
+    // None is better, so the others need not be asked: what lies in PATH may be a wrapper that takes longer than all else.
+    if (version?.major === choice.atLeast) return version;
     if (version !== undefined) found.push(version);
   }
   if (found.length === 0) {

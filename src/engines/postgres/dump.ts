@@ -9,6 +9,7 @@ import { connectionArguments, databaseArgument } from "./connection.ts";
 import { createArchiveReader } from "./custom-archive.ts";
 import { type FailureFrame, failureOf } from "./failures.ts";
 import type { DatabaseInventory } from "./inventory.ts";
+import { largeWrites } from "./large-writes.ts";
 import { type DumpPlan, firstDatabase, type PostgresSource, planDump } from "./plan-dump.ts";
 import { readInventory } from "./read-inventory.ts";
 import { withStableRestrictKey } from "./restrict-key.ts";
@@ -129,7 +130,7 @@ async function* dumpDatabase(run: Run, database: DumpPlan["databases"][number]):
     const tool = await streamTool({
       command: plan.pgDump.command,
       args: dumpArguments(run, database, snapshot),
-      env: run.environment.env,
+      env: { ...run.environment.env, ...largeWrites(process.env) },
       ...limitsOf(run),
     });
     const reader = createArchiveReader();

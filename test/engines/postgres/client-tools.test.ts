@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { chooseTool } from "../../../src/engines/postgres/client-tools.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -13,6 +13,10 @@ function toolOfVersion(folder: string, version: string): string {
   chmodSync(file, 0o755);
   return file;
 }
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 describe("the choice of a client program", () => {
   it("takes the configured path and says its version", async () => {
@@ -31,6 +35,18 @@ describe("the choice of a client program", () => {
 
     expect((await chooseTool({ ...choice, tools: {} })).command).toBe(inFolder);
     expect((await chooseTool({ ...choice, tools: { pg_dump: configured } })).command).toBe(configured);
+  });
+
+  it("asks no other one where the first is exactly of the server's version", async () => {
+    const first = tempDir();
+    const second = tempDir();
+    const command = toolOfVersion(first, "99.1");
+    toolOfVersion(second, "nobody should ask");
+    vi.stubEnv("PATH", `${first}:${second}`);
+
+    const tool = await chooseTool({ tool: "pg_dump", atLeast: 99, tools: {}, signal });
+
+    expect(tool).toEqual({ command, major: 99, version: "99.1" });
   });
 
   it("refuses one that is older than the server, with the package that helps", async () => {
