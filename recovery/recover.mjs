@@ -111,11 +111,11 @@ function parseObject(bytes, what) {
   return value;
 }
 
-/** Every folder `<type>/<category>/<date>/<mode>-<time>-<id>`, oldest first. One that can't be read is told, and left out. */
-function backupDirectories(repository) {
+/** Every folder `<type>/<category>/<date>/<mode>-<time>-<id>`, oldest first. One that can't be read is told, added to `unread`, and left out. */
+function backupDirectories(repository, unread = []) {
   const found = [];
   const descend = (relative) => {
-    for (const entry of foldersIn(repository, relative)) {
+    for (const entry of foldersIn(repository, relative, unread)) {
       const name = relative === "" ? entry : `${relative}/${entry}`;
       if (DIRECTORY.test(name)) found.push(name);
       else if (ABOVE_DIRECTORY.test(name)) descend(name);
@@ -127,13 +127,14 @@ function backupDirectories(repository) {
   return found.sort((a, b) => (when(a) < when(b) ? -1 : 1));
 }
 
-function foldersIn(repository, relative) {
+function foldersIn(repository, relative, unread) {
   try {
     const entries = fs.readdirSync(path.join(repository, relative), { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   } catch (error) {
     if (relative === "" || error.code === undefined) throw error;
     note(`warning: backups in ${relative} are left out: ${error.message}`);
+    unread.push(relative);
     return [];
   }
 }
@@ -1175,8 +1176,9 @@ function describe(repository, directory, secrets) {
 
 function list(repository, allSecrets) {
   const secrets = { ...allSecrets, mostSalts: MOST_SALTS };
+  const unread = [];
   let count = 0;
-  for (const directory of backupDirectories(repository)) {
+  for (const directory of backupDirectories(repository, unread)) {
     try {
       const lines = reading(`${directory}/metadata.json`, () => describe(repository, directory, secrets));
       for (const line of lines) say(line);
@@ -1190,6 +1192,7 @@ function list(repository, allSecrets) {
   if (derived.size >= MOST_SALTS)
     note(`note: keys were derived for ${MOST_SALTS} salts only; what is not checked may be proven when it is restored`);
   say(count === 0 ? "no backups found" : `${count} backup${count === 1 ? "" : "s"}`);
+  return unread.length > 0 ? PARTLY : 0;
 }
 
 /**
@@ -1291,8 +1294,7 @@ function main(args) {
   const repository = requireRepository(directory);
   const secrets = readSecrets(options);
   if (command === "restore") return reading(`backup ${rest[0]}`, () => restore(repository, rest, options, secrets));
-  list(repository, secrets);
-  return 0;
+  return list(repository, secrets);
 }
 
 try {
