@@ -3,7 +3,7 @@ import * as path from "node:path";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { LoadedConfig } from "../config/config.ts";
 import type { Engine, EngineDefinition } from "../engines/engine.ts";
-import { BackupctlError } from "../errors.ts";
+import { BackupctlError, messageOf } from "../errors.ts";
 import type { JobDefinition } from "../jobs/job.ts";
 import type { KeyProvider, KeyProviderDefinition } from "../keys/key-provider.ts";
 import type { NotifierDefinition } from "../notify/notifier.ts";
@@ -82,8 +82,8 @@ export async function statePaths(session: Session): Promise<StatePaths> {
     await makePrivateDirectory(paths.indexes);
     await makePrivateDirectory(paths.temporary);
   } catch (error) {
-    throw new BackupctlError("CATALOG_FAILED", `state directory ${directory} can't be written`, {
-      hint: "Set state_dir in the config to a directory that this user may write.",
+    throw new BackupctlError("CATALOG_FAILED", `state directory ${directory} can't be written: ${messageOf(error)}`, {
+      hint: "Set state_dir in the config, or BACKUPCTL_STATE_DIR, to a folder that this user may write.",
       cause: error,
     });
   }

@@ -196,7 +196,8 @@ function inProgress(file: string, holder: Holder | undefined): BackupctlError {
 
 function lockError(file: string, error: unknown): unknown {
   if (error instanceof BackupctlError || errnoOf(error) === undefined) return error;
-  if (["ENOSPC", "EDQUOT"].includes(errnoOf(error) ?? "")) {
+  const errno = errnoOf(error) ?? "";
+  if (["ENOSPC", "EDQUOT"].includes(errno)) {
     return new BackupctlError("INSUFFICIENT_STORAGE", `there is no room to lock ${file}: ${messageOf(error)}`, {
       cause: error,
       hint: "Free some space there, or set BACKUPCTL_STATE_DIR to a folder with room.",
@@ -204,6 +205,11 @@ function lockError(file: string, error: unknown): unknown {
   }
   return new BackupctlError("CATALOG_FAILED", `cannot lock ${file}: ${messageOf(error)}`, {
     cause: error,
-    hint: "The state directory must be writable by this user and lie on a file system with locks.",
+    hint: `${LOCK_REFUSALS[errno] ?? ""}Set state_dir in the config, or BACKUPCTL_STATE_DIR, to a folder that this user may write, on a file system with locks.`,
   });
 }
+
+const LOCK_REFUSALS: Readonly<Record<string, string>> = {
+  EROFS: "Its file system is mounted read-only: look at `dmesg`. If that is meant so: ",
+  EACCES: "Run it as the user whose the state directory is. Or: ",
+};

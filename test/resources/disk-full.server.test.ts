@@ -81,6 +81,25 @@ describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
     }
   });
 
+  it("or read-only under the state directory ends a backup with words that end the problem", async () => {
+    const state = join(site.directory, "state");
+    smallDisk(state, 4_000);
+    const readOnly = (): void => void execFileSync("mount", ["-o", "remount,ro", state]);
+    const refused = (what: RegExp) => ({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        new RegExp(`error: CATALOG_FAILED: ${what.source}.*EROFS.*\\n.*state_dir.*BACKUPCTL_STATE_DIR`),
+      ),
+    });
+
+    readOnly();
+    expect(await site.run("create")).toMatchObject(refused(/state directory .* can't be written/));
+    execFileSync("mount", ["-o", "remount,rw", state]);
+    expect(await site.run("create")).toMatchObject({ exitCode: 0 });
+    readOnly();
+    expect(await site.run("create")).toMatchObject(refused(/cannot lock .*\/lock/));
+  });
+
   it("under the state directory does not hide the backups, and says what a restore needs", async () => {
     await site.run("create");
     smallDisk(join(site.directory, "state"), 60);
