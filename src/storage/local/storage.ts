@@ -24,7 +24,7 @@ import {
 import { asStorageError } from "./errors.ts";
 import type { LocalOptions } from "./options.ts";
 import { removeOverwritten, whyNotInPlace } from "./overwrite.ts";
-import { isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
+import { isBehindLink, isMissing, removeEmptyFolders, walkObjects } from "./walk.ts";
 
 /** Node ends the whole process where it is asked for 2 GiB at once. */
 const MAX_READ_BYTES = 2 ** 30;
@@ -125,7 +125,8 @@ class LocalStorage implements Storage {
     options.signal?.throwIfAborted();
     return await this.#doing(`write ${key}`, async () => {
       const file = this.#file(key);
-      const there = await this.#statIfThere(file);
+      if (await this.#isBehindLink(file)) throw this.#behindLink(key);
+      const there = await this.#lstatIfThere(file);
       if (there !== undefined) return await this.#acceptExisting(key, file, bytes);
       const part = await this.#writePart(path.dirname(file), bytes);
       if (options.signal?.aborted === true) {
@@ -159,7 +160,8 @@ class LocalStorage implements Storage {
     requireObjectKey(key);
     options.signal?.throwIfAborted();
     return await this.#doing(`look at ${key}`, async () => {
-      const stats = await this.#statIfThere(this.#file(key));
+      const file = this.#file(key);
+      const stats = (await this.#isBehindLink(file)) ? undefined : await this.#lstatIfThere(file);
       return stats?.isFile() ? { key, sizeBytes: stats.size, modifiedAt: stats.mtime } : undefined;
     });
   }
@@ -179,8 +181,10 @@ class LocalStorage implements Storage {
     requireObjectKey(key);
     options.signal?.throwIfAborted();
     await this.#doing(`remove ${key}`, async () => {
+      const file = this.#file(key);
+      if (await this.#isBehindLink(file)) return;
       try {
-        await this.#removeFile(this.#file(key));
+        await this.#removeFile(file);
       } catch (error) {
         if (!isMissing(error)) throw error;
         await this.#requireSamePlace();
@@ -210,6 +214,21 @@ class LocalStorage implements Storage {
     return path.join(this.#root, key);
   }
 
+  /** Nothing is looked for there, since listings find nothing there. */
+  #isBehindLink(file: string): Promise<boolean> {
+    return isBehindLink(this.#root, path.dirname(file));
+  }
+
+  #behindLink(key: string): BackupctlError {
+    return new BackupctlError(
+      "STORAGE_FAILED",
+      `storage "${this.name}" cannot write ${key}: a folder on its way is a link`,
+      {
+        hint: `Put a folder in the link's place below ${this.#root}, or mount there what it leads to: links are not followed.`,
+      },
+    );
+  }
+
   async #writePart(directory: string, bytes: Uint8Array): Promise<{ file: string; stats: Stats }> {
     // Directories are made only when missing, and again should a concurrent remove have taken the empty one away.
     for (let attempt = 0; ; attempt++) {
@@ -233,7 +252,7 @@ class LocalStorage implements Storage {
     return { key, sizeBytes: stats.size, modifiedAt: stats.mtime };
   }
 
-  async #statIfThere(file: string): Promise<Stats | undefined> {
+  async #lstatIfThere(file: string): Promise<Stats | undefined> {
     try {
       return await fs.lstat(file);
     } catch (error) {
@@ -245,7 +264,7 @@ class LocalStorage implements Storage {
 
   async #openIfThere(file: string): Promise<fs.FileHandle | undefined> {
     try {
-      return await openUnlinked(file);
+      return (await this.#isBehindLink(file)) ? undefined : await openUnlinked(file);
     } catch (error) {
       if (!isMissing(error)) throw error;
       await this.#requireSamePlace();

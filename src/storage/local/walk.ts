@@ -25,6 +25,7 @@ export async function* walkObjects(
   { clock, removeFile }: Sweeping,
   signal: AbortSignal | undefined,
 ): AsyncIterable<StoredObject> {
+  if (await isBehindLink(root, path.join(root, folder))) return;
   const folders = [folder];
   for (let current = folders.pop(); current !== undefined; current = folders.pop()) {
     signal?.throwIfAborted();
@@ -97,6 +98,18 @@ export async function removeEmptyFolders(root: string, key: string): Promise<voi
       if (errno !== "ENOENT") throw error;
     }
   }
+}
+
+/** Whether a folder is a link, or lies behind one below `root`, which is a real path. Of one that is missing, what there is of its way counts. */
+export async function isBehindLink(root: string, folder: string): Promise<boolean> {
+  for (let current = folder; current.length > root.length; current = path.dirname(current)) {
+    try {
+      return (await fs.realpath(current)) !== current;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  return false;
 }
 
 export function isMissing(error: unknown): boolean {

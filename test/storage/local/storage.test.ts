@@ -176,6 +176,40 @@ describe("files", () => {
     await expect(storage.put("name", Buffer.from("x"))).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
   });
 
+  test("nothing is behind a folder that is a link, for any of the calls, and nothing is written or removed there", async () => {
+    const dir = tempDir();
+    const elsewhere = tempDir();
+    mkdirSync(join(elsewhere, "b"));
+    writeFileSync(join(elsewhere, "b/name"), "x");
+    symlinkSync(elsewhere, join(dir, "a"));
+    const storage = await openLocalStorage({ path: dir }, { name: "main" });
+
+    for (const prefix of ["", "a", "a/b"]) expect(await keys(storage, prefix)).toEqual([]);
+    expect(await storage.stat("a/b/name")).toBeUndefined();
+    expect(await storage.get("a/b/name")).toBeUndefined();
+    await storage.remove("a/b/name");
+    for (const key of ["a/new", "a/b/name", "a/b/c/new"]) {
+      await expect(storage.put(key, Buffer.from("x"))).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        message: `storage "main" cannot write ${key}: a folder on its way is a link`,
+        hint: expect.stringContaining(dir),
+      });
+    }
+    expect(readdirSync(elsewhere, { recursive: true })).toEqual(["b", "b/name"]);
+  });
+
+  test("the folder itself may lie behind links", async () => {
+    const dir = tempDir();
+    mkdirSync(join(dir, "real/below"), { recursive: true });
+    symlinkSync(join(dir, "real"), join(dir, "link"));
+    const storage = await openLocalStorage({ path: join(dir, "link/below") }, { name: "main" });
+
+    await storage.put("a/name", Buffer.from("x"));
+
+    expect(await keys(storage)).toEqual(["a/name"]);
+    expect(readdirSync(join(dir, "real/below"))).toEqual(["a"]);
+  });
+
   test("a put whose name appears while it writes compares with what appeared", async () => {
     const dir = tempDir();
     const late = (content: string) => async (_: string, to: string) => {
