@@ -172,7 +172,7 @@ async function cleanStorage(
   const letGo = [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []);
   const stuck = new Map([
     ...(isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id))),
-    ...(await findLocked(storage, letGo)),
+    ...(await findLocked(storage, letGo, session.signal)),
   ]);
   const going = keptWhole(letGo, new Set(stuck.keys()));
   const stays = [...stuck].map(([backupId, error]) => ({ backupId, error: said(error) }));

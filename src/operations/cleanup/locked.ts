@@ -14,9 +14,10 @@ const LOOKS_AT_ONCE = 8;
 export async function findLocked(
   storage: Storage,
   backups: readonly CatalogBackup[],
+  signal: AbortSignal,
 ): Promise<readonly (readonly [BackupId, BackupctlError])[]> {
   const looked = await mapInParallel(backups, LOOKS_AT_ONCE, async ({ id, storagePath }) => {
-    const until = await storage.lockedUntil?.(`${storagePath}/${METADATA_NAME}`);
+    const until = await storage.lockedUntil?.(`${storagePath}/${METADATA_NAME}`, { signal });
     if (until === undefined) return [];
     const message = `backup ${id} is locked in storage "${storage.name}" until ${until.toISOString()}`;
     const hint = "It stays, with what it builds on; a cleanup after that time removes it.";

@@ -3,6 +3,7 @@ import { type BlockBlobClient, type ContainerClient, RestError } from "@azure/st
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { giveBack } from "../../platform/own-memory.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
+import { ifToCome } from "../network/if-to-come.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
 import type {
@@ -169,6 +170,14 @@ class AzureStorage implements Storage {
     });
   }
 
+  /** Of a policy of the whole container, and of a legal hold, the service tells no end. */
+  async lockedUntil(key: string, options: OperationOptions = {}): Promise<Date | undefined> {
+    requireObjectKey(key);
+    return await this.#doing(`look at ${key}`, options, async (abort) => {
+      return ifToCome((await this.#properties(key, abort))?.lockedUntil);
+    });
+  }
+
   /** The service does not tell. */
   async space(): Promise<StorageSpace> {
     return {};
@@ -197,11 +206,12 @@ class AzureStorage implements Storage {
     try {
       const found = await this.#blob(key).getProperties(abort);
       if (isFolder(found.metadata)) return undefined;
-      const { contentMD5 } = found;
+      const { contentMD5, immutabilityPolicyExpiresOn: lockedUntil } = found;
       return {
         sizeBytes: requireSize(found.contentLength),
         modifiedAt: requireTime(found.lastModified),
         ...(contentMD5 === undefined ? {} : { md5: Buffer.from(contentMD5) }),
+        ...(lockedUntil === undefined ? {} : { lockedUntil }),
       };
     } catch (error) {
       if (MISSING.has(codeOf(error))) return undefined;

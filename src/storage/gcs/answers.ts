@@ -38,9 +38,10 @@ export class BrokenAnswer extends Error {
   readonly code = "ERR_STREAM_PREMATURE_CLOSE";
 }
 
-/** What is asked for of an object, of a page of them, and of a bucket. */
+/** What is asked for of an object, of a page of them, of what keeps an object, and of a bucket. */
 export const FACTS = "name,size,timeCreated,md5Hash";
 export const PAGE = `kind,items(${FACTS}),nextPageToken`;
+export const RETENTION = "retentionExpirationTime";
 export const SETTINGS = "versioning,softDeletePolicy,retentionPolicy";
 
 const objectSchema = z
@@ -58,6 +59,7 @@ const objectSchema = z
       md5: md5Hash,
     }),
   );
+const retentionSchema = z.object({ retentionExpirationTime: z.iso.datetime({ offset: true }).optional() });
 /** A page without objects has no items; what says no kind is somebody else's answer, and not an empty page. */
 const pageSchema = z.object({
   kind: z.literal("storage#objects"),
@@ -87,6 +89,12 @@ const errorSchema = z.object({
 
 export function toFacts(metadata: unknown): ObjectFacts {
   return parse(objectSchema, metadata);
+}
+
+/** Until when nobody may delete an object, by whatever keeps it. */
+export function toRetention(metadata: unknown): Date | undefined {
+  const { retentionExpirationTime: until } = parse(retentionSchema, metadata);
+  return until === undefined ? undefined : new Date(until);
 }
 
 export function toPage(answer: unknown): Page {

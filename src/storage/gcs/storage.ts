@@ -1,6 +1,7 @@
 import type { Bucket, GetFilesOptions } from "@google-cloud/storage";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
+import { ifToCome } from "../network/if-to-come.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
 import type {
@@ -12,7 +13,18 @@ import type {
   StorageSpace,
   StoredObject,
 } from "../storage.ts";
-import { BrokenAnswer, FACTS, type ObjectFacts, PAGE, type Page, RefusedError, toFacts, toPage } from "./answers.ts";
+import {
+  BrokenAnswer,
+  FACTS,
+  type ObjectFacts,
+  PAGE,
+  type Page,
+  RETENTION,
+  RefusedError,
+  toFacts,
+  toPage,
+  toRetention,
+} from "./answers.ts";
 import { Client } from "./client.ts";
 import { asStorageError, type GcsBucket } from "./errors.ts";
 import { type Login, logIn } from "./login.ts";
@@ -131,6 +143,16 @@ class GcsStorage implements Storage {
     requireObjectKey(key);
     await this.#doing(`remove ${key}`, options, (bucket) =>
       this.#unlessMissing(bucket, () => bucket.file(this.#nameOf(key)).delete()),
+    );
+  }
+
+  async lockedUntil(key: string, options: OperationOptions = {}): Promise<Date | undefined> {
+    requireObjectKey(key);
+    return await this.#doing(`look at ${key}`, options, (bucket) =>
+      this.#unlessMissing(bucket, async () => {
+        const [metadata] = await bucket.file(this.#nameOf(key)).getMetadata({ fields: RETENTION });
+        return ifToCome(toRetention(metadata));
+      }),
     );
   }
 

@@ -24,11 +24,17 @@ export function changed(inner: Storage, changes: Partial<Storage>): Storage {
   };
 }
 
+type Make = <T>(call: () => Promise<T>, options: OperationOptions | undefined) => Promise<T>;
+
+/** The question how long an object is locked, asked the way that `make` does; nothing where the storage knows no locks. */
+export function lockedBy(inner: Storage, make: Make): Pick<Storage, "lockedUntil"> {
+  const { lockedUntil } = inner;
+  if (lockedUntil === undefined) return {};
+  return { lockedUntil: (key, options) => make(() => lockedUntil.call(inner, key, options), options) };
+}
+
 /** The calls about cold objects, each made the way that `make` does; nothing where the storage has none. */
-export function coldBy(
-  { cold }: Storage,
-  make: <T>(call: () => Promise<T>, options: OperationOptions | undefined) => Promise<T>,
-): Pick<Storage, "cold"> {
+export function coldBy({ cold }: Storage, make: Make): Pick<Storage, "cold"> {
   if (cold === undefined) return {};
   const { freeze } = cold;
   return {

@@ -1,6 +1,6 @@
 import type { OperationOptions, Storage } from "../storage.ts";
 import type { Attempts } from "./attempts.ts";
-import { changed, coldBy } from "./changed.ts";
+import { changed, coldBy, lockedBy } from "./changed.ts";
 
 /**
  * A storage whose calls are tried again as `start` says. That is safe for all of them: a put whose answer was lost finds its own
@@ -14,6 +14,7 @@ export function retrying(inner: Storage, start: (options: OperationOptions | und
     remove: (key, options) => persist(start(options), () => inner.remove(key, options)),
     space: (options) => persist(start(options), () => inner.space(options)),
     ...coldBy(inner, (call, options) => persist(start(options), call)),
+    ...lockedBy(inner, (call, options) => persist(start(options), call)),
     list: (prefix, options) => listAll(start(options), () => inner.list(prefix, options)),
   });
 }

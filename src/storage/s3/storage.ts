@@ -10,7 +10,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { BackupctlError } from "../../errors.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { ifToCome } from "../network/if-to-come.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { requireFolder, requireObjectKey } from "../object-key.ts";
 import type {
@@ -160,8 +160,7 @@ class S3Storage implements Storage {
     return await this.#doing(`look at ${key}`, signal, async () => {
       try {
         const facts = await this.#client.send(new HeadObjectCommand(this.#object(key)), abortedBy(signal));
-        const until = facts.ObjectLockRetainUntilDate;
-        return until !== undefined && until.getTime() > systemClock.now().getTime() ? until : undefined;
+        return ifToCome(facts.ObjectLockRetainUntilDate);
       } catch (error) {
         if (isMissingObject(error)) return undefined;
         throw error;

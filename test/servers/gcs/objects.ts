@@ -92,8 +92,18 @@ export class Objects {
     };
   }
 
-  remove(bucket: string, name: string): void {
-    this.find(bucket, name);
+  /** As somebody does it with Object Retention Lock. */
+  retain(bucket: string, name: string, until: Date): void {
+    const { bytes, resource } = this.find(bucket, name);
+    this.bucket(bucket).set(name, { bytes, resource: { ...resource, retentionExpirationTime: until.toISOString() } });
+  }
+
+  remove(bucket: string, name: string, now: Date): void {
+    const { retentionExpirationTime: until } = this.find(bucket, name).resource;
+    if (until !== undefined && new Date(until) > now) {
+      const what = `Object '${bucket}/${name}' is subject to bucket's retention policy or object retention and cannot be deleted`;
+      throw new Refusal(403, "retentionPolicyNotMet", `${what} until ${until}`);
+    }
     this.bucket(bucket).delete(name);
   }
 }

@@ -28,6 +28,8 @@ export interface FakeGcs {
   object(bucket: string, name: string): StoredBlob;
   /** @param settings members of its resource, such as `retentionPolicy` */
   addBucket(name: string, settings?: object): void;
+  /** Nobody may remove that object until then. */
+  retainObject(bucket: string, name: string, until: Date): void;
   /** As somebody else would: whatever the name, over whatever is there. */
   addObject(bucket: string, name: string, bytes: Buffer): void;
   /** At once, with every call; `start` goes on with all that was answered. */
@@ -116,6 +118,7 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     keyOf: (account) => JSON.stringify(tokens.keyFile(account, `${endpoint}/token`)),
     object: (bucket, name) => objects.find(bucket, name),
     addBucket: (name, settings) => objects.addBucket(name, settings),
+    retainObject: (bucket, name, until) => objects.retain(bucket, name, until),
     addObject: (bucket, name, bytes) => void objects.insert(bucket, { name }, bytes, new URLSearchParams(), now()),
     start: () => listen(port),
     stop: async () => {
@@ -187,7 +190,7 @@ function answer(call: Call, response: ServerResponse, objects: Objects, now: Dat
       break;
     }
     case "DELETE 2":
-      objects.remove(bucket ?? "", name ?? "");
+      objects.remove(bucket ?? "", name ?? "", now);
       response.writeHead(204).end();
       break;
     default:

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { agedSite } from "../../operations/cleanup/aged-site.ts";
+import { type FakeGcs, startFakeGcs } from "../../servers/gcs/server.ts";
+
+const ONCE = { force: false, lockWaitMs: 0 };
+const BUCKET = "locked-backups";
+
+let service: FakeGcs;
+beforeAll(async () => {
+  service = await startFakeGcs();
+  service.addBucket(BUCKET);
+});
+afterAll(() => service.stop());
+
+it("cleanup leaves a backup that is retained, with what it builds on, says until when, and removes it when that is over", async () => {
+  const { endpoint } = service;
+  const offsite = { type: "gcs", role: "replica", bucket: BUCKET, endpoint, credentials: service.keyOf("writer") };
+  const { site, made } = await agedSite({ remotes: { offsite } });
+  const full = await made(60);
+  const child = await made(59, { mode: "incremental" });
+  await made(1);
+  const retain = async (id: string, until: Date): Promise<void> => {
+    const { location } = await site.operations.show(id);
+    service.retainObject(BUCKET, `${location.slice(location.indexOf(":") + 1)}/metadata.json`, until);
+  };
+  const until = new Date(Date.now() + 3_600_000);
+  await retain(child, until);
+  // Its own time is over: it stays for what builds on it.
+  await retain(full, new Date(Date.now() - 1));
+
+  const locked = await site.operations.cleanup(ONCE);
+  await retain(child, new Date(Date.now() - 1));
+  const over = await site.operations.cleanup(ONCE);
+
+  expect(locked.storages[1]).toMatchObject({ name: "offsite", removed: [], failure: undefined });
+  expect(locked.storages[1]?.notRemoved).toMatchObject([
+    {
+      backupId: child,
+      error: {
+        code: "RETENTION_POLICY_VIOLATION",
+        message: `backup ${child} is locked in storage "offsite" until ${until.toISOString()}`,
+      },
+    },
+  ]);
+  expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
+});
