@@ -32,6 +32,13 @@ export function isGood(backup: KnownBackup): boolean {
   );
 }
 
+/** Its last verification failed, or damage was met in each copy that is left. One that can't be read may still be built on soundly. */
+export function isKnownDamaged({ status, notes, copies }: KnownBackup): boolean {
+  if (status === "unreadable") return false;
+  const states = copies.map(({ state }) => state);
+  return notes.verified?.passed === false || (states.includes("damaged") && !states.includes("complete"));
+}
+
 /** It is being made, or its run died. */
 export function isRunning({ status }: KnownBackup): boolean {
   return status === "running" || status === "pending";

@@ -1,5 +1,6 @@
 import { BackupctlError } from "../errors.ts";
-import { isGood, type KnownBackup, newestFirst, wholeSourcesOf } from "./known-backup.ts";
+import type { BackupId } from "./backup.ts";
+import { ancestorIdsOf, isGood, type KnownBackup, newestFirst, wholeSourcesOf } from "./known-backup.ts";
 
 export interface RestorePointRequest<T extends KnownBackup> {
   readonly backups: readonly T[];
@@ -8,17 +9,21 @@ export interface RestorePointRequest<T extends KnownBackup> {
   /** Sources that must all be good in it; empty: any good backup. */
   readonly sources: readonly string[];
   readonly type?: string | undefined;
+  /** Of a backup, or one that it builds on. */
+  readonly isDamaged: (id: BackupId) => boolean;
 }
 
 export interface RestorePoint<T extends KnownBackup> {
   readonly backup: T;
   /** How much older the backup is than the time asked for; absent for the latest. */
   readonly gapMs?: number;
+  /** Newer ones that were passed over, and of which damage, their own or an ancestor's; the backup itself where there was no other. */
+  readonly onDamage: readonly { readonly id: BackupId; readonly damaged: BackupId }[];
 }
 
 /**
- * The newest good backup that was begun at or before the time asked for and has the wanted sources. Never one after it: a
- * restore must not bring back what had not happened yet.
+ * The newest good backup that was begun at or before the time asked for, has the wanted sources and neither is nor builds on damage; where each of them
+ * does, the newest: what is damaged may be another source's. Never one after the time: a restore must not bring back what had not happened yet.
  * @throws `BACKUP_NOT_FOUND`, naming the nearest one after the time if there is one.
  */
 export function chooseRestorePoint<T extends KnownBackup>(request: RestorePointRequest<T>): RestorePoint<T> {
@@ -27,11 +32,21 @@ export function chooseRestorePoint<T extends KnownBackup>(request: RestorePointR
     .filter((backup) => isGood(backup) && (type === undefined || backup.type === type))
     .sort(newestFirst);
   const isUsable = (backup: T): boolean => hasAll(wholeSourcesOf(backup), sources);
-  const backup = good.find(
-    (candidate) => (at === undefined || timeOf(candidate) <= at.getTime()) && isUsable(candidate),
-  );
+  const onDamage: { readonly backup: T; readonly damaged: BackupId }[] = [];
+  const intact = good.find((candidate) => {
+    if ((at !== undefined && timeOf(candidate) > at.getTime()) || !isUsable(candidate)) return false;
+    const damaged = [candidate.id, ...ancestorIdsOf(candidate)].find(request.isDamaged);
+    if (damaged !== undefined) onDamage.push({ backup: candidate, damaged });
+    return damaged === undefined;
+  });
+  const backup = intact ?? onDamage[0]?.backup;
   if (backup === undefined) throw nothingToRestore(request, good.findLast(isUsable));
-  return at === undefined ? { backup } : { backup, gapMs: at.getTime() - timeOf(backup) };
+  const told = intact === undefined ? onDamage.slice(0, 1) : onDamage;
+  return {
+    backup,
+    onDamage: told.map(({ backup: { id }, damaged }) => ({ id, damaged })),
+    ...(at === undefined ? {} : { gapMs: at.getTime() - timeOf(backup) }),
+  };
 }
 
 function hasAll(good: readonly string[], wanted: readonly string[]): boolean {

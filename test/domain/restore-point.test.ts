@@ -1,5 +1,7 @@
-import { expect, it } from "vitest";
-import { chooseRestorePoint } from "../../src/domain/restore-point.ts";
+import { describe, expect, it } from "vitest";
+import type { BackupMetadata } from "../../src/domain/backup.ts";
+import type { KnownBackup } from "../../src/domain/known-backup.ts";
+import { chooseRestorePoint, type RestorePoint, type RestorePointRequest } from "../../src/domain/restore-point.ts";
 import { backupId, knownBackup, metadataOf, sourceOf, uncommitted, unread } from "./builders.ts";
 
 const first = metadataOf({
@@ -16,6 +18,12 @@ const second = metadataOf({
 });
 const backups = [first, second].map((metadata) => knownBackup(metadata));
 
+type Request = RestorePointRequest<KnownBackup>;
+
+function choose(request: Partial<Request> & Pick<Request, "backups">): RestorePoint<KnownBackup> {
+  return chooseRestorePoint({ sources: [], isDamaged: () => false, ...request });
+}
+
 it.each([
   ["the newest", {}, 2],
   ["the newest with a source that failed in the last", { sources: ["app", "shop"] }, 1],
@@ -23,20 +31,18 @@ it.each([
   ["the one at that very moment", { at: new Date("2026-01-12T02:00:00.000Z") }, 2],
   ["the one before", { at: new Date("2026-01-12T01:59:59.999Z") }, 1],
 ])("takes %s", (_what, request, number) => {
-  expect(chooseRestorePoint({ backups, sources: [], ...request }).backup.id).toBe(backupId(number));
+  expect(choose({ backups, sources: [], ...request }).backup.id).toBe(backupId(number));
 });
 
 it("reads the metadata of no older backup", () => {
   const older = unread(first);
 
-  expect(chooseRestorePoint({ backups: [older, knownBackup(second)], sources: ["app"] }).backup.id).toBe(second.id);
+  expect(choose({ backups: [older, knownBackup(second)], sources: ["app"] }).backup.id).toBe(second.id);
 });
 
 it("tells the gap to the time asked for", () => {
-  expect(chooseRestorePoint({ backups, sources: [], at: new Date("2026-01-12T02:15:00.000Z") }).gapMs).toBe(
-    15 * 60_000,
-  );
-  expect(chooseRestorePoint({ backups, sources: [] })).not.toHaveProperty("gapMs");
+  expect(choose({ backups, sources: [], at: new Date("2026-01-12T02:15:00.000Z") }).gapMs).toBe(15 * 60_000);
+  expect(choose({ backups, sources: [] })).not.toHaveProperty("gapMs");
 });
 
 it.each([
@@ -46,7 +52,7 @@ it.each([
 ])("passes over %s", (_what, overrides) => {
   const doubtful = [knownBackup(first), knownBackup(second, overrides), uncommitted(backupId(3))];
 
-  expect(chooseRestorePoint({ backups: doubtful, sources: [] }).backup.id).toBe(first.id);
+  expect(choose({ backups: doubtful, sources: [] }).backup.id).toBe(first.id);
 });
 
 it("passes over one that holds only some of the tables, which by itself would look whole", () => {
@@ -56,11 +62,11 @@ it("passes over one that holds only some of the tables, which by itself would lo
     sources: [sourceOf("app", { narrowed: true })],
   });
 
-  expect(chooseRestorePoint({ backups: [...backups, knownBackup(narrowed)], sources: [] }).backup.id).toBe(second.id);
+  expect(choose({ backups: [...backups, knownBackup(narrowed)], sources: [] }).backup.id).toBe(second.id);
 });
 
 it("names the nearest backup after the time when there is none before", () => {
-  expect(() => chooseRestorePoint({ backups, sources: ["app"], at: new Date("2026-01-01T00:00:00.000Z") })).toThrow(
+  expect(() => choose({ backups, sources: ["app"], at: new Date("2026-01-01T00:00:00.000Z") })).toThrow(
     expect.objectContaining({
       code: "BACKUP_NOT_FOUND",
       exitCode: 10,
@@ -72,7 +78,34 @@ it("names the nearest backup after the time when there is none before", () => {
 });
 
 it("says so when no backup has the source at all", () => {
-  expect(() => chooseRestorePoint({ backups, sources: ["wiki"], type: "full" })).toThrow(
+  expect(() => choose({ backups, sources: ["wiki"], type: "full" })).toThrow(
     expect.objectContaining({ code: "BACKUP_NOT_FOUND", message: "there is no good backup of type full with wiki" }),
   );
+});
+
+describe("with backups that build on others", () => {
+  const day = (number: number, parent?: BackupMetadata): BackupMetadata =>
+    metadataOf({ id: backupId(number), at: `2026-01-1${number}T02:00:00.000Z`, ...(parent && { parent }) });
+  const full = day(3);
+  const child = day(4, full);
+  const grandchild = day(5, child);
+  const chain = [full, child, grandchild].map((metadata) => knownBackup(metadata));
+
+  it.each([
+    ["none", [], grandchild, []],
+    ["its own", [grandchild], child, [grandchild]],
+    ["its parent's", [child], full, [grandchild, child]],
+  ])("passes over what is or builds on damage, and tells of it: %s", (_, damaged, chosen, over) => {
+    const point = choose({ backups: chain, isDamaged: (id) => damaged.some((each) => each.id === id) });
+
+    expect(point.backup.id).toBe(chosen.id);
+    expect(point.onDamage).toEqual(over.map(({ id }) => ({ id, damaged: damaged[0]?.id })));
+  });
+
+  it("takes the newest where all are damaged or build on that, and tells of that", () => {
+    const { backup, onDamage } = choose({ backups: chain, isDamaged: (id) => id === full.id });
+
+    expect(backup.id).toBe(grandchild.id);
+    expect(onDamage).toEqual([{ id: grandchild.id, damaged: full.id }]);
+  });
 });

@@ -1,8 +1,8 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata, SourceMetadata } from "../../domain/backup.ts";
 import { durationMs } from "../../domain/duration.ts";
-import { isGood, isGoodSource, isWholeSource } from "../../domain/known-backup.ts";
-import { chooseRestorePoint } from "../../domain/restore-point.ts";
+import { isGood, isGoodSource, isKnownDamaged, isWholeSource } from "../../domain/known-backup.ts";
+import { chooseRestorePoint, type RestorePoint } from "../../domain/restore-point.ts";
 import { parseInstant } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -15,7 +15,7 @@ import { requireTrusted } from "../repository/trust.ts";
 import { passedOverWarning, requireReadable } from "../repository/unreadable-backups.ts";
 
 type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
-  Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs">>;
+  Partial<Pick<RestoreRequest, "latest" | "type" | "timestamp" | "maxGapMs" | "skipDamaged">>;
 
 interface ChosenBackup {
   readonly backup: CatalogBackup;
@@ -53,8 +53,10 @@ export async function chooseBackup(
   requireKnown(sources, all, context);
   const type = wanted.type === "full" ? "full" : undefined;
   try {
-    const point = chooseRestorePoint({ backups: holding, at, sources, type });
-    const warnings = passedOver(all, point.backup, at);
+    // Who wants what is sound of a damaged backup wants the newest.
+    const isDamaged = (id: BackupId): boolean => wanted.skipDamaged !== true && isDamagedIn(catalog, id);
+    const point = chooseRestorePoint({ backups: holding, at, sources, type, isDamaged });
+    const warnings = [...passedOver(all, point.backup, at), ...onDamageWarnings(point)];
     if (timestamp === undefined || point.gapMs === undefined) return { backup: point.backup, gap: undefined, warnings };
     const allowedMs = wanted.maxGapMs ?? durationMs(context.session.loaded.config.restore.maxGap);
     const gap = { seconds: point.gapMs / 1_000, exceeds: point.gapMs > allowedMs, asked: timestamp };
@@ -68,15 +70,39 @@ export async function chooseBackup(
   }
 }
 
-/** Newer ones than the chosen that would have been looked at, could they be read. */
-function passedOver(all: readonly CatalogBackup[], chosen: CatalogBackup, at: Date | undefined): readonly string[] {
-  // Of its time only the second is known.
-  const isNewer = ({ timestamp }: CatalogBackup): boolean => timestamp.slice(0, 19) >= chosen.timestamp.slice(0, 19);
-  return all.filter((backup) => isUnreadable(backup, at) && isNewer(backup)).map(passedOverWarning);
+function isDamagedIn(catalog: Catalog, id: BackupId): boolean {
+  const known = catalog.get(id);
+  return known !== undefined && isKnownDamaged(known);
 }
 
-function isUnreadable({ status, timestamp }: CatalogBackup, at: Date | undefined): boolean {
-  return status === "unreadable" && (at === undefined || new Date(timestamp) <= at);
+function onDamageWarnings({ backup, onDamage }: RestorePoint<CatalogBackup>): readonly string[] {
+  return onDamage.map(({ id, damaged }) => {
+    const why = damaged === id ? "it is known to be damaged" : `${damaged}, which it builds on, is known to be damaged`;
+    if (id !== backup.id) return `backup ${id} is passed over, since ${why}`;
+    return `backup ${id} may not come back whole: ${why}, and there is no other without damage`;
+  });
+}
+
+/** Newer ones than the chosen that would have been looked at, could they be read or had they passed. */
+function passedOver(all: readonly CatalogBackup[], chosen: CatalogBackup, at: Date | undefined): readonly string[] {
+  // Of the time of one that can't be read only the second is known.
+  const isNewer = ({ timestamp }: CatalogBackup): boolean => timestamp.slice(0, 19) >= chosen.timestamp.slice(0, 19);
+  return all
+    .filter((backup) => backup.id !== chosen.id && isBefore(backup, at) && isNewer(backup))
+    .flatMap((backup) => {
+      const { id, status, notes } = backup;
+      if (status === "unreadable") return [passedOverWarning(backup)];
+      if (notes.verified?.passed !== false || status === "deleting") return [];
+      return [`backup ${id} is passed over, since its verification of ${notes.verified.at} failed`];
+    });
+}
+
+function isBefore({ timestamp }: CatalogBackup, at: Date | undefined): boolean {
+  return at === undefined || new Date(timestamp) <= at;
+}
+
+function isUnreadable(backup: CatalogBackup, at: Date | undefined): boolean {
+  return backup.status === "unreadable" && isBefore(backup, at);
 }
 
 /** `--type` other than full means that component's part of whatever backup holds it. */

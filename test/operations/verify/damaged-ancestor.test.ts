@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
 import type { CreateResult, Operations } from "../../../src/operations/operations.ts";
 import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
-import { damageData, download, restore } from "../restore/tools.ts";
+import { damageData, download, NOTHING_ASKED, restore } from "../restore/tools.ts";
 
 const VERIFY = { all: false, deep: false, quick: false, components: [] } as const;
 
@@ -106,6 +107,79 @@ describe("an ancestor that is damaged", () => {
       "complete",
     ]);
     expect((await next(site)).mode).toBe("full");
+  });
+
+  it("is told of by what takes the latest backup, which is one that does not build on it", async () => {
+    const { site, fullId, full, childId } = await chain();
+    damageData(full, "www");
+    const out = (name: string): string => join(site.directory, name);
+    await expect(restore(site.operations, { to: out("first") })).rejects.toMatchObject({ code: "BACKUP_CORRUPTED" });
+
+    const alone = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true, to: out("alone") });
+    const { id: laterId } = await createOne(site);
+    addFile(site);
+    const { id: newestId } = await createOne(site, { mode: "incremental" });
+    const later = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true, to: out("later") });
+    damageData(await site.backupDirectory(), "www");
+    await site.operations.verify({ ...VERIFY, reference: newestId });
+    const downloaded = await download(site.operations, { to: out("files") });
+
+    expect(alone.backup.id).toBe(childId);
+    expect(alone.warnings).toEqual([
+      `backup ${childId} may not come back whole: ${fullId}, which it builds on, is known to be damaged, and there is no other without damage`,
+    ]);
+    expect(later).toMatchObject({ backup: { id: newestId }, warnings: [] });
+    expect(downloaded.backupId).toBe(laterId);
+    expect(downloaded.warnings).toEqual([
+      expect.stringMatching(new RegExp(`^backup ${newestId} is passed over, since its verification of .* failed$`)),
+    ]);
+  });
+
+  it("is passed over with all that builds on it, but for what wants what is sound of it", async () => {
+    const { site, fullId } = await chain();
+    addFile(site);
+    const { id: secondId } = await createOne(site);
+    const second = await site.backupDirectory();
+    addFile(site);
+    const { id: childId } = await createOne(site, { mode: "incremental" });
+    damageData(second, "www");
+    const out = (name: string): string => join(site.directory, name);
+    await expect(download(site.operations, { to: out("first") })).rejects.toMatchObject({ code: "BACKUP_CORRUPTED" });
+    await site.operations.verify({ ...VERIFY, reference: secondId });
+
+    const asked = { ...NOTHING_ASKED, latest: true, to: out("to") };
+    const plan = await site.operations.planRestore(asked);
+    const salvaging = await site.operations.planRestore({ ...asked, skipDamaged: true });
+
+    expect(plan.lineage[0]).toBe(fullId);
+    expect(plan.warnings).toEqual([
+      expect.stringMatching(`^backup ${secondId} is passed over, since its verification of `),
+      `backup ${childId} is passed over, since ${secondId}, which it builds on, is known to be damaged`,
+    ]);
+    expect(salvaging.backup.id).toBe(childId);
+  });
+
+  it("is told of by a restore also where the catalog can't remember it", async () => {
+    const { site, full } = await chain();
+    damageData(full, "www");
+    const { adapters } = site.session;
+    const readOnly = await site.reopen({
+      adapters: {
+        ...adapters,
+        openCatalog: (options) => {
+          if (!options.readOnly) throw new BackupctlError("CATALOG_FAILED", "the catalog can't be written");
+          return adapters.openCatalog(options);
+        },
+      },
+    });
+
+    await expect(download(readOnly, { to: join(site.directory, "out") })).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+    });
+
+    expect(site.warnings.at(-1)).toBe(
+      "the damage that was found could not be recorded in the catalog: the catalog can't be written",
+    );
   });
 });
 
