@@ -45,32 +45,36 @@ const AWAY: readonly [string, (repository: string) => void][] = [
 ];
 
 describe.each(AWAY)("with a primary storage that %s", (_, takeAway) => {
-  it.each(["as it is", "gone"])("everything is read from a replica, with a catalog that is %s", async (catalog) => {
-    const site = await twoCopies();
-    takeAway(site.repositoryDirectory);
-    const operations = catalog === "gone" ? await withoutCatalog(site) : await site.reopen();
-    const to = join(site.directory, "out");
+  it.each(["as it is", "gone", "damaged"])(
+    "everything is read from a replica, with a catalog that is %s",
+    async (catalog) => {
+      const site = await twoCopies();
+      takeAway(site.repositoryDirectory);
+      if (catalog === "damaged") writeFileSync((await statePaths(site.session)).catalog, "no database");
+      const operations = catalog === "gone" ? await withoutCatalog(site) : await site.reopen();
+      const to = join(site.directory, "out");
 
-    const { backups } = await operations.list(PAGE);
-    const { copies } = await operations.show("latest");
-    const verified = await operations.verify({
-      reference: "latest",
-      all: false,
-      deep: false,
-      quick: false,
-      components: [],
-    });
-    const { files } = await download(operations, { to: join(site.directory, "tars") });
-    const restored = await restore(operations, { latest: true, to });
+      const { backups } = await operations.list(PAGE);
+      const { copies } = await operations.show("latest");
+      const verified = await operations.verify({
+        reference: "latest",
+        all: false,
+        deep: false,
+        quick: false,
+        components: [],
+      });
+      const { files } = await download(operations, { to: join(site.directory, "tars") });
+      const restored = await restore(operations, { latest: true, to });
 
-    expect(backups).toHaveLength(2);
-    expect(copies).toContainEqual(expect.objectContaining({ storage: "second", state: "complete" }));
-    expect(verified).toMatchObject({ passed: true, backups: [{ storage: "second" }] });
-    expect(files).toHaveLength(1);
-    expect(restored.sources).toMatchObject([{ status: "completed" }]);
-    expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
-    expect(site.warnings.filter((line) => /^storage "local" is left out: /.test(line)).length).toBe(1);
-  });
+      expect(backups).toHaveLength(2);
+      expect(copies).toContainEqual(expect.objectContaining({ storage: "second", state: "complete" }));
+      expect(verified).toMatchObject({ passed: true, backups: [{ storage: "second" }] });
+      expect(files).toHaveLength(1);
+      expect(restored.sources).toMatchObject([{ status: "completed" }]);
+      expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
+      expect(site.warnings.filter((line) => /^storage "local" is left out: /.test(line)).length).toBe(1);
+    },
+  );
 
   it("a rebuild keeps what is known of its copies", async () => {
     const site = await twoCopies();

@@ -207,6 +207,20 @@ describe("verify --repair", () => {
     expect(readFileSync(join(made.last, strange), "utf8")).toBe("{}");
   });
 
+  it("mends keys that another host added by what each key opens, of which the catalog knows nothing", async () => {
+    const made = await twoCopies();
+    const [first, added] = [find(made.last, /^keys-/), "keys-2-0000000a.json"];
+    const whole = readFileSync(first, "utf8");
+    writeFileSync(join(inSecond(made, made.last), added), whole);
+    writeFileSync(join(made.last, added), whole.slice(1));
+
+    const { passed, backups } = await made.site.operations.verify({ ...REPAIR, reference: made.id, storage: "local" });
+
+    expect(passed).toBe(true);
+    expect(backups[0]?.repaired).toEqual([{ object: keyOf(made, join(made.last, added)), storage: "second" }]);
+    expect(readFileSync(join(made.last, added), "utf8")).toBe(whole);
+  });
+
   it("goes on where it was broken off", async () => {
     const made = await twoCopies();
     const { site, id } = made;
