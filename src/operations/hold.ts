@@ -1,9 +1,11 @@
+import type { CatalogBackup } from "../catalog/catalog.ts";
 import { DELETED_NAME } from "../domain/object-names.ts";
 import { BackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 import type { BackupSummary } from "./operations.ts";
 import { summaryOf } from "./repository/backup-summary.ts";
 import { resolveReference } from "./repository/references.ts";
+import { readBackup } from "./repository/repository.ts";
 import { requireCommitted, storagesHolding, writeNotes } from "./repository/write-notes.ts";
 import { storageNames } from "./session.ts";
 
@@ -31,7 +33,8 @@ export async function holdBackup(context: OperationContext, reference: string, r
 export async function unholdBackup(context: OperationContext, reference: string): Promise<BackupSummary> {
   const backup = resolveReference(await context.catalog("read"), reference);
   requireCommitted(backup);
-  if (backup.notes.hold === undefined) {
+  const reason = backup.notes.hold?.reason ?? (await findReason(context, backup));
+  if (reason === undefined) {
     throw new BackupctlError("USAGE", `backup ${backup.id} is not on hold`, {
       hint: "`backupctl list --verbose` shows holds.",
     });
@@ -40,7 +43,20 @@ export async function unholdBackup(context: OperationContext, reference: string)
     needsKey: true,
     change: ({ hold: _, ...notes }) => notes,
   });
-  return finished(context, backup, "backup:unhold", { reason: backup.notes.hold.reason });
+  return finished(context, backup, "backup:unhold", { reason });
+}
+
+/**
+ * What keeps the copy of any storage: another host's hold, or what was killed, or did not reach that storage, before all of them and the
+ * catalog said the same.
+ */
+async function findReason(context: OperationContext, { storagePath }: CatalogBackup): Promise<string | undefined> {
+  const repository = await context.repository();
+  for (const storage of await storagesHolding(repository, storageNames(context.session), storagePath)) {
+    const { notes } = await readBackup(repository, storage, storagePath);
+    if (notes.hold !== undefined) return notes.hold.reason;
+  }
+  return undefined;
 }
 
 async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {

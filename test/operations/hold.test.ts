@@ -106,4 +106,36 @@ describe("hold", () => {
 
     await expect(attempt).rejects.toMatchObject({ code });
   });
+
+  it("is lifted by whoever learns of it from the storage only", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const catalog = await site.context.catalog("write");
+    await site.operations.hold(backup.id, "audit");
+    catalog.setNotes(backup.id, {});
+
+    await site.operations.unhold(backup.id);
+    await site.operations.rebuildCatalog();
+
+    expect((await site.operations.show(backup.id)).notes.hold).toBeUndefined();
+  });
+
+  it("that was lifted while a storage was away keeps the backup when that is back, until it is lifted there too", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { retentionDays: 0 });
+    await createOne(site, { mode: "full" });
+    await site.operations.hold(id, "audit");
+    await site.operations.unhold(id);
+    const replica = join(site.directory, "replica");
+    for (const name of readdirSync(replica, { recursive: true, encoding: "utf8" }))
+      if (/notes-1[^/]*$/.test(name)) rmSync(join(replica, name));
+    await site.operations.rebuildCatalog();
+    const request = { reference: id, withDescendants: false, force: false, lockWaitMs: 0 };
+
+    const remove = async () => site.operations.delete(request, await site.operations.planDelete(request));
+
+    await expect(remove()).rejects.toThrow("on hold meanwhile: audit");
+    await site.operations.unhold(id);
+    expect((await remove()).deleted).toEqual([id]);
+  });
 });
