@@ -24,10 +24,12 @@ export async function listUnits(directory: string): Promise<ReadonlyMap<string, 
   return new Map(names.map((name, index) => [name, texts[index]?.toString().split("\n", 1)[0] ?? ""]));
 }
 
-/** @throws `USAGE` where this user may not write there */
+/** Removes what a run that was killed left beside it. @throws `USAGE` where this user may not write there */
 export async function writeUnit(directory: string, name: string, text: string): Promise<void> {
   try {
     await makeDirectory(directory);
+    for (const other of await listDirectory(directory))
+      if (other.startsWith(`.${name}.`)) await removeFileIfExists(path.join(directory, other));
     await writeFileAtomically(path.join(directory, name), text, 0o644);
   } catch (error) {
     throw asDenied(directory, error);
