@@ -1,8 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { promises as fs } from "node:fs";
 import * as path from "node:path";
-import { BackupctlError } from "../errors.ts";
-import { errnoOf, listDirectory, makeDirectory, syncDirectory, unmakeDirectory } from "./files.ts";
+import { BackupctlError, isBackupctlError } from "../errors.ts";
+import {
+  errnoOf,
+  listDirectory,
+  makeDirectory,
+  makePrivateDirectory,
+  syncDirectory,
+  unmakeDirectory,
+} from "./files.ts";
 import { withRoom } from "./leavings.ts";
 import { isAlive } from "./temporary-directory.ts";
 
@@ -88,6 +95,23 @@ async function openSwept(temporary: string, prefix: string): Promise<fs.FileHand
     if (pid !== undefined && !isAlive(Number(pid))) await fs.rm(path.join(folder, name), { force: true });
   }
   return fs.open(temporary, "wx", 0o600);
+}
+
+/** Writes a whole file (0600), flushed, or none. False, and nothing touched, if there is one already. */
+export async function writeNewFile(file: string, text: string): Promise<boolean> {
+  await makePrivateDirectory(path.dirname(file));
+  if (await pathExists(file)) return false;
+  const beside = await openBesideFile(file, false);
+  try {
+    await beside.write(Buffer.from(text));
+    await beside.commit();
+    return true;
+  } catch (error) {
+    if (!isBackupctlError(error, "TARGET_NOT_EMPTY")) throw error;
+    return false;
+  } finally {
+    await beside.discard();
+  }
 }
 
 /** Renaming would replace what came to be there meanwhile; a link does not. */

@@ -144,29 +144,6 @@ export async function moveFileIfExists(from: string, to: string): Promise<void> 
   }
 }
 
-/** Writes a file that does not exist yet, flushed. False, and nothing touched, if there is one already. */
-export async function writeNewFile(file: string, bytes: Uint8Array | string, mode = 0o600): Promise<boolean> {
-  await makePrivateDirectory(path.dirname(file));
-  let handle: fs.FileHandle;
-  try {
-    handle = await fs.open(file, "wx", mode);
-  } catch (error) {
-    if (errnoOf(error) === "EEXIST") return false;
-    throw error;
-  }
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } catch (error) {
-    await fs.rm(file, { force: true });
-    throw error;
-  } finally {
-    await handle.close();
-  }
-  await syncDirectory(path.dirname(file));
-  return true;
-}
-
 /** Whether the name itself is a symlink; what lies above it may be. */
 export async function isSymlink(file: string): Promise<boolean> {
   return fs.lstat(file).then(

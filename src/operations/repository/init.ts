@@ -4,7 +4,8 @@ import { MARKER_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { MAX_JSON_BYTES } from "../../format/parse-json.ts";
 import { decodeRepositoryMarker, encodeRepositoryMarker } from "../../format/repository-marker.ts";
-import { errnoOf, fileExists, writeNewFile } from "../../platform/files.ts";
+import { writeNewFile } from "../../platform/beside-file.ts";
+import { errnoOf, fileExists } from "../../platform/files.ts";
 import { newUuid } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { InitRequest, InitResult } from "../operations.ts";
@@ -43,7 +44,7 @@ export async function initialiseAnew(setup: Setup, request: InitRequest): Promis
   const keyWritten = !(await fileExists(keyPath));
   if (keyWritten) await setup.writeKeyFile(keyPath);
   const text = setup.configTemplate({ name: setup.host, storagePath, keyFile: keyPath });
-  if (!(await inWords(configPath, writeNewFile(configPath, text, 0o600)))) throw exists(configPath);
+  if (!(await inWords(configPath, writeNewFile(configPath, text)))) throw exists(configPath);
   const session = { ...setup, loaded: await setup.loadConfig(configPath) };
   const initialised = await initialiseStorages(session);
   const known = initialised.storages.filter(({ created }) => !created).map(({ name }) => `"${name}"`);
