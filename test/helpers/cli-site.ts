@@ -22,12 +22,14 @@ export interface CliSiteOptions {
   readonly archive?: boolean;
   /** Further options of the storage `local`, as a flow map has them. */
   readonly storageOptions?: string;
+  /** Further storages, as lines of the configuration. */
+  readonly storages?: string;
 }
 
 export async function makeCliSite(
   sources: string,
   directory: string = tempDir(),
-  { replica = false, archive = false, storageOptions = "" }: CliSiteOptions = {},
+  { replica = false, archive = false, storageOptions = "", storages = "" }: CliSiteOptions = {},
 ): Promise<CliSite> {
   const configFile = join(directory, "backup.config.yaml");
   const keyFile = join(directory, "main.key");
@@ -42,6 +44,7 @@ storages:
   local: {type: local, path: ${directory}/repository, ${storageOptions}}
 ${replica ? `  second: {type: local, role: replica, path: ${directory}/replica}` : ""}
 ${archive ? `  vault: {type: local, role: archive, path: ${directory}/vault}` : ""}
+${storages}
 encryption:
   keys:
     main: {provider: local, key_file: ${keyFile}}

@@ -3,7 +3,6 @@ import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
-import Sqlite from "better-sqlite3";
 
 /**
  * Loaded into the program by NODE_OPTIONS: counts what changes a file or a database, here or through a socket or a program, and kills the process in place of the effect number
@@ -78,7 +77,8 @@ async function watchFiles(): Promise<void> {
   syncBuiltinESMExports();
 }
 
-function watchDatabases(): void {
+async function watchDatabases(): Promise<void> {
+  const { default: Sqlite } = await import("better-sqlite3");
   const database = new Sqlite(":memory:");
   watch(Object.getPrototypeOf(database), "exec");
   watch(Object.getPrototypeOf(database), "pragma");
@@ -95,7 +95,7 @@ function watchOthers(): void {
 
 await watchFiles();
 if (isMainThread) {
-  watchDatabases();
+  await watchDatabases();
   watchOthers();
   const { COUNT_EFFECTS } = process.env;
   if (COUNT_EFFECTS !== undefined) process.on("exit", () => writeFileSync(COUNT_EFFECTS, `${effects[0]}`));

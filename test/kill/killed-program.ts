@@ -35,8 +35,16 @@ export interface Kill {
 export const STORAGE_FOLDERS = ["repository", "replica", "vault"];
 const KEPT = [...STORAGE_FOLDERS, "state", "target"];
 
+export interface KillSiteOptions extends CliSiteOptions {
+  /** Puts back what is elsewhere before each run. */
+  readonly putBack?: () => Promise<void>;
+  /** Added to the environment of the runs that are killed. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A tree, a database in a file, the output of a program, and `more` sources; two storages, and more as the options say. */
-export async function makeKillSite(directory: string, more = "", options: CliSiteOptions = {}): Promise<KillSite> {
+export async function makeKillSite(directory: string, more = "", options: KillSiteOptions = {}): Promise<KillSite> {
+  const { putBack, env: ownEnv, ...siteOptions } = options;
   const www = path.join(directory, "www");
   fs.mkdirSync(path.join(www, "uploads"), { recursive: true });
   fs.mkdirSync(path.join(directory, "target"));
@@ -50,7 +58,7 @@ export async function makeKillSite(directory: string, more = "", options: CliSit
   export: {engine: command, command: [cat, "{dir}/www/uploads/large"]}
 ${more}`,
     directory,
-    { replica: true, ...options },
+    { replica: true, ...siteOptions },
   );
   const kept = fs.mkdtempSync(path.join(directory, "kept-"));
   const copy = (from: string, to: string): void => {
@@ -58,16 +66,19 @@ ${more}`,
     const there = KEPT.filter((name) => fs.existsSync(path.join(from, name)));
     execFileSync("cp", ["-a", ...there.map((name) => path.join(from, name)), to]);
   };
-  const start = (args: readonly string[], hook: Readonly<Record<string, string>> | undefined) => {
+  const start = async (args: readonly string[], hook: Readonly<Record<string, string>> | undefined) => {
     copy(kept, directory);
-    const env = hook === undefined ? {} : { NODE_OPTIONS: `--import ${HOOK}`, ...hook };
-    return startCli([...args, "--config", site.configFile], { home: directory, env });
+    await putBack?.();
+    const env = { ...ownEnv, ...(hook === undefined ? {} : { NODE_OPTIONS: `--import ${HOOK}`, ...hook }) };
+    const config = args.includes("--config") ? [] : ["--config", site.configFile];
+    return startCli([...args, ...config], { home: directory, env });
   };
+  const runToEnd = async (...given: Parameters<typeof start>): Promise<CliResult> => (await start(...given)).result;
   const requireStatus = ({ exitCode, stderr }: CliResult, wanted: number): void => {
     if (exitCode !== wanted) throw new Error(`it exited with ${exitCode}, not ${wanted}:\n${stderr}`);
   };
   const killAfter = async (delayMs: number, args: readonly string[]): Promise<void> => {
-    const { child, result } = start(args, undefined);
+    const { child, result } = await start(args, undefined);
     await setTimeout(delayMs);
     child.kill("SIGKILL");
     await result;
@@ -78,12 +89,12 @@ ${more}`,
     async kills(args, exitStatus = 0) {
       const file = path.join(directory, "effects");
       const killBefore = async (effect: number): Promise<void> => {
-        const result = await start(args, { KILL_BEFORE: `${effect}` }).result;
+        const result = await runToEnd(args, { KILL_BEFORE: `${effect}` });
         if (result.signal !== "SIGKILL") requireStatus(result, exitStatus);
       };
-      requireStatus(await start(args, { COUNT_EFFECTS: file }).result, exitStatus);
+      requireStatus(await runToEnd(args, { COUNT_EFFECTS: file }), exitStatus);
       const started = performance.now();
-      requireStatus(await start(args, undefined).result, exitStatus);
+      requireStatus(await runToEnd(args, undefined), exitStatus);
       const lengthMs = Math.round(performance.now() - started);
       const effects = spread(Number(fs.readFileSync(file, "utf8")), KILLS);
       const random = randomNumbers(SEED);

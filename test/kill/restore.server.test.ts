@@ -7,7 +7,7 @@ import { NO_CHOICES } from "../helpers/site.ts";
 import { suiteTempDir } from "../helpers/temp-dir.ts";
 import { NOTHING_ASKED } from "../operations/restore/tools.ts";
 import { createNext, expectNoLeavings, expectTrue, expectWholeBackups, nextRun } from "./after-the-kill.ts";
-import { filesBelow, type KillSite, makeKillSite, writeDatabase } from "./killed-program.ts";
+import { filesBelow, type KillSite, makeKillSite, STORAGE_FOLDERS, writeDatabase } from "./killed-program.ts";
 
 interface Case {
   readonly what: string;
@@ -87,6 +87,7 @@ describe("a restore that is killed", { timeout: 36_000_000 }, () => {
       fs.mkdirSync(target);
       before?.(target);
       site.keep();
+      const kept = stored();
       const place = to === undefined ? [] : ["--to", to];
       const how = ["--overwrite", ...(row.delete ? ["--delete"] : []), "--yes"];
       const old = filesBelow(target);
@@ -107,16 +108,22 @@ describe("a restore that is killed", { timeout: 36_000_000 }, () => {
             const asked = { ...NOTHING_ASKED, reference, sources, overwrite: true, delete: row.delete === true };
             const request = to === undefined ? asked : { ...asked, to };
             await operations.restore(request, await operations.planRestore(request));
-            await expectWholeBackups(operations);
           };
           await nextRun(site, restoreAgain, warnings);
           expectTrue(warnings, sources, { old, now, restored });
           expect(filesBelow(target)).toEqual(restored);
           await expectNoLeavings(site);
+          // A restore writes nothing there.
+          if (to !== undefined) expect(stored()).toEqual(kept);
         });
       }
+      await nextRun(site, expectWholeBackups);
     },
   );
+
+  function stored(): readonly string[] {
+    return STORAGE_FOLDERS.flatMap((name) => filesBelow(path.join(directory, name)));
+  }
 });
 
 /** A backup of what is there says for good if it may be neither old nor new, and has to if it is. */
