@@ -55,6 +55,8 @@ describe("a create that is killed", { timeout: 36_000_000 }, () => {
       expect(["completed", "failed"]).toEqual(expect.arrayContaining(backups.map(({ status }) => status)));
     });
     await expectNoLeavings(site);
+    const state = filesIn(directory, ["state"]).map((file) => path.basename(file));
+    expect(state.filter((name) => name.startsWith(".progress"))).toEqual([]);
   }
 });
 

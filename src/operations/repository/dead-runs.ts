@@ -4,7 +4,7 @@ import type { BackupId, LineageMember } from "../../domain/backup.ts";
 import { METADATA_NAME } from "../../domain/object-names.ts";
 import { type BackupctlError, isBackupctlError } from "../../errors.ts";
 import { requirePlace } from "../../format/metadata.ts";
-import { listDirectory } from "../../platform/files.ts";
+import { listDirectory, removeFileIfExists } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { namesWithoutArchives, type Session } from "../session.ts";
@@ -67,9 +67,12 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
   for (const run of runsUnderWay(session, catalog)) {
     await withdraw(session, repository, catalog, run);
   }
-  for (const name of await listDirectory(repository.state.temporary)) {
-    await removeTree(path.join(repository.state.temporary, name));
-  }
+  const { temporary, progress } = repository.state;
+  for (const name of await listDirectory(temporary)) await removeTree(path.join(temporary, name));
+  // What was being written for `status`, and did not get its name any more.
+  for (const name of await listDirectory(path.dirname(progress)))
+    if (name.startsWith(`.${path.basename(progress)}.`))
+      await removeFileIfExists(path.join(path.dirname(progress), name));
 }
 
 async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
