@@ -92,25 +92,32 @@ function optionProblems(
   return [...ofOptions, ...ofTargets];
 }
 
-/** Rules between an adapter's options can be checked only where no secret among them still has to be fetched. */
+/** Stands for a secret that still has to be fetched. */
+const PENDING = "pending";
+
+/** Rules between an adapter's options, but for those about secrets that still have to be fetched. */
 function ownProblems(
   variant: Variant,
   path: ConfigPath,
   given: Record<string, unknown>,
   document: ConfigDocument,
 ): readonly Problem[] {
-  const options = Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(variant.shape, key)));
-  const pending = secretNames(variant.shape).some(
+  const pending = secretNames(variant.shape).filter(
     (name) => given[`${name}_file`] !== undefined || given[`${name}_command`] !== undefined,
   );
+  const options = {
+    ...Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(variant.shape, key))),
+    ...Object.fromEntries(pending.map((name) => [name, PENDING])),
+  };
   const result = variant.options.safeParse(options, ONCE);
-  if (pending) return [];
   if (result.success) {
-    return variant.rules(result.data, given).map((problem) => {
+    const found = variant.rules(result.data, given).filter(({ path: [name = ""] }) => !pending.includes(name));
+    return found.map((problem) => {
       const full = [...path, ...problem.path];
       return { path: full, message: problem.message, isRule: true, ...document.position(full, "key") };
     });
   }
+  if (pending.length > 0) return [];
   return problemsOf(result.error.issues, { schema: variant.options, values: options, document, under: path });
 }
 

@@ -38,11 +38,21 @@ describe("a rule between options of a storage", () => {
     expect(loaded.warnings).toEqual([expect.stringMatching(/is missing beside access_key_id$/)]);
   });
 
-  it("is checked by config validate where a secret has to be fetched first", async () => {
+  it.each([
+    ["beside a login", `${HALF_A_LOGIN}\n    profile: other`, "profile: is one too many beside access_key_id"],
+    ["of a role", "    storage_class: GLACIER\n    access_key_id: a", "storage_class: GLACIER can't be read at once"],
+  ])("%s is checked before a secret is fetched", async (_, options, message) => {
+    const failure = await failureOf(loadText(config(`${options}\n    secret_access_key_command: "false"`)));
+
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+  });
+
+  it("says nothing of a secret that is still to be fetched, until config validate has fetched it", async () => {
     const directory = tempDir();
     const file = join(directory, "backup.config.yaml");
-    writeFileSync(join(directory, "secret"), "a secret", { mode: 0o600 });
-    writeFileSync(file, config(`${HALF_A_LOGIN}\n    secret_access_key_file: secret\n    profile: other`));
+    writeFileSync(join(directory, "secret"), "no parts", { mode: 0o600 });
+    const azure = "    type: azure\n    container: backups\n    connection_string_file: secret";
+    writeFileSync(file, config("").replace("    type: s3\n    bucket: backups", azure));
     const session = await openSession(file);
     const unused = async (): Promise<never> => Promise.reject(new Error("not for config validate"));
 
@@ -50,7 +60,7 @@ describe("a rule between options of a storage", () => {
 
     await expect(report).rejects.toMatchObject({
       code: "CONFIG_INVALID",
-      message: expect.stringContaining("storages.main.profile: is one too many beside access_key_id"),
+      message: expect.stringContaining("storages.main.connection_string: must be parts such as"),
     });
   });
 });
