@@ -7,14 +7,14 @@ export const storageList = defineCommand({
   group: "Upkeep",
   summary: "what lies in each storage, and the space left",
   description: [
-    "Backups and bytes are what the catalog knows to lie there; free space is what the storage says now. A storage that does not answer is listed with the reason. What really lies in one, objects of no backup included, `storage check` counts.",
+    "Backups and bytes are what the catalog knows to lie there; free space is what the storage says now. A storage that does not answer, or holds no repository, is listed with the reason. What really lies in one, objects of no backup included, `storage check` counts.",
   ],
   options: {},
   examples: [
     { command: "backupctl storage list", text: "Where the backups are" },
     { command: "backupctl storage list --json", text: "With bytes by type, for a script" },
   ],
-  exitCodes: { 3: "a storage could not be opened" },
+  exitCodes: { 3: "a storage could not be opened, or holds no repository of these backups" },
   run: async ({ operations, output, look, noteLook, json }) => {
     const storages = await (await operations("rescue")).listStorages();
     if (json) output.printJson(storageListJson(storages));

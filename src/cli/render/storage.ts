@@ -32,8 +32,8 @@ function byType({ bytesByType }: StorageSummary): string {
 }
 
 function freeText({ space, problem }: StorageSummary): Painted | string {
-  if (problem !== undefined) return bad("away");
-  return space.freeBytes === undefined ? dim("not told") : formatBytes(space.freeBytes);
+  if (space.freeBytes !== undefined) return formatBytes(space.freeBytes);
+  return problem === undefined ? dim("not told") : bad("away");
 }
 
 export function storageProblems(look: Look, storages: readonly StorageSummary[]): readonly string[] {

@@ -1,5 +1,6 @@
 import type { BackupMetadata, BackupNotes, LineageMember } from "../../domain/backup.ts";
 import { MARKER_NAME, METADATA_NAME, splitObjectKey } from "../../domain/object-names.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { type LockedWrap, lockedWraps, type NamedBytes, openKeysObjects } from "../../format/keys-object.ts";
@@ -75,14 +76,11 @@ export async function openRepository(session: Session): Promise<Repository> {
     effort: new OpeningEffort(),
     storage: async (name, options) => {
       const { storage, id: found } = await openOnce(name, options);
-      if (found === id) return storage;
-      throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${id}`, {
-        hint: "Give the storage another path or prefix, then run backupctl init.",
-        data: { repository_id: found },
-      });
+      requireSameRepository(name, found, id);
+      return storage;
     },
     leaveOut: (name, error) => {
-      if (!leftOut.has(name)) session.logger.warn(`storage "${name}" is left out: ${error.message}`);
+      if (!leftOut.has(name)) session.logger.warn(`storage "${name}" is left out: ${withoutName(name, error.message)}`);
       leftOut.add(name);
     },
     close,
@@ -161,7 +159,17 @@ async function knownId({ adapters, logger }: Session, file: string): Promise<str
   }
 }
 
-async function readRepositoryId(storage: Storage): Promise<string> {
+/** @throws `REPOSITORY_MISMATCH` */
+export function requireSameRepository(name: string, found: string, wanted: string): void {
+  if (found === wanted) return;
+  throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${wanted}`, {
+    hint: "Give the storage another path or prefix, then run backupctl init.",
+    data: { repository_id: found },
+  });
+}
+
+/** What its marker says. @throws `REPOSITORY_NOT_INITIALIZED` without one, and where it can't be read */
+export async function readRepositoryId(storage: Storage): Promise<string> {
   const bytes = await readObject(storage, MARKER_NAME, MAX_JSON_BYTES);
   if (bytes !== undefined) return decodeMarker(storage, bytes);
   if (await holdsBackups(storage)) {

@@ -7,19 +7,22 @@ import type { StorageSpace } from "../../storage/storage.ts";
 import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
 import type { StorageSummary } from "../operations.ts";
+import { readRepositoryId, requireSameRepository } from "../repository/repository.ts";
 import { openStorage, type Session, storageDefinition } from "../session.ts";
 
 /** Every configured storage: what the catalog knows to lie there, and what the place itself says. One that is away is no error here. */
 export async function listStorages(context: OperationContext): Promise<readonly StorageSummary[]> {
   const { session } = context;
-  const backups = (await catalogIfThere(context))?.list({}).backups.filter(({ committed }) => committed) ?? [];
+  const catalog = await catalogIfThere(context);
+  const backups = catalog?.list({}).backups.filter(({ committed }) => committed) ?? [];
+  const repositoryId = catalog?.repositoryId();
   return Promise.all(
     session.loaded.config.storages.map(async (entry) => ({
       name: entry.name,
       type: entry.type,
       role: entry.role,
       ...holdings(entry, backups, expectedIn(session, entry, backups)),
-      ...(await ask(session, entry)),
+      ...(await ask(session, entry, repositoryId)),
     })),
   );
 }
@@ -58,19 +61,23 @@ function holdings({ name, role }: StorageConfig, backups: readonly CatalogBackup
 async function ask(
   session: Session,
   { name, type }: StorageConfig,
+  repositoryId: string | undefined,
 ): Promise<Pick<StorageSummary, "address" | "space" | "problem">> {
   let address: string | undefined;
+  let space: StorageSpace = {};
   try {
     address = await storageDefinition(session, type).address(await session.loaded.resolveStorage(name));
     const storage = await openStorage(session, name, { once: true });
     try {
-      const space: StorageSpace = await storage.space({ signal: session.signal });
+      space = await storage.space({ signal: session.signal });
+      const found = await readRepositoryId(storage);
+      requireSameRepository(name, found, repositoryId ?? found);
       return { address, space, problem: undefined };
     } finally {
       await storage.close();
     }
   } catch (error) {
     if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
-    return { address, space: {}, problem: { code: error.code, message: error.message, hint: error.hint } };
+    return { address, space, problem: { code: error.code, message: error.message, hint: error.hint } };
   }
 }

@@ -16,7 +16,7 @@ export interface StorageSummary {
   readonly storedBytes: number;
   readonly bytesByType: Readonly<Record<string, number>>;
   readonly space: StorageSpace;
-  /** Why it could not be opened or asked. */
+  /** Why it could not be opened or asked, or can't be used: it holds no repository, or another one. */
   readonly problem:
     | { readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }
     | undefined;

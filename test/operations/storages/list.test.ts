@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createOne, openSite } from "../../helpers/open-site.ts";
@@ -32,6 +32,23 @@ describe("storage list", () => {
 
     expect(main?.problem).toBeUndefined();
     expect(second).toMatchObject({ copies: { complete: 1 }, problem: { code: "STORAGE_NOT_FOUND" }, space: {} });
+  });
+
+  it("says that a storage has lost its repository, or has another one's", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const marker = join(site.directory, "replica", "backupctl.json");
+    const problemOfSecond = async () => (await site.operations.listStorages())[1];
+    rmSync(join(site.directory, "replica"), { recursive: true });
+    mkdirSync(join(site.directory, "replica"));
+
+    const empty = await problemOfSecond();
+    cpSync(join((await openSite()).repositoryDirectory, "backupctl.json"), marker);
+    const foreign = await problemOfSecond();
+
+    expect(empty).toMatchObject({ problem: { code: "REPOSITORY_NOT_INITIALIZED" } });
+    expect(empty?.space.freeBytes).toBeGreaterThan(0);
+    expect(foreign).toMatchObject({ problem: { code: "REPOSITORY_MISMATCH" } });
   });
 
   it("says what is still to be copied to a replica, and nothing of the kind of an archive", async () => {
