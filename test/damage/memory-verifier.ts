@@ -50,6 +50,7 @@ export async function memoryVerifier(
       request,
       single: true,
       directories: new Map(),
+      glances: new Map(),
       known: (wanted: string) => known.get(wanted),
     };
     try {

@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
-import type { BackupId, BackupMetadata, VerificationDepth } from "../../domain/backup.ts";
+import type { BackupId, BackupMetadata, LineageMember, VerificationDepth } from "../../domain/backup.ts";
 import { expectedPacks } from "../../domain/copies.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -22,7 +22,7 @@ import { requireTrusted } from "../repository/trust.ts";
 import { chooseSources } from "../restore/choice.ts";
 import { compareRestored } from "./deep.ts";
 import { Findings } from "./findings.ts";
-import { checkListing, checkSums, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
+import { type AncestorLook, checkListing, checkSums, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
 import { checkSource } from "./source.ts";
 
 export interface Verifying {
@@ -36,6 +36,8 @@ export interface Verifying {
   readonly single: boolean;
   /** What was found in directories that were read already, by path: ancestors are shared by many. */
   readonly directories: Map<string, readonly Problem[]>;
+  /** What a quick look found of ancestors, by path and checksum. */
+  readonly glances: Map<string, Promise<Glance>>;
 }
 
 export interface Verified {
@@ -219,17 +221,20 @@ async function checkContents(
   for (const problem of await checkListing(storage, metadata)) report(problem);
   if ((await storage.stat(`${metadata.storage_path}/${DELETED_NAME}`)) !== undefined)
     verifying.context.session.logger.warn(markedWarning(storage.name, metadata));
-  const ancestors: BackupMetadata[] = [];
-  for (const member of metadata.lineage.slice(0, -1)) {
-    const ancestor = await lookAtAncestor(repository, storage, member, verifying.known(member.id));
-    for (const problem of ancestor.problems) findings.fail(problem.check, problem.text);
-    if (ancestor.isDamaged) findings.damagedAncestors.set(member.id, ancestor.metadata !== undefined);
-    if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
-  }
+  const lineage = metadata.lineage.slice(0, -1);
   if (depth === "quick") {
-    for (const ancestor of ancestors)
-      for (const problem of await checkListing(storage, ancestor)) failForAll(findings, looked, ancestor, problem);
+    for (const member of lineage) {
+      const { look, listing } = await glanceAt(verifying, member);
+      failForLook(findings, member, look);
+      for (const problem of listing) failForAll(findings, looked, member, problem);
+    }
     return true;
+  }
+  const ancestors: BackupMetadata[] = [];
+  for (const member of lineage) {
+    const ancestor = await lookAtAncestor(repository, storage, member, verifying.known(member.id));
+    failForLook(findings, member, { ...ancestor, isThere: ancestor.metadata !== undefined });
+    if (ancestor.metadata !== undefined) ancestors.push(ancestor.metadata);
   }
   await requireReadable(verifying, [metadata, ...ancestors]);
   await checkBytes(verifying, metadata, ancestors, looked, findings, report);
@@ -240,6 +245,35 @@ async function checkContents(
     findings.verified(source.name, source.size, source.counts.files ?? source.counts.entries ?? 0);
   }
   return conclusive;
+}
+
+/** Without the metadata: there may be thousands of ancestors. */
+interface Glance {
+  readonly look: Pick<AncestorLook, "problems" | "isDamaged"> & { readonly isThere: boolean };
+  readonly listing: readonly Problem[];
+}
+
+/** Once for all descendants. */
+function glanceAt(verifying: Verifying, member: LineageMember): Promise<Glance> {
+  const { repository, storage, glances, known } = verifying;
+  const key = `${member.path} ${member.checksum ?? ""}`;
+  const glance = async (): Promise<Glance> => {
+    const { metadata, problems, isDamaged } = await lookAtAncestor(repository, storage, member, known(member.id));
+    const listing = metadata === undefined ? [] : await checkListing(storage, metadata);
+    return { look: { problems, isDamaged, isThere: metadata !== undefined }, listing };
+  };
+  const found = glances.get(key) ?? glance();
+  glances.set(key, found);
+  return found;
+}
+
+function failForLook(
+  findings: Findings,
+  { id }: LineageMember,
+  { problems, isDamaged, isThere }: Glance["look"],
+): void {
+  for (const problem of problems) findings.fail(problem.check, problem.text);
+  if (isDamaged) findings.damagedAncestors.set(id, isThere);
 }
 
 /** Asks only a storage that was named to thaw anything: that costs. @throws `OBJECT_COLD` */
@@ -335,7 +369,7 @@ async function checkDirectory(
 function failForAll(
   findings: Findings,
   looked: readonly string[],
-  ancestor: BackupMetadata,
+  ancestor: Pick<LineageMember, "id">,
   { check, text, source }: Problem,
 ): void {
   findings.damagedAncestors.set(ancestor.id, true);

@@ -141,7 +141,7 @@ export function hashingSource(
   };
 }
 
-interface AncestorLook {
+export interface AncestorLook {
   readonly metadata: BackupMetadata | undefined;
   readonly problems: readonly Problem[];
   /** No key at hand may be the reason, too: that is no damage. */

@@ -5,6 +5,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { acquireLock } from "../../platform/lock.ts";
 import type { OperationContext } from "../context.ts";
 import type { BackupVerification, VerifyRequest, VerifyResult } from "../operations.ts";
+import { mapInParallel } from "../parallel.ts";
 import { copiesOf } from "../repository/copies.ts";
 import { lookAtUnreadable } from "../repository/look-again.ts";
 import { lookAtProgram } from "../repository/recovery-files.ts";
@@ -17,6 +18,9 @@ import { componentNamed, explainNoGood } from "../restore/choice.ts";
 import { missedCopy, type Verified, type Verifying, verifyBackup } from "./backup.ts";
 import { mayHold, record, stateIn } from "./record.ts";
 import { repairCopy } from "./repair.ts";
+
+/** Small requests, of which each waits for the one before. */
+const QUICK_LOOKS_AT_ONCE = 4;
 
 /**
  * Checks one backup, all of a span, or all; damage is a result, not an error. What was found is written beside the backup and into the
@@ -45,12 +49,12 @@ async function verifyAll(context: OperationContext, request: VerifyRequest): Pro
     await lookAtUnreadable(context.session, repository, await context.catalog("write"));
   const backups = await choose(context, catalog, request);
   const copies = new CopiesToVerify(context, repository, catalog, request);
-  const results: BackupVerification[] = [];
-  for (const backup of backups) {
+  const atOnce = request.quick && request.repair !== true ? QUICK_LOOKS_AT_ONCE : 1;
+  const results = await mapInParallel(backups, atOnce, (backup) => {
     context.session.signal.throwIfAborted();
-    results.push(...(await copies.verify(backup)));
-  }
-  return { backups: results, passed: results.every(({ passed }) => passed) };
+    return copies.verify(backup);
+  });
+  return { backups: results.flat(), passed: results.flat().every(({ passed }) => passed) };
 }
 
 class CopiesToVerify {
@@ -59,7 +63,7 @@ class CopiesToVerify {
   readonly #catalog: Catalog;
   readonly #request: VerifyRequest;
   /** By the storage's name: what was read of an ancestor there need not be read again. */
-  readonly #verifying = new Map<string, Verifying>();
+  readonly #verifying = new Map<string, Promise<Verifying>>();
   /** By the storage's name: why it can't be had. */
   readonly #away = new Map<string, BackupctlError>();
 
@@ -147,6 +151,7 @@ class CopiesToVerify {
     const repaired = await repairCopy(verifying, backup, passed ? "keys and notes" : "all");
     if (passed || repaired.length === 0) return { ...verified, verification: { ...verified.verification, repaired } };
     verifying.directories.clear();
+    verifying.glances.clear();
     const again = await verifyBackup(verifying, backup);
     return { ...again, verification: { ...again.verification, repaired } };
   }
@@ -154,11 +159,15 @@ class CopiesToVerify {
   async #verifyingIn(name: string): Promise<Verifying> {
     const away = this.#away.get(name);
     if (away !== undefined) throw away;
-    const known = this.#verifying.get(name);
-    if (known !== undefined) return known;
+    const known = this.#verifying.get(name) ?? this.#begin(name);
+    this.#verifying.set(name, known);
+    return known;
+  }
+
+  async #begin(name: string): Promise<Verifying> {
     const storage = await this.#repository.storage(name);
     await lookAtProgram(this.#context.session, storage, this.#request.repair === true);
-    const verifying: Verifying = {
+    return {
       context: this.#context,
       repository: this.#repository,
       storage,
@@ -166,9 +175,8 @@ class CopiesToVerify {
       known: (id) => this.#catalog.get(id),
       single: this.#request.reference !== undefined,
       directories: new Map(),
+      glances: new Map(),
     };
-    this.#verifying.set(name, verifying);
-    return verifying;
   }
 }
 
