@@ -16,7 +16,7 @@ export const list = defineCommand({
   group: "Daily",
   summary: "the backups there are, newest first",
   description: [
-    "Reads the catalog; nothing is fetched from the storages. --verbose shows a paragraph for each backup.",
+    "Reads the catalog; nothing is fetched from the storages, but where there is none, as on a new machine: it is made from them first. --verbose shows a paragraph for each backup.",
   ],
   options: {
     type: text("TYPE", "full or a component; also a mode", { choices: ["full", "database", "files", "configuration"] }),

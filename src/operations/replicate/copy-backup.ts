@@ -249,7 +249,7 @@ async function requireStillThere(
 
 function beingDeleted({ id }: CommittedBackup): BackupctlError {
   return new BackupctlError("BACKUP_NOT_FOUND", `backup ${id} is being deleted, so it is not copied`, {
-    hint: `Finish that with \`backupctl delete ${id.slice(0, 8)}\`, or run \`backupctl catalog rebuild\`.`,
+    hint: `Finish that with \`backupctl delete ${id.slice(0, 8)}\`. Of a deletion that was given up \`backupctl cleanup\` takes the mark, a day after it began.`,
   });
 }
 
