@@ -27,6 +27,8 @@ export interface ParentDecision {
   readonly lineage: readonly LineageMember[];
   /** Why the decision is not simply the newest backup in the mode asked for; to be told to the operator. */
   readonly reason?: string;
+  /** The newest of its type, where that can't be built on. */
+  readonly passedOver?: KnownBackup;
 }
 
 /**
@@ -47,8 +49,10 @@ export function chooseParent(request: ParentRequest): ParentDecision {
     return fullBecause(`there is no ${wanted} of type ${request.type} yet`);
   }
   const parent = bestOf(candidates, request);
-  if (parent === undefined) return fullBecause(whyPassedOver(newest, request));
-  return withinLimits(request, parent, parent === newest ? undefined : whyPassedOver(newest, request));
+  if (parent === undefined) return { ...fullBecause(whyPassedOver(newest, request)), passedOver: newest };
+  if (parent === newest) return withinLimits(request, parent);
+  const decision = withinLimits(request, parent);
+  return { ...decision, reason: decision.reason ?? whyPassedOver(newest, request), passedOver: newest };
 }
 
 function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {
@@ -58,7 +62,7 @@ function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {
 }
 
 /** Applies `full_every` and `max_chain` to a parent that is otherwise good. Of all backups it looks at full ones only. */
-export function withinLimits(request: ParentRequest, parent: Usable, passedOver?: string): ParentDecision {
+export function withinLimits(request: ParentRequest, parent: Usable): ParentDecision {
   const full = request.backups.find((backup) => backup.id === parent.metadata.lineage[0]?.id) ?? parent;
   const fullEnds = addDuration(new Date(full.timestamp), request.fullEvery);
   if (fullEnds !== undefined && fullEnds.getTime() < request.now.getTime()) {
@@ -79,7 +83,6 @@ export function withinLimits(request: ParentRequest, parent: Usable, passedOver?
     lineage: parent.metadata.lineage.map((member) =>
       member.id === parent.id ? { ...member, checksum: parent.metadata.checksum } : member,
     ),
-    ...(passedOver === undefined ? {} : { reason: passedOver }),
   };
 }
 

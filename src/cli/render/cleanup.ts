@@ -1,5 +1,6 @@
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
+import { withName } from "../../domain/storage-messages.ts";
 import type { BackupSummary, CleanupPlan, CleanupResult, CleanupVerdict } from "../../operations/operations.ts";
 import { bad, caution, dim, good, type Look, strong } from "./look.ts";
 import { type Column, renderTable } from "./table.ts";
@@ -44,10 +45,9 @@ export async function renderCleanup(look: Look, { plan, archived, frozen, storag
 /** What stayed against the plan, a line each. */
 export function cleanupProblems(look: Look, { storages }: CleanupResult): readonly string[] {
   return storages.flatMap(({ name, notRemoved, failure }) => [
-    ...notRemoved.map(({ error }) => look.line`storage "${name}": ${error.message}. ${error.hint ?? ""}`.trimEnd()),
-    ...(failure === undefined
-      ? []
-      : [look.line`storage "${name}": ${failure.message}. ${failure.hint ?? ""}`.trimEnd()]),
+    ...[...notRemoved.map(({ error }) => error), ...(failure === undefined ? [] : [failure])].map(
+      ({ message, hint = "" }) => look.line`${withName(name, message)}. ${hint}`.trimEnd(),
+    ),
   ]);
 }
 

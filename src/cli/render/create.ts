@@ -75,7 +75,7 @@ function sourceStatus({ status }: SourceResult): Painted {
 }
 
 /** What went wrong in the sources and the storages: a line each. Warnings were said when they came up. */
-export function createProblems(look: Look, { sources, storages }: CreateResult): readonly string[] {
+export function createProblems(look: Look, { sources }: CreateResult): readonly string[] {
   return [
     ...sources.flatMap(({ name, error }) => {
       if (error === undefined) return [];
@@ -83,7 +83,6 @@ export function createProblems(look: Look, { sources, storages }: CreateResult):
       return [look.line`source "${name}" failed: ${error.code}: ${error.message}.${hint}`];
     }),
     ...sources.flatMap(({ name, unreadable }) => unreadableLines(look, name, unreadable)),
-    ...storages.flatMap(({ name, state }) => (state === "complete" ? [] : [look.line`storage "${name}" is ${state}`])),
   ];
 }
 

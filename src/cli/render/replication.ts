@@ -1,5 +1,6 @@
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
+import { withName } from "../../domain/storage-messages.ts";
 import type { ReplicateResult, StorageReplication } from "../../operations/operations.ts";
 import { bad, caution, good, type Look, type Painted } from "./look.ts";
 import { type Column, renderTable } from "./table.ts";
@@ -32,10 +33,8 @@ function stateOf({ failure, lag }: StorageReplication): Painted {
 /** A line each; damage is named with its backup. */
 export function replicationProblems(look: Look, { storages }: ReplicateResult): readonly string[] {
   return storages.flatMap(({ name, failure, notCopied }) => [
-    ...(failure === undefined ? [] : [look.line`storage "${name}": ${failure.message}.${hintOf(failure)}`]),
-    ...notCopied
-      .map(({ error }) => look.line`storage "${name}": ${error.message}.${hintOf(error)}`)
-      .slice(0, MOST_SHOWN),
+    ...(failure === undefined ? [] : [look.line`${withName(name, failure.message)}.${hintOf(failure)}`]),
+    ...notCopied.map(({ error }) => look.line`${withName(name, error.message)}.${hintOf(error)}`).slice(0, MOST_SHOWN),
     ...(notCopied.length > MOST_SHOWN
       ? [look.line`storage "${name}": and ${count(notCopied.length - MOST_SHOWN, "more backup")}`]
       : []),

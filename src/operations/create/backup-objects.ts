@@ -6,6 +6,7 @@ import { systemSleep } from "../../platform/clock.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { listObjects } from "../repository/lineage-check.ts";
 import { CopyInProgress, type LeftOut, type Objection } from "./copy-in-progress.ts";
+import { takesNoPart } from "./lead.ts";
 
 interface WrittenObject {
   readonly sizeBytes: number;
@@ -150,7 +151,7 @@ export class BackupObjects {
     await this.#within(ms, (copy) => copy.settled());
     for (const { storage, failure } of others) {
       if (failure === undefined) continue;
-      this.#surroundings.warn(`storage "${storage.name}" takes no part in this run: ${messageOf(failure.error)}`);
+      this.#surroundings.warn(takesNoPart(storage.name, messageOf(failure.error)));
     }
   }
 
@@ -262,11 +263,12 @@ export class BackupObjects {
   }
 
   /**
-   * Removes the whole run: metadata.json first, once nothing is under way. @throws why the leading copy's storage does not let go of it;
-   * all others were tried by then
+   * Removes the whole run: metadata.json first, once nothing is under way. A copy that follows is given up where anything is: it may take
+   * long, and is for nothing. @throws why the leading copy's storage does not let go of it; all others were tried by then
    */
   async discard(): Promise<void> {
     await Promise.allSettled(this.#underWay);
+    for (const copy of this.#copies) if (!copy.leads) copy.breakOff();
     await Promise.all(this.#copies.map((copy) => copy.settled()));
     const names = [...this.#written.keys(), ...this.#leftOut].sort(
       (a, b) => Number(b === METADATA_NAME) - Number(a === METADATA_NAME),
@@ -274,7 +276,7 @@ export class BackupObjects {
     const [first] = this.#copies;
     // The first decides, also where it failed; what lies in others that were given up is cleared by their listing.
     const copies = this.#copies.filter((copy) => copy.failure === undefined || copy === first);
-    const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names)));
+    const results = await Promise.allSettled(copies.map((copy) => this.#remove(copy, names, copy.clearing)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     this.#written.clear();
   }

@@ -1,9 +1,10 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
-import type { CreateResult, OnProgress } from "../operations.ts";
+import type { CreateResult, OnProgress, ReplicateResult } from "../operations.ts";
 import { replicateHere } from "../replicate/replicate.ts";
 
 interface Completion {
@@ -14,47 +15,50 @@ interface Completion {
   readonly storages: readonly string[];
   /** Of them those that have no copy yet. */
   readonly behind: readonly string[];
+  /** What the run has said by now. */
+  readonly warnings: readonly string[];
   readonly warn: (message: string) => void;
   readonly onProgress: OnProgress | undefined;
 }
 
 /** Completes what the pass left behind, with all the patience that the storages have; a copy that still fails is `pending`. */
 export async function completeCopies(completion: Completion): Promise<CreateResult["storages"]> {
-  const { catalog, backupId, storages, behind, warn } = completion;
-  if (behind.length > 0) {
-    const { storages: tried } = await replicateHere(completion.context, catalog, {
-      reference: backupId,
-      targets: behind,
-      among: storages,
-      onProgress: completion.onProgress,
-    });
-    for (const { name, failure, notCopied } of tried) {
-      const reason = failure?.message ?? notCopied[0]?.error.message;
-      if (reason !== undefined) warn(`storage "${name}" has no copy yet: ${reason}. Later: \`backupctl replicate\``);
-    }
-  }
-  sayEarlier(completion);
+  const { context, catalog, backupId, storages, behind, onProgress } = completion;
+  const tried =
+    behind.length === 0
+      ? []
+      : (await replicateHere(context, catalog, { reference: backupId, targets: behind, among: storages, onProgress }))
+          .storages;
   const copies = catalog.get(backupId)?.copies ?? [];
-  return storages.map((name) => ({
+  const results = storages.map((name) => ({
     name,
     state: copies.find(({ storage }) => storage === name)?.state ?? "pending",
   }));
+  for (const result of results) sayWhatLacks(completion, result, tried);
+  return results;
 }
 
-/** Those of runs that a storage was away in, which nothing completes by itself. */
-function sayEarlier({ catalog, backupId, storages, warn }: Completion): void {
-  const others = catalog
+/** A line for each storage, also of runs that it was away in, which nothing completes by itself. */
+function sayWhatLacks(
+  { catalog, backupId, warnings, warn }: Completion,
+  { name, state }: CreateResult["storages"][number],
+  tried: ReplicateResult["storages"],
+): void {
+  const earlier = catalog
     .list({})
-    .backups.filter(({ id, committed, status }) => committed && status !== "deleting" && id !== backupId);
-  for (const name of storages) {
-    const pending = others.filter(({ copies }) => copies.some(isPendingIn(name))).length;
-    if (pending > 0) warn(`storage "${name}" lacks ${count(pending, "earlier backup")}: run \`backupctl replicate\``);
+    .backups.filter(({ id, committed, status }) => committed && status !== "deleting" && id !== backupId)
+    .filter(({ copies }) => copies.some((copy) => copy.storage === name && copy.state === "pending")).length;
+  if (state === "complete") {
+    if (earlier > 0) warn(`storage "${name}" lacks ${count(earlier, "earlier backup")}: run \`backupctl replicate\``);
+    return;
   }
-}
-
-function isPendingIn(name: string) {
-  return ({ storage, state }: { readonly storage: string; readonly state: string }): boolean =>
-    storage === name && state === "pending";
+  const lacks = `storage "${name}" lacks this backup${earlier === 0 ? "" : ` and ${count(earlier, "earlier one")}`}`;
+  const result = tried.find((each) => each.name === name);
+  const { message = "", hint = "" } = result?.failure ?? result?.notCopied[0]?.error ?? {};
+  const reason = withoutName(name, message);
+  const isTold = warnings.some((told) => told.includes(reason));
+  const why = isTold ? ":" : ` (${reason}). ${hint}`.trimEnd();
+  warn(`${lacks}${why} ${isTold ? "run" : "Then run"} \`backupctl replicate\``);
 }
 
 /** `create.require` of the configuration: the backup stays where it is, and the run has failed. @throws `BACKUP_FAILED` */

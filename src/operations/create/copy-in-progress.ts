@@ -76,11 +76,17 @@ export class CopyInProgress {
 
   /** For calls of its storage: they end when the run does, or the copy is given up. */
   get patience(): OperationOptions {
-    const onRetry = ({ error }: { readonly error: BackupctlError }): void => {
-      if (!this.leads) this.giveUp(error);
-    };
-    return { signal: this.#signal, onRetry };
+    return { signal: this.#signal, onRetry: this.#onRetry };
   }
+
+  /** For what comes after the end of the run. */
+  get clearing(): OperationOptions {
+    return this.#failure === undefined ? { signal: this.#ending.signal, onRetry: this.#onRetry } : {};
+  }
+
+  readonly #onRetry = ({ error }: { readonly error: BackupctlError }): void => {
+    if (!this.leads) this.giveUp(error);
+  };
 
   /** What `objection` has against this copy; `undefined` also where the copy is given up, because its storage fails. */
   async ask(objection: Objection): Promise<BackupctlError | undefined> {
@@ -119,6 +125,11 @@ export class CopyInProgress {
         else this.giveUp(error);
       }
     }
+  }
+
+  /** As `giveUp`, where anything is under way. */
+  breakOff(): void {
+    if (this.#underWay.size > 0) this.giveUp(new BackupctlError("STORAGE_FAILED", "the run ended before it had all"));
   }
 
   /** Its puts end; it keeps what it has. */

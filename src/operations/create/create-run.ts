@@ -3,6 +3,7 @@ import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
 import { diedWarning } from "../../domain/died-restore.ts";
 import { backupDirectory } from "../../domain/object-names.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { isBackupctlError, messageOf } from "../../errors.ts";
 import { artifactKey, makeDataKey } from "../../format/data-key.ts";
 import type { RunSettings } from "../../format/source-writer.ts";
@@ -237,13 +238,14 @@ export class CreateRun {
     const { session } = this.#context;
     await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
     for (const [{ name }, reason] of objects.givenUp)
-      this.#warn(`storage "${name}" was left behind (${reason}): its copy is completed now`);
+      this.#warn(`storage "${name}" was left behind (${withoutName(name, reason)}): its copy is completed now`);
     const storages = await completeCopies({
       context: this.#context,
       catalog: this.#catalog,
       backupId: this.#id,
       storages: this.#prepared.storages,
       behind: [...absent, ...[...objects.givenUp].map(([{ name }]) => name)],
+      warnings: this.#warnings,
       warn: (message) => this.#warn(message),
       onProgress: this.#request.onProgress,
     });

@@ -10,7 +10,7 @@ import { clearDeadRuns } from "../repository/dead-runs.ts";
 import type { Repository } from "../repository/repository.ts";
 import { completeCopies, requireCopies } from "./complete-copies.ts";
 import { CreateRun } from "./create-run.ts";
-import { prepareCreate } from "./plan.ts";
+import { type PreparedCreate, prepareCreate } from "./plan.ts";
 import { NoPlaceForAnew } from "./sources.ts";
 
 export async function planCreate(context: OperationContext, request: CreateRequest): Promise<CreatePlan> {
@@ -60,6 +60,7 @@ async function makeOne(making: Making, id: BackupId, warnings: readonly string[]
   try {
     const prepared = await prepareCreate(context, request);
     makesRoom = prepared.decision.mode === "full";
+    rememberDamage(making, prepared);
     request.onPlan?.(prepared.plan);
     const told = { ...prepared, warnings: [...warnings, ...prepared.warnings] };
     return await new CreateRun(context, repository, catalog, request, told, id).run();
@@ -75,6 +76,16 @@ async function makeOne(making: Making, id: BackupId, warnings: readonly string[]
     // backup, which no other storage is to hold up; after one that failed as well, which may have been for want of room.
     if (makesRoom) await removeOrphans(context.session, repository, catalog);
   }
+}
+
+/** What others build on it later, or restore, goes by what was seen now. */
+function rememberDamage(
+  { context: { session }, catalog }: Making,
+  { lead: { storage, defects } }: PreparedCreate,
+): void {
+  const at = session.clock.now().toISOString();
+  for (const { id, damaged } of defects)
+    if (damaged) catalog.setCopy({ backupId: id, storage: storage.name, state: "damaged", at });
 }
 
 /** No backup is made; what a storage lacks of the last one is brought to it, as after a run. @throws `BACKUP_FAILED` as a run */
@@ -96,6 +107,7 @@ async function leaveAtThat({ context, catalog, request }: Making, last: BackupId
     backupId: last,
     storages: names,
     behind: pending,
+    warnings,
     warn,
     onProgress: request.onProgress,
   });

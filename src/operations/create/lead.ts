@@ -1,7 +1,9 @@
 import type { Mode } from "../../domain/backup.ts";
 import type { ParentDecision } from "../../domain/parent.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { type BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
+import type { LineageDefect } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 
@@ -9,8 +11,10 @@ import { isUnreachable } from "../repository/unreachable.ts";
 export interface Lead {
   readonly storage: Storage;
   readonly decision: ParentDecision;
-  /** That there may be too little room in it. */
-  readonly warning: string | undefined;
+  /** What keeps backups from being built on that the catalog takes for whole. */
+  readonly defects: readonly LineageDefect[];
+  /** What to say of that, and that there may be too little room. */
+  readonly warnings: readonly string[];
   /** Why other storages can't take the backup, by their names. */
   readonly passedOver: ReadonlyMap<string, BackupctlError>;
 }
@@ -22,14 +26,13 @@ interface Choice {
   /** That was asked for. */
   readonly mode: Mode;
   /** @throws why the storage can't take the backup */
-  readonly look: (
-    storage: Storage,
-  ) => Promise<{ readonly decision: ParentDecision; readonly warning: string | undefined }>;
+  readonly look: (storage: Storage) => Promise<Pick<Lead, "decision" | "defects" | "warnings">>;
 }
 
 /**
  * The primary. While that can't be opened, or is full: the first replica that has what the backup builds on or, where none has, the first
- * that takes a full one. @throws why the primary can't, where none can; `CLOCK_SKEWED`, since that is this host's clock
+ * that takes a full one. A primary with damage leads too: a full backup is whole in all storages, and what a replica led would be pending in it
+ * until it is mended. @throws why the primary can't, where none can; `CLOCK_SKEWED`, since that is this host's clock
  */
 export async function chooseLead({ repository, names, mode, look }: Choice): Promise<Lead> {
   const passedOver = new Map<string, BackupctlError>();
@@ -63,9 +66,6 @@ export function passedOverWarnings({ storage, passedOver }: Lead, primaryName: s
   });
 }
 
-/** A message that begins with the storage's name is not to say it twice. */
 export function takesNoPart(name: string, message: string): string {
-  const named = `storage "${name}"`;
-  const why = message.startsWith(`${named}: `) ? message.slice(named.length + 2) : message;
-  return `${named} takes no part in this run: ${why}`;
+  return `storage "${name}" takes no part in this run: ${withoutName(name, message)}`;
 }

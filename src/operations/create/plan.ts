@@ -60,11 +60,12 @@ export async function prepareCreate(
     mode: selection.mode,
     look: async (storage) => {
       const wanted = { selection, chain, now: startedAt };
-      const decision = await decideParent(session, { repository, catalog, storage }, wanted);
-      return { decision, warning: await requireRoom({ catalog, selection, decision }, storage) };
+      const { decision, defects, warnings } = await decideParent({ repository, catalog, storage }, wanted);
+      const doubt = await requireRoom({ catalog, selection, decision }, storage);
+      return { decision, defects, warnings: [...warnings, ...(doubt === undefined ? [] : [doubt])] };
     },
   });
-  const { decision, warning } = lead;
+  const { decision } = lead;
   const category = decideCategory(session, request, selection, decision, catalog, startedAt);
   const plan = await describe(session, catalog, {
     selection,
@@ -77,7 +78,7 @@ export async function prepareCreate(
     encrypt,
     compression,
   });
-  const warnings = [...passedOverWarnings(lead, repository.primaryName), ...(warning === undefined ? [] : [warning])];
+  const warnings = [...passedOverWarnings(lead, repository.primaryName), ...lead.warnings];
   return { plan, selection, decision, category, encrypt, compression, verify, storages, lead, warnings, startedAt };
 }
 

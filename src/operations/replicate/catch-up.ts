@@ -96,7 +96,7 @@ export async function catchUp(run: CatchUp, backups: readonly CommittedBackup[])
       session.signal.throwIfAborted();
       takeNote(backup, error);
     }
-    remember(run, backup, whole.has(backup.id));
+    remember(run, backup, whole);
   }
   return { copied: [...copied], bytes, notCopied, whole, failure };
 }
@@ -133,9 +133,12 @@ function stateIn({ copies }: CommittedBackup, { storage }: Holding): string | un
   return copies.find((copy) => copy.storage === storage.name)?.state;
 }
 
-function remember({ session, catalog, target }: CatchUp, backup: CommittedBackup, isWhole: boolean): void {
+function remember({ session, catalog, target }: CatchUp, backup: CommittedBackup, whole: ReadonlySet<BackupId>): void {
+  const isThere = backup.metadata.lineage.every(({ path }) => holds(target, { storagePath: path }));
+  // What waits for an ancestor to be mended is whole with that.
+  if (!whole.has(backup.id) && isThere && isWholeIn(target, backup)) return;
   const broken = holds(target, backup) ? "damaged" : "pending";
-  const state = isWhole ? "complete" : broken;
+  const state = whole.has(backup.id) ? "complete" : broken;
   if (stateIn(backup, target) === state) return;
   const at = session.clock.now().toISOString();
   catalog.setCopy({ backupId: backup.id, storage: target.storage.name, state, at });

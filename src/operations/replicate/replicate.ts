@@ -129,7 +129,7 @@ class Replication {
     return backup;
   }
 
-  /** All storages that can be reached, as configured. */
+  /** All storages that can be reached, as configured. Of those to copy to the result says why they are not among them. */
   async #look(directories: readonly string[] | undefined): Promise<readonly Holding[]> {
     const addresses = new Map<string, string>();
     const seen = await Promise.all(
@@ -142,7 +142,7 @@ class Replication {
           this.#context.session.signal.throwIfAborted();
           if (!isBackupctlError(error)) throw error;
           this.#failures.set(name, error);
-          this.#warn(`storage "${name}" is left out: ${error.message}`);
+          if (!this.#wanted.targets.includes(name)) this.#repository.leaveOut(name, error);
           return [];
         }
       }),

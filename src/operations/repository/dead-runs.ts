@@ -6,7 +6,7 @@ import { type BackupctlError, isBackupctlError } from "../../errors.ts";
 import { requirePlace } from "../../format/metadata.ts";
 import { listDirectory, removeFileIfExists } from "../../platform/files.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { namesWithoutArchives, type Session } from "../session.ts";
 import { impatience } from "./impatience.ts";
 import { indexDirectory } from "./index-cache.ts";
@@ -16,7 +16,7 @@ import { isUnreachable } from "./unreachable.ts";
 import { inReachableStorages, storagesHolding } from "./write-notes.ts";
 
 /**
- * Clears the half copies of a failed run. Where that can't be done the catalog has a damaged copy of it, by which the next run finds
+ * Clears the half copies of a failed run. Where that can't be done, or not soon, the catalog has a damaged copy of it, by which the next run finds
  * what lies there. Tells whether all are gone.
  */
 export async function clearLeavings(
@@ -30,7 +30,7 @@ export async function clearLeavings(
   for (const storage of storages) {
     const at = session.clock.now().toISOString();
     try {
-      await removeDirectory(storage, directory);
+      await removeDirectory(storage, directory, () => impatience(session.clock));
       catalog.setCopy({ backupId, storage: storage.name, state: "missing", at });
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
@@ -51,7 +51,7 @@ async function settleFailedRuns(session: Session, repository: Repository, catalo
     const names = namesWithoutArchives(session).filter((name) => left.includes(name));
     if (run.host !== session.host || names.length === 0) continue;
     if (await adoptIfFinished({ session, repository, catalog, run }, names)) continue;
-    const storages = await inReachableStorages(repository, names, async (storage) => storage);
+    const storages = await soonReachable(session, repository, names);
     await clearLeavings(session, catalog, run.id, run.storagePath, storages);
   }
 }
@@ -75,9 +75,22 @@ export async function clearDeadRuns(session: Session, repository: Repository, ca
       await removeFileIfExists(path.join(path.dirname(progress), name));
 }
 
+/** No run waits for a replica: what can't be cleared in it now is cleared by a later one. */
+function patienceWith({ clock, signal }: Session, { primaryName }: Repository) {
+  return (name: string): OperationOptions | undefined => (name === primaryName ? undefined : impatience(clock, signal));
+}
+
+function soonReachable(
+  session: Session,
+  repository: Repository,
+  names: readonly string[],
+): Promise<readonly Storage[]> {
+  return inReachableStorages(repository, names, async (storage) => storage, patienceWith(session, repository));
+}
+
 async function withdraw(session: Session, repository: Repository, catalog: Catalog, run: CatalogBackup): Promise<void> {
   const names = namesWithoutArchives(session);
-  const storages = await inReachableStorages(repository, names, async (storage) => storage);
+  const storages = await soonReachable(session, repository, names);
   const cleared = await clearLeavings(session, catalog, run.id, run.storagePath, storages);
   const at = session.clock.now().toISOString();
   const away = names.filter((name) => !storages.some((storage) => storage.name === name));
@@ -99,7 +112,9 @@ export async function adoptFinishedRuns(session: Session, repository: Repository
 
 /** Not always the primary has it: where that failed the run went on in a replica. Whichever has the metadata has all. */
 async function adoptIfFinished(dead: DeadRun, names: readonly string[]): Promise<boolean> {
-  const [first, ...others] = await storagesHolding(dead.repository, names, dead.run.storagePath);
+  const { session, repository, run } = dead;
+  const patience = patienceWith(session, repository);
+  const [first, ...others] = await storagesHolding(repository, names, run.storagePath, patience);
   if (first === undefined) return false;
   await adopt(dead, [first, ...others]);
   return true;
@@ -110,12 +125,12 @@ function runsUnderWay(session: Session, catalog: Catalog): readonly CatalogBacku
 }
 
 /** The metadata first: without them the rest is no backup. */
-async function removeDirectory(storage: Storage, directory: string): Promise<void> {
+async function removeDirectory(storage: Storage, directory: string, patience: () => OperationOptions): Promise<void> {
   // Even where nothing lies there: it takes the folder along that was made for a first object which never came.
-  await storage.remove(`${directory}/${METADATA_NAME}`);
+  await storage.remove(`${directory}/${METADATA_NAME}`, patience());
   const keys: string[] = [];
-  for await (const { key } of storage.list(directory)) keys.push(key);
-  for (const key of keys) await storage.remove(key);
+  for await (const { key } of storage.list(directory, patience())) keys.push(key);
+  for (const key of keys) await storage.remove(key, patience());
 }
 
 interface DeadRun {
@@ -167,10 +182,10 @@ async function confirm(
 ): Promise<{ readonly whole: ReadonlySet<string>; readonly gone?: LineageMember }> {
   const whole = new Set<string>();
   let failure: BackupctlError | undefined;
+  const patience = patienceWith(session, repository);
   for (const storage of storages) {
-    const patience = storage.name === repository.primaryName ? {} : impatience(session.clock, session.signal);
     try {
-      const gone = await findDeletedAncestor(storage, ancestors, patience);
+      const gone = await findDeletedAncestor(storage, ancestors, patience(storage.name));
       if (gone === undefined) whole.add(storage.name);
       else if (whole.size === 0) return { whole, gone };
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Catalog } from "../../catalog/catalog.ts";
+import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember } from "../../domain/backup.ts";
 import { copyDefect, type SeenObjects } from "../../domain/copies.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
@@ -14,6 +14,8 @@ const LOOKS_AT_ONCE = 8;
 export interface LineageDefect {
   readonly id: BackupId;
   readonly reason: string;
+  /** What the storage has of it is not whole, or not as it was written. */
+  readonly damaged: boolean;
 }
 
 /** Where lineages are looked at. */
@@ -28,29 +30,37 @@ export async function findLineageDefect(
   { repository, catalog, storage }: LineageLook,
   lineage: readonly LineageMember[],
 ): Promise<LineageDefect | undefined> {
-  return findDefect(catalog, lineage, async (metadata) => {
+  return findDefect(catalog, lineage, async ({ metadata }) => {
     return (await objectDefect(storage, metadata)) ?? (await keyDefect(repository, storage, metadata));
   });
 }
 
-/** The first member that is not whole in a storage, by listing it. */
+/** The first member that is not whole in a storage, as the catalog says and by listing it. */
 export async function findLackingMember(
   { catalog, storage }: Omit<LineageLook, "repository">,
   lineage: readonly LineageMember[],
   options: OperationOptions,
 ): Promise<LineageDefect | undefined> {
-  return findDefect(catalog, lineage, (metadata) => objectDefect(storage, metadata, options));
+  return findDefect(catalog, lineage, async ({ metadata, copies }) => {
+    const damaged = copies.some((copy) => copy.storage === storage.name && copy.state === "damaged");
+    if (damaged) return { reason: "its copy there is damaged", damaged };
+    return objectDefect(storage, metadata, options);
+  });
 }
+
+type Known = Pick<CatalogBackup, "copies"> & { readonly metadata: BackupMetadata };
+type Defect = Omit<LineageDefect, "id">;
 
 async function findDefect(
   catalog: Catalog,
   lineage: readonly LineageMember[],
-  look: (metadata: BackupMetadata) => Promise<string | undefined>,
+  look: (known: Known) => Promise<Defect | undefined>,
 ): Promise<LineageDefect | undefined> {
   const defects = await mapInParallel(lineage, LOOKS_AT_ONCE, async ({ id }) => {
-    const metadata = catalog.get(id)?.metadata;
-    const reason = metadata === undefined ? "the catalog does not know it" : await look(metadata);
-    return reason === undefined ? undefined : { id, reason };
+    const { metadata, copies = [] } = catalog.get(id) ?? {};
+    if (metadata === undefined) return { id, reason: "the catalog does not know it", damaged: false };
+    const defect = await look({ metadata, copies });
+    return defect === undefined ? undefined : { id, ...defect };
   });
   return defects.find((defect) => defect !== undefined);
 }
@@ -78,9 +88,11 @@ async function objectDefect(
   storage: Storage,
   metadata: BackupMetadata,
   options?: OperationOptions,
-): Promise<string | undefined> {
-  const defect = copyDefect(metadata, await listObjects(storage, metadata.storage_path, options));
-  return defect === undefined ? undefined : `${defect} in storage "${storage.name}"`;
+): Promise<Defect | undefined> {
+  const seen = await listObjects(storage, metadata.storage_path, options);
+  const defect = copyDefect(metadata, seen);
+  if (defect === undefined) return undefined;
+  return { reason: `${defect} in storage "${storage.name}"`, damaged: !seen.has(DELETED_NAME) };
 }
 
 /** What lies in a backup's directory. */
@@ -99,14 +111,15 @@ async function keyDefect(
   repository: Repository,
   storage: Storage,
   metadata: BackupMetadata,
-): Promise<string | undefined> {
-  if (keylessProblem(repository, metadata) !== undefined) return "no key proves it";
+): Promise<Defect | undefined> {
+  if (keylessProblem(repository, metadata) !== undefined) return { reason: "no key proves it", damaged: false };
   try {
     await readDataKey(repository, storage, metadata);
     return undefined;
   } catch (error) {
-    if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND")) return "none of the configured keys opens it";
-    if (isBackupctlError(error, "BACKUP_CORRUPTED")) return error.message;
+    if (isBackupctlError(error, "ENCRYPTION_KEY_NOT_FOUND"))
+      return { reason: "none of the configured keys opens it", damaged: false };
+    if (isBackupctlError(error, "BACKUP_CORRUPTED")) return { reason: error.message, damaged: true };
     throw error;
   }
 }

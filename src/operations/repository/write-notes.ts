@@ -4,7 +4,7 @@ import { MAX_NUMBER, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { encodeNotes } from "../../format/notes.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import { storageNames } from "../session.ts";
 import { type Repository, readBackup } from "./repository.ts";
@@ -98,23 +98,27 @@ export async function storagesHolding(
   repository: Repository,
   names: readonly string[],
   directory: string,
+  patience?: Patience,
 ): Promise<readonly Storage[]> {
-  const found = await inReachableStorages(repository, names, async (storage) =>
-    (await storage.stat(`${directory}/${METADATA_NAME}`)) === undefined ? [] : [storage],
-  );
-  return found.flat();
+  const holdsIt = async (storage: Storage) =>
+    (await storage.stat(`${directory}/${METADATA_NAME}`, patience?.(storage.name))) === undefined ? [] : [storage];
+  return (await inReachableStorages(repository, names, holdsIt, patience)).flat();
 }
+
+/** How long a storage, by its name, is waited for. */
+type Patience = (name: string) => OperationOptions | undefined;
 
 /** What `use` gives of each of the storages `names`, in their order. Those that can't be reached are warned about. */
 export async function inReachableStorages<T>(
   repository: Repository,
   names: readonly string[],
   use: (storage: Storage) => Promise<T>,
+  patience?: Patience,
 ): Promise<readonly T[]> {
   const results: T[] = [];
   for (const name of names) {
     try {
-      results.push(await use(await repository.storage(name)));
+      results.push(await use(await repository.storage(name, patience?.(name))));
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       repository.leaveOut(name, error);

@@ -185,6 +185,17 @@ describe("a backup on its way to several storages", () => {
     expect(namesIn(primary)).toEqual([]);
   });
 
+  it("is discarded without waiting for what a replica is slow at", async () => {
+    const [primary, replica] = [memoryStorage({ name: "primary" }), slow("replica")];
+    const { objects } = make([primary, replica]);
+
+    await putPacks(objects, 2);
+    await objects.discard();
+
+    expect(namesIn(primary)).toEqual([]);
+    expect([...objects.givenUp.keys()].map(({ name }) => name)).toEqual(["replica"]);
+  });
+
   it("removes a failed source's objects where it goes on, and gives up a replica that does not let it", async () => {
     const [primary, replica] = [faulty("primary"), faulty("replica")];
     replica.onCall("remove", 1).fail(away);

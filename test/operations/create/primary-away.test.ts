@@ -65,7 +65,7 @@ const AWAY: readonly [string, string, (site: OpenSite) => Promise<Operations>][]
         return storage;
       }),
   ],
-  ["is full", '"local" has 1000 B free', (site) => withStorages(site, freeBytes({ local: 1000 }))],
+  ["is full", "it has 1000 B free", (site) => withStorages(site, freeBytes({ local: 1000 }))],
   [
     "fails when it is looked at",
     "the line is cut",
@@ -96,7 +96,7 @@ describe.each(AWAY)("with a primary that %s when a run begins", (_, reason, take
     expect(result.warnings[0]).toContain('storage "local" takes no part in this run: ');
     expect(result.warnings[0]).toContain(reason);
     expect(result.warnings[0]).toContain('; the backup is made in "second"');
-    expect(result.warnings.at(-1)).toContain('storage "local" has no copy yet: ');
+    expect(result.warnings.at(-1)).toMatch(/^storage "local" lacks this backup.*`backupctl replicate`$/);
     expect(site.warnings).toContain(result.warnings[0]);
     const to = join(site.directory, "to");
     await restore(operations, { latest: true, to });
@@ -243,7 +243,9 @@ describe("with a primary that is not mounted", () => {
     const result = await (await site.reopen()).create({ ...NO_CHOICES, mode: "incremental" });
 
     expect(statesOf(result)).toEqual({ local: "pending", second: "pending", third: "complete" });
-    expect(result.warnings.join("\n")).toContain(`storage "second" belongs to repository ${OTHER.repositoryId}`);
+    expect(result.warnings.join("\n")).toContain(
+      `storage "second" takes no part in this run: it belongs to repository ${OTHER.repositoryId}`,
+    );
     expect(result.backup?.mode).toBe("incremental");
     expect(objectsIn(site, "replica")).toEqual(before);
   });

@@ -70,6 +70,20 @@ describe("a backup with a replica", () => {
     },
   );
 
+  it("that stalls is not waited for by a run that fails, and has nothing of it", async () => {
+    const sources = `  lost: {engine: command, command: [sh, -c, "head -c 20000000 /dev/urandom; exit 1"]}`;
+    const site = await openSite({ replica: true, sources });
+    const operations = await withFaults(
+      site,
+      only("second", (storage) => void storage.onKey("put", /lost/).hang()),
+    );
+
+    await expect(operations.create(NO_CHOICES)).rejects.toMatchObject({ code: "SOURCE_FAILED" });
+
+    expect(readdirSync(join(site.directory, "replica"))).toEqual(["backupctl.json"]);
+    expect((await operations.list({ limit: 1, offset: 0 })).backups[0]?.status).toBe("failed");
+  });
+
   it("that is not asked for is left out", async () => {
     const site = await openSite({ replica: true });
 

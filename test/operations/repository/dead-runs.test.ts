@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
-import { addFile, createOne, type OpenSite, openSite, withFaults } from "../../helpers/open-site.ts";
+import { changed } from "../../../src/storage/resilient/changed.ts";
+import type { OperationOptions } from "../../../src/storage/storage.ts";
+import { addFile, createOne, type OpenSite, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 
 const away = new BackupctlError("STORAGE_FAILED", "the line is cut");
@@ -115,6 +117,39 @@ it("a killed run whose metadata.json is damaged in the primary becomes a backup 
   await createOne(site);
 
   expect((await site.operations.show(id)).status).toBe("completed");
+});
+
+it("what a killed run left in a replica that tries again for long holds up no run", async () => {
+  const site = await openSite({ replica: true });
+  const { id } = await createOne(site);
+  const directory = await forget(site, id);
+  for (const storage of ["repository", "replica"]) rmSync(join(site.directory, storage, directory, "metadata.json"));
+  let outage = true;
+  const whileAway = async (options?: OperationOptions): Promise<void> => {
+    while (outage) {
+      options?.onRetry?.({ error: away, waitMs: 60_000 });
+      options?.signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const operations = await withStorages(site, (storage) => {
+    if (storage.name !== "second") return storage;
+    return changed(storage, {
+      put: (key, bytes, options) => whileAway(options).then(() => storage.put(key, bytes, options)),
+      stat: (key, options) => whileAway(options).then(() => storage.stat(key, options)),
+      remove: (key, options) => whileAway(options).then(() => storage.remove(key, options)),
+    });
+  });
+
+  const making = operations.create(NO_CHOICES);
+  await expect.poll(() => site.warnings.join("\n"), { timeout: 10_000 }).toContain("takes no part in this run");
+  outage = false;
+
+  expect((await making).storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
+  expect(existsSync(join(site.repositoryDirectory, directory))).toBe(false);
+  expect(site.warnings.join("\n")).toContain(`a part of the failed run ${id} lies in storage "second" still`);
+  await site.create();
+  expect(existsSync(join(site.directory, "replica", directory))).toBe(false);
 });
 
 describe("with a primary that is away", () => {

@@ -171,7 +171,7 @@ describe("a restore reads from the other copy", () => {
 
     expectAllOf(made);
     expect(made.site.warnings.filter((line) => line.includes("is left out"))).toEqual([
-      'storage "local" is left out: storage "local": the connection was reset',
+      'storage "local" is left out: the connection was reset',
     ]);
   });
 
