@@ -62,17 +62,19 @@ export class LargeFileReader {
   }
 
   async #readOnce(descriptor: number, before: FileState, sparse: boolean): Promise<FileContent> {
-    const parts = new PartSequence(descriptor, before.size, sparse, this.#options, this.#buffers);
+    const saysItsSize = before.size > 0;
+    const end = saysItsSize ? before.size : Number.POSITIVE_INFINITY;
+    const parts = new PartSequence(descriptor, end, sparse, this.#options, this.#buffers);
     try {
       while (await parts.advance());
     } finally {
       await parts.dispose();
     }
     // It may keep more of a file's far end than what is read next, which begins with small buffers, could have beside it.
-    if (dataChunksAt(before.size).average > dataChunksAt(0).average) this.#options.writer.closeBlock();
+    if (dataChunksAt(parts.bytesRead).average > dataChunksAt(0).average) this.#options.writer.closeBlock();
     const after = stateOf(descriptor);
-    const changed = !sameState(before, after) || parts.bytesRead !== after.size;
-    const state = changed ? { ...after, size: parts.bytesRead } : after;
+    const changed = !sameState(before, after) || (saysItsSize && parts.bytesRead !== after.size);
+    const state = { ...after, size: parts.bytesRead };
     const { errno, records, holes } = parts;
     return { ...(errno === undefined ? {} : { errno }), records, holes, state, changed };
   }

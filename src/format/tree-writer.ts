@@ -104,10 +104,12 @@ class TreeRun {
 
   #decideOne(node: TreeNode): Item {
     const before = this.#options.parent?.find(node.name);
-    if (before?.[0] !== undefined && isUnchanged(before[0], Buffer.from(statPart(node), "utf8"))) {
+    // Only reading tells whether a file of no size is empty.
+    const saysItsSize = node.type !== "file" || node.size > 0;
+    if (saysItsSize && before?.[0] !== undefined && isUnchanged(before[0], Buffer.from(statPart(node), "utf8"))) {
       return { kind: "unchanged", node, before };
     }
-    if (node.type !== "file" || node.size === 0) return { kind: "plain", node, before };
+    if (node.type !== "file") return { kind: "plain", node, before };
     if (node.size > SMALL_FILE_BYTES) return { kind: "large", node, before };
     this.#batch ??= new SmallFileBatch();
     return { kind: "small", node, before, batch: this.#batch, place: this.#batch.add(node) };

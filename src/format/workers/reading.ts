@@ -69,11 +69,16 @@ function readWholeFile(bytes: Uint8Array, file: FileToRead, found: ChunkCollecto
 
 function readOnce(bytes: Uint8Array, file: FileToRead, descriptor: number, before: BigIntStats): ReadFile {
   const unread = { bytesRead: 0, chunkCount: 0, state: stateOf(before), changed: false, grown: true };
-  if (before.size > BigInt(file.capacity)) return unread;
+  if (before.size > BigInt(file.capacity) || (before.size === 0n && !isEmpty(descriptor))) return unread;
   const bytesRead = readFully(descriptor, bytes, file.offset, Number(before.size), 0);
   const after = stateOf(fstatSync(descriptor, { bigint: true }));
   const changed = !sameState(stateOf(before), after) || bytesRead !== after.size;
   return { bytesRead, chunkCount: 0, state: changed ? { ...after, size: bytesRead } : after, changed, grown: false };
+}
+
+/** File systems that do not know how much they will give (/proc, FUSE) say that it is nothing. */
+function isEmpty(descriptor: number): boolean {
+  return readSync(descriptor, new Uint8Array(1), 0, 1, 0) === 0;
 }
 
 export function readPart(task: ReadPartTask): ReadPartResult {

@@ -81,7 +81,7 @@ export interface ReadFile {
   readonly changed: boolean;
   /** Where they were wanted. */
   readonly attributes?: FoundAttributes;
-  /** It no longer fits: read it as a large file. */
+  /** It does not fit, or nobody knows how large it is: read it as a large file. */
   readonly grown: boolean;
 }
 
