@@ -56,6 +56,7 @@ export class WorkerPool {
     });
   }
 
+  /** May be called again. */
   async close(): Promise<void> {
     await this.#fail(new Error("the worker pool was closed"));
   }
