@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/load.ts";
 import { encodeRepositoryMarker } from "../../../src/format/repository-marker.ts";
@@ -25,6 +26,12 @@ function withoutCatalog({ directory, session, reopen }: OpenSite): Promise<Opera
   return reopen({ loaded: { ...loaded, config: { ...loaded.config, stateDir: join(directory, "elsewhere") } } });
 }
 
+function raiseSchema(catalog: string): void {
+  const database = new Sqlite(catalog);
+  database.pragma("user_version = 9999");
+  database.close();
+}
+
 /** As list, show, verify, download and restore open it. */
 async function reader({ directory, reopen }: OpenSite): Promise<Operations> {
   const path = join(directory, "backup.config.yaml");
@@ -45,12 +52,12 @@ const AWAY: readonly [string, (repository: string) => void][] = [
 ];
 
 describe.each(AWAY)("with a primary storage that %s", (_, takeAway) => {
-  it.each(["as it is", "gone", "damaged"])(
+  it.each(["as it is", "gone", "of a newer release"])(
     "everything is read from a replica, with a catalog that is %s",
     async (catalog) => {
       const site = await twoCopies();
       takeAway(site.repositoryDirectory);
-      if (catalog === "damaged") writeFileSync((await statePaths(site.session)).catalog, "no database");
+      if (catalog === "of a newer release") raiseSchema((await statePaths(site.session)).catalog);
       const operations = catalog === "gone" ? await withoutCatalog(site) : await site.reopen();
       const to = join(site.directory, "out");
 

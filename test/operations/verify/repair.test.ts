@@ -210,7 +210,7 @@ describe("verify --repair", () => {
   it("mends keys that another host added by what each key opens, of which the catalog knows nothing", async () => {
     const made = await twoCopies();
     const [first, added] = [find(made.last, /^keys-/), "keys-2-0000000a.json"];
-    const whole = readFileSync(first, "utf8");
+    const whole = `${readFileSync(first, "utf8")}\n`;
     writeFileSync(join(inSecond(made, made.last), added), whole);
     writeFileSync(join(made.last, added), whole.slice(1));
 
