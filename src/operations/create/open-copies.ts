@@ -81,7 +81,7 @@ async function openAndLook(opening: Opening, name: string, options: OperationOpt
   // A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there.
   const lacking = await findLackingMember({ catalog, storage }, prepared.decision.lineage, options);
   if (lacking !== undefined)
-    return { storage, reason: `it lacks the backup ${lacking.id} that this one builds on (${lacking.reason})` };
+    return { storage, reason: `backup ${lacking.id}, which this one builds on, is not whole there: ${lacking.reason}` };
   const doubt = await requireRoom({ ...prepared, catalog }, storage, options);
   if (doubt !== undefined) warn(doubt);
   return { storage, reason: undefined };

@@ -113,7 +113,7 @@ function requireAncestors({ storage }: Holding, backup: CommittedBackup, whole: 
   if (lacking === undefined) return;
   throw new BackupctlError(
     "PARTIALLY_DONE",
-    `backup ${backup.id} builds on ${lacking.id}, which storage "${storage.name}" lacks`,
+    `backup ${backup.id} builds on ${lacking.id}, which is not whole in storage "${storage.name}"`,
     { hint: `Look at it with \`backupctl show ${lacking.id.slice(0, 8)}\`: each copy needs its ancestors beside it.` },
   );
 }
@@ -124,7 +124,7 @@ function requireUndamaged(target: Holding, backup: CommittedBackup): void {
   const { name } = target.storage;
   throw new BackupctlError("BACKUP_CORRUPTED", `the copy of backup ${backup.id} in storage "${name}" is damaged`, {
     hint: backup.copies.some(({ storage, state }) => storage !== name && state === "complete")
-      ? `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`.`
+      ? `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`; with --all instead of the id, what builds on it too.`
       : `No sound copy of it is known. Make a new full backup: \`backupctl create --mode full\`. What is sound can be taken out: \`backupctl restore ${backup.id} --skip-damaged --to DIR\`.`,
   });
 }

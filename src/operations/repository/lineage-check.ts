@@ -43,7 +43,7 @@ export async function findLackingMember(
 ): Promise<LineageDefect | undefined> {
   return findDefect(catalog, lineage, async ({ metadata, copies }) => {
     const damaged = copies.some((copy) => copy.storage === storage.name && copy.state === "damaged");
-    if (damaged) return { reason: "its copy there is damaged", damaged };
+    if (damaged) return { reason: "it is known to be damaged", damaged };
     return objectDefect(storage, metadata, options);
   });
 }

@@ -104,7 +104,7 @@ describe("a backup with a replica", () => {
 
     expect(storages.map(({ state }) => state)).toEqual(["complete", "complete"]);
     expect(backupsIn(site, "replica")).toEqual(backupsIn(site, "repository"));
-    expect(warnings.join("\n")).toContain("lacks the backup");
+    expect(warnings.join("\n")).toContain("which this one builds on, is not whole there");
   });
 });
 
