@@ -33,9 +33,8 @@ export function parseCron(text: string): CronFields {
 
 function fieldsOf(text: string): CronFields {
   const { fields } = expressionOf(text);
-  const [days, weekdays] = [fields.dayOfMonth, fields.dayOfWeek].map(({ isWildcard, values }) =>
-    isWildcard ? undefined : numbers(values),
-  );
+  const days = fields.dayOfMonth.isWildcard ? undefined : numbers(fields.dayOfMonth.values);
+  const weekdays = fields.dayOfWeek.isWildcard ? undefined : weekdaysOf(numbers(fields.dayOfWeek.values));
   const isEvery = days?.length === 31 || weekdays?.length === 7;
   return {
     minutes: numbers(fields.minute.values),
@@ -71,6 +70,11 @@ function problemOf(text: string): string | undefined {
     if ([...part.matchAll(/\/(\d+)/g)].some(([, step]) => Number(step) > most)) return `has a step beyond its ${name}`;
   }
   return undefined;
+}
+
+/** A range may end with 7, which is Sunday, too. */
+function weekdaysOf(values: readonly number[]): readonly number[] {
+  return [...new Set(values.map((weekday) => weekday % 7))].sort((a, b) => a - b);
 }
 
 function numbers(values: readonly unknown[]): readonly number[] {

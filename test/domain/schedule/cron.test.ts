@@ -9,6 +9,8 @@ describe("a cron expression", () => {
     });
     expect(parseCron("0 0 1,15 * MON-FRI")).toMatchObject({ days: [1, 15], weekdays: [1, 2, 3, 4, 5] });
     expect(parseCron("0 0 * * 7")).toMatchObject({ weekdays: [0], days: undefined });
+    expect(parseCron("0 0 * * 5-7")).toMatchObject({ weekdays: [0, 5, 6] });
+    expect(parseCron("0 0 * * 1-7")).toMatchObject({ weekdays: undefined, days: undefined });
     expect(parseCron("0 0 1 * 0-6"), "one of both lists will do").toMatchObject({
       days: undefined,
       weekdays: undefined,
