@@ -19,6 +19,7 @@ export async function holdBackup(context: OperationContext, reference: string, r
   const { session } = context;
   const backup = resolveReference(await context.catalog("read"), reference);
   requireCommitted(backup);
+  const earlier = backup.notes.hold;
   const hold = { reason, at: session.clock.now().toISOString(), by: `${session.user}@${session.host}` };
   await writeNotes(context, backup.id, backup.storagePath, {
     needsKey: false,
@@ -26,7 +27,15 @@ export async function holdBackup(context: OperationContext, reference: string, r
   });
   // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
   await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
-  return finished(context, backup, "backup:hold", { reason });
+  const replaced = earlier === undefined || earlier.reason === reason ? undefined : earlier;
+  if (replaced !== undefined)
+    session.logger.warn(
+      `backup ${backup.id} was on hold for ${replaced.by} already, since ${replaced.at}: "${replaced.reason}"; the new reason takes the place of that one`,
+    );
+  return finished(context, backup, "backup:hold", {
+    reason,
+    ...(replaced === undefined ? {} : { replaces: replaced.reason }),
+  });
 }
 
 /** @throws `USAGE` if the backup is not on hold; `ENCRYPTION_KEY_NOT_FOUND` without its key. */

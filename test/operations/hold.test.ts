@@ -24,6 +24,20 @@ describe("hold", () => {
     expect(names.map((name) => name.slice(0, 7)).sort()).toEqual(["notes-0", "notes-1"]);
   });
 
+  it("says which reason another one takes the place of", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    await site.operations.hold(backup.id, "audit 2026");
+    await site.operations.hold(backup.id, "audit 2026");
+    expect(site.warnings).toEqual([]);
+
+    await site.operations.hold(backup.id, "a test");
+
+    expect(site.warnings).toEqual([
+      expect.stringMatching(/was on hold for .+ already, since .+: "audit 2026"; the new/),
+    ]);
+  });
+
   it("keeps the other notes as they are", async () => {
     const site = await openSite();
     const backup = await createOne(site);
