@@ -5,6 +5,7 @@ import { nearest } from "./nearest.ts";
 import type { ConfigPath, Problem } from "./problems.ts";
 import { timesProblem } from "./schedules.ts";
 import type { Frame } from "./schema.ts";
+import { isRecord } from "./schema-walk.ts";
 
 /** Rules between several options, checked when each of them is sound for itself. */
 export function crossChecks(frame: Frame, document: ConfigDocument): readonly Problem[] {
@@ -18,6 +19,7 @@ export function crossChecks(frame: Frame, document: ConfigDocument): readonly Pr
     ...storageProblems(frame, at),
     ...requireProblems(frame, at),
     ...encryptionProblems(frame, at),
+    ...emptyPolicyProblems(document, at),
     ...retentionProblems(frame, at),
     ...retentionStorageProblems(frame, at),
     ...targetProblems(frame, at),
@@ -65,6 +67,14 @@ function encryptionProblems(frame: Frame, at: At): readonly Problem[] {
     ];
   }
   return [];
+}
+
+/** Whoever empties a policy means that nothing is kept, or all, or the defaults: which of them, it does not say. */
+function emptyPolicyProblems({ values }: ConfigDocument, at: At): readonly Problem[] {
+  const retention = isRecord(values) ? values.retention : undefined;
+  return isRecord(retention) && Object.keys(retention).length === 0
+    ? [at(["retention"], "is empty; leave it out for the defaults, or say how long backups are kept")]
+    : [];
 }
 
 /**

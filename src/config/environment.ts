@@ -29,7 +29,7 @@ export function environmentDocument(env: Environment): ConfigDocument {
     storages: { local: { type: "local", path: given(env, "BACKUP_STORAGE_PATH") }, ...bucketOf(env) },
     encryption: { keys: encryption.keys },
     sources: sourcesOf(env),
-    retention,
+    ...(Object.keys(retention).length === 0 ? {} : { retention }),
     chain,
     ...(asked(given(env, "ENABLE_AUTO_BACKUP")) ? { schedules: { auto: NIGHTLY } } : {}),
   };

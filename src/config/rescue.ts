@@ -11,7 +11,7 @@ const NEEDED = ["storages", "encryption"];
 const MAX_ROUNDS = 5;
 
 /** Sections whose members stand for themselves: one wrong source does not take the others with it. */
-const WITH_MEMBERS = ["sources", "targets"];
+const WITH_MEMBERS = ["sources", "targets", "schedules", "notifiers"];
 
 /**
  * The configuration without its bad parts, each of which becomes a warning; `undefined` if a needed part is bad, or the file is

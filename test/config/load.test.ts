@@ -321,6 +321,21 @@ describe("secrets", () => {
   });
 });
 
+describe("a policy of retention", () => {
+  it("that says nothing is refused: it may mean anything", async () => {
+    expect(await failureOf(loadText(`${MINIMAL}retention: {}\n`))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("retention: is empty; leave it out for the defaults"),
+    });
+  });
+
+  it("whose lines are commented out is that of the defaults", async () => {
+    const { config } = await loadText(`${MINIMAL}retention:\n#  daily: 60d\n`);
+
+    expect(config.retention.daily).toEqual({ amount: 30, unit: "d" });
+  });
+});
+
 describe("rescue mode", () => {
   it("leaves out what is wrong outside storages and encryption, and warns of each", async () => {
     const text = `${MINIMAL}sources:\n  bad: { engine: sqlite, pth: /a }\n  good: { engine: sqlite, path: /b }\nretention: { daily: 1d }\nworkers: "${variable("NOT_SET")}"\nsorces: {}\n`;
@@ -335,6 +350,19 @@ describe("rescue mode", () => {
     for (const part of ["workers", "sources.bad.path", "sources.bad.pth", "sorces", "retention.daily"])
       expect(loaded.warnings.join("\n")).toContain(part);
     expect(await loaded.resolveKey("site")).toEqual({ key: KEY });
+  });
+
+  it("leaves out the one schedule and the one notifier that are wrong, and no other", async () => {
+    const notifiers = "notifiers:\n  bad: { type: pigeon }\n  ops: { type: webhook, url: https://ops.example.org }\n";
+    const schedules =
+      "schedules:\n  wrong: { every: sometimes }\n  deaf: { every: hour, notify: { on_failure: [bad] } }\n  good: { every: hour, notify: { on_failure: [ops] } }\n";
+
+    const loaded = await loadText(`${MINIMAL}${notifiers}${schedules}`, { mode: "rescue" });
+
+    expect(loaded.config.schedules.map(({ name }) => name)).toEqual(["good"]);
+    expect(loaded.config.notifiers.map(({ name }) => name)).toEqual(["ops"]);
+    for (const part of ["schedules.wrong.every", "schedules.deaf.notify", "notifiers.bad.type"])
+      expect(loaded.warnings.join("\n")).toContain(part);
   });
 
   it("goes on where only a rule between options is broken", async () => {
