@@ -16,7 +16,7 @@ export const scheduleInstall = defineCommand({
   group: "Set-up",
   summary: "have cron or systemd run the schedules",
   description: [
-    "Each schedule that is enabled becomes lines of the crontab, between two marks, or a systemd timer with a service that may do little beside its work. They call `schedule run NAME --if-due`, so none runs twice, whatever else calls it. Install again after the schedules were changed: what is no longer there goes.",
+    "Each schedule that is enabled becomes lines of the crontab, between two marks, or a systemd timer with a service that may do little beside its work. They call `schedule run NAME --if-due`, so none runs twice, whatever else calls it. Install again after the schedules were changed: what is no longer there goes, and where none is left, all of it does.",
     "cron goes by the host's clock. For a schedule of another time zone, whose distance changes with daylight saving, it wakes up at each hour that may be meant.",
   ],
   options: { ...WHERE, print: flag("print what would be installed, and change nothing") },

@@ -101,6 +101,15 @@ export function withBlock(crontab: string, { owner, lines }: CrontabBlock): stri
   return kept.length === 0 ? "" : `${kept.join("\n")}\n`;
 }
 
+/** The lines outside its block, commented out ones aside, that run a schedule of this configuration: as after a mark was lost. */
+export function strayLines(crontab: string, owner: string): readonly string[] {
+  const words = [owner, crontabCommand([owner])];
+  return withBlock(crontab, { owner, lines: [] })
+    .split("\n")
+    .filter((line) => !/^\s*#/.test(line) && /\bschedule (?:run|daemon)\b/.test(line))
+    .filter((line) => words.some((word) => ` ${line} `.includes(` ${word} `)));
+}
+
 /** A command line of a crontab, in which cron takes % for a line break, from a program and its arguments. */
 export function crontabCommand(words: readonly string[]): string {
   return words.map(shellWord).join(" ").replaceAll("%", "\\%");

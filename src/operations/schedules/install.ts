@@ -1,5 +1,5 @@
 import type { ScheduleConfig } from "../../config/config.ts";
-import { crontabCommand, crontabTimes, withBlock } from "../../domain/schedule/crontab.ts";
+import { crontabCommand, crontabTimes, strayLines, withBlock } from "../../domain/schedule/crontab.ts";
 import { ownerLine, unitFiles } from "../../domain/schedule/systemd-units.ts";
 import { BackupctlError } from "../../errors.ts";
 import { readCrontab, writeCrontab } from "../../platform/timers/crontab.ts";
@@ -12,8 +12,9 @@ import { historyOf, rememberSchedule } from "./history.ts";
 
 /**
  * Has cron or systemd run the schedules that are enabled, and no others of this configuration. What was installed before is replaced; a kill
- * in between leaves some of both, and the next call finishes. Nothing of anybody else's is touched.
- * @throws `USAGE` where there is nothing to install, or this user may not; `TOOL_FAILED` where cron or systemd refuses
+ * in between leaves some of both, and the next call finishes. Nothing of anybody else's is touched. Where none is enabled any longer, all that
+ * was installed goes.
+ * @throws `USAGE` where there is nothing to install, and nothing was, or this user may not; `TOOL_FAILED` where cron or systemd refuses
  */
 export async function installSchedules(
   context: OperationContext,
@@ -22,6 +23,13 @@ export async function installSchedules(
   const { session } = context;
   const enabled = session.loaded.config.schedules.filter((schedule) => schedule.enabled);
   if (enabled.length === 0) {
+    if (!request.print) {
+      const gone = await uninstallSchedules(context, request);
+      if (gone.removed.length > 0) {
+        session.logger.warn("the configuration has no schedule that is enabled: nothing runs by itself any longer");
+        return gone;
+      }
+    }
     throw new BackupctlError("USAGE", "the configuration has no schedule that is enabled", {
       hint: "Add one under `schedules:`; docs/schedules.md says how.",
     });
@@ -89,10 +97,19 @@ async function installCrontab(
 }
 
 /** @returns the lines that went */
-async function replaceBlock({ signal }: Session, owner: string, lines: readonly string[]): Promise<readonly string[]> {
+async function replaceBlock(
+  { signal, logger }: Session,
+  owner: string,
+  lines: readonly string[],
+): Promise<readonly string[]> {
   const before = await readCrontab(signal);
   const after = withBlock(before, { owner, lines });
   if (after !== before) await writeCrontab(after, signal);
+  // --if-due has such a line do no harm beside those between the marks; without them it goes on alone.
+  for (const line of strayLines(after, owner))
+    logger.warn(
+      `the crontab runs "${line.slice(line.search(/schedule (?:run|daemon)/))}" outside this configuration's marks, which stays: take it out with \`crontab -e\``,
+    );
   const kept = new Set(after.split("\n"));
   return before.split("\n").filter((line) => !kept.has(line));
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseCron } from "../../../src/domain/schedule/cron.ts";
-import { crontabCommand, crontabTimes, withBlock } from "../../../src/domain/schedule/crontab.ts";
+import { crontabCommand, crontabTimes, strayLines, withBlock } from "../../../src/domain/schedule/crontab.ts";
 import { runsBetween } from "../../../src/domain/schedule/times.ts";
 import { wallClockAt } from "../../../src/domain/zone.ts";
 import { cronExpressions, ZONES_WITH_CHANGES } from "./arbitrary-cron.ts";
@@ -79,6 +79,20 @@ describe("a block of a crontab", () => {
     expect(withBlock(cut, { owner, lines: ["0 3 * * * b"] })).toBe(
       `0 2 * * * a\n0 1 * * * other\n# BEGIN backupctl ${owner}\n0 3 * * * b\n# END backupctl ${owner}\n`,
     );
+  });
+
+  test("is all that runs its schedules, but for lines that lost their marks or are somebody's own", () => {
+    const command = (path: string) =>
+      crontabCommand(["/bin/backupctl", "schedule", "run", "a", "--config", path, "--quiet"]);
+    const lost = `0 2 * * * ${command(owner)}`;
+    const others = `# 0 2 * * * ${command(owner)}\n0 2 * * * ${command(`${owner}.old`)}\n0 3 * * * cat ${owner}\n`;
+
+    const crontab = withBlock(`${lost}\n${others}`, { owner, lines: [lost] });
+
+    expect(strayLines(crontab, owner)).toEqual([lost]);
+    expect(strayLines(withBlock(others, { owner, lines: [lost] }), owner)).toEqual([]);
+    const odd = "/srv/50% of/it's.yaml";
+    expect(strayLines(`0 2 * * * ${command(odd)}\n`, odd)).toHaveLength(1);
   });
 
   test("has no line end where there was none, and never loses a foreign line", () => {

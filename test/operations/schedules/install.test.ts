@@ -98,6 +98,35 @@ describe("schedules in the crontab", () => {
     expect(crontabOf(site)).toBeUndefined();
   });
 
+  test("go where none is enabled any longer, and are refused where nothing was there either", async () => {
+    const site = await hostOf();
+    writeFileSync(join(site.directory, "crontab"), "0 5 * * * mine\n");
+    await site.operations.installSchedules({ ...CRON, print: false });
+    const none = await withSchedules(site, ["off"]);
+
+    expect((await none.installSchedules({ ...CRON, print: false })).removed.join("\n")).toContain("run nightly");
+
+    expect(crontabOf(site)).toBe("0 5 * * * mine\n");
+    expect(site.warnings).toEqual([expect.stringContaining("nothing runs by itself any longer")]);
+    await expect(none.installSchedules({ ...CRON, print: false })).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  test("that lost a mark are named, by install and by uninstall", async () => {
+    const site = await hostOf();
+    await site.operations.installSchedules({ ...CRON, print: false });
+    const cut = crontabOf(site)?.replace(/^# END .*\n/m, "") ?? "";
+    writeFileSync(join(site.directory, "crontab"), cut);
+
+    await site.operations.installSchedules({ ...CRON, print: false });
+    const named = site.warnings.length;
+    await site.operations.uninstallSchedules(CRON);
+
+    expect(named).toBeGreaterThan(0);
+    expect(site.warnings).toHaveLength(2 * named);
+    expect(crontabOf(site)?.match(/schedule run nightly/g)?.length).toBeGreaterThan(0);
+    expect(site.warnings.join("\n")).toContain("schedule run nightly --if-due");
+  });
+
   test("are only shown with print", async () => {
     const site = await hostOf();
 
