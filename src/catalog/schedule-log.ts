@@ -7,8 +7,8 @@ export interface ScheduleLog {
   setSince(schedule: string, times: string, at: string): void;
   /** Inserts the run, or replaces what was known of it. */
   record(run: ScheduleRun): void;
-  /** The latest begun first. */
-  runs(schedule: string, limit: number): readonly ScheduleRun[];
+  /** The latest begun first, by the order in which they were recorded. @param until ISO: none that began later, by the clock of then */
+  runs(schedule: string, limit: number, until?: string): readonly ScheduleRun[];
   counts(schedule: string): ScheduleCounts;
 }
 

@@ -42,11 +42,30 @@ describe("schedule list", () => {
   });
 
   test("says where there is none", async () => {
-    expect((await run("schedule list", listing())).stdout).toBe("The configuration has no schedules.\n");
+    expect((await run("schedule list", listing())).stdout).toBe(
+      "The configuration has no schedule that can be used.\n",
+    );
   });
 });
 
+const partial: ScheduleSummary = {
+  ...failed,
+  ...{ name: "half", operation: "create" },
+  last: failed.last && { ...failed.last, status: "partial", summary: 'backup 1 partial; source "db" failed' },
+};
+
 describe("schedule check", () => {
+  test("ends with 4 where a part failed, and says which", async () => {
+    const result = await run("schedule check", listing(scheduleSummary, partial));
+
+    expect(result).toMatchObject({
+      exitCode: 4,
+      stdout:
+        'schedule "half": its last run, of 2026-01-11 02:00:01 UTC, partial: backup 1 partial; source "db" failed\n',
+    });
+    expect((await run("schedule list", listing(partial))).stderr).toContain('source "db" failed');
+  });
+
   test("is content where all has run", async () => {
     expect(await run("schedule check", listing(scheduleSummary, off))).toMatchObject({ exitCode: 0 });
     expect((await run("schedule check --quiet", listing(scheduleSummary))).stdout).toBe("");

@@ -15,6 +15,8 @@ const runRowSchema = z.object({
 });
 const countsRowSchema = z.object({ total: z.number(), completed: z.number(), failed: z.number() });
 
+const END_OF_TIME = "9999";
+
 export class SqliteScheduleLog implements ScheduleLog {
   readonly #connection: Connection;
 
@@ -55,9 +57,9 @@ export class SqliteScheduleLog implements ScheduleLog {
     );
   }
 
-  runs(schedule: string, limit: number): readonly ScheduleRun[] {
-    const sql = "SELECT * FROM schedule_runs WHERE schedule = ? ORDER BY number DESC LIMIT ?";
-    return this.#connection.all(sql, schedule, limit).map(runOf);
+  runs(schedule: string, limit: number, until = END_OF_TIME): readonly ScheduleRun[] {
+    const sql = "SELECT * FROM schedule_runs WHERE schedule = ? AND started_at <= ? ORDER BY number DESC LIMIT ?";
+    return this.#connection.all(sql, schedule, until, limit).map(runOf);
   }
 
   counts(schedule: string): ScheduleCounts {

@@ -19,7 +19,7 @@ export const scheduleList = defineCommand({
   run: async ({ operations, output, look, noteLook, json }) => {
     const schedules = await (await operations("rescue")).listSchedules();
     if (json) output.printJson(scheduleListJson(schedules));
-    else if (schedules.length === 0) output.print("The configuration has no schedules.");
+    else if (schedules.length === 0) output.print("The configuration has no schedule that can be used.");
     else {
       output.print(await scheduleTable(look, schedules));
       for (const schedule of troubled(schedules)) output.warn(missedLine(noteLook, schedule));
@@ -37,7 +37,10 @@ export const scheduleCheck = defineCommand({
   ],
   options: {},
   examples: [{ command: "backupctl schedule check --quiet", text: "Says something only if something is wrong" }],
-  exitCodes: { 0: "all that should have run has run", 4: "a schedule was missed, or its last run failed" },
+  exitCodes: {
+    0: "all that should have run has run",
+    4: "a schedule was missed, or its last run failed, or was done in part only",
+  },
   run: async ({ operations, output, look, json }) => {
     const schedules = await (await operations("strict")).listSchedules();
     const wrong = troubled(schedules);

@@ -50,13 +50,13 @@ function countText({ count: missed }: NonNullable<ScheduleSummary["missed"]>): s
   return missed < MOST_MISSED ? String(missed) : `${MOST_MISSED} or more`;
 }
 
-/** Those that were missed, or whose last run failed. */
+/** Those that were missed, or whose last run did not do all of it: for a monitor as for a notifier a part that failed is a failure. */
 export function troubled(schedules: readonly ScheduleSummary[]): readonly ScheduleSummary[] {
   return schedules.filter(({ enabled, missed, last }) => enabled && (missed !== undefined || hasFailed(last)));
 }
 
 function hasFailed(last: ScheduleSummary["last"]): boolean {
-  return last?.status === "failed" || last?.status === "interrupted";
+  return last !== undefined && last.status !== "completed" && last.status !== "running";
 }
 
 export function missedLine(look: Look, { name, missed, last }: ScheduleSummary): string {

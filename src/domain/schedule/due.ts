@@ -6,7 +6,7 @@ export interface History {
   readonly timing: Timing;
   /** No time before it counts: the schedule was not known then, or had other times. */
   readonly since: Date;
-  /** The latest begun first, whatever the clock said then; the last two are enough. */
+  /** The latest begun first, whatever the clock said then; the last one, and the last two that are of no time to come, are enough. */
   readonly runs: readonly PastRun[];
   readonly now: Date;
 }
@@ -17,7 +17,8 @@ const DAY_MS = 86_400_000;
 
 /**
  * The time for which a run is due now; `undefined`: none is. However many times were missed, one run makes up for them. What was cut off
- * is due again, once. After the clock was set back by more than clocks may differ, runs of a time that is still to come count for nothing.
+ * is due again, once. After the clock was set back by more than clocks may differ, runs of a time that is still to come count for nothing:
+ * what ran before them does.
  */
 export function dueTime({ timing, since, runs, now }: History): Date | undefined {
   const latest = latestRun(timing, now);
@@ -47,12 +48,13 @@ function lowerBound({ since, runs, now }: Pick<History, "since" | "runs" | "now"
   const isToCome = (at: Date): boolean => at.getTime() > now.getTime() + CLOCK_TOLERANCE_MS;
   const yesterday = new Date(now.getTime() - DAY_MS);
   const begin = isToCome(since) ? yesterday : since;
-  const [newest, before] = runs;
-  if (newest === undefined) return begin;
-  if (isToCome(newest.startedAt)) return later(begin, yesterday);
+  const [newest, before] = runs.filter(({ startedAt }) => !isToCome(startedAt));
+  // What ran by the wrong clock nobody can tell.
+  const told = newest === runs[0] ? begin : later(begin, yesterday);
+  if (newest === undefined) return told;
   const isSecondTry = before?.scheduledFor.getTime() === newest.scheduledFor.getTime();
   const isLeft = newest.status === "interrupted" && !isSecondTry;
-  return later(begin, isLeft ? new Date(newest.scheduledFor.getTime() - 1) : newest.scheduledFor);
+  return later(told, isLeft ? new Date(newest.scheduledFor.getTime() - 1) : newest.scheduledFor);
 }
 
 function later(one: Date, other: Date): Date {

@@ -23,11 +23,14 @@ export function scheduleLock(state: StatePaths, name: string): string {
 
 export function historyOf(log: ScheduleLog, { name, timing }: ScheduleConfig, now: Date): History {
   const since = log.since(name, timesOf(timing));
+  const newest = log.runs(name, 1);
+  const past = log.runs(name, 2, new Date(now.getTime() + CLOCK_TOLERANCE_MS).toISOString());
+  const runs = newest[0]?.id === past[0]?.id ? past : [...newest, ...past];
   return {
     timing,
     // What calls it at the very time that it is due may be the first that this host hears of the schedule.
     since: since === undefined ? new Date(now.getTime() - CLOCK_TOLERANCE_MS) : new Date(since),
-    runs: log.runs(name, 2).map(pastRunOf),
+    runs: runs.map(pastRunOf),
     now,
   };
 }

@@ -132,8 +132,14 @@ async function runNow(
   }
   const status = STATUS_OF_EXIT[outcome.exitCode] ?? "failed";
   const endedAt = session.clock.now().toISOString();
-  await record(context, { ...begun, endedAt, status, summary: session.clean(outcome.summary) });
+  await record(context, { ...begun, endedAt, status, summary: session.clean(inOneLine(outcome)) });
   return { ...run, ...outcome, status, endedAt, error: undefined };
+}
+
+/** With what went wrong first: nobody asks a monitor's line what else there was. */
+function inOneLine({ summary, problems: [first, ...more] }: JobOutcome): string {
+  if (first === undefined) return summary;
+  return `${summary}; ${first}${more.length === 0 ? "" : `, and ${more.length} more`}`;
 }
 
 interface NewRun {

@@ -55,6 +55,12 @@ describe("whether a nightly schedule, known since the 10th at 12:00, is due", ()
       "12 02:00",
     ],
     [
+      "not where the clock was ahead for a while only, since when no time came",
+      [run("20 02:00", "20 02:00", "failed"), run("12 02:00", "12 02:00")],
+      "12 10:00",
+      undefined,
+    ],
+    [
       "not again once it ran after that",
       [run("12 02:00", "12 10:00"), run("20 02:00", "20 02:00")],
       "12 10:05",
@@ -87,6 +93,16 @@ describe("what was missed", () => {
   test("is counted from the last run on, and made up for by one", () => {
     expect(missed([run("11 02:00", "11 02:00")], "14 09:00")).toMatchObject({ count: 3, first: at("12 02:00") });
     expect(missed([run("14 02:00", "14 09:00")], "14 10:00")).toBeUndefined();
+  });
+
+  test("is nothing that ran before the clock was ahead for a while, nor what ran by that clock", () => {
+    const ahead = [run("20 02:00", "20 02:00", "failed"), run("19 02:00", "19 02:00")];
+
+    expect(missed([...ahead, run("12 02:00", "12 02:00")], "12 10:00")).toBeUndefined();
+    expect(missed([...ahead, run("11 02:00", "11 02:00")], "13 10:00")).toMatchObject({
+      count: 1,
+      first: at("13 02:00"),
+    });
   });
 
   test("is what was cut off, too", () => {

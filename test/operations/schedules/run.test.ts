@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
@@ -140,6 +140,33 @@ describe("a schedule's run", () => {
       counts: { total: 1, completed: 0, failed: 1 },
     });
     expect(await site.operations.runSchedule({ name: "nightly", ifDue: true })).toMatchObject({ ran: false });
+  });
+
+  test("is not missed because others were made by a clock that was ahead", async () => {
+    const { site, at } = await scheduledSite();
+    at("11 02:00:00");
+    await site.operations.runSchedule({ name: "nightly", ifDue: true });
+    at("21 02:00:00");
+    await site.operations.runSchedule({ name: "nightly", ifDue: true });
+    at("22 02:00:00");
+    await site.operations.runSchedule({ name: "nightly", ifDue: true });
+
+    at("11 10:00:00");
+
+    expect(await listed(site.operations, "nightly")).toMatchObject({ missed: undefined });
+    expect(await site.operations.runSchedule({ name: "nightly", ifDue: true })).toMatchObject({ ran: false });
+  });
+
+  test("that was done in part says in the list what was not", async () => {
+    const { site, at } = await scheduledSite();
+    at("11 02:00:00");
+    rmSync(join(site.directory, "replica"), { recursive: true });
+
+    expect(await site.operations.runSchedule({ name: "nightly", ifDue: true })).toMatchObject({ exitCode: 3 });
+
+    expect(await listed(site.operations, "nightly")).toMatchObject({
+      last: { status: "partial", summary: expect.stringContaining('; storage "second" is pending') },
+    });
   });
 
   test("that was interrupted is due again, once", async () => {
