@@ -56,7 +56,6 @@ export class WorkerPool {
     });
   }
 
-  /** May be called again. */
   async close(): Promise<void> {
     await this.#fail(new Error("the worker pool was closed"));
   }

@@ -68,20 +68,6 @@ export class CreateRun {
   }
 
   async run(): Promise<CreateResult> {
-    return await this.#withPool((pool) => this.#make(pool));
-  }
-
-  /** Its first thread comes up while the storages are asked, tried and waited for. */
-  async #withPool<T>(work: (pool: WorkerPool) => Promise<T>): Promise<T> {
-    const pool = new WorkerPool(this.#context.session.loaded.config.workers);
-    try {
-      return await work(pool);
-    } finally {
-      await pool.close();
-    }
-  }
-
-  async #make(pool: WorkerPool): Promise<CreateResult> {
     const { session } = this.#context;
     const { lead, warnings } = this.#prepared;
     for (const warning of warnings) this.#warn(warning);
@@ -101,7 +87,7 @@ export class CreateRun {
     this.#begin();
     try {
       await tryStorages(objects, { startedAt: this.#prepared.startedAt, clock: session.clock }, warn);
-      const { outcomes, dataKey } = await this.#writeSources(pool, objects, (...object) => objects.put(...object));
+      const { outcomes, dataKey } = await this.#writeSources(objects, (...object) => objects.put(...object));
       const metadata = await this.#commit(objects, outcomes, dataKey);
       return await this.#finish(objects, outcomes, { metadata, absent });
     } catch (error) {
@@ -118,7 +104,7 @@ export class CreateRun {
       signal,
     });
     try {
-      const { outcomes } = await this.#withPool((pool) => this.#writeSources(pool, nowhere, async () => undefined));
+      const { outcomes } = await this.#writeSources(nowhere, async () => undefined);
       return outcomes.every(({ artifacts }) => artifacts?.sameAsParent === true);
     } finally {
       await removeTree(indexDirectory(this.#repository, this.#id));
@@ -149,12 +135,13 @@ export class CreateRun {
     return [...new Set([...this.#context.session.loaded.config.tags, ...this.#request.tags])];
   }
 
-  async #writeSources(pool: WorkerPool, objects: BackupObjects, put: RunSettings["put"]) {
+  async #writeSources(objects: BackupObjects, put: RunSettings["put"]) {
     const { session } = this.#context;
     const prepared = this.#prepared;
     // Without encryption a data key still proves the metadata, where a key is configured.
     const dataKey = this.#repository.keys.length > 0 ? makeDataKey() : undefined;
     const temporary = await createTemporaryDirectory(this.#repository.state.temporary);
+    const pool = new WorkerPool(session.loaded.config.workers);
     const cacheDirectory = indexDirectory(this.#repository, this.#id);
     await makePrivateDirectory(cacheDirectory);
     const { sources } = prepared.selection;
@@ -211,7 +198,6 @@ export class CreateRun {
       return { outcomes, dataKey };
     } finally {
       await progress.finish();
-      // The commit needs none of its threads, and what follows their memory.
       await pool.close();
       await temporary.dispose();
     }
