@@ -138,7 +138,7 @@ export function startProgress(settings: ProgressSettings): ProgressMeter {
       finished = true;
       clearInterval(ticking);
       await writing;
-      if (file !== undefined) await removeFileIfExists(file);
+      if (file !== undefined) await removeFileIfExists(file).catch(() => undefined);
     },
   };
 }

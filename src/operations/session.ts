@@ -13,6 +13,7 @@ import type { Logger } from "../platform/logger.ts";
 import { randomFraction } from "../platform/random.ts";
 import { type Outages, openResilient } from "../storage/resilient/open.ts";
 import type { OperationOptions, Storage, StorageContext, StorageDefinition } from "../storage/storage.ts";
+import { stateHint } from "./state-failure.ts";
 
 /** The adapters that the composition root joins to the operations. */
 export interface Adapters {
@@ -70,7 +71,7 @@ export async function statePaths(session: Session): Promise<StatePaths> {
   const address = await definition.address(await loaded.resolveStorage(primary.name));
   const name = createHash("sha256").update(address).digest("hex").slice(0, 12);
   const directory = path.join(loaded.config.stateDir, name);
-  const paths = {
+  return {
     directory,
     catalog: path.join(directory, "catalog.db"),
     lock: path.join(directory, "lock"),
@@ -78,16 +79,21 @@ export async function statePaths(session: Session): Promise<StatePaths> {
     indexes: path.join(directory, "indexes"),
     temporary: path.join(directory, "tmp"),
   };
+}
+
+/** @throws `CATALOG_FAILED` where it can't be written; who only reads goes on without it */
+export async function makeStateDirectory({ directory, indexes, temporary }: StatePaths): Promise<void> {
   try {
-    await makePrivateDirectory(paths.indexes);
-    await makePrivateDirectory(paths.temporary);
+    await makePrivateDirectory(indexes);
+    await makePrivateDirectory(temporary);
   } catch (error) {
     throw new BackupctlError("CATALOG_FAILED", `state directory ${directory} can't be written: ${messageOf(error)}`, {
-      hint: "Set state_dir in the config, or BACKUPCTL_STATE_DIR, to a folder that this user may write.",
+      hint:
+        stateHint(error) ??
+        "Set state_dir in the config, or BACKUPCTL_STATE_DIR, to a folder that this user may write.",
       cause: error,
     });
   }
-  return paths;
 }
 
 export function primaryStorage(session: Session): { readonly name: string; readonly type: string } {
@@ -169,13 +175,14 @@ export async function openKeys(
         state.directory,
         `salt-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`,
       );
-      const salt = await readFileIfExists(saltFile);
+      // Only what is sealed needs it.
+      const salt = loaded.strict ? await readFileIfExists(saltFile) : undefined;
       const key = await definition.open(await loaded.resolveKey(name), {
         name,
         repositoryId,
         ...(salt === undefined ? {} : { salt }),
       });
-      if (key.salt !== undefined && salt === undefined) await writeFileAtomically(saltFile, key.salt);
+      if (key.salt !== undefined && salt === undefined && loaded.strict) await writeFileAtomically(saltFile, key.salt);
       return key;
     }),
   );

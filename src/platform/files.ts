@@ -54,7 +54,7 @@ export async function linkFile(file: string, name: string): Promise<boolean> {
     await fs.link(file, name);
     return true;
   } catch (error) {
-    if (["ENOENT", "EPERM", "EXDEV", "ENOTSUP"].includes(errnoOf(error) ?? "")) return false;
+    if (["ENOENT", "ENOTDIR", "EPERM", "EXDEV", "ENOTSUP"].includes(errnoOf(error) ?? "")) return false;
     throw error;
   }
 }
@@ -73,12 +73,12 @@ export async function readOrdinaryFile(file: string): Promise<Buffer> {
   }
 }
 
-/** As `readOrdinaryFile`; `undefined` if there is no such file, or can be none of such a long name. */
+/** As `readOrdinaryFile`; `undefined` if there is no such file, or can be none of that name. */
 export async function readFileIfExists(file: string): Promise<Buffer | undefined> {
   try {
     return await readOrdinaryFile(file);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENAMETOOLONG") return undefined;
+    if (["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(errnoOf(error) ?? "")) return undefined;
     throw error;
   }
 }

@@ -157,7 +157,7 @@ async function isHeld(file: string): Promise<boolean> {
   try {
     fd = openSync(file, "r");
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
     throw lockError(file, error);
   }
   try {

@@ -2,6 +2,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { makeCliSite } from "../helpers/cli-site.ts";
+import { cliEnvironment, LAUNCHER } from "../helpers/run-cli.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
@@ -97,3 +99,22 @@ test.each([["--help"], ["--version"], ["completion", "bash"], ["config", "show",
     expect(status).toBe(1);
   },
 );
+
+test("what is written to a standard output that is closed is a failure, too", async () => {
+  const directory = tempDir();
+  const site = await makeCliSite("  numbers: {engine: command, command: [seq, '100000']}", directory);
+  await site.run("create");
+  const closed = (...args: readonly string[]) =>
+    spawnSync("sh", ["-c", 'exec "$0" "$@" >&-', LAUNCHER, ...args, "--config", site.configFile], {
+      env: cliEnvironment(directory),
+      encoding: "utf8",
+    });
+
+  const said = closed("list");
+  const written = closed("download", "latest");
+
+  expect(said.stderr).toMatch(/OUTPUT_FAILED.*standard output did not take .*EBADF/);
+  expect(said.status).toBe(1);
+  expect(written.stderr).toMatch(/"numbers" can't be written to standard output \(EBADF\)/);
+  expect(written.status).toBe(1);
+});

@@ -13,7 +13,7 @@ import type { OperationContext } from "../../src/operations/context.ts";
 import { createBackup } from "../../src/operations/create/create.ts";
 import type { CreateRequest, CreateResult } from "../../src/operations/operations.ts";
 import { openRepository } from "../../src/operations/repository/repository.ts";
-import { type Session, statePaths } from "../../src/operations/session.ts";
+import { makeStateDirectory, type Session, statePaths } from "../../src/operations/session.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { createRedactor } from "../../src/platform/redact.ts";
 import { storageDefinitions } from "../../src/storage/registry.ts";
@@ -147,6 +147,7 @@ export async function openSession(
 
 async function openContext(session: Session): Promise<OperationContext> {
   const state = await statePaths(session);
+  await makeStateDirectory(state);
   const catalog = openSqliteCatalog({ file: state.catalog, warn: () => undefined });
   const repository = await openRepository(session);
   onTestFinished(async () => {

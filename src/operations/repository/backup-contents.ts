@@ -11,11 +11,11 @@ import { sourceCache } from "../../format/source-writer.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
 import { linkFile, removeFileIfExists } from "../../platform/files.ts";
 import { hashFile } from "../../platform/hash-file.ts";
-import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { OperationContext } from "../context.ts";
 import { DamagedCopies } from "./damaged-copies.ts";
 import { indexDirectory } from "./index-cache.ts";
 import { openPackSource } from "./pack-fetching.ts";
+import { createReadingDirectory } from "./reading-directory.ts";
 
 /** A source of a backup, its root and index at hand and checked. */
 export interface OpenedSource {
@@ -62,8 +62,7 @@ export async function openContents(
   const damaged = new DamagedCopies();
   const onDamage = (origin: BackupId, storageName: string): void => damaged.add(origin, storageName);
   const packs = openPackSource(repository, copies, metadata, { signal, known, salvage, warn, onDamage, clock });
-  // Not state.temporary: a create that begins meanwhile clears that of what dead runs left.
-  const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
+  const temporary = await createReadingDirectory(session, repository);
   const pool = new WorkerPool(session.loaded.config.workers);
   const opened = new Map<string, Promise<OpenedSource>>();
   const salvages = salvage !== undefined;

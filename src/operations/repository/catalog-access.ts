@@ -3,7 +3,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { moveFileIfExists } from "../../platform/files.ts";
 import { createTemporaryDirectory } from "../../platform/temporary-directory.ts";
 import type { CatalogMode } from "../context.ts";
-import { namesWithoutArchives, type Session, statePaths, storageNames } from "../session.ts";
+import { makeStateDirectory, namesWithoutArchives, type Session, statePaths, storageNames } from "../session.ts";
 import { holdsBackups } from "./holds-backups.ts";
 import { impatience } from "./impatience.ts";
 import type { Repository } from "./repository.ts";
@@ -144,6 +144,7 @@ async function openFile(
   { damage, mustLast }: { readonly damage: string | undefined; readonly mustLast: boolean },
 ): Promise<Opened> {
   const { catalog: file } = repository.state;
+  await makeStateDirectory(repository.state);
   const warn = (message: string): void => session.logger.warn(message);
   let catalog = await session.adapters.openCatalog({ file, readOnly: false, warn, damage });
   try {

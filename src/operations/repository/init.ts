@@ -9,7 +9,7 @@ import { errnoOf, fileExists } from "../../platform/files.ts";
 import { newUuid } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { InitRequest, InitResult } from "../operations.ts";
-import { openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
+import { makeStateDirectory, openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
 import { readOrphaned } from "./lost-marker.ts";
 import { readObject } from "./read-object.ts";
 import { refreshRecovery } from "./recovery-files.ts";
@@ -108,8 +108,10 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
       prepared[prepared.length - 1] = await look(session, storage);
     }
     const repositoryId = commonId(prepared) ?? firstId(prepared);
+    const state = await statePaths(session);
+    await makeStateDirectory(state);
     // A key that can't be had is better met now than by the first backup.
-    for (const key of await openKeys(session, await statePaths(session), repositoryId)) await key.seal();
+    for (const key of await openKeys(session, state, repositoryId)) await key.seal();
     for (const { storage, state } of prepared) {
       if (state !== "marked") await putMarker(session, storage, repositoryId);
       if (state === "marker lost") {

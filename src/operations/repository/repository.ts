@@ -13,6 +13,7 @@ import type { KeyProvider } from "../../keys/key-provider.ts";
 import type { Outages } from "../../storage/resilient/open.ts";
 import type { OperationOptions, Storage, StoredObject } from "../../storage/storage.ts";
 import {
+  makeStateDirectory,
   namesWithoutArchives,
   openKeys,
   openStorage,
@@ -50,6 +51,7 @@ export interface Repository {
  */
 export async function openRepository(session: Session): Promise<Repository> {
   const state = await statePaths(session);
+  if (session.loaded.strict) await makeStateDirectory(state);
   const { name: primaryName } = primaryStorage(session);
   const open = new Map<string, Promise<OpenStorage>>();
   const outages: Outages = new Map();

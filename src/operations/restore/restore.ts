@@ -1,6 +1,7 @@
 import type { EngineContext, RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
-import { acquireLock } from "../../platform/lock.ts";
+import { acquireLock, type Lock, readHolder } from "../../platform/lock.ts";
+import type { Logger } from "../../platform/logger.ts";
 import { newUuid } from "../../platform/random.ts";
 import type { OperationContext } from "../context.ts";
 import { requireThawed } from "../copies/frozen.ts";
@@ -35,7 +36,9 @@ export async function restoreBackup(
   const { state } = await context.repository();
   const facts = { operation: "restore", backupId: plan.backup.id };
   const { signal, clock } = session;
-  const lock = await acquireLock(state.lock, facts, { waitMs: request.lockWaitMs, signal, clock });
+  const lock = await lockIfPossible(state.lock, session.logger, () =>
+    acquireLock(state.lock, facts, { waitMs: request.lockWaitMs, signal, clock }),
+  );
   try {
     const prepared = await prepareAgain(context, request, plan);
     try {
@@ -47,7 +50,20 @@ export async function restoreBackup(
       await prepared.close();
     }
   } finally {
-    await lock.release();
+    await lock?.release();
+  }
+}
+
+/** A state directory in which nothing can be written must not stand in the way of a restore. Nobody else has a lock there, either. */
+async function lockIfPossible(file: string, logger: Logger, lock: () => Promise<Lock>): Promise<Lock | undefined> {
+  try {
+    return await lock();
+  } catch (error) {
+    if (!isBackupctlError(error, "CATALOG_FAILED") && !isBackupctlError(error, "INSUFFICIENT_STORAGE")) throw error;
+    const held = await readHolder(file).catch(() => undefined);
+    if (held?.alive === true) throw error;
+    logger.warn(`${error.message}; the restore goes on without a lock, so start no other command meanwhile`);
+    return undefined;
   }
 }
 

@@ -1,4 +1,3 @@
-import * as path from "node:path";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, LineageMember, VerificationDepth } from "../../domain/backup.ts";
 import { expectedPacks } from "../../domain/copies.ts";
@@ -6,7 +5,6 @@ import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { WorkerPool } from "../../format/workers/pool.ts";
-import { createProcessDirectory } from "../../platform/temporary-directory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { expectedIn } from "../cleanup/judge.ts";
 import type { OperationContext } from "../context.ts";
@@ -16,6 +14,7 @@ import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { readCommitted } from "../repository/committed-backup.ts";
 import { markedWarning } from "../repository/deletion-mark.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
+import { createReadingDirectory } from "../repository/reading-directory.ts";
 import { type Repository, readLockedWraps, type StoredBackup } from "../repository/repository.ts";
 import { collectNotes } from "../repository/stored-notes.ts";
 import { requireTrusted } from "../repository/trust.ts";
@@ -307,8 +306,7 @@ async function checkBytes(
   const unread = ancestors.filter(({ storage_path }) => !directories.has(storage_path));
   const progress = startMeter(verifying, metadata, unread);
   const onBytes = (count: number): void => progress.add(count, 0);
-  // Not state.temporary: a create that begins meanwhile clears that.
-  const temporary = await createProcessDirectory(path.join(repository.state.directory, "reading"));
+  const temporary = await createReadingDirectory(session, repository);
   const pool = new WorkerPool(session.loaded.config.workers);
   try {
     const { packs, hashed } = hashingSource(
