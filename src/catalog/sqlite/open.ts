@@ -28,6 +28,7 @@ export interface OpenCatalogOptions {
 export function openSqliteCatalog(options: OpenCatalogOptions): Catalog {
   const { file, readOnly = false } = options;
   if (readOnly && !existsSync(file)) return emptyCatalog();
+  requireFile(file);
   if (!readOnly) createFile(file);
   const inode = statSync(file).ino;
   if (options.damage !== undefined) return replaceDamaged(options, inode, options.damage);
@@ -80,8 +81,9 @@ function open(file: string, readOnly: boolean): Opened {
   let database: Sqlite.Database | undefined;
   try {
     database = new Sqlite(file, { readonly: readOnly, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    prepare(database, file, readOnly);
-    const damage = findDamage(database, file);
+    const wrongVersion = versionDamage(database);
+    if (wrongVersion === undefined) prepare(database, file, readOnly);
+    const damage = wrongVersion ?? findDamage(database, file);
     if (damage === undefined) return { catalog: new SqliteCatalog(new Connection(database, file), file) };
     database.close();
     return { damage };
@@ -142,6 +144,13 @@ function schemaVersion(database: Sqlite.Database): number {
   return Number(database.pragma("user_version", { simple: true }));
 }
 
+/** Tables are made with a version. Read in this order: another process may be making them. */
+function versionDamage(database: Sqlite.Database): string | undefined {
+  const hasTables = database.prepare("SELECT 1 FROM sqlite_master").get() !== undefined;
+  const version = schemaVersion(database);
+  return version < 0 || (version === 0 && hasTables) ? `its schema has the version ${version}` : undefined;
+}
+
 /** Looks closely only after a crash or a reported damage: a check reads the whole file. */
 function findDamage(database: Sqlite.Database, file: string): string | undefined {
   const suspect = existsSync(`${file}${SUSPECT_SUFFIX}`);
@@ -150,6 +159,14 @@ function findDamage(database: Sqlite.Database, file: string): string | undefined
   if (result !== "ok") return result;
   if (suspect && !database.readonly) rmSync(`${file}${SUSPECT_SUFFIX}`, { force: true });
   return undefined;
+}
+
+/** A pipe in its place would wait for its other end for ever. */
+function requireFile(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== false) return;
+  throw new BackupctlError("CATALOG_FAILED", `catalog ${file} is not a file`, {
+    hint: "Move away what is in its place, and run `backupctl catalog rebuild`.",
+  });
 }
 
 /** SQLite gives its own files the mode of the database, so this decides for all three. */

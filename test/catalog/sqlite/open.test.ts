@@ -161,6 +161,22 @@ it("is empty for a reader where there is none, and is not made", () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
+it.each([0, -1])("with tables and the schema's version %d is set aside as damaged", (version) => {
+  fill(1);
+  const changed = new Sqlite(file);
+  changed.pragma(`user_version = ${version}`);
+  changed.close();
+
+  expect(countIn(open())).toBe(0);
+  expect(warnings).toEqual([expect.stringContaining(ASIDE)]);
+});
+
+it.each([true, false])("is refused at once where a pipe is in its place, read only: %s", (readOnly) => {
+  spawnSync("mkfifo", [file]);
+
+  expect(() => open({ readOnly })).toThrow(expect.objectContaining({ code: "CATALOG_FAILED" }));
+});
+
 it("of a newer release is refused and left as it is", () => {
   fill(1);
   const newer = new Sqlite(file);
