@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { childId, cleanupPlan, cleanupResult } from "./fakes.ts";
+import { childId, cleanupPlan, cleanupResult, fullId } from "./fakes.ts";
 import { run } from "./harness.ts";
 
 test("a dry run shows each backup's fate and the reason, and what each storage frees", async () => {
@@ -74,6 +74,24 @@ test("what stayed against the plan is warned about, and is exit status 3", async
 
   expect(exitCode).toBe(3);
   expect(stderr).toBe('warning: storage "main": it is locked until 2030. Wait.\n');
+});
+
+test("what holds for several backups is said once, and names its storage once", async () => {
+  const [main] = cleanupResult.storages;
+  if (main === undefined) throw new Error("no storage");
+  const error = { code: "STORAGE_FAILED", message: 'what was to move to archive "vault" stays' } as const;
+  const notRemoved = [fullId, childId].map((backupId) => ({ backupId, error }));
+  const failure = { code: "STORAGE_NOT_FOUND", message: 'storage "second": /x does not exist' } as const;
+  const storages = [
+    { ...main, notRemoved },
+    { ...main, name: "second", failure },
+  ];
+
+  const { stderr } = await run("cleanup", { operations: { cleanup: async () => ({ ...cleanupResult, storages }) } });
+
+  expect(stderr).toBe(
+    'warning: storage "main": what was to move to archive "vault" stays.\nwarning: storage "second": /x does not exist.\n',
+  );
 });
 
 test("a simulation shows some days of each storage", async () => {

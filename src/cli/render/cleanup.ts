@@ -44,11 +44,13 @@ export async function renderCleanup(look: Look, { plan, archived, frozen, storag
 
 /** What stayed against the plan, a line each. */
 export function cleanupProblems(look: Look, { storages }: CleanupResult): readonly string[] {
-  return storages.flatMap(({ name, notRemoved, failure }) => [
+  const problems = storages.flatMap(({ name, notRemoved, failure }) => [
     ...[...notRemoved.map(({ error }) => error), ...(failure === undefined ? [] : [failure])].map(
       ({ message, hint = "" }) => look.line`${withName(name, message)}. ${hint}`.trimEnd(),
     ),
   ]);
+  // What holds for all that was to go is said once.
+  return [...new Set(problems)];
 }
 
 function fateTable(look: Look, plan: CleanupPlan, lines: readonly Line[]): Promise<string> {

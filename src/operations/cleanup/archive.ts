@@ -71,27 +71,52 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
   const among = session.loaded.config.storages.map(({ name }) => name);
   const moved: Move[] = [];
   const unsafe = new Map<BackupId, BackupctlError>();
+  const away = new Map<string, BackupctlError>();
   for (const move of moves) {
     const { backupId, to } = move;
+    const known = away.get(to);
+    if (known !== undefined) {
+      unsafe.set(backupId, known);
+      continue;
+    }
     try {
       const { storages } = await replicateHere(context, catalog, { reference: backupId, targets: [to], among });
-      const failure = storages
-        .map((each) => each.failure ?? each.notCopied[0]?.error)
-        .find((each) => each !== undefined);
-      if (failure !== undefined) throw new BackupctlError(failure.code, failure.message);
+      const [target] = storages;
+      if (target?.failure !== undefined) away.set(to, archiveFailed(to, target.failure));
+      const failure = away.get(to) ?? target?.notCopied[0]?.error;
+      if (failure !== undefined)
+        throw new BackupctlError(failure.code, failure.message, { hint: failure.hint ?? LATER });
       await requireSound(context, catalog, move);
       moved.push(move);
     } catch (error) {
       session.signal.throwIfAborted();
       if (!isBackupctlError(error)) throw error;
-      const message = `backup ${backupId} stays, since it did not come to archive "${to}": ${error.message}`;
-      unsafe.set(backupId, new BackupctlError(error.code, message, { cause: error, hint: error.hint ?? LATER }));
+      unsafe.set(backupId, away.get(to) ?? notArchived(error, move));
     }
   }
   return { moved, unsafe };
 }
 
+/** The same for all that was to come there. */
+function archiveFailed(to: string, { code, message }: Pick<BackupctlError, "code" | "message">): BackupctlError {
+  return new BackupctlError(code, `what was to move to archive "${to}" stays where it is: ${message}`, { hint: LATER });
+}
+
+function notArchived(error: BackupctlError, { backupId, to }: Move): BackupctlError {
+  const { code, message } = error;
+  const one = `backup ${backupId} stays, since it did not come to archive "${to}": ${message}`;
+  const isDamaged = code === "BACKUP_CORRUPTED" || code === "BACKUP_VERIFICATION_FAILED";
+  return new BackupctlError(code, one, {
+    cause: error,
+    hint: isDamaged ? mendOrDelete(backupId) : (error.hint ?? LATER),
+  });
+}
+
 const LATER = "Bring that storage back; the next cleanup tries again.";
+
+function mendOrDelete(id: BackupId): string {
+  return `Mend it from another copy with \`backupctl verify ${id} --repair\`; where none is sound, \`backupctl delete ${id} --force --reason TEXT\`.`;
+}
 
 /**
  * Reads all of it there, with what it builds on, once since it came: what lies cold afterwards need not be thawed to be believed.

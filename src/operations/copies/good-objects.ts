@@ -80,7 +80,10 @@ export class GoodObjects {
       if (good.length > 0 && proof.mustAgree !== true) break;
     }
     const [first] = good;
-    if (first === undefined) throw failure ?? rightNowhere(key, damages);
+    if (first === undefined) {
+      this.#rememberAll(proof, damages);
+      throw failure ?? rightNowhere(key, damages);
+    }
     requireAgreement(key, first, good);
     for (const { storage, what } of damages) this.#sayDamage(storage, what);
     return first;
@@ -97,11 +100,26 @@ export class GoodObjects {
     this.#copying.repository.leaveOut(storage.name, error);
   }
 
-  #sayDamage({ name }: Storage, what: string): void {
-    const { catalog, session, warn } = this.#copying;
+  #sayDamage(storage: Storage, what: string): void {
     const { id } = this.#backup;
-    warn(`${what}; another copy of it is used. Repair it: \`backupctl verify ${id} --storage ${name} --repair\``);
-    catalog.setCopy({ backupId: id, storage: name, state: "damaged", at: session.clock.now().toISOString() });
+    const mend = `backupctl verify ${id} --storage ${storage.name} --repair`;
+    this.#copying.warn(`${what}; another copy of it is used. Repair it: \`${mend}\``);
+    this.#remember(storage);
+  }
+
+  /** Keys and notes that no key at hand proves need not be damaged. */
+  #rememberAll({ name }: Proof, damages: readonly { readonly storage: Storage }[]): void {
+    if (parseNumberedName(name) === undefined) for (const { storage } of damages) this.#remember(storage);
+  }
+
+  #remember({ name }: Storage): void {
+    const { catalog, session } = this.#copying;
+    catalog.setCopy({
+      backupId: this.#backup.id,
+      storage: name,
+      state: "damaged",
+      at: session.clock.now().toISOString(),
+    });
   }
 }
 

@@ -72,6 +72,21 @@ it("keeps it where it is while the archive is away", async () => {
   expect(back).toMatchObject({ archived: [{ backupId: monthly }], storages: [{ removed: [monthly] }, {}] });
 });
 
+it("says of what is damaged how it is mended, and remembers the damage", async () => {
+  const { site, monthly } = await archiveSite();
+  const { copies, location } = await site.operations.show(monthly);
+  expect(copies).toHaveLength(1);
+  const file = join(site.repositoryDirectory, location.split(":")[1] ?? "", "www.tree.zst.enc.00000000");
+  writeFileSync(file, readFileSync(file).fill(0, 40, 44));
+
+  const { storages } = await site.operations.cleanup(ONCE);
+
+  expect(storages[0]?.notRemoved).toMatchObject([
+    { backupId: monthly, error: { hint: expect.stringContaining(`verify ${monthly} --repair`) } },
+  ]);
+  expect(await copiesOf(site.operations, monthly)).toContain("local damaged");
+});
+
 it("keeps it where it is when what came to the archive can't be read there", async () => {
   const { site, monthly } = await archiveSite();
   const operations = await withStorages(site, (storage) => {
