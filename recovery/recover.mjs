@@ -26,6 +26,8 @@ import * as zlib from "node:zlib";
 // ---------------------------------------------------------------- 1. Errors and output
 
 const FAILED = 1;
+/** What a shell shows for a program whose reader went away. */
+const READER_GONE = 141;
 const USAGE = 2;
 const PARTLY = 3;
 const DAMAGED = 4;
@@ -1296,6 +1298,14 @@ function main(args) {
   if (command === "restore") return reading(`backup ${rest[0]}`, () => restore(repository, rest, options, secrets));
   return list(repository, secrets);
 }
+
+process.stdout.on("error", (error) => {
+  if (error.code === "EPIPE") process.exit(READER_GONE);
+  note(`error: standard output does not take what this program says: ${error.message}`);
+  process.exit(FAILED);
+});
+// What it would say of that nobody would read, either.
+process.stderr.on("error", () => undefined);
 
 try {
   process.exitCode = main(process.argv.slice(2));

@@ -191,6 +191,26 @@ describe.each(combinations)("compression %s, encrypted %s", (algorithm, encrypt)
     expect(fs.readFileSync(restored(differential, "app")).equals(second)).toBe(true);
   });
 
+  test("ends as other programs do where its output is not taken", () => {
+    const to = (redirection: string) =>
+      spawnSync(
+        "bash",
+        ["-c", `"$@" ${redirection}; exit "\${PIPESTATUS[0]}"`, "x", process.execPath, PROGRAM, "list"].concat(
+          repository.directory,
+          options,
+        ),
+        {
+          encoding: "utf8",
+        },
+      );
+
+    expect(to("| true")).toMatchObject({ status: 141, stderr: "" });
+    const full = to("> /dev/full");
+
+    expect(full.stderr).toMatch(/^error: standard output does not take .*ENOSPC.*\n$/);
+    expect(full.status).toBe(1);
+  });
+
   test("lists what is there, with how far it is proven", () => {
     const { status, stdout } = recover(["list", repository.directory, ...options]);
 
