@@ -6,13 +6,16 @@ import type { PreparedSource } from "./plan.ts";
 export function asRestoreFailure(error: unknown, source: PreparedSource): unknown {
   const expected = isBackupctlError(error) ? error : fromSystem(error, source.plan);
   if (expected === undefined) return error;
+  // Others may have come to their places already: TARGET_NOT_EMPTY says that nothing was done.
+  const isBegun = source.place.shape === "tree" && !source.place.staged;
+  const code = isBegun && expected.code === "TARGET_NOT_EMPTY" ? "RESTORE_FAILED" : expected.code;
   const hints = [expected.hint, whatIsThere(source)].filter((text) => text !== undefined);
-  return new BackupctlError(expected.code, expected.message, {
+  return new BackupctlError(code, expected.message, {
     ...(hints.length === 0 ? {} : { hint: hints.join(" ") }),
     lines: expected.lines,
     cause: expected.cause ?? error,
     ...(expected.data === undefined ? {} : { data: expected.data }),
-    exitCode: expected.exitCode,
+    ...(code === expected.code ? { exitCode: expected.exitCode } : {}),
   });
 }
 

@@ -16,6 +16,11 @@ export function* placedNames(job: Placing): Generator<Buffer> {
   for (const { name } of placedEntries(job)) yield name;
 }
 
+/** The names of all but folders. */
+export function* placedFiles(job: Placing): Generator<Buffer> {
+  for (const { entry, name } of placedEntries(job)) if (entry.type !== "directory") yield name;
+}
+
 /** Of a tree that is restored: what of it, where, and names (latin1) that are left out because they are damaged. */
 interface Placing {
   readonly chosen: ChosenEntries;

@@ -5,7 +5,6 @@ import type { EngineContext } from "../../engines/engine.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { readTreeIndex } from "../../format/index-reader.ts";
 import { type ExtraEntries, findExtra } from "../../platform/tree/folder-contents.ts";
-import { mergesNames } from "../../platform/tree/one-name.ts";
 import { contains } from "../../platform/walk.ts";
 import type { OperationContext } from "../context.ts";
 import { describeFrozen, type Frozen, findFrozen } from "../copies/frozen.ts";
@@ -15,7 +14,6 @@ import { summaryOf } from "../repository/backup-summary.ts";
 import { findDamagedAncestors } from "../repository/committed-backup.ts";
 import type { Session } from "../session.ts";
 import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
-import { requireDistinctNames } from "./distinct-names.ts";
 import { packKeys, type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
 import { fromSystem } from "./failure.ts";
 import {
@@ -27,7 +25,7 @@ import {
   type StreamPlace,
   type TreePlace,
 } from "./place.ts";
-import { placedNames } from "./placed-entries.ts";
+import { refusedNames } from "./refused-names.ts";
 import { ChosenEntries, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
 
 /** A source with all that its restore needs. */
@@ -279,26 +277,15 @@ class Preparing {
       company,
       this.#context(opened, placed),
     );
-    const twins = planned.refusals.length === 0 ? await this.#refuseTwins(candidate, planned.place) : undefined;
-    if (twins !== undefined) placed.refusals.push(twins);
+    if (planned.refusals.length === 0) {
+      const { delete: remove } = this.#request;
+      const writing = { chosen: candidate.chosen, place: planned.place, delete: remove, signal: this.#session.signal };
+      placed.refusals.push(...(await refusedNames(writing)));
+    }
     const deletable = this.#request.delete && planned.refusals.length === 0;
     const extras = deletable ? await findExtras(opened, planned.place, this.#session.signal) : [];
     const deletes = sum(extras, ({ files, directories }) => files + directories);
     this.#note(candidate, planned, deletes, placed);
-  }
-
-  /** What is made anew is as the folder that it is made in. */
-  async #refuseTwins({ chosen }: Candidate, place: TreePlace): Promise<RestorePlan["refusals"][number] | undefined> {
-    if (place.staged && !mergesNames(place.root)) return undefined;
-    try {
-      const names = placedNames({ chosen, place, damaged: new Set() });
-      await requireDistinctNames(place.root, names, this.#session.signal);
-      return undefined;
-    } catch (error) {
-      if (!isBackupctlError(error, "RESTORE_FAILED")) throw error;
-      const { message, hint = "" } = error;
-      return { code: "RESTORE_FAILED", message, hint };
-    }
   }
 
   async #placeStream(candidate: Candidate & { shape: "stream" }, company: Company, placed: Placed): Promise<void> {

@@ -1,3 +1,4 @@
+import { count } from "../../domain/count.ts";
 import type { RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError } from "../../errors.ts";
 import { ContentWriter, type FileContents, type Written } from "../../format/content-writer.ts";
@@ -160,7 +161,8 @@ class TreeRun {
     await this.#tree.settle();
     const missing = checks.find(({ name, passed }) => name === STRUCTURE_CHECK && !passed);
     if (missing !== undefined) throw this.#notAsWritten(missing.detail);
-    const removals = removed === 0 ? [] : [`${removed} entries that the backup does not have were removed`];
+    const removals =
+      removed === 0 ? [] : [`removed what the backup does not have: ${count(removed, "entry", "entries")}`];
     return {
       place: this.#job.place.root,
       checks: [...checks, ...this.#damageCheck()],

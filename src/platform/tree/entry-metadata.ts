@@ -30,6 +30,22 @@ export function noShortfalls(): Shortfalls {
   return { owners: 0, attributes: 0, times: 0, unlike: 0 };
 }
 
+/** One line each. What other targets below the same root fell short of counts too, but for times: those are seen to by one. */
+export function shortfallLines(own: Shortfalls, others: Shortfalls): readonly string[] {
+  const owners = own.owners + others.owners;
+  const attributes = own.attributes + others.attributes;
+  const { times } = own;
+  return [
+    ...(owners > 0 ? [`${owners} entries belong to the user who restored them: ${whyNotOwned()}`] : []),
+    ...(attributes > 0 ? [`${attributes} extended attributes or ACLs could not be set`] : []),
+    ...(times > 0 ? [`${times} modification times are exact to a microsecond only: python3 is needed for more`] : []),
+  ];
+}
+
+function whyNotOwned(): string {
+  return process.geteuid?.() === 0 ? "the file system there keeps no other owners" : "run as root to give them back";
+}
+
 interface MetadataWriter {
   /** For an open file or directory. Set-id bits survive: the mode comes after the owner. */
   readonly applyToOpen: (fd: number, metadata: EntryMetadata) => void;

@@ -5,10 +5,20 @@ import { errnoOf } from "../files.ts";
 import { isTemporaryName, temporaryName } from "../leavings.ts";
 import { type BytePath, showPath } from "../walk.ts";
 import { writeFully } from "../write.ts";
+import { checkedName } from "./checked-name.ts";
 import { membersOf, openToOwner } from "./closed-folders.ts";
-import { type EntryMetadata, isFinished, metadataWriter, noShortfalls, type Shortfalls } from "./entry-metadata.ts";
+import {
+  type EntryMetadata,
+  isFinished,
+  metadataWriter,
+  noShortfalls,
+  type Shortfalls,
+  shortfallLines,
+} from "./entry-metadata.ts";
 import { ExactTimes } from "./exact-times.ts";
+import { folderInTheWay, shownBelow } from "./folders-in-the-way.ts";
 import { type HeldDirectories, holdDirectories } from "./held-directories.ts";
+import { refusedAt } from "./refused-at.ts";
 import { removeMembers } from "./removal.ts";
 
 export interface TreeTargetPolicy {
@@ -143,6 +153,10 @@ class WritableTree implements TreeTarget {
 
   makeDirectory(name: Buffer, isToBeFinished = true): boolean {
     const place = this.#placeOf(name);
+    return this.#naming(place, () => this.#makeDirectoryAt(place, isToBeFinished));
+  }
+
+  #makeDirectoryAt(place: Place, isToBeFinished: boolean): boolean {
     try {
       fs.mkdirSync(place.access, 0o700);
     } catch (error) {
@@ -161,7 +175,7 @@ class WritableTree implements TreeTarget {
   beginFile(name: Buffer, size: number): OpenTreeFile {
     const place = this.#placeOf(name);
     const temporary = this.#policy.isPrivate ? undefined : temporaryName();
-    const fd = this.#create(place, temporary);
+    const fd = this.#naming(place, () => this.#create(place, temporary));
     const file: OpenTreeFile = { name, size, fd, temporary };
     this.#open.set(file, 0);
     return file;
@@ -177,7 +191,9 @@ class WritableTree implements TreeTarget {
       if (this.#open.get(file) !== file.size) fs.ftruncateSync(file.fd, file.size);
       this.#metadata.applyToOpen(file.fd, metadata);
       if (this.#policy.isPrivate && !isFinished(file.fd, file.size, metadata)) this.#shortfalls.unlike++;
-      if (file.temporary !== undefined) this.#moveIntoPlace(file.temporary, this.#placeOf(file.name));
+      const { temporary } = file;
+      const place = this.#placeOf(file.name);
+      if (temporary !== undefined) this.#naming(place, () => this.#moveIntoPlace(temporary, place));
       this.#times?.add(checkedName(file.name), metadata.mtimeNs);
       this.#open.delete(file);
       fs.closeSync(file.fd);
@@ -239,6 +255,10 @@ class WritableTree implements TreeTarget {
 
   remove(name: Buffer): boolean {
     const place = this.#placeOf(name);
+    return this.#naming(place, () => this.#removeAt(place));
+  }
+
+  #removeAt(place: Place): boolean {
     try {
       if (!fs.lstatSync(place.access).isDirectory()) fs.unlinkSync(place.access);
       else {
@@ -280,14 +300,7 @@ class WritableTree implements TreeTarget {
   }
 
   warnings(others: Shortfalls = noShortfalls()): readonly string[] {
-    const owners = this.#shortfalls.owners + others.owners;
-    const attributes = this.#shortfalls.attributes + others.attributes;
-    const { times } = this.#shortfalls;
-    return [
-      ...(owners > 0 ? [`${owners} entries belong to the user who restored them: ${whyNotOwned()}`] : []),
-      ...(attributes > 0 ? [`${attributes} extended attributes or ACLs could not be set`] : []),
-      ...(times > 0 ? [`${times} modification times are exact to a microsecond only: python3 is needed for more`] : []),
-    ];
+    return shortfallLines(this.#shortfalls, others);
   }
 
   #create(place: Place, temporary: BytePath | undefined): number {
@@ -305,8 +318,10 @@ class WritableTree implements TreeTarget {
     const temporary = temporaryName();
     const access = accessOf(place, temporary);
     try {
-      make(access);
-      this.#moveIntoPlace(temporary, place);
+      this.#naming(place, () => {
+        make(access);
+        this.#moveIntoPlace(temporary, place);
+      });
     } catch (error) {
       fs.rmSync(access, { force: true });
       throw error;
@@ -339,9 +354,22 @@ class WritableTree implements TreeTarget {
   }
 
   #isTaken(place: Place): BackupctlError {
-    return new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} already exists in ${this.#tree.root}`, {
+    return new BackupctlError("TARGET_NOT_EMPTY", `${this.#shown(place)} already exists`, {
       hint: "Replace what is there with --overwrite, or restore elsewhere with --to PATH.",
     });
+  }
+
+  #shown({ path }: Place): string {
+    return shownBelow(this.#tree.root, path);
+  }
+
+  /** What the system refuses tells of a descriptor only; the operator needs the name. */
+  #naming<T>(place: Place, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw refusedAt(this.#shown(place), error) ?? error;
+    }
   }
 
   #clearDirectory(place: Place): void {
@@ -354,9 +382,7 @@ class WritableTree implements TreeTarget {
       fs.rmdirSync(place.access);
     } catch (error) {
       if (errnoOf(error) !== "ENOTEMPTY" && errnoOf(error) !== "EEXIST") throw error;
-      throw new BackupctlError("TARGET_NOT_EMPTY", `${showPath(place.path)} is a directory with files in it`, {
-        hint: "Remove it, let --delete remove it, or restore elsewhere with --to PATH.",
-      });
+      throw folderInTheWay(this.#shown(place));
     }
   }
 
@@ -371,24 +397,4 @@ class WritableTree implements TreeTarget {
 
 function accessOf(place: Place, temporary: BytePath | undefined): Buffer {
   return temporary === undefined ? place.access : Buffer.from(`${place.prefix}${temporary}`, "latin1");
-}
-
-/** @throws `BACKUP_CORRUPTED` for a name that no honest backup has: it would lead out of the target */
-function checkedName(name: Buffer): BytePath {
-  const path = name.toString("latin1");
-  const members = path.split("/");
-  if (path.includes("\0") || members.some((member) => member === "" || member === "." || member === "..")) {
-    throw new BackupctlError(
-      "BACKUP_CORRUPTED",
-      `the backup has an entry with an impossible name: ${JSON.stringify(path)}`,
-      {
-        hint: "Check the backup with: backupctl verify --deep",
-      },
-    );
-  }
-  return path;
-}
-
-function whyNotOwned(): string {
-  return process.geteuid?.() === 0 ? "the file system there keeps no other owners" : "run as root to give them back";
 }
