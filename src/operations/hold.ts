@@ -17,8 +17,7 @@ export async function holdBackup(context: OperationContext, reference: string, r
     });
   }
   const { session } = context;
-  const backup = resolveReference(await context.catalog("read"), reference);
-  requireCommitted(backup);
+  const backup = await resolveToWrite(context, reference);
   const earlier = backup.notes.hold;
   const hold = { reason, at: session.clock.now().toISOString(), by: `${session.user}@${session.host}` };
   await writeNotes(context, backup.id, backup.storagePath, {
@@ -40,8 +39,7 @@ export async function holdBackup(context: OperationContext, reference: string, r
 
 /** @throws `USAGE` if the backup is not on hold; `ENCRYPTION_KEY_NOT_FOUND` without its key. */
 export async function unholdBackup(context: OperationContext, reference: string): Promise<BackupSummary> {
-  const backup = resolveReference(await context.catalog("read"), reference);
-  requireCommitted(backup);
+  const backup = await resolveToWrite(context, reference);
   const reason = backup.notes.hold?.reason ?? (await findReason(context, backup));
   if (reason === undefined) {
     throw new BackupctlError("USAGE", `backup ${backup.id} is not on hold`, {
@@ -66,6 +64,17 @@ async function findReason(context: OperationContext, { storagePath }: CatalogBac
     if (notes.hold !== undefined) return notes.hold.reason;
   }
   return undefined;
+}
+
+/**
+ * What the reference means to who asked, in the catalog of the repository that is there.
+ * @throws `REPOSITORY_MISMATCH` where the primary storage holds another
+ */
+async function resolveToWrite(context: OperationContext, reference: string): Promise<CatalogBackup> {
+  const { id } = resolveReference(await context.catalog("read"), reference);
+  const backup = resolveReference(await context.catalog("write"), id);
+  requireCommitted(backup);
+  return backup;
 }
 
 async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {

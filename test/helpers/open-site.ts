@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { MARKER_NAME } from "../../src/domain/object-names.ts";
 import type { Engine, EngineDefinition } from "../../src/engines/engine.ts";
+import { encodeRepositoryMarker } from "../../src/format/repository-marker.ts";
 import { openOperations } from "../../src/operations/open.ts";
 import type { CreateRequest, CreateResult, Operations } from "../../src/operations/operations.ts";
 import type { Session } from "../../src/operations/session.ts";
@@ -101,6 +103,16 @@ export async function createOne(
   const { backup } = await site.create(request);
   if (backup === undefined) throw new Error("no backup was made");
   return backup;
+}
+
+export const OTHER_REPOSITORY = "11111111-2222-4333-8444-555555555555";
+
+/** Puts another disk in the place of a storage's folder: one with a repository of its own, without backups. */
+export function swapRepository(folder: string): void {
+  renameSync(folder, `${folder}.unplugged`);
+  mkdirSync(folder);
+  const marker = { repositoryId: OTHER_REPOSITORY, created: "2026-01-01T00:00:00.000Z" };
+  writeFileSync(join(folder, MARKER_NAME), encodeRepositoryMarker(marker));
 }
 
 /** Keys of everything in the repository that belongs to backups. */

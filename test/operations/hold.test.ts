@@ -1,7 +1,7 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createOne, openSite } from "../helpers/open-site.ts";
+import { createOne, OTHER_REPOSITORY, objectsIn, openSite, swapRepository } from "../helpers/open-site.ts";
 
 describe("hold", () => {
   it("keeps a backup from deletion until it is lifted", async () => {
@@ -65,6 +65,33 @@ describe("hold", () => {
       hold: { reason: "audit" },
       verified: { passed: true },
     });
+  });
+
+  it("is refused, as create is, while the primary storage holds another repository", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    await site.operations.hold(backup.id, "audit");
+    const before = objectsIn(site);
+    swapRepository(site.repositoryDirectory);
+    const swapped = await site.reopen();
+    const mismatch = { code: "REPOSITORY_MISMATCH", message: expect.stringContaining(OTHER_REPOSITORY) };
+
+    await expect(swapped.hold("latest", "another")).rejects.toMatchObject(mismatch);
+    await expect(swapped.unhold("latest")).rejects.toMatchObject(mismatch);
+
+    expect(site.warnings).toEqual([]);
+    rmSync(site.repositoryDirectory, { recursive: true });
+    renameSync(`${site.repositoryDirectory}.unplugged`, site.repositoryDirectory);
+    expect(objectsIn(site)).toEqual(before);
+    expect((await (await site.reopen()).show("latest")).notes.hold).toMatchObject({ reason: "audit" });
+  });
+
+  it("holds nothing of another repository under the name of latest, where no storage is of the earlier one", async () => {
+    const site = await openSite();
+    await createOne(site);
+    swapRepository(site.repositoryDirectory);
+
+    await expect((await site.reopen()).hold("latest", "x")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });
 
   it("works without the key, but only the key lifts it", async () => {

@@ -31,7 +31,7 @@ export const storageCheck = defineCommand({
   group: "Set-up",
   summary: "try a storage with real requests",
   description: [
-    "Writes, reads, lists, overwrites (which must be refused) and deletes objects of its own in the folder storage-check, measures latency and throughput, compares clocks, asks what only that type of storage can be asked, and counts what lies there. It says what works, what does not, and the settings to use. Up to 64 MiB go each way.",
+    "Writes, reads, lists, overwrites (which must be refused) and deletes objects of its own in the folder storage-check, measures latency and throughput, compares clocks, looks whether the place is of the repository that this host's backups are of, asks what only that type of storage can be asked, and counts what lies there. It says what works, what does not, and the settings to use. Up to 64 MiB go each way.",
   ],
   argument: { placeholder: "NAME", description: "the storage's name in the config", required: true },
   options: {},

@@ -121,7 +121,7 @@ async function openWithId(
  */
 async function firstId(
   session: Session,
-  { catalog }: StatePaths,
+  state: StatePaths,
   open: (name: string, options?: OperationOptions) => Promise<OpenStorage>,
 ): Promise<string> {
   const { clock, signal, loaded } = session;
@@ -134,7 +134,7 @@ async function firstId(
     try {
       const { id } = await open(name, archives.includes(name) ? impatience(clock, signal) : undefined);
       if (loaded.strict && name === primaryName) return id;
-      if (((await knownId(session, catalog)) ?? id) === id) return id;
+      if (((await knownRepositoryId(session, state)) ?? id) === id) return id;
       foreign ??= id;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
@@ -146,7 +146,10 @@ async function firstId(
 }
 
 /** The repository that the catalog describes; `undefined` where that can't be read. */
-async function knownId({ adapters, logger }: Session, file: string): Promise<string | undefined> {
+export async function knownRepositoryId(
+  { adapters, logger }: Session,
+  { catalog: file }: StatePaths,
+): Promise<string | undefined> {
   try {
     const warn = (message: string): void => logger.debug(message);
     const catalog = await adapters.openCatalog({ file, readOnly: true, warn });
@@ -165,7 +168,7 @@ async function knownId({ adapters, logger }: Session, file: string): Promise<str
 export function requireSameRepository(name: string, found: string, wanted: string): void {
   if (found === wanted) return;
   throw new BackupctlError("REPOSITORY_MISMATCH", `storage "${name}" belongs to repository ${found}, not ${wanted}`, {
-    hint: "Give the storage another path or prefix, then run backupctl init.",
+    hint: "Bring the right place back, or give the storage another path or prefix and run `backupctl init`.",
     data: { repository_id: found },
   });
 }

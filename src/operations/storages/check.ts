@@ -7,7 +7,8 @@ import { newUuid } from "../../platform/random.ts";
 import type { ProbeResult, Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { StorageCheck, StorageCheckRequest } from "../operations.ts";
-import { openStorage } from "../session.ts";
+import { knownRepositoryId, readRepositoryId, requireSameRepository } from "../repository/repository.ts";
+import { openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
 
 /** Objects of checks lie below it, each check's in a folder of its own: no backup has such a name. */
 const SCRATCH_ROOT = "storage-check";
@@ -37,7 +38,7 @@ export async function checkStorage(context: OperationContext, request: StorageCh
   const results: ProbeResult[] = [];
   const scratch = `${SCRATCH_ROOT}/${newUuid()}`;
   try {
-    for await (const result of probes({ storage, scratch, clock: session.clock, signal: session.signal })) {
+    for await (const result of probes({ session, storage, scratch, clock: session.clock, signal: session.signal })) {
       results.push(result);
       onResult?.(result);
     }
@@ -59,6 +60,7 @@ export async function checkStorage(context: OperationContext, request: StorageCh
 }
 
 interface Probing {
+  readonly session: Session;
   readonly storage: Storage;
   readonly scratch: string;
   readonly clock: Clock;
@@ -76,6 +78,7 @@ async function* probes(probing: Probing): AsyncGenerator<ProbeResult> {
   if (written.outcome === "fails") return;
   yield await attempt("read", () => read(probing));
   yield await attempt("read a range", () => readRange(probing));
+  yield await attempt("repository", () => repository(probing));
   yield await attempt("list at once", () => listAtOnce(probing));
   yield await attempt("refuse to overwrite", () => refuseOverwriting(probing));
   yield await attempt("two writers at once", () => raceWriters(probing));
@@ -121,6 +124,27 @@ async function write({ storage, scratch, signal }: Probing): Promise<Finding> {
 async function read({ storage, scratch, signal }: Probing): Promise<Finding> {
   const bytes = await storage.get(`${scratch}/small`, undefined, { signal });
   return bytes?.equals(SMALL) === true ? {} : { outcome: "fails", detail: "other bytes than were written" };
+}
+
+/** What lies there may be another site's, or on another disk. */
+async function repository({ session, storage }: Probing): Promise<Finding> {
+  const wanted = await knownRepositoryId(session, await statePaths(session));
+  try {
+    const found = await readRepositoryId(storage);
+    requireSameRepository(storage.name, found, wanted ?? found);
+    return { detail: found };
+  } catch (error) {
+    if (isBackupctlError(error, "REPOSITORY_MISMATCH"))
+      return { outcome: "fails", detail: `${describe(error)} ${createThen(session, storage)}` };
+    if (!isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED")) throw error;
+    return { outcome: error.data?.holds_backups === true ? "fails" : "absent", detail: describe(error) };
+  }
+}
+
+function createThen(session: Session, { name }: Storage): string {
+  return name === primaryStorage(session).name
+    ? "Until then `backupctl create` refuses to run, or begins anew there where no other storage is of the earlier repository."
+    : "Until then `backupctl create` leaves it out.";
 }
 
 async function readRange({ storage, scratch, signal }: Probing): Promise<Finding> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
@@ -6,7 +6,14 @@ import type { Operations, StorageCheck } from "../../../src/operations/operation
 import { changed } from "../../../src/storage/resilient/changed.ts";
 import type { ProbeResult, Storage, StorageContext } from "../../../src/storage/storage.ts";
 import { faultyStorage } from "../../helpers/faulty-storage.ts";
-import { openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
+import {
+  createOne,
+  OTHER_REPOSITORY,
+  openSite,
+  swapRepository,
+  withFaults,
+  withStorages,
+} from "../../helpers/open-site.ts";
 
 function check(operations: Operations, name = "local"): Promise<StorageCheck> {
   return operations.checkStorage({ name });
@@ -111,6 +118,35 @@ describe("storage check", () => {
     await check(operations);
 
     expect(contexts).toMatchObject([{ scratch: true }]);
+  });
+
+  it("fails a place that holds another repository than this host's backups, and says what create does then", async () => {
+    const site = await openSite();
+    await createOne(site);
+    swapRepository(site.repositoryDirectory);
+
+    const result = await check(await site.reopen());
+
+    expect(result.passed).toBe(false);
+    expect(outcomeOf(result, "repository")).toMatchObject({
+      outcome: "fails",
+      detail: expect.stringMatching(
+        new RegExp(`belongs to repository ${OTHER_REPOSITORY}, not .*\\. Until then .backupctl create`),
+      ),
+    });
+  });
+
+  it("passes a place that is to become a storage, and says that it is none yet", async () => {
+    const site = await openSite({ replica: true });
+    rmSync(join(site.directory, "replica/backupctl.json"));
+
+    const result = await check(site.operations, "second");
+
+    expect(result.passed).toBe(true);
+    expect(outcomeOf(result, "repository")).toMatchObject({
+      outcome: "absent",
+      detail: expect.stringMatching(/holds no repository yet/),
+    });
   });
 
   it("tells each step when it is known", async () => {
