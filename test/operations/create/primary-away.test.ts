@@ -65,7 +65,7 @@ const AWAY: readonly [string, string, (site: OpenSite) => Promise<Operations>][]
         return storage;
       }),
   ],
-  ["is full", "it has 1000 B free", (site) => withStorages(site, freeBytes({ local: 1000 }))],
+  ["is full", "has 1000 B free", (site) => withStorages(site, freeBytes({ local: 1000 }))],
   [
     "fails when it is looked at",
     "the line is cut",
