@@ -170,7 +170,9 @@ describe("it is warned of", () => {
     cpSync(join(other.repositoryDirectory, "backupctl.json"), join(replica, "backupctl.json"));
     addFile(site);
     const { warnings } = await (await site.reopen()).create(NO_CHOICES);
-    expect([...warnings, ...site.warnings].join("\n")).toContain('storage "second" takes no part in this run: it belongs to repository');
+    expect([...warnings, ...site.warnings].join("\n")).toContain(
+      'storage "second" takes no part in this run: it belongs to repository',
+    );
   });
 
   it("what an engine warns of while it looks at a target and restores", async () => {

@@ -165,7 +165,9 @@ describe("with a primary storage that holds another repository", () => {
     expect(verified).toMatchObject({ passed: true, backups: [{ storage: "second" }] });
     expect(namesIn(join(to, www(site)))).toEqual(namesIn(www(site)));
     expect(found).toBe(2);
-    expect(site.warnings.join("\n")).toContain(`storage "local" is left out: it belongs to repository ${OTHER.repositoryId}, not`);
+    expect(site.warnings.join("\n")).toContain(
+      `storage "local" is left out: it belongs to repository ${OTHER.repositoryId}, not`,
+    );
     putBack(site);
     const { copies } = await (await site.reopen()).show("latest");
     expect(copies.map(({ storage }) => storage).sort()).toEqual(["local", "second"]);
