@@ -19,7 +19,7 @@ export function exitStatusOfVerify({ backups }: VerifyResult): number {
 const DAMAGE: readonly string[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT", "BACKUP_VERIFICATION_FAILED"];
 
 export function exitStatusOfReplicate({ dryRun, storages }: ReplicateResult): number {
-  if (dryRun) return 0;
+  if (dryRun) return storages.some(({ failure }) => failure !== undefined) ? 3 : 0;
   if (storages.some(({ notCopied }) => notCopied.some(({ error }) => DAMAGE.includes(error.code)))) return 4;
   return storages.every(({ failure, lag }) => failure === undefined && lag.backups === 0) ? 0 : 3;
 }

@@ -30,6 +30,8 @@ export interface ToolStream {
 }
 
 const STDERR_TAIL_BYTES = 16 * 1024;
+/** Of what a tool says a message shows five lines, each no longer than this. */
+const LONGEST_LINE = 300;
 const KILL_AFTER_MS = 5_000;
 
 /**
@@ -233,7 +235,7 @@ function throwIfFailed(run: ToolRun, result: Ended, stderr: string): void {
   const cause = result.cause as { code?: string } | undefined;
   if (result.code === "ENOENT" || cause?.code === "ENOENT") {
     throw new BackupctlError("TOOL_MISSING", `${run.command} was not found`, {
-      hint: `Install ${run.command}, or give its path in the config under tools.`,
+      hint: `Install ${run.command}, or give its whole path in the config: under tools, or as the command of its source.`,
     });
   }
   throw new BackupctlError("TOOL_FAILED", `${run.command} ${howItEnded(result)}${lastLines(stderr)}`, {
@@ -252,7 +254,8 @@ function lastLines(stderr: string): string {
     .trim()
     .split("\n")
     .filter((line) => line.trim() !== "")
-    .slice(-5);
+    .slice(-5)
+    .map((line) => (line.length > LONGEST_LINE ? `…${line.slice(-LONGEST_LINE)}` : line));
   return lines.length === 0 ? "" : `: ${lines.join("; ")}`;
 }
 

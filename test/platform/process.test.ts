@@ -37,6 +37,14 @@ describe("streamTool", () => {
     });
   });
 
+  it("shows only the end of a line that a tool never ended", async () => {
+    const script = "head -c 50000 /dev/zero | tr '\\0' e >&2; echo ' at last' >&2; exit 3";
+
+    const failure = await runTool({ command: "sh", args: ["-c", script] }).then(() => undefined, String);
+
+    expect(failure).toMatch(/exited with code 3: …e{292} at last$/);
+  });
+
   it("ends when its time is over, though something that left the tool keeps the pipe open", async () => {
     const run = { command: "sh", args: ["-c", "echo waiting >&2; (sleep 60 &); sleep 600; true"], timeoutMs: 1_000 };
     const late = { code: "TOOL_FAILED", message: "sh was ended because it took too long: waiting" };

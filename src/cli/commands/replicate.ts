@@ -28,8 +28,8 @@ export const replicate = defineCommand({
     { command: "backupctl replicate latest --to vault", text: "The newest backup to an archive" },
   ],
   exitCodes: {
-    0: "every storage has every backup",
-    3: "a storage still lacks some",
+    0: "every storage has every backup; with --dry-run: each could be looked at",
+    3: "a storage still lacks some, or is away",
     4: "some backup is damaged in every copy; the others were copied",
     10: "there is no such backup",
     11: "another run holds the lock",

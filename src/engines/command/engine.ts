@@ -131,7 +131,7 @@ async function restoreOutput(
       {
         name: "restore_command",
         passed: true,
-        detail: `${run.command} took ${request.sizeBytes} bytes and ended with code 0`,
+        detail: `${run.command} was given ${request.sizeBytes} bytes and ended with code 0`,
       },
     ],
     warnings: [],

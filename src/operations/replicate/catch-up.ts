@@ -122,8 +122,10 @@ function requireAncestors({ storage }: Holding, backup: CommittedBackup, whole: 
 function requireUndamaged(target: Holding, backup: CommittedBackup): void {
   if (stateIn(backup, target) !== "damaged") return;
   const { name } = target.storage;
-  throw new BackupctlError("BACKUP_CORRUPTED", `the copy of backup ${backup.id} in storage "${name}" is damaged`, {
-    hint: backup.copies.some(({ storage, state }) => storage !== name && state === "complete")
+  const isWholeElsewhere = backup.copies.some(({ storage, state }) => storage !== name && state === "complete");
+  const code = isWholeElsewhere ? "PARTIALLY_DONE" : "BACKUP_CORRUPTED";
+  throw new BackupctlError(code, `the copy of backup ${backup.id} in storage "${name}" is damaged`, {
+    hint: isWholeElsewhere
       ? `Repair it from another copy: \`backupctl verify ${backup.id} --storage ${name} --repair\`; with --all instead of the id, what builds on it too.`
       : `No sound copy of it is known. Make a new full backup: \`backupctl create --mode full\`. What is sound can be taken out: \`backupctl restore ${backup.id} --skip-damaged --to DIR\`.`,
   });

@@ -1,5 +1,6 @@
 import { copyDefect, packsOf, type SeenObjects } from "../../domain/copies.ts";
 import { METADATA_NAME, roleOf } from "../../domain/object-names.ts";
+import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
 import { giveBack } from "../../platform/own-memory.ts";
@@ -143,7 +144,7 @@ async function isRight(
   });
 }
 
-/** Known to the byte here, so nothing is begun that can't be ended. */
+/** Known to the byte here, so nothing is begun that can't be ended; another backup may be smaller. */
 async function requireRoom(
   { target }: CopyingBackup,
   signal: AbortSignal,
@@ -153,12 +154,10 @@ async function requireRoom(
   const { freeBytes } = await onTarget(signal, () => target.storage.space({ signal }));
   const missing = [...packsOf(metadata)].reduce((sum, [name, size]) => sum + (seen.get(name) === size ? 0 : size), 0);
   if (freeBytes === undefined || missing <= freeBytes) return;
-  throw new TargetFailure(
-    new BackupctlError(
-      "INSUFFICIENT_STORAGE",
-      `storage "${target.storage.name}" has ${freeBytes} bytes free, and the copy of backup ${id} needs ${missing}`,
-      { hint: "Free some space there, or delete backups that are past their date, then run `backupctl replicate`." },
-    ),
+  throw new BackupctlError(
+    "INSUFFICIENT_STORAGE",
+    `storage "${target.storage.name}" has ${formatBytes(freeBytes)} free, and the copy of backup ${id} needs ${formatBytes(missing)}`,
+    { hint: "Free some space there, or delete backups that are past their date, then run `backupctl replicate`." },
   );
 }
 

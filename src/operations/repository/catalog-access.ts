@@ -221,7 +221,7 @@ async function rebuild(session: Session, repository: Repository, catalog: Catalo
   const { fillCatalog } = await import("./rebuild-catalog.ts");
   const scan = await fillCatalog(session, repository, catalog);
   session.logger.warn(
-    `the catalog knew nothing of this repository and was made anew: ${scan.backups.length} backups found in storage`,
+    `the catalog knew nothing of this repository and was made anew; backups found in storage: ${scan.backups.length}`,
   );
   for (const line of scan.damaged) session.logger.warn(line);
 }

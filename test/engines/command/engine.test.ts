@@ -103,7 +103,7 @@ describe("the command engine", () => {
 
     expect(readFileSync(target, "latin1")).toBe("a\0b");
     expect(outcome.checks).toEqual([
-      { name: "restore_command", passed: true, detail: "sh took 3 bytes and ended with code 0" },
+      { name: "restore_command", passed: true, detail: "sh was given 3 bytes and ended with code 0" },
     ]);
   });
 

@@ -1,8 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { changed } from "../../../src/storage/resilient/changed.ts";
-import { createOne, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
+import { addFile, createOne, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
 import {
   ALL,
   away,
@@ -156,7 +157,7 @@ describe("replicate and damage", () => {
     const { notCopied, lag } = of(await site.operations.replicate(ALL), "second");
 
     expect(lag.backups).toBe(1);
-    expect(notCopied[0]?.error).toMatchObject({ code: "BACKUP_CORRUPTED", hint: expect.stringContaining("--repair") });
+    expect(notCopied[0]?.error).toMatchObject({ code: "PARTIALLY_DONE", hint: expect.stringContaining("--repair") });
   });
 
   it("advises no repair where no sound copy is left", async () => {
@@ -209,19 +210,33 @@ describe("replicate and damage", () => {
     expect(of(result, "second")).toMatchObject({ failure: { code: "STORAGE_NOT_FOUND" }, lag: { backups: 2 } });
   });
 
-  it("does not begin a copy that a storage has no room for", async () => {
-    const site = await behindSite();
+  it("does not begin a copy that a storage has no room for, nor one of what builds on it, but those that fit", async () => {
+    const site = await openSite({ replica: true });
+    const alone = { storages: ["local"] };
+    const small = await createOne(site, alone);
+    const large = join(site.directory, "www", "large");
+    writeFileSync(large, randomBytes(3_000_000));
+    const tooLarge = await createOne(site, { ...alone, mode: "full" });
+    addFile(site);
+    const onTop = await createOne(site, { ...alone, mode: "incremental" });
+    rmSync(large);
+    const last = await createOne(site, { ...alone, mode: "full" });
+    const freeBytes = (small.storedBytes ?? 0) + 2_000_000;
     const operations = await withStorages(site, (storage) =>
-      storage.name === "second" ? changed(storage, { space: async () => ({ freeBytes: 1_000_000 }) }) : storage,
+      storage.name === "second" ? changed(storage, { space: async () => ({ freeBytes }) }) : storage,
     );
 
-    const { failure } = of(await operations.replicate(ALL), "second");
+    const { copied, notCopied, failure } = of(await operations.replicate(ALL), "second");
 
-    expect(failure).toMatchObject({
-      code: "INSUFFICIENT_STORAGE",
-      message: expect.stringContaining("1000000 bytes free"),
-    });
-    expect(hashesIn(site, "replica")).toEqual({});
+    expect(failure).toBeUndefined();
+    expect(notCopied).toMatchObject([
+      {
+        backupId: tooLarge.id,
+        error: { code: "INSUFFICIENT_STORAGE", message: expect.stringMatching(/has \S+ \S+ free/) },
+      },
+      { backupId: onTop.id, error: { code: "PARTIALLY_DONE" } },
+    ]);
+    expect(copied).toEqual([small.id, last.id]);
   });
 
   it("says of which backup no storage at hand has a copy", async () => {

@@ -247,7 +247,7 @@ describe("a catalog that can't be used never stands in the way:", () => {
     const { backups } = await (await site.reopen()).list(PAGE);
 
     expect(backups.map(({ id }) => id)).toEqual([backup.id]);
-    expect(site.warnings.join("\n")).toMatch(/made anew: 1 backups found/);
+    expect(site.warnings.join("\n")).toMatch(/made anew; backups found in storage: 1/);
     site.warnings.length = 0;
     await (await site.reopen()).list(PAGE);
     expect(site.warnings).toEqual([]);
