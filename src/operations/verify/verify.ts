@@ -217,8 +217,13 @@ async function choose(
   const known = catalog.list({ ...from, order: "oldest" }).backups.filter((backup) => holdsAll(backup, components));
   for (const { id } of known.filter(({ committed, status }) => committed && status === "deleting"))
     session.logger.warn(`backup ${id} is passed over, since it is being deleted`);
-  const backups = known.filter(isToVerify);
+  const backups = known.filter(isToVerify).filter((backup) => !isNotInArchive(context, request, backup));
   if (backups.length > 0) return backups;
+  if (request.storage !== undefined && known.some(isToVerify)) {
+    throw new BackupctlError("BACKUP_NOT_FOUND", `archive "${request.storage}" holds no backup yet`, {
+      hint: `What is due goes there with \`backupctl cleanup\`; \`backupctl replicate ID --to ${request.storage}\` copies one there.`,
+    });
+  }
   const what = components.length === 0 ? "" : ` with ${components.join(", ")}`;
   const when = lastMs === undefined ? "there is" : `in the last ${formatSpan(lastMs)} there was`;
   throw new BackupctlError("BACKUP_NOT_FOUND", `${when} no backup${what}`, {
@@ -240,6 +245,12 @@ async function referenced(context: OperationContext, catalog: Catalog, reference
 /** One that can't be read is none, but nobody may take the rest for all. */
 function isToVerify({ committed, status }: CatalogBackup): boolean {
   return (committed && status !== "deleting") || status === "unreadable";
+}
+
+/** An archive has only what retention moved there, or somebody copied: what it has not, it does not lack. */
+function isNotInArchive({ session }: OperationContext, { storage }: VerifyRequest, backup: CatalogBackup): boolean {
+  const place = session.loaded.config.storages.find(({ name }) => name === storage);
+  return place?.role === "archive" && !mayHold(stateIn(backup, place.name));
 }
 
 function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean {
