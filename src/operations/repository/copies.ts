@@ -3,6 +3,7 @@ import { orderOfCopies } from "../../domain/copy-order.ts";
 import { type BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Session, storageDefinition } from "../session.ts";
+import { amongFailures } from "./among-failures.ts";
 import type { Repository } from "./repository.ts";
 
 export const DAMAGE: readonly ErrorCode[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT"];
@@ -18,7 +19,7 @@ export function copiesOf(session: Session, { copies }: Pick<CatalogBackup, "copi
 
 /**
  * What `read` gives of the first copy that it can be had of.
- * @throws what it threw for the first, but damage before a storage that is away: it says more
+ * @throws what it threw for the first, but damage before a storage that is away: it says more; with a line for each other one
  */
 export async function readAnyCopy<T>(
   repository: Repository,
@@ -26,6 +27,7 @@ export async function readAnyCopy<T>(
   read: (storage: Storage) => Promise<T>,
   onFailure: (name: string, error: BackupctlError) => void = () => undefined,
 ): Promise<T> {
+  const failures = new Map<string, BackupctlError>();
   let failure: BackupctlError | undefined;
   for (const name of names) {
     try {
@@ -33,8 +35,10 @@ export async function readAnyCopy<T>(
     } catch (error) {
       if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
       onFailure(name, error);
+      failures.set(name, error);
       if (failure === undefined || (!DAMAGE.includes(failure.code) && DAMAGE.includes(error.code))) failure = error;
     }
   }
-  throw failure ?? new RangeError("no copy to read");
+  if (failure === undefined) throw new RangeError("no copy to read");
+  throw amongFailures(failure, failures);
 }

@@ -23,6 +23,7 @@ import {
   statePaths,
   storageNames,
 } from "../session.ts";
+import { amongFailures } from "./among-failures.ts";
 import { holdsBackups } from "./holds-backups.ts";
 import { impatience } from "./impatience.ts";
 import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
@@ -117,7 +118,7 @@ async function openWithId(
 /**
  * Who writes goes by the primary and, where that can't be had, by the first storage that is of the catalog's repository; archives are asked
  * last then, and not for long: they may lie in a drawer. Who reads goes by the first that is of the catalog's repository, the primary or not,
- * and by the first at all where none is. @throws why the first storage can't be had, where none can
+ * and by the first at all where none is. @throws why the first storage can't be had, where none can, and of the others
  */
 async function firstId(
   session: Session,
@@ -128,7 +129,7 @@ async function firstId(
   const { name: primaryName } = primaryStorage(session);
   const first = loaded.strict ? namesWithoutArchives(session) : storageNames(session);
   const archives = storageNames(session).filter((name) => !first.includes(name));
-  let failure: BackupctlError | undefined;
+  const failures = new Map<string, BackupctlError>();
   let foreign: string | undefined;
   for (const name of [...first, ...archives]) {
     try {
@@ -138,11 +139,13 @@ async function firstId(
       foreign ??= id;
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      failure ??= error;
+      failures.set(name, error);
     }
   }
-  if (foreign === undefined) throw failure;
-  return foreign;
+  if (foreign !== undefined) return foreign;
+  const [failure] = failures.values();
+  if (failure === undefined) throw new RangeError("no storage is configured");
+  throw amongFailures(failure, failures);
 }
 
 /** The repository that the catalog describes; `undefined` where that can't be read. */
