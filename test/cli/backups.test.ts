@@ -300,7 +300,7 @@ describe("delete", () => {
 
     expect(yes.questions).toEqual(["Delete 1 backup for good?"]);
     expect(yes).toMatchObject({ exitCode: 0, stdout: "deleted 1 backup, 1.0 KiB freed\n" });
-    expect(yes.stderr).toContain("deletes 1 backup, frees 1.0 KiB");
+    expect(yes.stderr).toContain("deletes 1 backup, frees about 1.0 KiB");
     expect(no.exitCode).toBe(2);
     expect(no.stderr).toContain("error: NOT_CONFIRMED");
     expect(no.requestOf("delete")).toBeUndefined();

@@ -11,8 +11,8 @@ test("a dry run shows each backup's fate and the reason, and what each storage f
     550e8400  2026-01-11 02:00  full  full  15.0 MiB  keep    daily until 2026-02-10
     660e8400  2025-12-01 02:00  full  full  15.0 MiB  remove  daily, expired 2025-12-31
 
-    Storage               Keeps  Removes     Frees
-    main     1 backup, 15.0 MiB        1  15.0 MiB
+    Storage               Keeps  Removes  Frees about
+    main     1 backup, 15.0 MiB        1     15.0 MiB
 
     Nothing was removed (--dry-run).
     "
@@ -37,9 +37,9 @@ test("a dry run says where a storage differs, and what would be refused", async 
     660e8400  2025-12-01 02:00  full  full  15.0 MiB  main     remove  daily, expired 2025-12-31
     660e8400  2025-12-01 02:00  full  full  15.0 MiB  offsite  keep    daily, expired 2025-12-31
 
-    Storage                Keeps  Removes     Frees
-    main      1 backup, 15.0 MiB        1  15.0 MiB
-    offsite  2 backups, 30.0 MiB        0       0 B
+    Storage                Keeps  Removes  Frees about
+    main      1 backup, 15.0 MiB        1     15.0 MiB
+    offsite  2 backups, 30.0 MiB        0          0 B
 
     refused unless forced: backups would go, and max_delete is 20 %
 

@@ -94,7 +94,7 @@ function storageTable(look: Look, { storages }: CleanupPlan): Promise<string> {
     { title: "Storage", rank: 0, shrinkTo: 12, cell: ({ name }) => strong(name) },
     { title: "Keeps", rank: 0, align: "right", cell: ({ verdicts }) => sumText(verdicts.filter(({ keep }) => keep)) },
     { title: "Removes", rank: 0, align: "right", cell: ({ verdicts }) => String(goingOf(verdicts).length) },
-    { title: "Frees", rank: 0, align: "right", cell: ({ verdicts }) => formatBytes(bytesOf(goingOf(verdicts))) },
+    { title: "Frees about", rank: 0, align: "right", cell: ({ verdicts }) => formatBytes(bytesOf(goingOf(verdicts))) },
   ];
   return renderTable(look, columns, storages);
 }

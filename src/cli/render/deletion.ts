@@ -11,7 +11,7 @@ export async function renderDeletePlan(look: Look, { backups, protections, bytes
     return look.line`  ${look.id(backupId)} ${text} (${lift})`;
   });
   return [
-    look.line`deletes ${count(backups.length, "backup")}, frees ${formatBytes(bytesFreed)}`,
+    look.line`deletes ${count(backups.length, "backup")}, frees about ${formatBytes(bytesFreed)}`,
     table.replace(/^/gm, "  "),
     ...against,
   ].join("\n");
