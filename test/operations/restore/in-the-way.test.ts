@@ -1,7 +1,7 @@
-import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
+import { canMount, mountOn } from "../../helpers/mounted-file.ts";
 import { createOne, openSite } from "../../helpers/open-site.ts";
 import { NOTHING_ASKED, restore, www } from "./tools.ts";
 
@@ -56,15 +56,9 @@ it("a folder behind a link is in nobody's way", async () => {
   expect(fs.readdirSync(join(site.directory, "elsewhere"))).toEqual(["x"]);
 });
 
-const canMount =
-  process.geteuid?.() === 0 && spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0;
-
 it.runIf(canMount)("a file on which another is mounted is named, with what ends that", async () => {
   const { site, last } = await changedSite();
-  const other = join(site.directory, "other");
-  fs.writeFileSync(other, "mounted");
-  execFileSync("mount", ["--bind", other, last]);
-  onTestFinished(() => void execFileSync("umount", [last]));
+  mountOn(last);
 
   await expect(restore(site.operations, { latest: true, overwrite: true })).rejects.toMatchObject({
     code: "RESTORE_FAILED",
