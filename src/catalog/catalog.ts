@@ -1,5 +1,5 @@
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus, VerificationDepth } from "../domain/backup.ts";
-import type { DiedRestore, RestoredPlace } from "../domain/died-restore.ts";
+import type { RestoredPlace, UnfinishedRestore } from "../domain/unfinished-restore.ts";
 import { BackupctlError } from "../errors.ts";
 import type { ScheduleLog } from "./schedule-log.ts";
 
@@ -43,7 +43,7 @@ export interface Catalog {
   setCopy(copy: CopyRecord): void;
   /** That storage has the backup no longer, and is not behind because of it. */
   removeCopy(id: BackupId, storage: string): void;
-  /** The row and everything below it goes, but for restores that did not end; what was deleted stays in `events`. */
+  /** The row and everything below it goes, but for unfinished restores; what was deleted stays in `events`. */
   remove(id: BackupId): void;
 
   get(id: BackupId): CatalogBackup | undefined;
@@ -55,9 +55,9 @@ export interface Catalog {
 
   addVerification(record: VerificationEvent): void;
   addRestore(record: RestoreEvent): void;
-  /** Oldest first. Who knows that none can be running knows that these died. */
-  runningRestores(): readonly RunningRestore[];
-  /** How far a restore that runs is, or of which places it is still to be said that it died; of none: it failed. */
+  /** Those that are said to run, or are mixed; oldest first. Who knows that none can be running knows that these died. */
+  unfinishedRestores(): readonly RecordedRestore[];
+  /** How far a restore that runs is, or of which places it is still to be said how it left them; of none: it failed. */
   setPlaces(restoreId: string, places: readonly RestoredPlace[]): void;
   restoresOf(id: BackupId): { readonly count: number; readonly last: string | undefined };
   /** Throughput history for estimates, newest first. */
@@ -190,14 +190,13 @@ export interface VerificationEvent {
   readonly issues: readonly string[];
 }
 
-export interface RestoreEvent extends RunningRestore {
+export interface RestoreEvent extends RecordedRestore {
   readonly backupId: BackupId;
-  readonly status: "running" | "completed" | "failed";
   readonly bytes: number;
   readonly seconds: number;
 }
 
-export interface RunningRestore extends DiedRestore {
+export interface RecordedRestore extends UnfinishedRestore {
   readonly id: string;
 }
 

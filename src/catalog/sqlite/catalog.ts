@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { BackupId, BackupMetadata, BackupNotes, BackupStatus } from "../../domain/backup.ts";
-import type { RestoredPlace } from "../../domain/died-restore.ts";
 import { backupIdSchema } from "../../domain/metadata-schema.ts";
+import type { RestoredPlace } from "../../domain/unfinished-restore.ts";
 import { BackupctlError } from "../../errors.ts";
 import type {
   BackupFilter,
@@ -12,8 +12,8 @@ import type {
   FoundBackup,
   IndexCacheRecord,
   NewRun,
+  RecordedRestore,
   RestoreEvent,
-  RunningRestore,
   UnreadableBackup,
   VerificationEvent,
 } from "../catalog.ts";
@@ -129,7 +129,7 @@ export class SqliteCatalog implements Catalog {
       for (const table of ["metadata", "artifacts", "copies", "verifications", "index_cache"]) {
         connection.run(`DELETE FROM ${table} WHERE backup_id = ?`, id);
       }
-      connection.run("DELETE FROM restores WHERE backup_id = ? AND status <> 'running'", id);
+      connection.run("DELETE FROM restores WHERE backup_id = ? AND status NOT IN ('running', 'mixed')", id);
     });
   }
 
@@ -204,8 +204,9 @@ export class SqliteCatalog implements Catalog {
     );
   }
 
-  runningRestores(): readonly RunningRestore[] {
-    const sql = "SELECT id, at, target, sources FROM restores WHERE status = 'running' ORDER BY at_ms";
+  unfinishedRestores(): readonly RecordedRestore[] {
+    const sql =
+      "SELECT id, at, target, status, sources FROM restores WHERE status IN ('running', 'mixed') ORDER BY at_ms";
     return this.#connection.all(sql).map(restoreOf);
   }
 

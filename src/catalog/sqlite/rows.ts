@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type BackupMetadata, type BackupNotes, STATUSES } from "../../domain/backup.ts";
-import { STAGES } from "../../domain/died-restore.ts";
 import { backupIdSchema, describeIssues, metadataSchema, notesSchema } from "../../domain/metadata-schema.ts";
+import { STAGES } from "../../domain/unfinished-restore.ts";
 import {
   type CatalogBackup,
   type CatalogEvent,
@@ -9,7 +9,7 @@ import {
   DamagedCatalogError,
   type IndexCacheRecord,
   type MetadataOutline,
-  type RunningRestore,
+  type RecordedRestore,
 } from "../catalog.ts";
 
 /** Rows as SQLite gives them, read like foreign data: the file may have been written by anything. */
@@ -69,7 +69,13 @@ const eventRowSchema = z.object({
   detail: z.string(),
 });
 
-const restoreRowSchema = z.object({ id: z.string(), at: z.string(), target: z.string(), sources: z.string() });
+const restoreRowSchema = z.object({
+  id: z.string(),
+  at: z.string(),
+  target: z.string(),
+  status: z.enum(["running", "mixed"]),
+  sources: z.string(),
+});
 
 /** An earlier release wrote names alone. */
 const placesSchema = z.array(
@@ -155,7 +161,7 @@ export function copyOf(row: unknown): CopyRecord {
   return { backupId: backup_id, ...rest };
 }
 
-export function restoreOf(row: unknown): RunningRestore {
+export function restoreOf(row: unknown): RecordedRestore {
   const { sources, ...rest } = parse(restoreRowSchema, row, "restores");
   return { ...rest, places: parse(placesSchema, json(sources), "restores") };
 }

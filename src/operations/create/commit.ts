@@ -1,4 +1,4 @@
-import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
+import type { Catalog, RecordedRestore } from "../../catalog/catalog.ts";
 import type {
   BackupId,
   BackupMetadata,
@@ -8,9 +8,9 @@ import type {
   VerifiedOnCreate,
 } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
-import { diedMark, unsaidAfterBackup } from "../../domain/died-restore.ts";
 import { FIRST_KEYS, SHA256SUMS_NAME } from "../../domain/object-names.ts";
 import { retentionUntil } from "../../domain/retention-until.ts";
+import { unfinishedMark, unsaidAfterBackup } from "../../domain/unfinished-restore.ts";
 import { BackupctlError } from "../../errors.ts";
 import { metadataKey } from "../../format/data-key.ts";
 import { buildKeysObject } from "../../format/keys-object.ts";
@@ -41,8 +41,8 @@ export interface Commit {
   readonly description: string | undefined;
   readonly retentionDays: number | undefined;
   readonly warnings: readonly string[];
-  /** Restores that died, of which no backup says so yet. */
-  readonly died: readonly RunningRestore[];
+  /** Restores that died, or failed half-way, of which no backup says so yet. */
+  readonly unfinished: readonly RecordedRestore[];
 }
 
 /** Everything between the last pack and the catalog's `completed`, in the order that a kill at any line can't hurt. */
@@ -79,7 +79,8 @@ export async function commitBackup(commit: Commit): Promise<BackupMetadata> {
     keysSha256,
   );
   const configured = session.loaded.config.sources.map(({ name }) => name);
-  for (const died of commit.died) catalog.setPlaces(died.id, unsaidAfterBackup(died, heldBy(commit), configured));
+  for (const restore of commit.unfinished)
+    catalog.setPlaces(restore.id, unsaidAfterBackup(restore, heldBy(commit), configured));
   for (const { artifacts, result } of commit.outcomes) {
     if (artifacts === undefined) continue;
     const { rootSha256, indexSha256 } = artifacts;
@@ -155,7 +156,7 @@ function buildMetadata(commit: Commit, checksum: string, keyId: string | null): 
     verified: verifiedOnCreate(prepared.verify),
     warnings: [
       ...(commit.warnings.length === 0 ? [] : [`${count(commit.warnings.length, "warning")}, said when it was made`]),
-      ...commit.died.flatMap((died) => diedMark(died, heldBy(commit)) ?? []),
+      ...commit.unfinished.flatMap((restore) => unfinishedMark(restore, heldBy(commit)) ?? []),
     ],
   };
 }

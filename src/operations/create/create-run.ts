@@ -1,9 +1,9 @@
 import * as path from "node:path";
-import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
+import type { Catalog, RecordedRestore } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
-import { diedWarning } from "../../domain/died-restore.ts";
 import { backupDirectory } from "../../domain/object-names.ts";
 import { withoutName } from "../../domain/storage-messages.ts";
+import { unfinishedWarning } from "../../domain/unfinished-restore.ts";
 import { isBackupctlError, messageOf } from "../../errors.ts";
 import { artifactKey, makeDataKey } from "../../format/data-key.ts";
 import type { RunSettings } from "../../format/source-writer.ts";
@@ -45,7 +45,7 @@ export class CreateRun {
   readonly #directory: string;
   readonly #warnings: string[] = [];
   /** With the lock held none is running. */
-  readonly #died: readonly RunningRestore[];
+  readonly #unfinished: readonly RecordedRestore[];
 
   constructor(
     context: OperationContext,
@@ -61,7 +61,7 @@ export class CreateRun {
     this.#request = request;
     this.#prepared = prepared;
     this.#id = id;
-    this.#died = catalog.runningRestores();
+    this.#unfinished = catalog.unfinishedRestores();
     const { startedAt, selection, decision, category } = prepared;
     const timestamp = startedAt.toISOString();
     this.#directory = backupDirectory({ type: selection.type, category, mode: decision.mode, timestamp, id });
@@ -73,7 +73,7 @@ export class CreateRun {
     for (const warning of warnings) this.#warn(warning);
     const keyWarning = await earlierKeyWarning(this.#repository, this.#catalog, lead.storage);
     if (keyWarning !== undefined) this.#warn(keyWarning);
-    for (const restore of this.#died) this.#warn(diedWarning(restore));
+    for (const restore of this.#unfinished) this.#warn(unfinishedWarning(restore));
     for (const backup of await lookAtUnreadable(session, this.#repository, this.#catalog))
       this.#warn(passedOverWarning(backup));
     const warn = (message: string): void => this.#warn(message);
@@ -225,7 +225,7 @@ export class CreateRun {
       description: this.#request.description,
       retentionDays: this.#request.retentionDays,
       warnings: this.#warnings,
-      died: this.#died,
+      unfinished: this.#unfinished,
     });
   }
 

@@ -1,24 +1,25 @@
-import type { Catalog, RunningRestore } from "../../catalog/catalog.ts";
+import type { Catalog, RecordedRestore } from "../../catalog/catalog.ts";
 import {
-  diedWarning,
   IN_PLACE,
   type RestoredPlace,
   type RestoreStage,
+  statusOfFailed,
+  unfinishedWarning,
   unsaidAfterRestore,
-} from "../../domain/died-restore.ts";
+} from "../../domain/unfinished-restore.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 
 /** The row of a restore in this host's catalog. */
 export interface RestoreRecord {
-  /** Before the first effect on a source's place `coming`, after the last `come`: what is said of it if this process dies. */
+  /** Before the first effect on a source's place `coming`, after the last `come`: what is said of it if this process dies, or the restore fails. */
   reach(source: string, stage: RestoreStage): void;
-  end(status: "completed" | "failed", bytes: number, seconds: number): void;
+  end(outcome: "completed" | "failed", bytes: number, seconds: number): void;
 }
 
 /**
- * Writes the row `running`, and warns of restores that died: with the lock held no other runs. A catalog that can't be written is
+ * Writes the row `running`, and warns of restores that died, or failed half-way: with the lock held no other runs. A catalog that can't be written is
  * warned about: it must not stand in the way of a restore.
  */
 export async function openRestoreRecord(
@@ -35,7 +36,7 @@ export async function openRestoreRecord(
   let places: readonly RestoredPlace[] = plan.sources.map(({ name, place }) => {
     return { source: name, place, stage: "beside", marked: false };
   });
-  let died: readonly RunningRestore[] = [];
+  let unfinished: readonly RecordedRestore[] = [];
   let catalog: Catalog | undefined;
   const attempt = (what: string, write: (catalog: Catalog) => void): void => {
     if (catalog === undefined) return;
@@ -48,27 +49,31 @@ export async function openRestoreRecord(
   };
   try {
     const opened = await context.catalog("write");
-    died = opened.runningRestores();
+    unfinished = opened.unfinishedRestores();
     opened.addRestore({ ...row, places, status: "running", bytes: 0, seconds: 0 });
     catalog = opened;
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
     session.logger.warn(`the restore is not recorded: ${error.message}`);
   }
-  for (const one of died) session.logger.warn(diedWarning(one));
+  for (const one of unfinished) session.logger.warn(unfinishedWarning(one));
   return {
     reach(source, stage) {
       places = places.map((place) => (place.source === source ? { ...place, stage } : place));
       attempt("how far the restore is", (open) => open.setPlaces(id, places));
     },
-    end(status, bytes, seconds) {
+    end(outcome, bytes, seconds) {
       attempt("the end of the restore", (open) => {
+        const status = outcome === "failed" ? statusOfFailed({ target, places }) : outcome;
         open.addRestore({ ...row, places, status, bytes, seconds });
         const detail = { restoreId: id, target, sources, bytes };
-        open.addEvent({ at, action: "restore", user: session.user, backupId: plan.backup.id, status, detail });
+        open.addEvent({ at, action: "restore", user: session.user, backupId: plan.backup.id, status: outcome, detail });
         const isPart = request.include.length + request.exclude.length > 0;
-        const restored = places.filter(({ stage }) => stage === "come" && !isPart).map(({ place }) => place);
-        for (const one of died) open.setPlaces(one.id, unsaidAfterRestore(one, restored));
+        // What this one leaves mixed it says itself.
+        const isTold = ({ stage }: RestoredPlace): boolean =>
+          stage === "come" || (stage === "coming" && status === "mixed");
+        const restored = places.filter((place) => isTold(place) && !isPart).map(({ place }) => place);
+        for (const one of unfinished) open.setPlaces(one.id, unsaidAfterRestore(one, restored));
       });
     },
   };

@@ -92,7 +92,8 @@ function requireSamePlan(agreed: RestorePlan, now: RestorePlan): void {
 /** What a source still needs to be restored when all that is needed was found sound. */
 interface Begun {
   readonly source: PreparedSource;
-  finish(): Promise<RestoreOutcome>;
+  /** Calls `coming` before its first effect on the target. */
+  finish(coming: () => void): Promise<RestoreOutcome>;
   /** Leaves nothing of it that is not at its place. */
   discard(): Promise<void>;
 }
@@ -195,12 +196,24 @@ class RestoreRun {
   async #begin(source: PreparedSource, damage: FoundDamage | undefined): Promise<Begun> {
     const discard = (): Promise<void> => Promise.resolve();
     const { place } = source;
-    if (place.shape === "stream") return { source, finish: () => this.#restoreStream(source, place), discard };
+    if (place.shape === "stream")
+      return { source, finish: (coming) => this.#restoreStream(source, place, coming), discard };
     const job = this.#treeJob(source, place, damage?.entries ?? new Set());
-    if (!place.staged) return { source, finish: () => restoreTree(job), discard };
+    if (!place.staged) {
+      const finish: Begun["finish"] = (coming) => {
+        coming();
+        return restoreTree(job);
+      };
+      return { source, finish, discard };
+    }
     try {
       const staged = await stageRestore(job);
-      return { source, finish: () => staged.commit().then(() => staged.outcome), discard: staged.discard };
+      const finish: Begun["finish"] = async (coming) => {
+        coming();
+        await staged.commit();
+        return staged.outcome;
+      };
+      return { source, finish, discard: staged.discard };
     } catch (caught) {
       const error = asCorrupted(caught, this.#prepared.contents, source.plan.name);
       if (isBackupctlError(error, "BACKUP_CORRUPTED") && !this.#request.skipDamaged) throw error;
@@ -220,8 +233,7 @@ class RestoreRun {
     if (damage !== undefined && source.place.shape === "stream")
       return skipped(name, asCorrupted(damage.cause, contents, name));
     try {
-      record.reach(name, "coming");
-      const outcome = await finish();
+      const outcome = await finish(() => record.reach(name, "coming"));
       this.#warnings.push(...outcome.warnings);
       const leftOut = damage?.entries.size ?? 0;
       if (leftOut === 0) record.reach(name, "come");
@@ -235,7 +247,7 @@ class RestoreRun {
     }
   }
 
-  async #restoreStream({ opened }: PreparedSource, place: StreamPlace): Promise<RestoreOutcome> {
+  async #restoreStream({ opened }: PreparedSource, place: StreamPlace, coming: () => void): Promise<RestoreOutcome> {
     // Others were restored meanwhile, which may take long.
     const refusal = await refuseLink(place.ownFolder, opened.source);
     if (refusal !== undefined) throw new BackupctlError(refusal.code, refusal.message, { hint: refusal.hint });
@@ -243,6 +255,7 @@ class RestoreRun {
     const { overwrite, dropExisting } = this.#request;
     const engineContext = this.#engineContext(opened.source.name);
     const onBytes = (bytes: number): void => this.#meter.add(bytes, 0);
+    coming();
     return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
   }
 

@@ -277,7 +277,7 @@ describe("history", () => {
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 0, last: undefined });
 
     catalog.setPlaces("r1", []);
-    expect(catalog.runningRestores()).toEqual([]);
+    expect(catalog.unfinishedRestores()).toEqual([]);
 
     catalog.addRestore({ ...restore, status: "completed" });
     expect(catalog.restoresOf(backupId(1))).toEqual({ count: 1, last: AT });

@@ -3,7 +3,7 @@ import Sqlite from "better-sqlite3";
 import { expect, it } from "vitest";
 import type { Catalog, RestoreEvent } from "../../../src/catalog/catalog.ts";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
-import type { RestoredPlace } from "../../../src/domain/died-restore.ts";
+import type { RestoredPlace } from "../../../src/domain/unfinished-restore.ts";
 import { backupId, metadataOf } from "../../domain/builders.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -28,7 +28,7 @@ it("knows how far a restore is that does not end, until nothing is left to say o
   catalog.addRestore(RESTORE);
 
   catalog.setPlaces("r1", [{ ...ONE, stage: "come" }]);
-  const running = catalog.runningRestores();
+  const running = catalog.unfinishedRestores();
   catalog.setPlaces("r1", []);
 
   expect(running).toEqual([
@@ -36,22 +36,28 @@ it("knows how far a restore is that does not end, until nothing is left to say o
       id: "r1",
       at: RESTORE.at,
       target: "in place",
+      status: "running",
       places: [{ source: "one", place: "/one.db", stage: "come", marked: false }],
     },
   ]);
-  expect(catalog.runningRestores()).toEqual([]);
+  expect(catalog.unfinishedRestores()).toEqual([]);
   catalog.close();
 });
 
-it("keeps a restore that died when its backup is deleted", () => {
+it("keeps a restore that died, or failed half-way, when its backup is deleted", () => {
   const catalog = opened();
   catalog.complete(metadataOf({ id: backupId(1) }), []);
   catalog.addRestore(RESTORE);
   catalog.addRestore({ ...RESTORE, id: "r2", status: "completed" });
+  catalog.addRestore({ ...RESTORE, id: "r3", status: "failed" });
+  catalog.addRestore({ ...RESTORE, id: "r4", status: "mixed" });
 
   catalog.remove(backupId(1));
 
-  expect(catalog.runningRestores()).toMatchObject([{ id: "r1" }]);
+  expect(catalog.unfinishedRestores()).toMatchObject([
+    { id: "r1", status: "running" },
+    { id: "r4", status: "mixed" },
+  ]);
   expect(catalog.restoresOf(backupId(1)).count).toBe(0);
   catalog.close();
 });
@@ -67,6 +73,6 @@ it("takes a restore whose places an earlier release did not write for one that m
 
   const catalog = opened(file);
 
-  expect(catalog.runningRestores()).toMatchObject([{ places: [{ source: "one", stage: "coming" }] }]);
+  expect(catalog.unfinishedRestores()).toMatchObject([{ places: [{ source: "one", stage: "coming" }] }]);
   catalog.close();
 });

@@ -4,7 +4,7 @@ import type { Engine } from "../../../src/engines/engine.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import { createOne, type OpenSite, openSite, withEngine } from "../../helpers/open-site.ts";
 import { writeDatabase } from "../../kill/killed-program.ts";
-import { restore } from "./tools.ts";
+import { damageData, restore } from "./tools.ts";
 
 const SOURCES = `  one: {engine: sqlite, path: "{dir}/one.db"}
   two: {engine: sqlite, path: "{dir}/two.db"}`;
@@ -17,10 +17,10 @@ async function databases(): Promise<OpenSite> {
   return site;
 }
 
-/** How far each source of the restore under way is, as the next run would read it if this one died now. */
+/** How far each source of unfinished restores is, as the next run would read it if this one died now. */
 async function stagesIn(site: OpenSite): Promise<readonly string[]> {
-  const [running] = (await site.context.catalog("read")).runningRestores();
-  return running?.places.map(({ source, stage }) => `${source} ${stage}`) ?? [];
+  const restores = (await site.context.catalog("read")).unfinishedRestores();
+  return restores.flatMap(({ places }) => places.map(({ source, stage }) => `${source} ${stage}`));
 }
 
 it("is as far as it may be, before and after what each source does to its place", async () => {
@@ -47,21 +47,59 @@ it("is as far as it may be, before and after what each source does to its place"
   expect(await stagesIn(site)).toEqual([]);
 });
 
-it("does not say of a source that failed that it came or that nothing did", async () => {
-  const site = await databases();
-  const seen: (readonly string[])[] = [];
-  const operations = await withEngine(site, "sqlite", {
+/** Operations in which a restore of the database `two` fails. */
+function failingTwo(site: OpenSite): ReturnType<typeof withEngine> {
+  return withEngine(site, "sqlite", {
     engine: (engine): Engine => ({
       ...engine,
-      restore: async () => {
-        seen.push(await stagesIn(site));
-        throw new BackupctlError("RESTORE_FAILED", "no such luck");
+      restore: async (request, context) => {
+        if (context.sourceName === "two") throw new BackupctlError("RESTORE_FAILED", "no such luck");
+        if (engine.restore === undefined) throw new Error("it restores nothing");
+        return engine.restore(request, context);
       },
     }),
   });
+}
 
-  await expect(restore(operations, { latest: true, overwrite: true })).rejects.toThrow("no such luck");
+it("in place that failed half-way is told by the next backup, which says it for good", async () => {
+  const site = await databases();
+  const result = await restore(await failingTwo(site), { latest: true, overwrite: true });
+  expect(result.sources.map(({ status }) => status)).toEqual(["completed", "failed"]);
+  const stages = await stagesIn(site);
+  site.warnings.splice(0);
 
-  expect(seen.at(-1)).toEqual(["one coming", "two coming"]);
+  const { id } = await createOne(site);
+  const said = site.warnings.splice(0);
+  await createOne(site);
+
+  const found = "one is the backup's, two may hold some of the backup and some of what was there";
+  expect(stages).toEqual(["one come", "two coming"]);
+  expect(said).toEqual([expect.stringMatching(new RegExp(`^a restore of one, two .* failed, and .*: ${found}`))]);
+  expect((await site.operations.show(id)).metadata?.warnings).toContainEqual(expect.stringContaining(found));
+  expect(site.warnings).toEqual([]);
+});
+
+it("that fails again in the same place is told once, and not at all after one that succeeds", async () => {
+  const site = await databases();
+  const failing = await failingTwo(site);
+  const asked = { latest: true, overwrite: true };
+
+  await restore(failing, asked);
+  await restore(failing, asked);
+  const stages = await stagesIn(site);
+  await restore(site.operations, asked);
+
+  expect(stages).toEqual(["one come", "two coming"]);
+  expect(await stagesIn(site)).toEqual([]);
+});
+
+it("that failed elsewhere, or before it touched a place, is no matter of the next run's", async () => {
+  const site = await databases();
+  const failing = await failingTwo(site);
+  await restore(failing, { latest: true, to: join(site.directory, "look") });
+  damageData(site.directory, "two");
+
+  await expect(restore(site.operations, { latest: true, overwrite: true })).rejects.toThrow(/two/);
+
   expect(await stagesIn(site)).toEqual([]);
 });

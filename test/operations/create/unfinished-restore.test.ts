@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import type { RestoreStage } from "../../../src/domain/died-restore.ts";
+import type { RestoreStage } from "../../../src/domain/unfinished-restore.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import { addFile, createOne, type OpenSite, openSite, WWW, withFaults } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";

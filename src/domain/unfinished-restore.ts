@@ -10,14 +10,18 @@ export interface RestoredPlace {
   /** As the plan shows it. */
   readonly place: string;
   readonly stage: RestoreStage;
-  /** A backup that holds the source says for good that the restore died. */
+  /** A backup that holds the source says for good how the restore left it. */
   readonly marked: boolean;
 }
 
-/** A restore that did not end: it runs, or died. */
-export interface DiedRestore {
+/** `mixed`: it failed when some of what it has had come to its own place, or may have. */
+export type RestoreStatus = "running" | "completed" | "failed" | "mixed";
+
+/** A restore that runs, or died, or is mixed. */
+export interface UnfinishedRestore {
   readonly at: string;
   readonly target: string;
+  readonly status: RestoreStatus;
   readonly places: readonly RestoredPlace[];
 }
 
@@ -27,9 +31,10 @@ const FOUND: Readonly<Record<RestoreStage, string>> = {
   come: "is the backup's",
 };
 
-/** What is left where a restore died, in words for the next run. */
-export function diedWarning({ at, target, places }: DiedRestore): string {
-  const what = `a restore of ${places.map(({ source }) => source).join(", ")} (${target}) that began at ${at} died`;
+/** What is left where a restore died or failed, in words for the next run. */
+export function unfinishedWarning(restore: UnfinishedRestore): string {
+  const { target, places } = restore;
+  const what = `a restore of ${places.map(({ source }) => source).join(", ")} (${target}) ${endOf(restore)}`;
   if (isMixed(places)) {
     const again = target === IN_PLACE ? ", from a backup made before that time" : "";
     return `${what}, and what it restored may be neither old nor new: ${found(places)}. Restore it again${again}`;
@@ -40,14 +45,15 @@ export function diedWarning({ at, target, places }: DiedRestore): string {
 }
 
 /** What a backup that holds these sources says of itself for good, where a restore in place left them between two states. */
-export function diedMark({ at, target, places }: DiedRestore, held: readonly string[]): string | undefined {
+export function unfinishedMark(restore: UnfinishedRestore, held: readonly string[]): string | undefined {
+  const { target, places } = restore;
   if (target !== IN_PLACE || !isMixed(places) || !places.some(({ source }) => held.includes(source))) return undefined;
-  return `a restore that began at ${at} died, so this may be neither old nor new: ${found(places)}`;
+  return `a restore ${endOf(restore)}, so this may be neither old nor new: ${found(places)}`;
 }
 
-/** Of which places it has still to be said that the restore died, after a backup that holds some sources of all that there are. */
+/** Of which places it has still to be said how the restore left them, after a backup that holds some sources of all that there are. */
 export function unsaidAfterBackup(
-  { target, places }: DiedRestore,
+  { target, places }: UnfinishedRestore,
   held: readonly string[],
   configured: readonly string[],
 ): readonly RestoredPlace[] {
@@ -57,9 +63,21 @@ export function unsaidAfterBackup(
 }
 
 /** The same after a restore that put all that it had into these places. */
-export function unsaidAfterRestore({ places }: DiedRestore, restored: readonly string[]): readonly RestoredPlace[] {
+export function unsaidAfterRestore(
+  { places }: UnfinishedRestore,
+  restored: readonly string[],
+): readonly RestoredPlace[] {
   const left = places.filter(({ place }) => !restored.includes(place));
   return left.length === places.length || isMixed(left) ? left : [];
+}
+
+/** What a restore that failed is: to its own place it may have left what nobody knows for the old or the new. */
+export function statusOfFailed({ target, places }: Pick<UnfinishedRestore, "target" | "places">): RestoreStatus {
+  return target === IN_PLACE && isMixed(places) ? "mixed" : "failed";
+}
+
+function endOf({ at, status }: UnfinishedRestore): string {
+  return `that began at ${at} ${status === "mixed" ? "failed" : "died"}`;
 }
 
 /** Some of it is new and some is old, or may be. */
