@@ -1,6 +1,7 @@
 import type { BackupId, StoredArtifact } from "../domain/backup.ts";
 import { packName, parseArtifactName } from "../domain/object-names.ts";
 import { giveBack } from "../platform/own-memory.ts";
+import { copyToShared } from "../platform/shared-memory.ts";
 import {
   BLOCK_HEADER_BYTES,
   DamageError,
@@ -54,7 +55,7 @@ export async function* readArtifact(
       try {
         const stored = await getWhole(source, origin, name, size);
         const bytes = Buffer.from(buffer.memory, 0, size);
-        bytes.set(stored);
+        copyToShared(stored, bytes);
         giveBack(stored);
         const object = describe(origin, artifact, encrypted);
         checkHeader(bytes, pack, object);

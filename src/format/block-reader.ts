@@ -1,6 +1,7 @@
 import type { BackupId, CompressionAlgorithm } from "../domain/backup.ts";
 import { packName } from "../domain/object-names.ts";
 import { giveBack } from "../platform/own-memory.ts";
+import { copyToShared } from "../platform/shared-memory.ts";
 import type { Shortfalls } from "../platform/tree/entry-metadata.ts";
 import type { SharedTree } from "../platform/tree/tree-writer.ts";
 import { BLOCK_HEADER_BYTES, DamageError, encodePackHeader, type PackSeal } from "./block.ts";
@@ -144,8 +145,7 @@ async function read(
   const bytes = await copy.get(object.origin, name, offset, length);
   if (bytes === undefined) throw new StoredDamage(object.origin, name, `${name} is missing`);
   const shared = Buffer.from(memory, 0, bytes.length);
-  // Not set(): to shared memory it copies word by word.
-  bytes.copy(shared);
+  copyToShared(bytes, shared);
   giveBack(bytes);
   return shared;
 }

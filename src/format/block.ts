@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from "node:crypto";
 import type { CompressionAlgorithm } from "../domain/backup.ts";
 import { giveBack } from "../platform/own-memory.ts";
+import { copyToShared } from "../platform/shared-memory.ts";
 import { COMPRESSION_CODES, compressionOf, decompress } from "./compression.ts";
 
 /** The layout of packs and blocks: docs/format.md, "Pack". Nothing here does I/O, so that worker threads can use it. */
@@ -112,13 +113,13 @@ export function sealBlock(
   pack.set(headerBytes, offset);
   const body = offset + BLOCK_HEADER_BYTES;
   if (seal.key === undefined) {
-    pack.set(payload, body);
+    copyToShared(payload, pack, body);
     pack.set(checksumTag(seal, headerBytes, payload), body + payload.length);
   } else {
     const cipher = createCipheriv("aes-256-gcm", seal.key, nonceOf(seal.packNumber, offset));
     cipher.setAAD(Buffer.concat([seal.header, seal.backupId, headerBytes]));
     const sealed = cipher.update(payload);
-    sealed.copy(pack, body);
+    copyToShared(sealed, pack, body);
     giveBack(sealed);
     cipher.final();
     pack.set(cipher.getAuthTag(), body + payload.length);
