@@ -62,8 +62,9 @@ export async function startDump(source: PostgresSource, context: DumpContext): P
       offset: 0,
     };
     try {
-      if (plan.globals !== undefined) yield* dumpGlobals(run, plan.globals);
-      for (const database of plan.databases) yield* dumpDatabase(run, database);
+      const databases = plan.databases.map((database) => dumpDatabase(run, database));
+      if (plan.globals !== undefined) yield* alongside(dumpGlobals(run, plan.globals), databases[0]);
+      for (const database of databases) yield* database;
       summary = summaryOf(run);
     } catch (error) {
       throw failureOf(named(error, frame), frame);
@@ -82,6 +83,23 @@ export async function startDump(source: PostgresSource, context: DumpContext): P
       return summary;
     },
   };
+}
+
+/** One after the other, but the second begins while the first is waited for: each lets the server work alone for a while. */
+async function* alongside(
+  before: AsyncGenerator<Uint8Array>,
+  after: AsyncGenerator<Uint8Array> | undefined,
+): AsyncGenerator<Uint8Array> {
+  const begun = after?.next();
+  begun?.catch(() => undefined);
+  try {
+    yield* before;
+    const first = await begun;
+    if (first?.done === false) yield first.value;
+    if (after !== undefined) yield* after;
+  } finally {
+    await after?.return(undefined);
+  }
 }
 
 /** A failure that came without the source's name gets it; hint and code stay. */

@@ -36,19 +36,16 @@ export async function planDump({ options, tools }: PostgresSource, context: Dump
     const patterns = context.tables ?? options.tables ?? [];
     const databases = patternsByDatabase(await chosenDatabases(session, options), patterns);
     const withGlobals = options.globals && context.tables === undefined;
+    const [pgDump, pgDumpall] = await Promise.all([
+      chooseTool({ ...choice, tool: "pg_dump" }),
+      withGlobals ? chooseTool({ ...choice, tool: "pg_dumpall" }) : undefined,
+    ]);
     return {
       connection,
       databases,
-      pgDump: await chooseTool({ ...choice, tool: "pg_dump" }),
+      pgDump,
       serverVersion: server.version,
-      ...(withGlobals
-        ? {
-            globals: {
-              tool: await chooseTool({ ...choice, tool: "pg_dumpall" }),
-              passwords: server.may_read_passwords,
-            },
-          }
-        : {}),
+      ...(pgDumpall === undefined ? {} : { globals: { tool: pgDumpall, passwords: server.may_read_passwords } }),
     };
   } finally {
     await session.close();
