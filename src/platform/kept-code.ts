@@ -7,8 +7,8 @@ const HEAD = "(function (exports, require, module, __filename, __dirname) { ";
 const TAIL = "\n})";
 /** Of V8's code it is used again only whole: V8 itself looks at no more than its head, and crashes over damage. */
 const CHECKSUM_BYTES = 32;
-/** V8 forgets what it compiled for functions that have not run for a while: of a long run little would be kept. */
-const LONG_RUN_MS = 5_000;
+/** V8 forgets what it compiled for functions that have not run for a while: of a longer run it is kept now, not at its end. */
+const LONG_RUN_MS = 4_000;
 
 type Codes = ReadonlyMap<string, Buffer>;
 type Compile = (this: NodeJS.Module, source: string, file: string, format?: string) => unknown;
@@ -18,7 +18,7 @@ type Compile = (this: NodeJS.Module, source: string, file: string, format?: stri
  * runs while a file is loaded; this has all functions that ran.
  * @param file for runs that do much the same, of the same Node; absent or damaged it is nothing but slower
  * @param folder whose files have names that change with their content
- * @returns what keeps the code of this run, if it loaded files of which there was none
+ * @returns what keeps the code of a short run at its end, if it loaded files of which there was none
  */
 export function useKeptCode(file: string, folder: string): () => void {
   const prototype: NodeJS.Module & { _compile?: Compile } = Module.prototype;
@@ -39,13 +39,18 @@ export function useKeptCode(file: string, folder: string): () => void {
     const require = (id: string): unknown => this.require(id);
     return script.runInThisContext().call(this.exports, this.exports, require, this, path, folder);
   };
-  return () => {
-    if (performance.now() > LONG_RUN_MS || [...scripts.keys()].every((name) => kept.has(name))) return;
+  let done = false;
+  const keep = (): void => {
+    if (done) return;
+    done = true;
+    if ([...scripts.keys()].every((name) => kept.has(name))) return;
     writeCodes(
       file,
       new Map([...kept, ...[...scripts].map(([name, script]) => [name, script.createCachedData()] as const)]),
     );
   };
+  setTimeout(keep, LONG_RUN_MS).unref();
+  return keep;
 }
 
 /** A checksum of the rest, a line for each file with its size, an empty line, and the codes in this order. */

@@ -1,7 +1,18 @@
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -31,21 +42,22 @@ function install() {
     filter: (path) => !path.includes(".compile-cache"),
   });
   cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  // Both keep Node from keeping code; vitest sets one while it measures coverage.
+  const env = { ...process.env, NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined };
+  const cache = join(folder, "dist/.compile-cache");
   return {
-    cache: join(folder, "dist/.compile-cache"),
+    folder,
+    cache,
     run(args: readonly string[], more = "") {
       writeFileSync(join(folder, "hook.cjs"), HOOK + more);
       const command = ["--require", join(folder, "hook.cjs"), join(folder, "dist/main.cjs"), ...args];
-      // Both keep Node from keeping code; vitest sets one while it measures coverage.
-      const env = { ...process.env, NODE_V8_COVERAGE: undefined, NODE_DISABLE_COMPILE_CACHE: undefined };
       const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8", env });
       return { status, stdout, took: new Set(stderr.trim().split("\n")) };
     },
-    kept: () => {
-      const cache = join(folder, "dist/.compile-cache");
-      const [ofThisNode = ""] = readdirSync(cache);
-      return join(cache, ofThisNode, "config");
-    },
+    start: (args: readonly string[]) =>
+      spawn(process.execPath, [join(folder, "dist/main.cjs"), ...args], { env, stdio: "ignore" }),
+    kept: (command = "config") => join(cache, readdirSync(cache)[0] ?? "", command),
   };
 }
 
@@ -60,6 +72,27 @@ describe("code of earlier runs", () => {
     expect(first).toEqual({ status: 0, stdout: expect.stringContaining("json-schema.org"), took: new Set(["false"]) });
     expect(second).toEqual({ ...first, took: new Set(["true"]) });
     expect(statSync(file, { bigint: true }).mtimeNs).toBe(mtimeNs);
+  });
+
+  test("is kept by a run that lasts, before it ends", async () => {
+    const program = install();
+    const config = join(program.folder, "backup.config.yaml");
+    const storages = { main: { type: "local", path: join(program.folder, "repo") } };
+    const sources = { slow: { engine: "command", command: ["sleep", "60"] } };
+    const state = {
+      version: 1,
+      name: "shop",
+      state_dir: join(program.folder, "state"),
+      encryption: { enabled: false },
+    };
+    writeFileSync(config, JSON.stringify({ ...state, storages, sources }));
+    program.run(["init", "--config", config]);
+    const create = program.start(["create", "--config", config]);
+    await vi.waitFor(() => expect(existsSync(program.kept("create"))).toBe(true), { timeout: 30_000, interval: 100 });
+    create.kill("SIGINT");
+    await once(create, "exit");
+
+    expect(program.run(["create", "--config", config, "--dry-run"]).took).toContain("true");
   });
 
   test("is kept as well of what only a later run loads", () => {
