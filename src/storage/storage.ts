@@ -12,8 +12,9 @@ import type { BackupctlError } from "../errors.ts";
  *
  * Keys are relative paths of `/`-separated names matching `[A-Za-z0-9._-]+`, without empty, `.` or `..` members.
  * Failures are `BackupctlError`: `STORAGE_FAILED` (retryable where another try may help), `STORAGE_DENIED` (the login is wrong, or
- * may not do this), `CLOCK_SKEWED` (the service refuses this host's time), `INSUFFICIENT_STORAGE` (full, or a quota is reached),
- * `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing), `OBJECT_COLD` (the object has to be thawed before it can be read).
+ * may not do this), `RETENTION_POLICY_VIOLATION` (nobody may remove this for a time), `CLOCK_SKEWED` (the service refuses this host's
+ * time), `INSUFFICIENT_STORAGE` (full, or a quota is reached), `OBJECT_CONFLICT`, `STORAGE_NOT_FOUND` (the place itself is missing),
+ * `OBJECT_COLD` (the object has to be thawed before it can be read).
  * A missing object is `undefined`, never an error.
  */
 export interface Storage {

@@ -2,6 +2,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { putChecked, type WholeObject } from "../repository/put-checked.ts";
+import { isUnremovable } from "../repository/unremovable.ts";
 
 /** A copy that is further behind the leading one is left to `replicate`: it must not hold up the run, nor fill the memory. */
 export const MOST_BEHIND = 2;
@@ -121,7 +122,7 @@ export class CopyInProgress {
         for (const key of keys) await this.storage.remove(key, this.patience);
       } catch (error) {
         if (!isBackupctlError(error)) throw error;
-        if (this.leads || error.code === "STORAGE_DENIED") onStays(error);
+        if (this.leads || isUnremovable(error)) onStays(error);
         else this.giveUp(error);
       }
     }

@@ -22,6 +22,7 @@ import type { ProgressMeter } from "../progress-meter.ts";
 import { copiesOf } from "../repository/copies.ts";
 import { parentCache } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isUnremovable } from "../repository/unremovable.ts";
 import { openEngine, type Session } from "../session.ts";
 import type { BackupObjects } from "./backup-objects.ts";
 import { PATIENCE_MS } from "./copy-in-progress.ts";
@@ -103,7 +104,7 @@ async function withdraw(context: SourceRun, { name }: SourceConfig, { message }:
   try {
     await objects.takeBack(`${name}.`, PATIENCE_MS);
   } catch (cause) {
-    if (!isBackupctlError(cause, "STORAGE_DENIED")) throw cause;
+    if (!isUnremovable(cause)) throw cause;
     // The names of what is stored anew are taken.
     throw new NoPlaceForAnew(`${unread}, so a full backup is made in a place of its own: ${message}`, { cause });
   }

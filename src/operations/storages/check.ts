@@ -8,6 +8,7 @@ import type { ProbeResult, Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { StorageCheck, StorageCheckRequest } from "../operations.ts";
 import { knownRepositoryId, readRepositoryId, requireSameRepository } from "../repository/repository.ts";
+import { isUnremovable } from "../repository/unremovable.ts";
 import { openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
 
 /** Objects of checks lie below it, each check's in a folder of its own: no backup has such a name. */
@@ -307,8 +308,7 @@ async function refusalOf(removal: () => Promise<void>): Promise<BackupctlError |
     await removal();
     return undefined;
   } catch (error) {
-    if (isBackupctlError(error, "STORAGE_DENIED") || isBackupctlError(error, "RETENTION_POLICY_VIOLATION"))
-      return error;
+    if (isUnremovable(error)) return error;
     throw error;
   }
 }

@@ -35,7 +35,7 @@ const FULL: ServiceFailure = {
   hint: "Raise the account's limit, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
 };
 const KEPT: ServiceFailure = {
-  code: "STORAGE_DENIED",
+  code: "RETENTION_POLICY_VIOLATION",
   hint: "The container keeps its objects for a time: try again when its immutability policy or legal hold has ended.",
 };
 

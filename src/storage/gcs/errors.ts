@@ -29,7 +29,7 @@ const FULL: ServiceFailure = {
   hint: "Raise the project's quota, or free space: `backupctl list` shows what is old, `backupctl delete` removes it.",
 };
 const KEPT: ServiceFailure = {
-  code: "STORAGE_DENIED",
+  code: "RETENTION_POLICY_VIOLATION",
   hint: "The bucket keeps its objects for a time: try again when its retention policy or the object's hold has ended.",
 };
 const KMS: ServiceFailure = {

@@ -37,6 +37,11 @@ async function refusedWith({ status, code, date }: Answer) {
 
 test.each([
   {
+    status: 409,
+    code: "BlobImmutableDueToPolicy",
+    expected: { code: "RETENTION_POLICY_VIOLATION", hint: expect.stringContaining("policy") },
+  },
+  {
     status: 403,
     code: "AuthenticationFailed",
     expected: { code: "STORAGE_DENIED", hint: expect.stringContaining("account_key") },

@@ -373,7 +373,7 @@ describe("faults", () => {
     {
       status: 403,
       reason: "retentionPolicyNotMet",
-      expected: { code: "STORAGE_DENIED", hint: expect.stringContaining("retention") },
+      expected: { code: "RETENTION_POLICY_VIOLATION", hint: expect.stringContaining("retention") },
     },
     {
       status: 403,
