@@ -31,7 +31,7 @@ export const cleanup = defineCommand({
     { command: 'backupctl cleanup --force --reason "retention was shortened"', text: "Though much would go at once" },
   ],
   exitCodes: {
-    3: "something stayed that should have gone: a storage was away, or keeps it locked",
+    3: "something stayed that should have gone: a storage was away, or does not let it go",
     11: "another run holds the lock",
     14: "more would go than max_delete lets",
   },

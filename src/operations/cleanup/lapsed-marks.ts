@@ -1,5 +1,6 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import { DELETED_NAME, TRIAL_NAME } from "../../domain/object-names.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Holding, holds, isMarkedDeleted, seenIn } from "../copies/holdings.ts";
@@ -15,15 +16,20 @@ export async function removeTrials(
   staying: readonly CatalogBackup[],
 ): Promise<void> {
   const { storage } = holding;
-  for (const backup of staying) {
-    if (!holds(holding, backup) || !seenIn(holding, backup).has(TRIAL_NAME)) continue;
-    const key = `${backup.storagePath}/${TRIAL_NAME}`;
+  const left = staying.filter((backup) => holds(holding, backup) && seenIn(holding, backup).has(TRIAL_NAME));
+  for (const [i, { storagePath }] of left.entries()) {
+    const key = `${storagePath}/${TRIAL_NAME}`;
     try {
       await storage.remove(key, { signal });
     } catch (error) {
       if (!isBackupctlError(error)) throw error;
       signal.throwIfAborted();
-      logger.warn(`${key}, which nobody needs, stays in storage "${storage.name}": ${error.message}`);
+      // What the login may not do it may do to none of them.
+      const stay = error.code === "STORAGE_DENIED" ? left.length - i : 1;
+      const what =
+        stay === 1 ? `${key}, which nobody needs, stays` : `${key} and ${stay - 1} more, which nobody needs, stay`;
+      logger.warn(`${what} in storage "${storage.name}": ${withoutName(storage.name, error.message)}`);
+      if (stay > 1) return;
     }
   }
 }

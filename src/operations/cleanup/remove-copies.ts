@@ -1,5 +1,6 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
+import { count } from "../../domain/count.ts";
 import { childrenFirst } from "../../domain/deletion.ts";
 import { ancestorIdsOf } from "../../domain/known-backup.ts";
 import { DELETED_NAME, METADATA_NAME } from "../../domain/object-names.ts";
@@ -7,6 +8,7 @@ import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { deniedRemoval } from "../delete/denied-removal.ts";
 import {
   findHold,
   findPlaces,
@@ -20,6 +22,7 @@ import {
 } from "../delete/steps.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isUnremovable } from "../repository/unremovable.ts";
 import type { Session } from "../session.ts";
 
 interface Removal {
@@ -45,18 +48,21 @@ export interface RemovedCopies {
  * Removes what is to go from one storage, children before their ancestors; what stays elsewhere remains a backup. Killed anywhere, the next
  * cleanup goes on.
  *
- * Order of effects: catalog, the last copy `deleting`, another one `damaged` → `deleted.json` → the storage's clock compared, unknown
+ * Order of effects: a trial object put and removed → catalog, the last copy `deleting`, another one `damaged` → `deleted.json` → the storage's clock compared, unknown
  * backups and notes read: a child or a hold that came meanwhile keeps what it needs → metadata.json → objects → `deleted.json` → catalog.
  */
 export async function removeCopies(removal: Removal): Promise<RemovedCopies> {
   const { session, catalog } = removal;
   const going = childrenFirst(removal.going);
   const progress: Progress = { removed: [], begun: new Set(), failures: [], bytes: 0 };
-  catalog.together(() => {
-    for (const backup of going) begin(removal, backup);
-  });
   try {
-    await markAll(session, await findPlaces([removal.storage], going));
+    const found = await findPlaces([removal.storage], going);
+    const denied = found[0] && (await deniedRemoval(found[0], session.signal));
+    if (denied !== undefined) return { ...progress, failures: allStay(going, denied) };
+    catalog.together(() => {
+      for (const backup of going) begin(removal, backup);
+    });
+    await markAll(session, found);
     const places = await findPlaces([removal.storage], going);
     requireSameClock(session, places);
     await removeEach(removal, going, places, progress);
@@ -74,6 +80,14 @@ export async function removeCopies(removal: Removal): Promise<RemovedCopies> {
     if (!isBackupctlError(error)) throw error;
     return { ...progress, ended: error };
   }
+}
+
+/** What was found at the first holds for each of them. */
+function allStay(going: readonly CatalogBackup[], { message, hint, cause }: BackupctlError): RemovedCopies["failures"] {
+  const what = `${count(going.length, "backup")} that should go ${going.length === 1 ? "stays" : "stay"}`;
+  const details = { ...(hint === undefined ? {} : { hint }), cause };
+  const error = new BackupctlError("STORAGE_DENIED", `${what}: ${message}`, details);
+  return going.map(({ id }) => ({ backupId: id, error }));
 }
 
 interface Progress extends RemovedCopies {
@@ -102,15 +116,11 @@ async function removeEach(
       await finish(removal, backup);
       progress.removed.push(backup.id);
     } catch (error) {
-      if (!isBackupctlError(error) || !isOfOneBackup(error)) throw error;
+      // It says nothing of the others.
+      if (!isUnremovable(error)) throw error;
       progress.failures.push({ backupId: backup.id, error });
     }
   }
-}
-
-/** What is locked, or may not be removed, says nothing of the others. */
-function isOfOneBackup({ code }: BackupctlError): boolean {
-  return code === "RETENTION_POLICY_VIOLATION" || code === "STORAGE_DENIED";
 }
 
 /** Has another storage anything of it? What was never copied there is no copy. */

@@ -7,6 +7,7 @@ import type { Storage } from "../../storage/storage.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
+import { deniedRemoval } from "./denied-removal.ts";
 import { sayWhatCanBeRead } from "./secure-delete.ts";
 import {
   findHold,
@@ -32,7 +33,7 @@ interface Removal {
 }
 
 /**
- * Order of effects: catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
+ * Order of effects: a trial object put and removed in each storage → catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
  * meanwhile keeps all → metadata.json away, children first → objects → `deleted.json` last → row gone, event kept. Killed anywhere, the
  * same delete goes on. Gives the bytes that went.
  */
@@ -41,6 +42,10 @@ export async function removeBackups(removal: Removal): Promise<number> {
   // Before anything is changed: a copy in a storage that is away would come back from the dead.
   const storages = await openEvery(session, repository);
   const found = await findPlaces(storages, deletions);
+  for (const place of new Map(found.map((each) => [each.storage, each])).values()) {
+    const denied = await deniedRemoval(place, session.signal);
+    if (denied !== undefined) throw nothingDeleted(denied);
+  }
   for (const { id } of deletions) catalog.setStatus(id, "deleting");
   await markAll(session, found);
   // A copy may have come to another storage meanwhile: who makes one looks for the marks when it is whole.
@@ -84,6 +89,10 @@ async function openEvery(session: Session, repository: Repository): Promise<read
     }
   }
   return storages;
+}
+
+function nothingDeleted({ code, message, hint, cause }: BackupctlError): BackupctlError {
+  return new BackupctlError(code, `nothing is deleted: ${message}`, { ...(hint === undefined ? {} : { hint }), cause });
 }
 
 /** Those whose metadata went in an earlier try are past keeping; of the others anything new keeps them all. */

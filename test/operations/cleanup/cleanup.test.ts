@@ -1,8 +1,9 @@
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { BackupId } from "../../../src/domain/backup.ts";
 import { BackupctlError } from "../../../src/errors.ts";
+import { exitStatusOfCleanup } from "../../../src/operations/exit-status.ts";
 import type { CleanupRequest, CleanupResult, Operations } from "../../../src/operations/operations.ts";
 import { objectsIn, withFaults } from "../../helpers/open-site.ts";
 import { agedSite, DAY_MS, ROOMY } from "./aged-site.ts";
@@ -181,6 +182,41 @@ describe("cleanup", () => {
     ]);
     expect(await site.operations.show(needed)).toMatchObject({ status: "completed" });
     expect(objectsIn(site).filter((key) => key.endsWith("deleted.json"))).toEqual([]);
+  });
+
+  it("leaves all that should go where the login may not delete, marks none of it, and says so", async () => {
+    const { site, made } = await agedSite({ replica: true });
+    const old = await made(60);
+    const older = await made(59);
+    await made(1);
+    const denied = new BackupctlError("STORAGE_DENIED", 'storage "second" cannot remove it: AccessDenied');
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name === "second") storage.onCall("remove", "every").fail(denied);
+    });
+
+    const result = await cleanup(operations);
+
+    expect(exitStatusOfCleanup(result)).toBe(3);
+    const error = {
+      code: "STORAGE_DENIED",
+      message:
+        '2 backups that should go stay: this login may not delete in storage "second": it cannot remove it: AccessDenied',
+    };
+    expect(result.storages).toMatchObject([
+      { name: "local", removed: [older, old], notRemoved: [] },
+      {
+        name: "second",
+        removed: [],
+        notRemoved: [
+          { backupId: older, error },
+          { backupId: old, error },
+        ],
+      },
+    ]);
+    const replica = readdirSync(join(site.directory, "replica"), { recursive: true, encoding: "utf8" });
+    expect(replica.filter((name) => name.endsWith("deleted.json"))).toEqual([]);
+    expect((await site.operations.show(old)).copies).toMatchObject([{ storage: "second", state: "complete" }]);
+    expect((await cleanup(site.operations)).storages[1]?.removed).toEqual([older, old]);
   });
 
   it("keeps what a locked one builds on", async () => {

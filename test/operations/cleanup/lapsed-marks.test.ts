@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import { addFile, createOne, openSite, withFaults } from "../../helpers/open-site.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
 
 const CLEANUP = { force: false, lockWaitMs: 0 };
 const HOUR_MS = 3_600_000;
@@ -103,4 +104,18 @@ it.each(["local", "second"])("cleanup removes what a run tried storage %s with t
   await site.operations.cleanup(CLEANUP);
 
   expect(existsSync(kept)).toBe(false);
+});
+
+it("cleanup says once of a storage where the login may not delete that they stay", async () => {
+  const site = await openSite();
+  const operations = await withFaults(site, (storage) => {
+    storage.onCall("remove", "every").fail(new BackupctlError("STORAGE_DENIED", "it permits no delete"));
+  });
+  for (let i = 0; i < 3; i++) await operations.create(NO_CHOICES);
+
+  await operations.cleanup(CLEANUP);
+
+  expect(site.warnings).toEqual([
+    expect.stringMatching(/\/trial and 2 more, which nobody needs, stay in storage "local": it permits no delete$/),
+  ]);
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSqliteCatalog } from "../../../src/catalog/sqlite/open.ts";
 import { DELETED_NAME } from "../../../src/domain/object-names.ts";
+import { BackupctlError } from "../../../src/errors.ts";
 import type { DeleteRequest, DeleteResult, Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { addFile, createOne, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
@@ -45,6 +46,50 @@ describe("delete", () => {
     const old = await createOne(site, { storages: ["local"] });
 
     expect((await remove(site.operations, request(old.id))).deleted).toEqual([old.id]);
+  });
+
+  it.each([
+    ["refuses each removal, as S3 does", /./],
+    ["refuses to remove what is there, as SFTP does", /\/(?!deleted)[^/]*$/],
+  ])("changes nothing where one storage's login may not delete (it %s)", async (_, keys) => {
+    const site = await openSite({ replica: true });
+    const old = await createOne(site);
+    const before = objectsIn(site);
+    const denied = new BackupctlError("STORAGE_DENIED", 'storage "second" cannot remove it: AccessDenied');
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name === "second") storage.onKey("remove", keys).fail(denied);
+    });
+
+    await expect(remove(operations, request(old.id))).rejects.toMatchObject({
+      code: "STORAGE_DENIED",
+      message: 'nothing is deleted: this login may not delete in storage "second": it cannot remove it: AccessDenied',
+      hint: expect.stringContaining("right to delete"),
+    });
+
+    expect(await site.operations.show(old.id)).toMatchObject({
+      status: "completed",
+      copies: [{ state: "complete" }, { state: "complete" }],
+    });
+    expect(objectsIn(site)).toEqual(before);
+    const replica = (await site.backupDirectory()).replace(site.repositoryDirectory, join(site.directory, "replica"));
+    expect(readdirSync(replica)).toContain("metadata.json");
+    expect(readdirSync(replica)).not.toContain(DELETED_NAME);
+    expect((await remove(site.operations, request(old.id))).deleted).toEqual([old.id]);
+    expect(existsSync(join(site.directory, "replica/full"))).toBe(false);
+  });
+
+  it.each([
+    ["the service keeps for a time what is new", "remove", "RETENTION_POLICY_VIOLATION"],
+    ["a full disk takes no object to try it with", "put", "INSUFFICIENT_STORAGE"],
+  ] as const)("is not refused where %s", async (_, operation, code) => {
+    const site = await openSite();
+    const old = await createOne(site);
+    const operations = await withFaults(site, (storage) => {
+      storage.onCall(operation, 1).fail(new BackupctlError(code, "not now"));
+    });
+
+    expect((await remove(operations, request(old.id))).deleted).toEqual([old.id]);
+    expect(objectsIn(site)).toEqual([]);
   });
 
   it("deletes what was agreed to, not what latest means by then", async () => {
