@@ -33,13 +33,19 @@ const MODULE = Buffer.from(
 const TABLE_BYTES = 1024;
 const WINDOW_BYTES = 16 * 1024;
 
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  readonly hash: WebAssembly.Global<number>;
+  readonly find: (start: number, end: number, mask: number) => number;
+}
+
 /** Finds where chunks may end. The hash goes on from call to call. */
 export class GearScanner {
-  readonly #module: WebAssembly.Instance["exports"];
+  readonly #module: Exports;
   readonly #window: Buffer;
 
   constructor(table: Int32Array) {
-    this.#module = new WebAssembly.Instance(new WebAssembly.Module(MODULE)).exports;
+    this.#module = new WebAssembly.Instance<Exports>(new WebAssembly.Module(MODULE)).exports;
     new Int32Array(this.#module.memory.buffer, 0, TABLE_BYTES / 4).set(table);
     this.#window = Buffer.from(this.#module.memory.buffer, TABLE_BYTES, WINDOW_BYTES);
   }

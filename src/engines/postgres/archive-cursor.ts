@@ -1,4 +1,5 @@
 import { BackupctlError } from "../../errors.ts";
+import type { CopyLines } from "./copy-lines.ts";
 
 /** Longer than any definition in a real catalog: a larger length is damage, and must not be allocated. */
 const MAX_STRING_BYTES = 1 << 30;
@@ -88,12 +89,17 @@ export class ArchiveCursor {
     return taken;
   }
 
-  /** Passes up to `bytes` of what is there, shown to `look` where they lie, and gives how many. */
-  pass(bytes: number, look: (buffer: Buffer, start: number, end: number) => void): number {
+  /** Passes up to `bytes` of what is there, adds them to `copied`, and gives how many. */
+  pass(bytes: number, copied: CopyLines | undefined): number {
     const start = this.#position;
     this.#position = Math.min(start + bytes, this.#buffer.length);
-    look(this.#buffer, start, this.#position);
+    copied?.add(this.#buffer, start, this.#position);
     return this.#position - start;
+  }
+
+  /** Passes the chunks that are here whole, or none of them; only those are known whose length has as many bytes as everybody's. */
+  passChunks(copied: CopyLines): void {
+    if (this.integerBytes === 4) this.#position = copied.addChunks(this.#buffer, this.#position);
   }
 }
 

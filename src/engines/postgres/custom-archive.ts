@@ -1,4 +1,5 @@
 import { ArchiveCursor, corrupted } from "./archive-cursor.ts";
+import { CopyLines } from "./copy-lines.ts";
 
 /**
  * Reads a `pg_dump --format=custom` archive while it streams by: header, table of contents, and where each data block lies.
@@ -63,7 +64,6 @@ const BLOCK_LARGE_OBJECTS = 3;
 const MIN_VERSION = 12;
 const MAX_VERSION = 16;
 const COMPRESSIONS = ["none", "gzip", "lz4", "zstd"];
-const NEWLINE = 0x0a;
 
 interface Parts {
   header?: ArchiveHeader;
@@ -77,6 +77,7 @@ type Reading<T> = Generator<undefined, T, Uint8Array>;
 
 export function createArchiveReader(): ArchiveReader {
   const cursor = new ArchiveCursor();
+  const copied = new CopyLines();
   const parts: Parts = { blocks: [], betweenBlocks: false };
   let received = 0;
 
@@ -92,7 +93,7 @@ export function createArchiveReader(): ArchiveReader {
       parts.betweenBlocks = true;
       if (!cursor.has(1)) yield* cursor.fill(1);
       parts.betweenBlocks = false;
-      parts.blocks.push(yield* readBlock(cursor, begun));
+      parts.blocks.push(yield* readBlock(cursor, copied, begun));
     }
   }
 
@@ -207,7 +208,7 @@ function* readTocEntry(cursor: ArchiveCursor, minor: number): Reading<TocEntry> 
   return { dumpId, hasData, tag, description, definition, copyStatement, schema: schema || undefined, owner };
 }
 
-function* readBlock(cursor: ArchiveCursor, begun: (dumpId: number) => void): Reading<DataBlock> {
+function* readBlock(cursor: ArchiveCursor, copied: CopyLines, begun: (dumpId: number) => void): Reading<DataBlock> {
   const start = cursor.offset;
   const type = yield* cursor.byte();
   if (type !== BLOCK_DATA && type !== BLOCK_LARGE_OBJECTS) {
@@ -216,55 +217,38 @@ function* readBlock(cursor: ArchiveCursor, begun: (dumpId: number) => void): Rea
   const dumpId = yield* cursor.integer();
   begun(dumpId);
   const offset = cursor.offset;
-  const rows = type === BLOCK_DATA ? yield* readTable(cursor) : yield* readLargeObjects(cursor);
+  const rows = type === BLOCK_DATA ? yield* readTable(cursor, copied) : yield* readLargeObjects(cursor);
   return { dumpId, offset, size: cursor.offset - offset, rows };
 }
 
 function* readLargeObjects(cursor: ArchiveCursor): Reading<number> {
   let objects = 0;
   while ((yield* cursor.integer()) !== 0) {
-    yield* readChunks(cursor, () => undefined);
+    yield* readChunks(cursor);
     objects++;
   }
   return objects;
 }
 
 /** Counts lines: COPY writes a newline inside a value as `\n`, so each line is a row, except the end mark and what follows it. */
-function* readTable(cursor: ArchiveCursor): Reading<number> {
-  let lines = 0;
-  const tail = new Uint8Array(TAIL_BYTES);
-  yield* readChunks(cursor, (buffer, start, end) => {
-    for (let at = start; at < end; lines++) {
-      const newline = buffer.indexOf(NEWLINE, at);
-      if (newline === -1 || newline >= end) break;
-      at = newline + 1;
-    }
-    keepTail(tail, buffer, start, end);
-  });
-  const mark = /(?:^|[\n\0])\\\.(\n*)$/.exec(Buffer.from(tail).toString("latin1"));
-  return lines - (mark?.[1]?.length ?? 0);
+function* readTable(cursor: ArchiveCursor, copied: CopyLines): Reading<number> {
+  copied.begin();
+  yield* readChunks(cursor, copied);
+  const mark = /(?:^|[\n\0])\\\.(\n*)$/.exec(copied.tail.toString("latin1"));
+  return copied.lines - (mark?.[1]?.length ?? 0);
 }
 
-/** `\.` with the newline before it and those after it; pg_dump writes three. */
-const TAIL_BYTES = 8;
-
-/** A loop, because it runs once a row, and a copy by the runtime costs more than eight bytes. */
-function keepTail(tail: Uint8Array, buffer: Buffer, start: number, end: number): void {
-  const fresh = Math.min(TAIL_BYTES, end - start);
-  for (let index = 0; index < TAIL_BYTES - fresh; index++) tail[index] = tail[index + fresh] ?? 0;
-  for (let index = 1; index <= fresh; index++) tail[TAIL_BYTES - index] = buffer[end - index] ?? 0;
-}
-
-/** pg_dump writes a chunk for each row: `look` gets where it lies, because a view of each costs more than all else. */
-function* readChunks(cursor: ArchiveCursor, look: (buffer: Buffer, start: number, end: number) => void): Reading<void> {
+/** `copied` gets what lies in the chunks. */
+function* readChunks(cursor: ArchiveCursor, copied?: CopyLines): Reading<void> {
   for (;;) {
+    if (copied !== undefined) cursor.passChunks(copied);
     if (!cursor.has(cursor.sizeOfInteger)) yield* cursor.fill(cursor.sizeOfInteger);
     let left = cursor.integerHere();
     if (left === 0) return;
     if (left < 0) throw corrupted(`a chunk of ${left} bytes at offset ${cursor.offset}`);
     while (left > 0) {
       if (!cursor.has(1)) yield* cursor.fill(1);
-      left -= cursor.pass(left, look);
+      left -= cursor.pass(left, copied);
     }
   }
 }
