@@ -1,4 +1,5 @@
 import type { BackupId } from "../domain/backup.ts";
+import { isBackupctlError } from "../errors.ts";
 
 /** Where stored bytes come from: one copy of a backup, behind which there may be others. */
 export interface PackSource {
@@ -14,6 +15,8 @@ export interface PackSource {
    * there is none, or if another copy would not help against such an error.
    */
   otherwise?(error: unknown): PackSource | undefined;
+  /** Is told that another copy had what this one has not, for this reason. */
+  replaced?(error: unknown): void;
 }
 
 /** Damaged or missing stored bytes, with the object that they should be in. */
@@ -21,6 +24,10 @@ export class StoredDamage extends Error {
   override readonly name = "StoredDamage";
   readonly origin: BackupId;
   readonly objectName: string;
+  /** Of the copy that it was met in, where there are several. */
+  storageName: string | undefined;
+  /** What is wrong with the other copies, where none is sound. */
+  readonly elsewhere: StoredDamage[] = [];
 
   constructor(origin: BackupId, objectName: string, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -31,7 +38,7 @@ export class StoredDamage extends Error {
 
 /**
  * What `read` makes of the first copy that is sound. It must have no effect before it has proven what it read.
- * @throws what it threw: of damage in one copy and another one that is away the damage, which says more
+ * @throws what it threw: the damage that was met first, which says more than another copy that is away
  */
 export async function fromSoundCopy<T>(source: PackSource, read: (copy: PackSource) => Promise<T>): Promise<T> {
   try {
@@ -49,9 +56,19 @@ export async function fromOtherCopy<T>(
 ): Promise<T> {
   const next = source.otherwise?.(error);
   if (next === undefined) throw error;
-  try {
-    return await fromSoundCopy(next, read);
-  } catch (other) {
-    throw error instanceof StoredDamage && !(other instanceof StoredDamage) ? error : other;
+  const found = await fromSoundCopy(next, read).catch((other: unknown) => {
+    throw whatSaysMost(error, other);
+  });
+  source.replaced?.(error);
+  return found;
+}
+
+function whatSaysMost(error: unknown, other: unknown): unknown {
+  if (isBackupctlError(other, "INTERRUPTED")) return other;
+  if (error instanceof StoredDamage) {
+    if (other instanceof StoredDamage && other !== error) error.elsewhere.push(other, ...other.elsewhere);
+    return error;
   }
+  // A copy that was never there explains nothing.
+  return isBackupctlError(other, "BACKUP_NOT_FOUND") ? error : other;
 }

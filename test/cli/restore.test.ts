@@ -45,6 +45,18 @@ test("applies the very plan that was shown", async () => {
   expect(plans[0]).toBe(plan);
 });
 
+test.each(["", " --quiet"])("says each warning once, those of the plan before anything is done%s", async (quiet) => {
+  const [known, later] = ["a copy is not used", "an owner is unknown"];
+  const operations = {
+    planRestore: async () => ({ ...restorePlan, warnings: [known] }),
+    restore: async () => ({ ...restoreResult, warnings: [known, later] }),
+  };
+
+  const { stderr } = await run(`restore latest --to /tmp/look${quiet}`, { operations });
+
+  expect(stderr.match(/warning: .*/g)).toEqual([`warning: ${known}`, `warning: ${later}`]);
+});
+
 describe("in place", () => {
   test("the site's name is typed, and nothing else is a yes", async () => {
     const right = await run("restore latest", { ...inPlace, terminal: true, answers: ["shop.example"] });

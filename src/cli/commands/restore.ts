@@ -175,18 +175,20 @@ interface Decision {
 async function apply(context: Context, request: RestoreRequest, decision: Decision): Promise<number> {
   const { output, look, noteLook, json } = context;
   const { plan } = decision;
+  const warn = (warnings: readonly string[]): void => {
+    if (!json) for (const warning of warnings) output.warn(noteLook.show(warning));
+  };
   // The first refusal is the error that ends it.
-  output.note(`${renderRestorePlan(noteLook, { ...plan, refusals: plan.refusals.slice(1) })}\n`);
+  output.note(`${renderRestorePlan(noteLook, { ...plan, refusals: plan.refusals.slice(1), warnings: [] })}\n`);
+  warn(plan.warnings);
   refuse(plan);
   await acceptGap(context, plan);
   await askForPlace(context, request, decision);
   const operations = await context.operations("rescue");
   const result = await context.withProgress((onProgress) => operations.restore({ ...request, onProgress }, plan));
   if (json) output.printJson(restoreJson(result, plan));
-  else {
-    output.report(renderRestoreResult(look, result));
-    for (const warning of result.warnings) output.warn(noteLook.show(warning));
-  }
+  else output.report(renderRestoreResult(look, result));
+  warn(result.warnings.filter((warning) => !plan.warnings.includes(warning)));
   return { completed: 0, failed: 1, partial: 3, check_failed: 4 }[restoreOutcome(result)];
 }
 

@@ -122,17 +122,25 @@ export function asCorrupted(
   const instead = salvages
     ? "use another backup: `backupctl list`"
     : `use another backup; what is sound comes back with \`backupctl restore ${id} --skip-damaged --to DIR\``;
+  const damages = error instanceof StoredDamage ? [error, ...error.elsewhere] : [];
+  const others = damages.slice(1).map(describeDamage);
   return new BackupctlError(
     "BACKUP_CORRUPTED",
-    `source "${sourceName}" of backup ${id} is damaged: ${messageOf(error)}`,
+    `source "${sourceName}" of backup ${id} is damaged: ${damages.map(describeDamage)[0] ?? messageOf(error)}`,
     {
       hint: `See how much: \`backupctl verify ${id}\`. Then ${instead}.`,
       cause: error,
+      lines: others,
       data: {
         backupId: id,
         source: sourceName,
         ...(error instanceof StoredDamage ? { object: error.objectName, origin: error.origin } : {}),
+        ...(others.length === 0 ? {} : { others }),
       },
     },
   );
+}
+
+function describeDamage({ message, storageName }: StoredDamage): string {
+  return storageName === undefined ? message : `${message} (storage "${storageName}")`;
 }

@@ -1,6 +1,7 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { orderOfCopies } from "../../domain/copy-order.ts";
-import { type BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
+import { BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type Session, storageDefinition } from "../session.ts";
 import { amongFailures } from "./among-failures.ts";
@@ -15,6 +16,30 @@ export function copiesOf(session: Session, { copies }: Pick<CatalogBackup, "copi
     local: storageDefinition(session, type).isLocal === true,
   }));
   return orderOfCopies(storages, copies);
+}
+
+/** Another storage has it, and this one is not known to: what lacks there is no damage. */
+export function isWithoutCopy({ copies }: Pick<CatalogBackup, "copies">, storageName: string): boolean {
+  const holding = copies.filter(({ state }) => state !== "pending");
+  return holding.length > 0 && holding.every(({ storage }) => storage !== storageName);
+}
+
+export function noCopyYet(storageName: string, id: BackupId): BackupctlError {
+  const short = id.slice(0, 8);
+  return new BackupctlError("BACKUP_NOT_FOUND", `storage "${storageName}" has no copy of backup ${id} yet`, {
+    hint: `\`backupctl replicate ${short} --to ${storageName}\` brings it; \`backupctl show ${short}\` lists its copies.`,
+  });
+}
+
+/** In words that follow what is damaged. */
+export function mendedBy(id: BackupId, storageName: string): string {
+  return `\`backupctl verify ${id.slice(0, 8)} --storage ${storageName} --repair\` mends it`;
+}
+
+/** Why another copy of a backup is read. */
+export function notUsed(id: BackupId, storageName: string, { code, message }: BackupctlError): string {
+  const mend = code === "BACKUP_CORRUPTED" ? `; ${mendedBy(id, storageName)}` : "";
+  return `the copy in storage "${storageName}" is not used: ${message}${mend}`;
 }
 
 /**

@@ -6,9 +6,9 @@ import { type PackSource, StoredDamage } from "../../format/pack-source.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { readAncestor } from "./committed-backup.ts";
-import { DAMAGE, readAnyCopy } from "./copies.ts";
+import { DAMAGE, isWithoutCopy, mendedBy, noCopyYet, notUsed, readAnyCopy } from "./copies.ts";
 import { impatience } from "./impatience.ts";
-import { type Repository, readAnyDataKey, readDataKey } from "./repository.ts";
+import { type Repository, readAnyDataKey, readDataKey, type StoredBackup } from "./repository.ts";
 import { isUnreachable } from "./unreachable.ts";
 
 interface PackSourceOptions {
@@ -71,6 +71,7 @@ export function openPackSource(
         const patient = signal === undefined ? {} : { signal };
         const bytes = await storage.get(key, { offset, length }, mayWait ? patient : impatience(clock, signal));
         if (isLastTry) away.delete(name);
+        if (bytes === undefined && isStillToCome(origin, name)) throw noCopyYet(name, origin);
         return bytes;
       },
       dataKey(origin) {
@@ -80,23 +81,37 @@ export function openPackSource(
       },
       otherwise(error) {
         signal?.throwIfAborted();
-        if (error instanceof StoredDamage) sayDamaged(name, error);
+        if (error instanceof StoredDamage) noteDamage(name, error);
         else if (isUnreachable(error)) leaveOut(name, error, isLastTry);
-        else if (!isBackupctlError(error, "OBJECT_COLD")) return undefined;
+        else if (!isBackupctlError(error, "OBJECT_COLD") && !isBackupctlError(error, "BACKUP_NOT_FOUND"))
+          return undefined;
         return copy(i + 1);
+      },
+      replaced(error) {
+        if (error instanceof StoredDamage) sayReplaced(name, error);
       },
     };
   }
 
-  function sayDamaged(name: string, { origin, objectName, message }: StoredDamage): void {
+  /** Nothing lacks there. Of one that is known nowhere there may be a copy anywhere. */
+  function isStillToCome(origin: BackupId, name: string): boolean {
+    const backup = options.known?.(origin);
+    return names.length > 1 && backup !== undefined && isWithoutCopy(backup, name);
+  }
+
+  function noteDamage(name: string, damage: StoredDamage): void {
+    // Of metadata all copies were asked at once.
+    if (damage.objectName === METADATA_NAME) return;
+    if (names.length > 1) damage.storageName = name;
+    options.onDamage?.(damage.origin, name);
+  }
+
+  function sayReplaced(name: string, { origin, objectName, message }: StoredDamage): void {
     const { path } = memberOf(origin);
-    // Of metadata all copies were asked at once: which of them is damaged they do not tell.
-    if (objectName !== METADATA_NAME) options.onDamage?.(origin, name);
     const object = `${name} ${path}/${objectName}`;
-    if (names.length === 1 || told.has(object)) return;
+    if (told.has(object)) return;
     told.add(object);
-    const mend = `\`backupctl verify ${origin.slice(0, 8)} --storage ${name} --repair\` mends it`;
-    warn?.(`${path}/${message} (storage "${name}"); another copy is read instead, and ${mend}`);
+    warn?.(`${path}/${message} (storage "${name}"); another copy is read instead, and ${mendedBy(origin, name)}`);
   }
 
   function leaveOut(name: string, error: BackupctlError, isFinal: boolean): void {
@@ -115,13 +130,20 @@ async function readKey(
   metadata: BackupMetadata,
   origin: BackupId,
   memberOf: (origin: BackupId) => LineageMember,
-  { known, salvage }: PackSourceOptions,
+  { known, salvage, warn, onDamage }: PackSourceOptions,
 ): Promise<Buffer | undefined> {
   const ofAnyCopy = <T>(read: (storage: Storage) => Promise<T>): Promise<T> => readAnyCopy(repository, names, read);
   if (origin === metadata.id) return ofAnyCopy((storage) => readDataKey(repository, storage, metadata));
   const member = memberOf(origin);
+  const failures = new Map<string, BackupctlError>();
+  const onFailure = (name: string, error: BackupctlError): void => {
+    failures.set(name, error);
+    if (error.code === "BACKUP_CORRUPTED") onDamage?.(origin, name);
+  };
   try {
-    return (await ofAnyCopy((storage) => readAncestor(repository, storage, member, known?.(origin)))).dataKey;
+    const { dataKey } = await readAnyCopy(repository, names, readMember, onFailure);
+    for (const [name, error] of failures) warn?.(`ancestor ${origin}: ${notUsed(origin, name, error)}`);
+    return dataKey;
   } catch (error) {
     if (!isBackupctlError(error)) throw error;
     const isLocked = error.code === "ENCRYPTION_KEY_NOT_FOUND";
@@ -131,6 +153,18 @@ async function readKey(
     if (key === undefined) throw new StoredDamage(origin, METADATA_NAME, what, error);
     salvage?.(`${what}; its blocks are opened with the key that lies there`);
     return key;
+  }
+
+  async function readMember(storage: Storage): Promise<StoredBackup> {
+    const inCatalog = known?.(origin);
+    try {
+      return await readAncestor(repository, storage, member, inCatalog);
+    } catch (error) {
+      const isGone = isBackupctlError(error) && isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
+      throw isGone && inCatalog !== undefined && isWithoutCopy(inCatalog, storage.name)
+        ? noCopyYet(storage.name, origin)
+        : error;
+    }
   }
 
   async function anyKey(): Promise<Buffer | undefined> {

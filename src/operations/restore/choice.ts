@@ -9,7 +9,8 @@ import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
-import { copiesOf, readAnyCopy } from "../repository/copies.ts";
+import { copiesOf, isWithoutCopy, noCopyYet, notUsed, readAnyCopy } from "../repository/copies.ts";
+import { DamagedCopies } from "../repository/damaged-copies.ts";
 import { findReferenced } from "../repository/references.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { passedOverWarning, requireReadable } from "../repository/unreadable-backups.ts";
@@ -185,18 +186,28 @@ export async function findCopy(
   const repository = await context.repository();
   const names = copiesOf(session, backup);
   const failures = new Map<string, BackupctlError>();
+  const damaged = new DamagedCopies();
+  const onFailure = (name: string, error: BackupctlError): void => {
+    failures.set(name, error);
+    if (error.code === "BACKUP_CORRUPTED") damaged.add(backup.id, name);
+  };
   const read = async (storage: Storage): Promise<FoundCopy> => {
-    const stored = await readCommitted(repository, storage, backup);
+    const stored = await readCommitted(repository, storage, backup).catch((error: unknown) => {
+      const isToCome = isBackupctlError(error, "BACKUP_NOT_FOUND") && isWithoutCopy(backup, storage.name);
+      throw isToCome ? noCopyYet(storage.name, backup.id) : error;
+    });
     requireTrusted(session, stored, request.allowUnencrypted);
-    const warnings = [...failures].map(notUsed);
+    const warnings = [...failures].map(([name, error]) => notUsed(backup.id, name, error));
     return { copies: startingWith(storage.name, names), metadata: stored.metadata, warnings };
   };
   try {
-    return await readAnyCopy(repository, names, read, (name, error) => failures.set(name, error));
+    return await readAnyCopy(repository, names, read, onFailure);
   } catch (error) {
     const salvaged = request.skipDamaged === true ? await salvageCopy(context, backup, request, failures) : undefined;
     if (salvaged === undefined) throw error;
     return salvaged;
+  } finally {
+    await damaged.remember(context);
   }
 }
 
@@ -214,19 +225,16 @@ async function salvageCopy(
     if (known === undefined) continue;
     requireTrusted(session, known, allowUnencrypted);
     const instead = `${error.message}; what the catalog knows of backup ${backup.id} is used instead`;
-    const others = [...failures].filter(([other]) => other !== name).map(notUsed);
+    const others = [...failures].filter(([other]) => other !== name);
+    const warnings = others.map(([other, failure]) => notUsed(backup.id, other, failure));
     const copies = startingWith(name, copiesOf(session, backup));
-    return { copies, metadata: known.metadata, warnings: [instead, ...others] };
+    return { copies, metadata: known.metadata, warnings: [instead, ...warnings] };
   }
   return undefined;
 }
 
 function startingWith(name: string, names: readonly string[]): readonly [string, ...string[]] {
   return [name, ...names.filter((other) => other !== name)];
-}
-
-function notUsed([name, error]: readonly [string, BackupctlError]): string {
-  return `the copy in storage "${name}" is not used: ${error.message}`;
 }
 
 interface ChosenSources {

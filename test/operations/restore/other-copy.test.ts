@@ -51,6 +51,11 @@ const cut = (file: string): void => writeFileSync(file, readFileSync(file).subar
 const empty = (file: string): void => writeFileSync(file, "");
 const lose = (file: string): void => rmSync(file);
 
+async function damagedIn(operations: Operations, id: string): Promise<readonly string[]> {
+  const { copies } = await operations.show(id);
+  return copies.filter(({ state }) => state === "damaged").map(({ storage }) => storage);
+}
+
 function expectAllOf({ site, to }: TwoCopies): void {
   const restored = join(to, www(site));
   expect(namesIn(restored)).toEqual(namesIn(www(site)));
@@ -106,16 +111,24 @@ describe("a restore reads from the other copy", () => {
     expect(result.sources).toMatchObject([{ status: "completed" }]);
     expectAllOf(made);
     const warnings = [...site.warnings, ...result.warnings].filter((line) => said.test(line));
-    expect(warnings).toHaveLength(1);
+    expect(warnings).toEqual([expect.stringMatching(/`backupctl verify \w{8} --storage local --repair` mends it$/)]);
+    const id = where === "ancestor" ? made.fullId : result.backupId;
+    expect(await damagedIn(operations, id)).toEqual(["local"]);
   });
 
-  it.each([/^keys-/, /^metadata\.json$/])("what an ancestor lacks: %s", async (pattern) => {
+  it.each([/^keys-/, /^metadata\.json$/])("what an ancestor lacks, and says so once: %s", async (pattern) => {
     const made = await twoCopies();
+    const { site, fullId } = made;
     lose(find(made.ancestor, pattern));
 
-    await restore(made.site.operations, { latest: true, to: made.to });
+    await restore(site.operations, { latest: true, to: made.to });
 
     expectAllOf(made);
+    const mend = `\`backupctl verify ${fullId.slice(0, 8)} --storage local --repair\` mends it`;
+    expect(site.warnings.filter((line) => line.includes(fullId))).toEqual([
+      expect.stringMatching(`^ancestor ${fullId}: the copy in storage "local" is not used: .*; ${mend}$`),
+    ]);
+    expect(await damagedIn(site.operations, fullId)).toEqual(["local"]);
   });
 
   it("sums of a backup that is not encrypted", async () => {
@@ -154,9 +167,59 @@ describe("a restore reads from the other copy", () => {
     await expect(restored).rejects.toMatchObject({
       code: "BACKUP_CORRUPTED",
       exitCode: 4,
-      message: expect.stringContaining("www.tree.zst.enc.00000000"),
+      message: expect.stringMatching(/www\.tree\.zst\.enc\.00000000, block at .* \(storage "local"\)$/),
+      lines: [expect.stringMatching(/www\.tree\.zst\.enc\.00000000, block at .* \(storage "second"\)$/)],
     });
     expect(existsSync(made.to)).toBe(false);
+    expect(made.site.warnings.filter((line) => line.includes("another copy"))).toEqual([]);
+    expect(await damagedIn(made.site.operations, made.fullId)).toEqual(["local", "second"]);
+  });
+
+  it.each([
+    ["a block", DATA, flip, /block at .* \(storage "local"\)$/, []],
+    ["a pack that is gone", DATA, lose, /00000000 is missing \(storage "local"\)$/, []],
+    ["metadata", /^metadata\.json$/, empty, /^metadata\.json of .* is damaged/, [/^storage "second" has no copy of /]],
+  ] as const)("but from none that is still to come: %s", async (_, pattern, damage, message, lines) => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { storages: ["local"] });
+    damage(find(await site.backupDirectory(), pattern));
+
+    const restored = restore(site.operations, { reference: id, to: join(site.directory, "out") });
+
+    await expect(restored).rejects.toMatchObject({
+      code: "BACKUP_CORRUPTED",
+      message: expect.stringMatching(message),
+      lines: lines.map((line) => expect.stringMatching(line)),
+    });
+    expect(site.warnings.filter((line) => /another copy|second/.test(line))).toEqual([]);
+    expect(await damagedIn(site.operations, id)).toEqual(["local"]);
+  });
+
+  it("as an ancestor has it, where what builds on that is still to come", async () => {
+    const site = await openSite({ replica: true });
+    const { id: fullId } = await createOne(site);
+    const full = await site.backupDirectory();
+    addFile(site);
+    await createOne(site, { mode: "incremental", storages: ["local"] });
+    flip(find(full, DATA));
+
+    await restore(site.operations, { latest: true, to: join(site.directory, "out") });
+
+    expect(namesIn(join(site.directory, "out", www(site)))).toEqual(namesIn(www(site)));
+    expect(await damagedIn(site.operations, fullId)).toEqual(["local"]);
+  });
+
+  it("and says of a primary that goes away, with a copy that is still to come, that it is away", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { storages: ["local"] });
+    const away = new BackupctlError("STORAGE_FAILED", 'storage "local": the connection was reset', { retryable: true });
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name === "local") storage.onKey("get", /\/www\.tree\.zst/).fail(away);
+    });
+
+    const restored = restore(operations, { reference: id, to: join(site.directory, "out") });
+
+    await expect(restored).rejects.toMatchObject({ code: "STORAGE_FAILED" });
   });
 
   it("when a storage breaks down in the middle, which is said once", async () => {
