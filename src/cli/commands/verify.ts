@@ -13,7 +13,7 @@ export const verify = defineCommand({
   summary: "check that a backup can be restored",
   description: [
     "Reads everything that a restore of the backup would need and checks each object, block and chunk against its checksum. --quick looks at metadata and sizes only; --deep also restores to a scratch place and compares.",
-    "It is the copy that a restore would read that is checked: on this host before anything over a network, then in the order of the config. Where that can't be reached, and where it is damaged, another one is looked at as well, and so is each copy that is known to be damaged. --repair replaces each damaged or missing object by the one from another copy, proven before and after, and checks again. A recovery program beside the backups that is not this release's is told, and --repair writes it anew.",
+    "It is the copy that a restore would read that is checked: on this host before anything over a network, then in the order of the config. Where that can't be reached, and where it is damaged, another one is looked at as well, and so is each copy that is known to be damaged. --repair looks at every copy, but for whole ones in archives, replaces each damaged or missing object by the one from another copy, proven before and after, and checks again. A recovery program beside the backups that is not this release's is told, and --repair writes it anew.",
   ],
   argument: { ...BACKUP_ARGUMENT, required: false },
   options: {

@@ -12,6 +12,7 @@ import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { readCommitted } from "../repository/committed-backup.ts";
+import { noCopyYet } from "../repository/copies.ts";
 import { markedWarning } from "../repository/deletion-mark.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
 import { createReadingDirectory } from "../repository/reading-directory.ts";
@@ -149,17 +150,17 @@ async function reportUnopened(
   error: BackupctlError,
 ): Promise<void> {
   const { id, storagePath } = backup;
-  const { storage, single } = verifying;
+  const { storage, single, request } = verifying;
   const { code, message } = error;
   if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
     const isGone = isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
     findings.fail(isGone ? "component_completeness" : "metadata_validation", message);
   } else if (code === "BACKUP_NOT_FOUND" && (await isExpected(verifying, backup))) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
-  } else if (code === "BACKUP_NOT_FOUND" && !single) {
-    findings.isUnseen("pending", noCopyYet(storage, id));
+  } else if (code === "BACKUP_NOT_FOUND" && (!single || request.storage !== undefined)) {
+    findings.isUnseen("pending", noCopyYet(storage.name, id));
   } else if (code === "BACKUP_NOT_FOUND") {
-    throw noCopyYet(storage, id);
+    throw noCopyYet(storage.name, id);
   } else if (!single && code === "ENCRYPTION_KEY_NOT_FOUND") {
     findings.isLocked(error);
   } else if (!single && code === "BACKUP_VERIFICATION_FAILED") {
@@ -167,12 +168,6 @@ async function reportUnopened(
   } else {
     throw error;
   }
-}
-
-function noCopyYet(storage: Storage, id: BackupId): BackupctlError {
-  return new BackupctlError("BACKUP_NOT_FOUND", `storage "${storage.name}" has no copy of backup ${id} yet`, {
-    hint: `\`backupctl show ${id.slice(0, 8)}\` lists its copies.`,
-  });
 }
 
 /** Of what the catalog says that it was given; the primary else has every backup that retention has not let go from it. */

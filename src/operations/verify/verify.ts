@@ -1,4 +1,5 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { ancestorIdsOf, isGoodSource } from "../../domain/known-backup.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
@@ -27,7 +28,8 @@ const QUICK_LOOKS_AT_ONCE = 4;
  * catalog: a backup that failed is no longer `latest` nor anybody's parent until it passes. Waits for no lock. Where no storage is named
  * the copy that a restore would read is looked at, the next one where that is damaged or can't be had, and each that is known not to be
  * whole: damage is told until it is mended.
- * With `repair`, under the lock, what is damaged is replaced from other copies, and checked once more.
+ * With `repair`, under the lock, each copy is looked at but whole ones in archives; what is damaged is replaced from other copies, and
+ * checked once more.
  * @throws `BACKUP_NOT_FOUND` if there is nothing to check: that is no success; `BACKUP_IN_PROGRESS` where a repair would meet another run
  */
 export async function verifyBackups(context: OperationContext, request: VerifyRequest): Promise<VerifyResult> {
@@ -85,7 +87,7 @@ class CopiesToVerify {
     const missed: BackupVerification[] = [];
     let failure: unknown;
     for (const name of this.#namesOf(backup)) {
-      if (found.some(({ verification }) => verification.passed) && stateIn(backup, name) === "complete") continue;
+      if (found.some(({ verification }) => verification.passed) && this.#mayBePassedOver(backup, name)) continue;
       try {
         const verified = await this.#verifyCopy(name, backup);
         found.push(verified);
@@ -111,6 +113,12 @@ class CopiesToVerify {
     return [missedCopy(this.#context, this.#request, { backup, storage, error })];
   }
 
+  /** What is asked for by name is all that is looked at; an archive may lie in a drawer, or cold. */
+  #mayBePassedOver(backup: CatalogBackup, name: string): boolean {
+    if (stateIn(backup, name) !== "complete") return false;
+    return this.#request.repair !== true || isArchive(this.#context, name);
+  }
+
   /** Best first. The primary has each backup of which no copy is known. */
   #namesOf(backup: CatalogBackup): readonly string[] {
     const { storage } = this.#request;
@@ -133,16 +141,34 @@ class CopiesToVerify {
     return verified;
   }
 
-  /** What made an ancestor known to be damaged may have been mended with its descendant: only a look at all of it tells. */
+  /**
+   * What made an ancestor known to be damaged may have been mended with its descendant, and what made a descendant so with the ancestor:
+   * only a look at all of it tells. Of many backups each is looked at in its turn.
+   */
   async #acquit(verifying: Verifying, backup: CatalogBackup): Promise<void> {
-    const whole: Verifying = { ...verifying, request: { ...this.#request, components: [] } };
-    for (const id of ancestorIdsOf(backup)) {
-      const ancestor = this.#catalog.get(id);
-      if (ancestor === undefined) continue;
-      const { verified } = ancestor.notes;
-      if (verified?.passed === false || stateIn(ancestor, verifying.storage.name) === "damaged")
-        await record(whole, ancestor, await verifyBackup(whole, ancestor));
+    const { storage } = verifying;
+    const request = { ...this.#request, components: [], deep: false, storage: undefined };
+    const whole: Verifying = { ...verifying, request, single: false };
+    const lineage = [backup.id, ...ancestorIdsOf(backup)];
+    const descendants = verifying.single ? this.#builtOn(lineage) : [];
+    for (const id of [...ancestorIdsOf(backup), ...descendants]) {
+      const known = this.#catalog.get(id);
+      if (known === undefined || !isAccused(known, storage.name)) continue;
+      try {
+        const verified = await verifyBackup(whole, known);
+        if (verified.verification.passed) await record(whole, known, verified);
+      } catch (error) {
+        // Nobody asked for it to be thawed.
+        if (!isBackupctlError(error, "OBJECT_COLD")) throw error;
+      }
     }
+  }
+
+  /** Oldest first, without those themselves. */
+  #builtOn(lineage: readonly BackupId[]): readonly BackupId[] {
+    const backups = this.#catalog.list({ order: "oldest" }).backups.filter(isToVerify);
+    const isBuiltOn = (backup: CatalogBackup): boolean => ancestorIdsOf(backup).some((id) => lineage.includes(id));
+    return backups.filter((backup) => !lineage.includes(backup.id) && isBuiltOn(backup)).map(({ id }) => id);
   }
 
   async #mended(verifying: Verifying, backup: CatalogBackup, verified: Verified): Promise<Verified> {
@@ -178,6 +204,12 @@ class CopiesToVerify {
       glances: new Map(),
     };
   }
+}
+
+/** It may have a sound copy there, and is known to be damaged. */
+function isAccused(backup: CatalogBackup, storage: string): boolean {
+  const state = stateIn(backup, storage);
+  return state === "damaged" || (mayHold(state) && backup.notes.verified?.passed === false);
 }
 
 /** Known only when all copies were looked at. */
@@ -248,9 +280,12 @@ function isToVerify({ committed, status }: CatalogBackup): boolean {
 }
 
 /** An archive has only what retention moved there, or somebody copied: what it has not, it does not lack. */
-function isNotInArchive({ session }: OperationContext, { storage }: VerifyRequest, backup: CatalogBackup): boolean {
-  const place = session.loaded.config.storages.find(({ name }) => name === storage);
-  return place?.role === "archive" && !mayHold(stateIn(backup, place.name));
+function isNotInArchive(context: OperationContext, { storage }: VerifyRequest, backup: CatalogBackup): boolean {
+  return storage !== undefined && isArchive(context, storage) && !mayHold(stateIn(backup, storage));
+}
+
+function isArchive({ session }: OperationContext, name: string): boolean {
+  return session.loaded.config.storages.find((storage) => storage.name === name)?.role === "archive";
 }
 
 function holdsAll(backup: CatalogBackup, components: readonly string[]): boolean {

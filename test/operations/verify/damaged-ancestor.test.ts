@@ -81,6 +81,43 @@ describe("an ancestor that is damaged", () => {
     expect((await next(site)).mode).toBe("incremental");
   });
 
+  it("frees what rests on its damage alone when it is mended, and nothing else", async () => {
+    const { site, fullId, full, childId } = await chain({ replica: true });
+    addFile(site);
+    const { id: otherId } = await createOne(site, { mode: "differential" });
+    const other = await site.backupDirectory();
+    damageData(full, "www");
+    damageData(other, "www");
+    const local = { ...VERIFY, storage: "local" };
+    await site.operations.verify({ ...local, all: true });
+    const states = () => Promise.all([fullId, childId, otherId].map((id) => stateOf(site.operations, id)));
+    expect(await states()).toEqual(["damaged", "damaged", "damaged"]);
+
+    const { passed, backups } = await site.operations.verify({ ...local, reference: fullId, repair: true });
+
+    expect([passed, backups.length]).toEqual([true, 1]);
+    expect(await states()).toEqual(["complete", "complete", "damaged"]);
+  });
+
+  it("takes what builds on it back to the latest when its only sound copy is mended", async () => {
+    const { site, fullId, full, childId } = await chain({ replica: true });
+    const replica = full.replace(site.repositoryDirectory, join(site.directory, "replica"));
+    const whole = new Map(readdirSync(full).map((name) => [name, readFileSync(join(full, name))]));
+    for (const directory of [full, replica]) damageData(directory, "www");
+    for (const storage of ["local", "second"]) await site.operations.verify({ ...VERIFY, all: true, storage });
+    await expect(site.operations.show("latest")).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    for (const [name, bytes] of whole) writeFileSync(join(replica, name), bytes, { mode: 0o600 });
+
+    const { passed } = await site.operations.verify({ ...VERIFY, reference: fullId, repair: true });
+
+    expect(passed).toBe(true);
+    expect((await site.operations.show("latest")).id).toBe(childId);
+    expect([await stateOf(site.operations, childId), await stateOf(site.operations, childId, "second")]).toEqual([
+      "complete",
+      "complete",
+    ]);
+  });
+
   it("in a replica only says nothing of the primary's copy", async () => {
     const { site, fullId, full, childId } = await chain({ replica: true });
     damageData(full.replace(site.repositoryDirectory, join(site.directory, "replica")), "www");

@@ -112,7 +112,7 @@ describe("verify --repair", () => {
     const file = find(made[where], pattern);
     damage(file);
 
-    const { passed, backups } = await site.operations.verify({ ...REPAIR, reference: id });
+    const { passed, backups } = await site.operations.verify({ ...REPAIR, reference: id, storage: "local" });
 
     expect(passed).toBe(true);
     expect(contentsOf(made[where])).toMatchObject(before);
@@ -125,6 +125,34 @@ describe("verify --repair", () => {
       },
     ]);
     expect(await copiesOf(site, id)).toEqual({ local: "complete", second: "complete" });
+  });
+
+  it("looks at each copy, and mends one that was taken for complete", async () => {
+    const made = await twoCopies();
+    const { site, id, fullId } = made;
+    const packs = [made.full, made.last].map((directory) => find(inSecond(made, directory), DATA));
+    packs.forEach(flip);
+
+    const { passed, backups } = await site.operations.verify({ ...REPAIR, all: true });
+
+    expect(passed).toBe(true);
+    expect(backups.map(({ backupId, storage, repaired }) => [backupId, storage, repaired.length])).toEqual([
+      [fullId, "local", 0],
+      [fullId, "second", 1],
+      [id, "local", 0],
+      [id, "second", 1],
+    ]);
+    expect(await copiesOf(site, fullId)).toEqual({ local: "complete", second: "complete" });
+  });
+
+  it("leaves a whole copy in an archive alone, which may lie in a drawer", async () => {
+    const site = await openSite({ storages: { vault: "archive" } });
+    const { id } = await createOne(site);
+    await site.operations.replicate({ to: ["vault"], reference: id, dryRun: false, lockWaitMs: 0 });
+
+    const { backups } = await site.operations.verify({ ...REPAIR, all: true });
+
+    expect(backups).toMatchObject([{ storage: "local", passed: true }]);
   });
 
   it("makes all of it anew, ancestors included, and the catalog says that it is complete again", async () => {

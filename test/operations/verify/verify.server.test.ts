@@ -345,7 +345,11 @@ describe("verify", () => {
       { backupId: whole.id, passed: true },
       { backupId: missed.id, passed: false, unseen: "pending", checks: { component_completeness: "skipped" } },
     ]);
-    await expect(verify({ reference: missed.id })).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+    const one = await verify({ reference: missed.id });
+    expect(one.backups).toMatchObject([{ backupId: missed.id, passed: false, unseen: "pending" }]);
+    expect(one.backups[0]?.recommendations).toEqual([
+      expect.stringContaining(`\`backupctl replicate ${missed.id.slice(0, 8)} --to second\` brings it`),
+    ]);
     expect((await site.operations.show("latest")).id).toBe(missed.id);
 
     rmSync(join(site.directory, "replica", path, "metadata.json"));
