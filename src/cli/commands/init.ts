@@ -10,7 +10,7 @@ export const init = defineCommand({
   group: "Set-up",
   summary: "write a configuration, make a key, prepare the storages",
   description: [
-    "Writes a commented configuration and a key file where there is none, and marks the storages as this repository's. What exists is left as it is, so it can be run again.",
+    "Writes a commented configuration and a key file where there is none, and marks the storages as this repository's. What exists is left as it is, so it can be run again. Of several storages none is prepared while one is away: it may hold the repository that the others are to belong to.",
     "Keep a copy of the key away from this machine: without it no backup can be read.",
   ],
   options: { storagePath: text("DIR", "where the new configuration stores backups", { path: true }) },

@@ -9,7 +9,15 @@ import { errnoOf, fileExists } from "../../platform/files.ts";
 import { newUuid } from "../../platform/random.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { InitRequest, InitResult } from "../operations.ts";
-import { makeStateDirectory, openKeys, openStorage, primaryStorage, type Session, statePaths } from "../session.ts";
+import {
+  makeStateDirectory,
+  openKeys,
+  openStorage,
+  primaryStorage,
+  type Session,
+  statePaths,
+  storageNames,
+} from "../session.ts";
 import { readOrphaned } from "./lost-marker.ts";
 import { readObject } from "./read-object.ts";
 import { refreshRecovery } from "./recovery-files.ts";
@@ -97,21 +105,29 @@ interface Prepared {
   readonly repositoryId: string | undefined;
 }
 
-/** Everything is looked at before anything is written. A place that lost its marker gets that of the others. */
+const NEW = { state: "new", repositoryId: undefined } as const;
+
+/** Everything is looked at before any place is made or written to. A place that lost its marker gets that of the others. */
 async function initialiseStorages(session: Session): Promise<Pick<InitResult, "storages" | "repositoryId">> {
   primaryStorage(session);
-  const prepared: Prepared[] = [];
+  const names = storageNames(session);
+  const places = new Map<string, Prepared>();
   try {
-    for (const { name } of session.loaded.config.storages) {
-      const storage = await openStorage(session, name, { create: true });
-      prepared.push({ storage, state: "new", repositoryId: undefined });
-      prepared[prepared.length - 1] = await look(session, storage);
+    for (const name of names) {
+      const storage = await openIfThere(session, name);
+      if (storage === undefined) continue;
+      places.set(name, { storage, ...NEW });
+      places.set(name, await look(session, storage));
     }
-    const repositoryId = commonId(prepared) ?? firstId(prepared);
+    const there = [...places.values()];
+    const repositoryId = commonId(there) ?? firstId(there);
     const state = await statePaths(session);
     await makeStateDirectory(state);
     // A key that can't be had is better met now than by the first backup.
     for (const key of await openKeys(session, state, repositoryId)) await key.seal();
+    for (const name of names.filter((each) => !places.has(each)))
+      places.set(name, { storage: await openStorage(session, name, { create: true }), ...NEW });
+    const prepared = names.flatMap((name) => places.get(name) ?? []);
     for (const { storage, state } of prepared) {
       if (state !== "marked") await putMarker(session, storage, repositoryId);
       if (state === "marker lost") {
@@ -131,7 +147,25 @@ async function initialiseStorages(session: Session): Promise<Pick<InitResult, "s
       })),
     };
   } finally {
-    for (const { storage } of prepared) await storage.close();
+    for (const { storage } of places.values()) await storage.close();
+  }
+}
+
+/**
+ * `undefined` where the place is to be made. One that is away may hold the repository that the others are to belong to.
+ * @throws why a storage can't be had
+ */
+async function openIfThere(session: Session, name: string): Promise<Storage | undefined> {
+  try {
+    return await openStorage(session, name);
+  } catch (error) {
+    if (isBackupctlError(error, "STORAGE_NOT_FOUND")) return undefined;
+    if (!isBackupctlError(error) || !error.retryable) throw error;
+    throw new BackupctlError(error.code, `no storage is prepared without "${name}": ${error.message}`, {
+      hint: "Bring it back, or take it out of the configuration for now; then run `backupctl init` again.",
+      cause: error,
+      retryable: true,
+    });
   }
 }
 

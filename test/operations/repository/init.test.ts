@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { LoadedConfig } from "../../../src/config/config.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { configTemplate } from "../../../src/config/template.ts";
+import { BackupctlError } from "../../../src/errors.ts";
 import { generateKeyFile } from "../../../src/keys/local/generate.ts";
 import { openOperations, openSetup } from "../../../src/operations/open.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
@@ -268,11 +269,41 @@ describe("init with a configuration", () => {
       });
   });
 
+  it("makes nothing while a storage is away, which may hold the repository, and is done when that is back", async () => {
+    const site = await openSite({ storages: { second: "replica", third: "replica" } });
+    const folders = [site.repositoryDirectory, join(site.directory, "third")];
+    for (const folder of folders) rmSync(folder, { recursive: true });
+    const { adapters } = site.session;
+    const local = adapters.storages.local!;
+    const away: typeof local.open = async (options, context) => {
+      if (context.name !== "second") return local.open(options, context);
+      throw new BackupctlError("STORAGE_FAILED", 'storage "second" cannot be reached', { retryable: true });
+    };
+    const storages = { ...adapters.storages, local: { ...local, open: away } };
+    const operations = await site.reopen({ adapters: { ...adapters, storages } });
+
+    await expect(operations.init(ANEW)).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining('no storage is prepared without "second": '),
+      hint: expect.stringContaining("backupctl init"),
+    });
+
+    expect(folders.filter((folder) => existsSync(folder))).toEqual([]);
+    expect((await site.operations.init(ANEW)).storages).toMatchObject([
+      { name: "local", created: true },
+      { name: "second", created: false },
+      { name: "third", created: true },
+    ]);
+  });
+
   it("fails early when the key can't be had", async () => {
     const site = await openSite();
     rmSync(join(site.directory, "main.key"));
 
+    rmSync(site.repositoryDirectory, { recursive: true });
+
     await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
+    expect(existsSync(site.repositoryDirectory)).toBe(false);
     writeFileSync(join(site.directory, "main.key"), "junk");
     await expect((await site.reopen()).init(ANEW)).rejects.toMatchObject({ code: "ENCRYPTION_KEY_NOT_FOUND" });
   });
