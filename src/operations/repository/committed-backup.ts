@@ -114,8 +114,11 @@ async function damageBehind(
   const state = copies.find((copy) => copy.storage === storage.name)?.state;
   if (state === "pending" || (state === undefined && storage.name !== repository.primaryName)) return undefined;
   const names = await namesIn(storage, storagePath);
-  if (names.length === 0 || names.includes(DELETED_NAME)) return undefined;
-  return damaged(`${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`, error);
+  if (names.includes(DELETED_NAME)) return undefined;
+  if (names.length > 0)
+    return damaged(`${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`, error);
+  if (state === undefined) return undefined;
+  return damaged(`${storagePath} is missing in storage "${storage.name}", with all that was in it`, error, GONE_HINT);
 }
 
 /** In canonical form: the order of members may be another one. */
@@ -140,9 +143,11 @@ async function namesIn(storage: Storage, directory: string): Promise<readonly st
   return names;
 }
 
-function damaged(message: string, cause?: unknown): BackupctlError {
-  return new BackupctlError("BACKUP_CORRUPTED", message, {
-    hint: "Use another copy, if there is one (`backupctl show ID` lists them), or another backup: `backupctl list`.",
-    cause,
-  });
+const DAMAGED_HINT =
+  "Use another copy, if there is one (`backupctl show ID` lists them), or another backup: `backupctl list`.";
+/** A deletion removes its own traces: where another host did it, nothing tells it from damage. */
+const GONE_HINT = `${DAMAGED_HINT} If it was deleted on purpose, run \`backupctl catalog rebuild\`.`;
+
+function damaged(message: string, cause?: unknown, hint = DAMAGED_HINT): BackupctlError {
+  return new BackupctlError("BACKUP_CORRUPTED", message, { hint, cause });
 }

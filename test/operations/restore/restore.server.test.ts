@@ -231,7 +231,11 @@ it("a backup that was deleted after the plan is said to be gone", async () => {
 
   const refused = site.operations.restore(request, plan);
 
-  await expect(refused).rejects.toMatchObject({ code: "BACKUP_NOT_FOUND" });
+  await expect(refused).rejects.toMatchObject({
+    code: "BACKUP_CORRUPTED",
+    message: expect.stringMatching(/ is missing in storage "local", with all that was in it$/),
+    hint: expect.stringMatching(/If it was deleted on purpose, run `backupctl catalog rebuild`/),
+  });
   expect(namesIn(site.directory)).not.toContain("out");
 });
 
