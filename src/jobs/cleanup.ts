@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { count } from "../domain/count.ts";
 import { formatBytes } from "../domain/size.ts";
+import { withName } from "../domain/storage-messages.ts";
 import { exitStatusOfCleanup } from "../operations/exit-status.ts";
 import type { CleanupResult } from "../operations/operations.ts";
 import type { Job } from "./job.ts";
@@ -14,19 +15,20 @@ export const cleanupJob: Job = {
   async run(operations, { lockWaitMs }) {
     const result = await operations.cleanup({ force: false, lockWaitMs });
     const copies = result.storages.reduce((sum, { removed }) => sum + removed.length, 0);
+    const locked = result.storages.reduce((sum, { locked: locks }) => sum + locks.length, 0);
     const bytes = result.storages.reduce((sum, { bytes: freed }) => sum + freed, 0);
     return {
       exitCode: exitStatusOfCleanup(result),
-      summary: `${count(copies, "copy", "copies")} removed, ${formatBytes(bytes)} freed`,
+      summary: `${count(copies, "copy", "copies")} removed, ${formatBytes(bytes)} freed${locked === 0 ? "" : `, ${locked} still locked`}`,
       problems: problemsOf(result),
-      facts: { copies_removed: copies, bytes_freed: bytes },
+      facts: { copies_removed: copies, copies_locked: locked, bytes_freed: bytes },
     };
   },
 };
 
 function problemsOf({ storages }: CleanupResult): readonly string[] {
   return storages.flatMap(({ name, notRemoved, failure }) => [
-    ...notRemoved.map(({ error }) => `storage "${name}": ${error.message}`),
-    ...(failure === undefined ? [] : [`storage "${name}": ${failure.message}`]),
+    ...notRemoved.map(({ error }) => withName(name, error.message)),
+    ...(failure === undefined ? [] : [withName(name, failure.message)]),
   ]);
 }

@@ -10,7 +10,7 @@ export interface OperationContext {
   /**
    * The catalog of this repository. Missing, damaged, emptied or another repository's, it is made anew from the storage first, with a
    * warning. `read` opens nothing but the file as long as that is sound; `write` binds a new one to the repository. Where the file
-   * can't be used at all, what the storages hold is put where it lasts for this run, with a warning; `keep` throws `CATALOG_FAILED` then.
+   * can't be used at all, what the storages hold is put where it lasts for this run, with a warning. `keep` is for who fills it: it is not made anew before, and `CATALOG_FAILED` is thrown then.
    */
   catalog(mode: CatalogMode): Promise<Catalog>;
   /** Has something closed by `Operations.close`. It may have been closed before. */

@@ -25,7 +25,10 @@ test("a dry run says where a storage differs, and what would be refused", async 
   const text = "backups would go, and max_delete is 20 %";
   const plan = {
     brakes: [{ kind: "max-delete", text }],
-    storages: [...cleanupPlan.storages, { name: "offsite", verdicts }],
+    storages: [
+      ...cleanupPlan.storages,
+      { name: "offsite", verdicts, unasked: { code: "STORAGE_FAILED", message: "no answer" } as const },
+    ],
   };
 
   const options = { operations: { planCleanup: async () => plan }, stdoutTerminal: true, env: { NO_COLOR: "1" } };
@@ -41,6 +44,7 @@ test("a dry run says where a storage differs, and what would be refused", async 
     main      1 backup, 15.0 MiB        1     15.0 MiB
     offsite  2 backups, 30.0 MiB        0          0 B
 
+    not known whether anything is locked: storage "offsite": no answer
     refused unless forced: backups would go, and max_delete is 20 %
 
     Nothing was removed (--dry-run).
@@ -61,6 +65,30 @@ test("a cleanup shows what went and why", async () => {
     main: 1 backup removed, 15.0 MiB freed
     "
   `);
+});
+
+test("what is locked yet is no failure, and a cleanup says until when", async () => {
+  const [main] = cleanupResult.storages;
+  if (main === undefined) throw new Error("no storage");
+  const locked = [
+    { backupId: fullId, until: new Date("2026-02-01T02:00:00Z") },
+    { backupId: childId, until: new Date("2026-02-02T02:00:00Z") },
+  ];
+  const storages = [
+    { ...main, locked },
+    { ...main, name: "second", removed: [], locked: locked.slice(0, 1) },
+  ];
+
+  const options = { operations: { cleanup: async () => ({ ...cleanupResult, storages }) } };
+  const { exitCode, stdout, stderr } = await run("cleanup", options);
+  const json = JSON.parse((await run("cleanup --json", options)).stdout);
+
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(stdout).toContain(
+    "main: 1 backup removed, 15.0 MiB freed; 2 backups that would go stay locked, until 2026-02-02 02:00:00 UTC at the latest\n" +
+      "second: nothing removed; 1 backup that would go stays locked, until 2026-02-01 02:00:00 UTC at the latest\n",
+  );
+  expect(json.storages[1].locked).toEqual([{ backup_id: fullId, until: "2026-02-01T02:00:00.000Z" }]);
 });
 
 test("what stayed against the plan is warned about, and is exit status 3", async () => {

@@ -326,7 +326,7 @@ export const cleanupResult: CleanupResult = {
   plan: cleanupPlan,
   archived: [{ backupId: fullId, to: "vault" }],
   frozen: [],
-  storages: [{ name: "main", removed: [childId], bytes: 15_728_640, notRemoved: [], failure: undefined }],
+  storages: [{ name: "main", removed: [childId], bytes: 15_728_640, locked: [], notRemoved: [], failure: undefined }],
 };
 
 export const cleanupSimulation: CleanupSimulation = {

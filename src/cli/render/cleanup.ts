@@ -18,7 +18,16 @@ export async function renderCleanupPlan(look: Look, plan: CleanupPlan): Promise<
   const lines = linesOf(plan);
   if (lines.length === 0) return "There is no backup yet, and nothing to clean up.";
   const brakes = plan.brakes.map(({ text }) => look.line`${caution("refused unless forced")}: ${text}`);
-  const parts = [await fateTable(look, plan, lines), await storageTable(look, plan), brakes.join("\n")];
+  const unasked = plan.storages.flatMap(({ name, unasked: why }) =>
+    why === undefined
+      ? []
+      : [look.line`${caution("not known whether anything is locked")}: ${withName(name, why.message)}`],
+  );
+  const parts = [
+    await fateTable(look, plan, lines),
+    await storageTable(look, plan),
+    [...unasked, ...brakes].join("\n"),
+  ];
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
@@ -28,11 +37,13 @@ export async function renderCleanup(look: Look, { plan, archived, frozen, storag
     ({ backup, keep }) => !keep && storages.some(({ removed }) => removed.includes(backup.id)),
   );
   const table = gone.length === 0 ? "" : `${await fateTable(look, plan, gone)}\n\n`;
-  const outcomes = storages.map(({ name, removed, bytes }) =>
-    removed.length === 0
-      ? look.line`${name}: nothing removed`
-      : look.line`${name}: ${count(removed.length, "backup")} removed, ${formatBytes(bytes)} freed`,
-  );
+  const outcomes = storages.map(({ name, removed, bytes, locked }) => {
+    const what =
+      removed.length === 0
+        ? look.line`${name}: nothing removed`
+        : look.line`${name}: ${count(removed.length, "backup")} removed, ${formatBytes(bytes)} freed`;
+    return `${what}${lockedText(look, locked)}`;
+  });
   const moved = [...Map.groupBy(archived, ({ to }) => to)].map(
     ([name, moves]) => look.line`${name}: ${count(moves.length, "backup")} archived and verified there`,
   );
@@ -40,6 +51,13 @@ export async function renderCleanup(look: Look, { plan, archived, frozen, storag
     ([name, moves]) => look.line`${name}: data of ${count(moves.length, "backup")} moved to the cold class`,
   );
   return `${table}${[...moved, ...cooled, ...outcomes].join("\n")}`;
+}
+
+function lockedText(look: Look, locked: CleanupResult["storages"][number]["locked"]): string {
+  if (locked.length === 0) return "";
+  const last = new Date(Math.max(...locked.map(({ until }) => until.getTime()))).toISOString();
+  const stay = locked.length === 1 ? "stays" : "stay";
+  return look.line`; ${count(locked.length, "backup")} that would go ${stay} locked, until ${look.time(last)} at the latest`;
 }
 
 /** What stayed against the plan, a line each. */

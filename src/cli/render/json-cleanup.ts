@@ -4,8 +4,9 @@ import type { Json } from "./json.ts";
 export function cleanupPlanJson({ storages, brakes }: CleanupPlan): Json {
   return {
     refused_unless_forced: brakes.map(({ kind, text }) => ({ kind, text })),
-    storages: storages.map(({ name, verdicts }) => ({
+    storages: storages.map(({ name, verdicts, unasked }) => ({
       name,
+      locks_unknown: unasked ?? null,
       removes: verdicts.filter(({ keep }) => !keep).length,
       frees_bytes: verdicts.reduce((sum, { keep, bytes }) => (keep ? sum : sum + bytes), 0),
       backups: verdicts.map(({ backup, keep, reasons, bytes }) => ({
@@ -26,10 +27,11 @@ export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult)
   return {
     archived: archived.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
     frozen: frozen.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
-    storages: storages.map(({ name, removed, bytes, notRemoved, failure }) => ({
+    storages: storages.map(({ name, removed, bytes, locked, notRemoved, failure }) => ({
       name,
       removed,
       freed_bytes: bytes,
+      locked: locked.map(({ backupId, until }) => ({ backup_id: backupId, until: until.toISOString() })),
       not_removed: notRemoved.map(({ backupId, error }) => ({ backup_id: backupId, error })),
       error: failure ?? null,
     })),

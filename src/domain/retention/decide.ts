@@ -10,7 +10,7 @@ import {
   tagsOf,
   wholeSourcesOf,
 } from "../known-backup.ts";
-import { formatDay } from "../timestamp.ts";
+import { formatDay, formatInstant } from "../timestamp.ts";
 import { keptByRules, type RuleName } from "./keep-rules.ts";
 import { keptUntil, type StoragePolicy } from "./policy.ts";
 
@@ -23,10 +23,22 @@ export interface RetentionQuestion<T extends KnownBackup> {
   readonly sources: readonly string[];
   readonly now: Date;
   readonly timezone: string;
+  /** Until when nobody may remove a copy that lies there. */
+  readonly locks?: ReadonlyMap<BackupId, Date> | undefined;
 }
 
 type WhyGone = "begun" | "expired" | "max-backups";
-type WhyKept = "hold" | "unproven" | "date" | "waiting" | "rule" | "tag" | "last-good" | "last-verified" | "needed";
+type WhyKept =
+  | "hold"
+  | "unproven"
+  | "date"
+  | "waiting"
+  | "rule"
+  | "tag"
+  | "last-good"
+  | "last-verified"
+  | "locked"
+  | "needed";
 
 interface Reason {
   readonly kind: WhyGone | WhyKept;
@@ -46,7 +58,7 @@ export interface Verdict<T extends KnownBackup> {
  * backup has expired when its date is over *and* something newer of each of its sources was made after that date. So when backups fail or
  * stop, nothing more goes until there are new ones. Only good backups that are whole here count, and so must be all that they build on.
  *
- * The newest good backup of each source and its newest verified one always stay, and so does what a kept one builds on.
+ * The newest good backup of each source and its newest verified one always stay, and so does what is locked, and what a kept one builds on.
  */
 export function decideRetention<T extends KnownBackup>(question: RetentionQuestion<T>): readonly Verdict<T>[] {
   const held = question.backups.filter((backup) => liesIn(backup, question.storage)).sort(newestFirst);
@@ -63,11 +75,9 @@ export function decideRetention<T extends KnownBackup>(question: RetentionQuesti
         ...(keeps && backup.committed ? [why] : []),
         ...(protectedBy.get(backup.id) ?? []),
       ];
-      if (backup.status === "deleting") return [backup.id, goes(backup, "begun", "its deletion was begun")];
-      return [
-        backup.id,
-        reasons.length > 0 ? { backup, keep: true, reasons } : { backup, keep: false, reasons: [why] },
-      ];
+      const verdict = reasons.length > 0 ? { backup, keep: true, reasons } : { backup, keep: false, reasons: [why] };
+      const isBegun = backup.status === "deleting";
+      return [backup.id, withLock(isBegun ? goes(backup, "begun", "its deletion was begun") : verdict, question)];
     }),
   );
   const needed = neededBy(
@@ -234,6 +244,17 @@ function add<K, V>(lists: Map<K, Several<V>>, key: K, value: V): void {
   const list = lists.get(key);
   if (list === undefined) lists.set(key, [value]);
   else list.push(value);
+}
+
+/** What could go stays until it may. */
+function withLock<T extends KnownBackup>(
+  verdict: Verdict<T>,
+  { locks, timezone }: RetentionQuestion<KnownBackup>,
+): Verdict<T> {
+  const until = locks?.get(verdict.backup.id);
+  if (verdict.keep || until === undefined) return verdict;
+  const lock: Reason = { kind: "locked", text: `locked until ${formatInstant(until, timezone)}` };
+  return { backup: verdict.backup, keep: true, reasons: [lock, ...verdict.reasons] };
 }
 
 function withNeed<T extends KnownBackup>(verdict: Verdict<T>, children: Several<KnownBackup> | undefined): Verdict<T> {

@@ -8,6 +8,8 @@ export interface CleanupPlan {
     readonly name: string;
     /** Of every backup that lies there, the newest first. */
     readonly verdicts: readonly CleanupVerdict[];
+    /** Why it could not be asked whether what would go there is locked. */
+    readonly unasked?: SaidError | undefined;
   }[];
   /** Why the run is refused unless it is forced. */
   readonly brakes: readonly { readonly kind: string; readonly text: string }[];
@@ -47,6 +49,9 @@ export interface CleanedStorage {
   readonly name: string;
   readonly removed: readonly BackupId[];
   readonly bytes: number;
+  /** What would have gone if nobody were kept from removing it. */
+  readonly locked: readonly { readonly backupId: BackupId; readonly until: Date }[];
+  /** What should have gone, and why it stayed. */
   readonly notRemoved: readonly { readonly backupId: BackupId; readonly error: SaidError }[];
   /** Why it was not worked in, or not to the end. */
   readonly failure: SaidError | undefined;

@@ -18,8 +18,8 @@ import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
 import { type FrozenArchive, freezeArchive } from "./freeze.ts";
 import { removeLapsedMarks, removeTrials } from "./lapsed-marks.ts";
-import { findLocked } from "./locked.ts";
-import { decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
+import { locksIn } from "./locks.ts";
+import { type Asked, decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
 import { asSeen } from "./seen-copies.ts";
 
@@ -43,9 +43,12 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     await adoptFinishedRuns(session, repository, catalog);
     const looks = await lookAtAll(context, repository);
     const { backups } = catalog.list({});
-    const seen = looks.flatMap(({ storage, holding }) =>
-      holding === undefined ? [] : [{ storage, backups: backups.map((backup) => asSeen(backup, holding)) }],
-    );
+    const seen: Asked[] = [];
+    for (const { storage, holding } of looks) {
+      if (holding === undefined) continue;
+      const there = backups.map((backup) => asSeen(backup, holding));
+      seen.push({ storage, backups: there, locks: await locksIn(session, holding.storage, storage, there) });
+    }
     const decision = decideCleanup({ session, catalog, backups }, seen);
     if (!request.force) requireReleased(decision.brakes);
     const { moved, unsafe } = await archive(context, catalog, decision.moves);
@@ -54,13 +57,16 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     for (const { storage, holding, failure } of looks) {
       const decided = decision.storages.find((each) => each.storage === storage);
       const run = { context, repository, catalog, unsafe, forced: request.force ? request.reason : undefined };
-      cleaned.push(
-        holding === undefined || decided === undefined
-          ? { name: storage.name, removed: [], bytes: 0, notRemoved: [], failure: failure && said(failure) }
-          : await cleanStorage(run, holding, decided),
+      if (holding === undefined || decided === undefined) {
+        cleaned.push({ ...NOTHING, name: storage.name, failure: failure && said(failure) });
+        continue;
+      }
+      const locks = seen.find((each) => each.storage === storage)?.locks ?? [];
+      const locked = Array.from(locks, ([backupId, until]) => ({ backupId, until }));
+      cleaned.push({ ...(await cleanStorage(run, holding, decided)), locked });
+      const staying = decided.verdicts.flatMap(({ keep, backup }) =>
+        keep && backup.status !== "deleting" ? [backup] : [],
       );
-      if (holding === undefined || decided === undefined) continue;
-      const staying = decided.verdicts.filter(({ keep }) => keep).map(({ backup }) => backup);
       await removeTrials(session, holding, staying);
       if (await removeLapsedMarks(session, catalog, holding, staying)) hasLapsed = true;
     }
@@ -156,6 +162,8 @@ interface Run {
   readonly forced: string | undefined;
 }
 
+const NOTHING = { removed: [], bytes: 0, locked: [], notRemoved: [], failure: undefined } as const;
+
 async function cleanStorage(
   { context, repository, catalog, unsafe, forced }: Run,
   { storage }: Holding,
@@ -170,19 +178,17 @@ async function cleanStorage(
     ({ name, role }) => name === storage.name && role === "archive",
   );
   const letGo = [...reasons.keys()].flatMap((id) => catalog.get(id) ?? []);
-  const stuck = new Map([
-    ...(isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id))),
-    ...(await findLocked(storage, letGo, session.signal)),
-  ]);
+  const stuck = new Map(isArchive ? [] : [...unsafe].filter(([id]) => reasons.has(id)));
   const going = keptWhole(letGo, new Set(stuck.keys()));
   const stays = [...stuck].map(([backupId, error]) => ({ backupId, error: said(error) }));
-  if (going.length === 0) return { name: storage.name, removed: [], bytes: 0, notRemoved: stays, failure: undefined };
+  if (going.length === 0) return { ...NOTHING, name: storage.name, notRemoved: stays };
   const detailOf = (id: BackupId) => ({
     retention: reasons.get(id) ?? "",
     ...(forced === undefined ? {} : { forced }),
   });
   const done = await removeCopies({ session, repository, catalog, storage, going, detailOf });
   return {
+    ...NOTHING,
     name: storage.name,
     removed: done.removed,
     bytes: done.bytes,

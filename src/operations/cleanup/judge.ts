@@ -3,16 +3,18 @@ import type { StorageConfig } from "../../config/config.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { decideRetention, type Verdict } from "../../domain/retention/decide.ts";
 import type { Session } from "../session.ts";
+import type { Locks } from "./locks.ts";
 
 /** What the configuration lets stay in one storage now. */
 export function judge(
   { loaded, clock }: Session,
   { name, retention }: StorageConfig,
   backups: readonly CatalogBackup[],
+  locks?: Locks,
 ): readonly Verdict<CatalogBackup>[] {
   const { sources, timezone } = loaded.config;
   return decideRetention({
-    ...{ backups, storage: name, policy: retention, timezone, now: clock.now() },
+    ...{ backups, storage: name, policy: retention, timezone, now: clock.now(), locks },
     sources: sources.map((source) => source.name),
   });
 }

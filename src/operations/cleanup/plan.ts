@@ -4,10 +4,14 @@ import { type Brake, clockBrake, maxDeleteBrake } from "../../domain/retention/b
 import type { Verdict } from "../../domain/retention/decide.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupPlan } from "../operations.ts";
+import { mapInParallel } from "../parallel.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import type { Session } from "../session.ts";
 import { type Move, movesOf } from "./archive.ts";
 import { judge } from "./judge.ts";
+import { askForLocks, type Locks } from "./locks.ts";
+
+const STORAGES_AT_ONCE = 4;
 
 /** What is decided by. */
 export interface Known {
@@ -21,6 +25,8 @@ export interface Known {
 export interface Asked {
   readonly storage: StorageConfig;
   readonly backups: readonly CatalogBackup[];
+  /** Of what would go there. */
+  readonly locks?: Locks | undefined;
 }
 
 /** What stays and what goes, storage by storage. */
@@ -37,20 +43,29 @@ export interface StorageDecision {
   readonly verdicts: readonly Verdict<CatalogBackup>[];
 }
 
-/** What `cleanup` would remove now, and why each backup stays or goes. Reads the catalog only. */
+/**
+ * What `cleanup` would remove now, and why each backup stays or goes. Reads the catalog, and asks the storages that are not on this host
+ * whether what would go there is locked.
+ */
 export async function planCleanup(context: OperationContext): Promise<CleanupPlan> {
   const { session } = context;
   const catalog = await context.catalog("read");
   const { backups } = catalog.list({});
-  const storages = session.loaded.config.storages.map((storage) => ({ storage, backups }));
-  return describeDecision(decideCleanup({ session, catalog, backups }, storages));
+  const asked = await mapInParallel(session.loaded.config.storages, STORAGES_AT_ONCE, async (storage) => {
+    return { storage, backups, ...(await askForLocks(session, storage, backups)) };
+  });
+  const plan = describeDecision(decideCleanup({ session, catalog, backups }, asked));
+  const storages = plan.storages.map((each) => {
+    return { ...each, unasked: asked.find(({ storage }) => storage.name === each.name)?.unasked };
+  });
+  return { ...plan, storages };
 }
 
 export function decideCleanup(known: Known, asked: readonly Asked[]): CleanupDecision {
   const { session, backups } = known;
   const { maxDeletePercent } = session.loaded.config.retention;
   const storages = asked.map((each): StorageDecision => {
-    return { storage: each.storage, verdicts: judge(session, each.storage, each.backups) };
+    return { storage: each.storage, verdicts: judge(session, each.storage, each.backups, each.locks) };
   });
   const brakes = [
     clockBrake(backups, session.clock.now()),

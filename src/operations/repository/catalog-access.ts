@@ -160,7 +160,7 @@ async function openFile(
     }
     // Bound before it is filled: a rebuild that was interrupted leaves an empty catalog, which is not sound.
     catalog.bindRepository(repository.id);
-    if (!(await isSound(session, catalog, lazy))) await rebuild(session, repository, catalog);
+    if (!mustLast && !(await isSound(session, catalog, lazy))) await rebuild(session, repository, catalog);
     const kept = catalog;
     return { catalog: kept, dispose: async () => kept.close() };
   } catch (error) {

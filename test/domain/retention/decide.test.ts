@@ -58,6 +58,38 @@ function rules(keep: Partial<StoragePolicy["keep"]>, more: Partial<StoragePolicy
 
 const JUNE = { now: new Date("2026-06-01T12:00:00.000Z") };
 
+describe("what is locked", () => {
+  const full = made({ n: 1, at: "2026-01-01T02:00:00.000Z", mode: "full" });
+  const parent = full.metadata ?? metadataOf({ id: full.id });
+  const child = made({ n: 2, at: "2026-01-02T02:00:00.000Z", mode: "incremental", parent });
+  const last = made({ n: 3, at: "2026-05-31T02:00:00.000Z" });
+  const until = new Date("2026-06-09T02:00:00.000Z");
+
+  it("stays, with what it builds on, and says until when", () => {
+    const asked = questionOf([full, child, last], { ...JUNE, locks: new Map([[child.id, until]]) });
+
+    expect(told(asked)).toBe(`
+2026-05-31 keep   daily until 2026-06-30; the last good one of app
+2026-01-02 keep   locked until 2026-06-09 02:00:00 UTC; daily, expired 2026-02-01
+2026-01-01 keep   needed by ${child.id.slice(0, 8)}; daily, expired 2026-01-31
+`);
+  });
+
+  it("says no more than why it stays, where it would stay anyway", () => {
+    const locks = new Map([[last.id, until]]);
+
+    expect(told(questionOf([last], { ...JUNE, locks }))).toBe(told(questionOf([last], JUNE)));
+  });
+
+  it("stays though its deletion was begun", () => {
+    const begun = { ...full, status: "deleting" as const };
+
+    const [, verdict] = decideRetention(questionOf([begun, last], { ...JUNE, locks: new Map([[full.id, until]]) }));
+
+    expect(verdict).toMatchObject({ keep: true, reasons: [{ kind: "locked" }, { kind: "begun" }] });
+  });
+});
+
 describe("decisions, as a person reads them", () => {
   it("by age", () => {
     expect(told(questionOf(nightly(45), JUNE))).toMatchInlineSnapshot(`

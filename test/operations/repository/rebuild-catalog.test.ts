@@ -253,6 +253,18 @@ describe("a catalog that can't be used never stands in the way:", () => {
     expect(site.warnings).toEqual([]);
   });
 
+  it("missing, it is rebuilt without a warning by who asks for that", async () => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    await loseCatalog(site);
+
+    const result = await (await site.reopen()).rebuildCatalog();
+
+    expect({ found: result.found, warnings: site.warnings }).toEqual({ found: 1, warnings: [] });
+    expect((await (await site.reopen()).list(PAGE)).backups.map(({ id }) => id)).toEqual([backup.id]);
+    expect(site.warnings).toEqual([]);
+  });
+
   it("damaged in the middle, it is made anew by the command that meets the damage", async () => {
     const site = await openSite();
     const ids: string[] = [];

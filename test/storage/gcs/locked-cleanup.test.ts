@@ -33,14 +33,21 @@ it("cleanup leaves a backup that is retained, with what it builds on, says until
   const over = await site.operations.cleanup(ONCE);
 
   expect(locked.storages[1]).toMatchObject({ name: "offsite", removed: [], failure: undefined });
-  expect(locked.storages[1]?.notRemoved).toMatchObject([
-    {
-      backupId: child,
-      error: {
-        code: "RETENTION_POLICY_VIOLATION",
-        message: `backup ${child} is locked in storage "offsite" until ${until.toISOString()}`,
-      },
-    },
-  ]);
+  expect(locked.storages[1]).toMatchObject({ notRemoved: [], locked: [{ backupId: child, until }] });
   expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
+});
+
+it("a dry run says where it can't ask what is locked, and waits for nobody", async () => {
+  const away = await startFakeGcs();
+  away.addBucket(BUCKET);
+  const { endpoint } = away;
+  const offsite = { type: "gcs", role: "replica", bucket: BUCKET, endpoint, credentials: away.keyOf("writer") };
+  const { site, made } = await agedSite({ remotes: { offsite } });
+  await made(60);
+  await made(1);
+  await away.stop();
+
+  const { storages } = await (await site.reopen()).planCleanup();
+
+  expect(storages).toMatchObject([{ unasked: undefined }, { name: "offsite", unasked: { code: "STORAGE_FAILED" } }]);
 });

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CreateBucketCommand, PutObjectRetentionCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { exitStatusOfCleanup } from "../../../src/operations/exit-status.ts";
+import type { CleanupPlan } from "../../../src/operations/operations.ts";
 import { agedSite } from "../../operations/cleanup/aged-site.ts";
 import { type Radosgw, startRadosgw } from "../../servers/radosgw.ts";
 import { requireOrSkip } from "../../servers/requirements.ts";
@@ -42,30 +44,36 @@ describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock",
     await unlock(full, soon);
     await sleep(2_500);
 
+    const plan = await site.operations.planCleanup();
     const locked = await site.operations.cleanup(ONCE);
-    const { copies } = await site.operations.show(child);
+    const { copies, status } = await site.operations.show(child);
     await unlock(child, new Date(Date.now() + 2_000));
     await sleep(2_500);
+    const planned = await site.operations.planCleanup();
     const over = await site.operations.cleanup(ONCE);
 
+    const fates = ({ storages }: CleanupPlan) =>
+      storages.map(({ name, verdicts }) => [name, ...verdicts.map(({ keep, reasons }) => [keep, reasons[0]?.kind])]);
+    expect(fates(plan)).toEqual([
+      ["local", [true, "date"], [false, "expired"], [false, "expired"]],
+      ["offsite", [true, "date"], [true, "locked"], [true, "needed"]],
+    ]);
+    expect(plan.storages[1]?.verdicts[1]?.reasons[0]?.text).toMatch(/^locked until \d{4}-\d\d-\d\d \d\d:/);
+    expect(fates(locked.plan)).toEqual(fates(plan));
     expect(locked.storages).toMatchObject([
-      { name: "local", removed: [child, full], notRemoved: [] },
+      { name: "local", removed: [child, full], locked: [], notRemoved: [] },
       {
-        name: "offsite",
-        removed: [],
-        failure: undefined,
-        notRemoved: [
-          {
-            backupId: child,
-            error: {
-              code: "RETENTION_POLICY_VIOLATION",
-              message: expect.stringMatching(/is locked in storage "offsite" until \d{4}-\d\d-\d\dT/),
-            },
-          },
-        ],
+        ...{ name: "offsite", removed: [], notRemoved: [], failure: undefined },
+        locked: [{ backupId: child, until: expect.any(Date) }],
       },
     ]);
+    expect(exitStatusOfCleanup(locked)).toBe(0);
+    expect(status).toBe("completed");
     expect(copies).toMatchObject([{ storage: "offsite", state: "complete" }]);
+    expect(fates(planned)).toEqual([
+      ["local", [true, "date"]],
+      ["offsite", [true, "date"], [false, "expired"], [false, "expired"]],
+    ]);
     expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
   });
 });
