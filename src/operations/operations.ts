@@ -257,6 +257,8 @@ export interface DeletePlan {
 export interface DeleteResult {
   readonly deleted: readonly BackupId[];
   readonly bytesFreed: number;
+  /** What a storage keeps of them as old versions that nobody may remove yet; not among `bytesFreed`. */
+  readonly locked: readonly { readonly storage: string; readonly bytes: number; readonly until: Date }[];
   readonly deletedAt: string;
 }
 

@@ -306,6 +306,23 @@ describe("delete", () => {
     expect(no.requestOf("delete")).toBeUndefined();
   });
 
+  test("says what stays locked, and until when", async () => {
+    const locked = [{ storage: "wall", bytes: 2048, until: new Date("2026-02-01T02:00:00Z") }];
+    const result = async () => ({ deleted: [fullId], bytesFreed: 0, locked, deletedAt: "2026-01-11T12:00:00.000Z" });
+
+    const { stdout } = await run("delete 550e8400 --yes", { operations: { delete: result } });
+    const json = await run("delete 550e8400 --yes --json", { operations: { delete: result } });
+
+    expect(stdout).toBe(
+      "deleted 1 backup, 0 B freed\n" +
+        "wall: 2.0 KiB stay as old versions, locked until 2026-02-01 02:00:00 UTC, and are paid for until they are removed after that\n",
+    );
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      space_freed_bytes: 0,
+      locked: [{ storage: "wall", bytes: 2048, until: "2026-02-01T02:00:00.000Z" }],
+    });
+  });
+
   test("does nothing without a terminal unless --yes is given", async () => {
     const refused = await run("delete 550e8400");
 

@@ -1,6 +1,5 @@
 import { count } from "../../domain/count.ts";
 import { refusalOf } from "../../domain/deletion.ts";
-import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { DeletePlan, DeleteRequest } from "../../operations/operations.ts";
 import { BACKUP_ARGUMENT, defineCommand, onlyOperand } from "../command.ts";
@@ -8,7 +7,7 @@ import type { Context } from "../context.ts";
 import { DRY_RUN, LOCK_WAIT, YES } from "../global-options.ts";
 import { duration, flag, text } from "../option.ts";
 import { requireConsent } from "../prompts/consent.ts";
-import { renderDeletePlan } from "../render/deletion.ts";
+import { renderDeletePlan, renderDeletion } from "../render/deletion.ts";
 import { deleteJson, deletePlanJson } from "../render/json.ts";
 
 export const deleteBackup = defineCommand({
@@ -63,7 +62,7 @@ async function apply(
   request: DeleteRequest,
   { plan, yes }: { readonly plan: DeletePlan; readonly yes: boolean },
 ): Promise<number> {
-  const { output, noteLook, json } = context;
+  const { output, look, noteLook, json } = context;
   output.note(await renderDeletePlan(noteLook, plan));
   const refusal = refusalOf({ deletions: [], protections: plan.protections }, { force: request.force });
   if (refusal !== undefined) throw refusal;
@@ -71,6 +70,6 @@ async function apply(
   await requireConsent(context, { given: yes, what: `deletion of ${what}`, question: `Delete ${what} for good?` });
   const result = await (await context.operations("strict")).delete(request, plan);
   if (json) output.printJson(deleteJson(result));
-  else output.report(`deleted ${count(result.deleted.length, "backup")}, ${formatBytes(result.bytesFreed)} freed`);
+  else output.report(renderDeletion(look, result));
   return 0;
 }

@@ -1,6 +1,6 @@
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
-import type { DeletePlan } from "../../operations/operations.ts";
+import type { DeletePlan, DeleteResult } from "../../operations/operations.ts";
 import { backupTable } from "./backups.ts";
 import { bad, caution, type Look } from "./look.ts";
 
@@ -15,4 +15,12 @@ export async function renderDeletePlan(look: Look, { backups, protections, bytes
     table.replace(/^/gm, "  "),
     ...against,
   ].join("\n");
+}
+
+export function renderDeletion(look: Look, { deleted, bytesFreed, locked }: DeleteResult): string {
+  const stays = locked.map(
+    ({ storage, bytes, until }) =>
+      look.line`${storage}: ${formatBytes(bytes)} stay as old versions, locked until ${look.time(until.toISOString())}, and are paid for until they are removed after that`,
+  );
+  return [`deleted ${count(deleted.length, "backup")}, ${formatBytes(bytesFreed)} freed`, ...stays].join("\n");
 }

@@ -187,13 +187,14 @@ export function deletePlanJson({ backups, protections, bytesFreed }: DeletePlan)
 }
 
 /** The backup that was named goes last, after all that descend from it. */
-export function deleteJson({ deleted, bytesFreed, deletedAt }: DeleteResult): Json {
+export function deleteJson({ deleted, bytesFreed, locked, deletedAt }: DeleteResult): Json {
   return {
     backup_id: deleted.at(-1) ?? null,
     deleted,
     deleted_at: deletedAt,
     space_freed_bytes: bytesFreed,
     space_freed_formatted: formatBytes(bytesFreed),
+    locked: locked.map(({ until, ...each }) => ({ ...each, until: until.toISOString() })),
   };
 }
 

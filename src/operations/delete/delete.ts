@@ -55,7 +55,7 @@ export async function deleteBackups(
     requireAgreed(plan, agreed);
     const [first] = plan.deletions;
     if (first !== undefined) await lock.update({ backupId: first.id });
-    const bytesFreed = await removeBackups({
+    const freed = await removeBackups({
       session,
       repository,
       catalog,
@@ -68,7 +68,7 @@ export async function deleteBackups(
       holdsAreLifted: request.force,
     });
     const deletedAt = session.clock.now().toISOString();
-    return { deleted: plan.deletions.map(({ id }) => id), bytesFreed, deletedAt };
+    return { deleted: plan.deletions.map(({ id }) => id), ...freed, deletedAt };
   } finally {
     await lock.release();
   }

@@ -4,10 +4,12 @@ import { DELETED_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { removeTree } from "../../platform/tree/removal.ts";
 import type { Storage } from "../../storage/storage.ts";
+import type { DeleteResult } from "../operations.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Session } from "../session.ts";
 import { deniedRemoval } from "./denied-removal.ts";
+import { lockedVersions } from "./locked-versions.ts";
 import { sayWhatCanBeRead } from "./secure-delete.ts";
 import {
   findHold,
@@ -35,9 +37,9 @@ interface Removal {
 /**
  * Order of effects: a trial object put and removed in each storage → catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
  * meanwhile keeps all → metadata.json away, children first → objects → `deleted.json` last → row gone, event kept. Killed anywhere, the
- * same delete goes on. Gives the bytes that went.
+ * same delete goes on.
  */
-export async function removeBackups(removal: Removal): Promise<number> {
+export async function removeBackups(removal: Removal): Promise<Pick<DeleteResult, "bytesFreed" | "locked">> {
   const { session, repository, catalog, deletions } = removal;
   // Before anything is changed: a copy in a storage that is away would come back from the dead.
   const storages = await openEvery(session, repository);
@@ -60,16 +62,17 @@ export async function removeBackups(removal: Removal): Promise<number> {
     await withdraw(removal, places, stillThere);
     throw reason;
   }
-  let bytesFreed = 0;
+  const locked = await lockedVersions(places, session.signal);
+  let bytesRemoved = 0;
   for (const backup of deletions) {
     session.signal.throwIfAborted();
     const own = places.filter((place) => place.backup.id === backup.id);
-    bytesFreed += await removePlaces(own);
+    bytesRemoved += await removePlaces(own);
     await removeTree(indexDirectory(repository, backup.id));
     record(removal, backup);
   }
   await sayWhatCanBeRead(session, storages, new Set(places.map(({ storage }) => storage.name)));
-  return bytesFreed;
+  return { bytesFreed: bytesRemoved - locked.reduce((sum, { bytes }) => sum + bytes, 0), locked };
 }
 
 async function openEvery(session: Session, repository: Repository): Promise<readonly Storage[]> {

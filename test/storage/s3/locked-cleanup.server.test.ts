@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CreateBucketCommand, PutObjectRetentionCommand, S3Client } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import {
+  CreateBucketCommand,
+  ListObjectVersionsCommand,
+  PutObjectRetentionCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitStatusOfCleanup } from "../../../src/operations/exit-status.ts";
 import type { CleanupPlan } from "../../../src/operations/operations.ts";
 import { agedSite } from "../../operations/cleanup/aged-site.ts";
@@ -12,16 +17,20 @@ const ONCE = { force: false, lockWaitMs: 0 };
 
 describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock", () => {
   let server: Radosgw;
+  let client: S3Client;
   beforeAll(async () => {
     server = await startRadosgw();
+    const { endpoint, owner } = server;
+    const credentials = { accessKeyId: owner.access_key_id, secretAccessKey: owner.secret_access_key };
+    client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
   });
-  afterAll(() => server?.stop());
+  afterAll(async () => {
+    client?.destroy();
+    await server?.stop();
+  });
 
   it("leaves a backup that is locked, with what it builds on, says until when, and removes it when that is over", async () => {
     const { endpoint, owner } = server;
-    const credentials = { accessKeyId: owner.access_key_id, secretAccessKey: owner.secret_access_key };
-    const client = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
-    onTestFinished(() => client.destroy());
     await client.send(new CreateBucketCommand({ Bucket: BUCKET, ObjectLockEnabledForBucket: true }));
     const offsite = {
       ...{ type: "s3", role: "replica", bucket: BUCKET, endpoint, ...owner },
@@ -75,5 +84,36 @@ describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock",
       ["offsite", [true, "date"], [false, "expired"], [false, "expired"]],
     ]);
     expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
+  });
+
+  it("says of what is deleted that its locked versions stay, until when, and that nothing of them is freed", async () => {
+    const { endpoint, owner } = server;
+    const Bucket = "deleted-backups";
+    await client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true }));
+    const offsite = {
+      ...{ type: "s3", role: "replica", bucket: Bucket, endpoint, ...owner },
+      ...{ object_lock: "compliance", object_lock_days: 1 },
+    };
+    const { site, made } = await agedSite({ remotes: { offsite } });
+    const full = await made(0);
+    const child = await made(0, { mode: "incremental" });
+    const request = { reference: full, withDescendants: true, force: true, reason: "test", lockWaitMs: 0 };
+    const inDays = (days: number): number => Date.now() + days * 86_400_000;
+
+    const { deleted, bytesFreed, locked } = await site.operations.delete(
+      request,
+      await site.operations.planDelete(request),
+    );
+
+    const { Versions = [] } = await client.send(new ListObjectVersionsCommand({ Bucket }));
+    const bytes = Versions.reduce((sum, { Size = 0 }) => sum + Size, 0);
+    expect(deleted).toEqual([child, full]);
+    expect(locked).toEqual([{ storage: "offsite", bytes: expect.any(Number), until: expect.any(Date) }]);
+    expect(locked[0]?.bytes).toBeGreaterThan(0.9 * bytes);
+    expect(locked[0]?.until.getTime()).toBeGreaterThan(inDays(0.9));
+    expect(locked[0]?.until.getTime()).toBeLessThan(inDays(1.1));
+    // Only what lay in the other storage.
+    expect(bytesFreed).toBeGreaterThan(0.9 * bytes);
+    expect(bytesFreed).toBeLessThan(1.1 * bytes);
   });
 });
