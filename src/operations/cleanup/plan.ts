@@ -46,9 +46,12 @@ export interface StorageDecision {
 /**
  * What `cleanup` would remove now, and why each backup stays or goes. Reads the catalog, and asks the storages that are not on this host
  * whether what would go there is locked.
+ * @throws as `cleanUp` where no storage can be had, or the primary is not of the catalog's repository
  */
 export async function planCleanup(context: OperationContext): Promise<CleanupPlan> {
   const { session } = context;
+  // Else the catalog alone would be asked, which knows nothing of a disk that was swapped.
+  await context.repository();
   const catalog = await context.catalog("read");
   const { backups } = catalog.list({});
   const asked = await mapInParallel(session.loaded.config.storages, STORAGES_AT_ONCE, async (storage) => {

@@ -5,7 +5,7 @@ import type { BackupId } from "../../../src/domain/backup.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import { exitStatusOfCleanup } from "../../../src/operations/exit-status.ts";
 import type { CleanupRequest, CleanupResult, Operations } from "../../../src/operations/operations.ts";
-import { objectsIn, withFaults } from "../../helpers/open-site.ts";
+import { objectsIn, swapRepository, withFaults } from "../../helpers/open-site.ts";
 import { agedSite, DAY_MS, ROOMY } from "./aged-site.ts";
 
 function cleanup(operations: Operations, changes: Partial<CleanupRequest> = {}): Promise<CleanupResult> {
@@ -90,6 +90,20 @@ describe("cleanup", () => {
       [[], 0],
     ]);
     expect((await cleanup(site.operations)).storages.map(({ removed }) => removed)).toEqual([[], []]);
+  });
+
+  it("is refused, and its plan alike, where the primary holds another repository than the catalog and a replica", async () => {
+    const { site, made } = await agedSite({ replica: true });
+    await made(60);
+    const newest = await made(1);
+    swapRepository(site.repositoryDirectory);
+    const refusal = { code: "REPOSITORY_MISMATCH", message: expect.stringContaining('as storage "second" is') };
+
+    const operations = await site.reopen();
+
+    await expect(operations.planCleanup()).rejects.toMatchObject(refusal);
+    await expect(cleanup(operations)).rejects.toMatchObject(refusal);
+    expect((await (await site.reopen()).show("latest")).id).toBe(newest);
   });
 
   it("can be what a schedule runs", async () => {
