@@ -1,10 +1,11 @@
-import type { BackupFilter } from "../catalog/catalog.ts";
+import type { BackupFilter, Catalog, CatalogBackup } from "../catalog/catalog.ts";
 import { MODES, STATUSES } from "../domain/backup.ts";
 import { parseTimeRange } from "../domain/timestamp.ts";
 import { BackupctlError } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
-import type { ListRequest, ListResult } from "./operations.ts";
+import type { BackupSummary, ListRequest, ListResult } from "./operations.ts";
 import { summaryOf } from "./repository/backup-summary.ts";
+import { findDeadRows } from "./repository/dead-rows.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -18,9 +19,31 @@ export async function listBackups(context: OperationContext, request: ListReques
   if (!Number.isInteger(offset) || offset < 0) throw badPage(`--offset ${offset} is not a number of rows to skip`);
   const filter = filterOf(request, session);
   const catalog = await context.catalog("read");
-  const { backups, total } = catalog.list({ ...filter, limit, offset });
+  const { backups, total } = await pageOf(context, catalog, { ...filter, limit, offset });
   if (total === 0) refuseUnknownNames(filter, session);
-  return { backups: backups.map(summaryOf), total, offset, limit };
+  return { backups, total, offset, limit };
+}
+
+type Page = BackupFilter & Pick<ListRequest, "limit" | "offset">;
+
+/** As the catalog has it, but that a run which died has failed. */
+async function pageOf(
+  context: OperationContext,
+  catalog: Catalog,
+  { status, ...page }: Page,
+): Promise<Pick<ListResult, "backups" | "total">> {
+  const dead = await findDeadRows(context, catalog);
+  const summary = (backup: CatalogBackup): BackupSummary => ({ ...summaryOf(backup), ...dead.get(backup.id) });
+  if (status === undefined || dead.size === 0) {
+    const { backups, total } = catalog.list({ ...page, ...(status === undefined ? {} : { status }) });
+    return { backups: backups.map(summary), total };
+  }
+  const { limit, offset, ...others } = page;
+  const all = catalog
+    .list(others)
+    .backups.map(summary)
+    .filter((backup) => status.includes(backup.status));
+  return { backups: all.slice(offset, offset + limit), total: all.length };
 }
 
 function badPage(message: string): BackupctlError {

@@ -49,6 +49,37 @@ describe("list", () => {
     expect(await ids({ to: "2020-01-01" })).toEqual([]);
   });
 
+  it("says of a run that died, and of no other, that it failed", async () => {
+    const site = await openSite();
+    const watcher = await site.reopen();
+    const seen: Promise<readonly string[]>[] = [];
+    const statuses = async (status?: string): Promise<readonly string[]> =>
+      (await watcher.list({ ...PAGE, status })).backups.map((backup) => backup.status);
+    const onProgress = (): void => void (seen.length < 20 && seen.push(statuses()));
+    const { id } = await createOne(site, { onProgress });
+    const dead = backupId(7);
+    (await site.context.catalog("write")).begin({
+      ...{ id: dead, type: "full", mode: "full", category: "daily", timestamp: "2036-01-11T02:00:00.000Z" },
+      ...{ host: "test-host", createdBy: "tester", storagePath: "full/daily/2036-01-11/full-02-00-00-00000007" },
+      ...{ parentId: undefined, pid: 1234, tags: [], description: undefined },
+    });
+
+    expect((await Promise.all(seen))[0]).toEqual(["running"]);
+    expect(await statuses()).toEqual(["failed", "completed"]);
+    expect([await statuses("running"), await statuses("failed"), await statuses("completed")]).toEqual([
+      [],
+      ["failed"],
+      ["completed"],
+    ]);
+    const failed = { status: "failed", error: { code: "INTERRUPTED" } };
+    expect(await watcher.show(dead)).toMatchObject(failed);
+    expect(await watcher.list({ ...PAGE, status: "failed" })).toMatchObject({ total: 1, backups: [failed] });
+    expect(await watcher.show(id)).toMatchObject({ status: "completed", error: undefined });
+
+    await createOne(site);
+    expect(await watcher.show(dead)).toMatchObject(failed);
+  });
+
   it.each([
     [{ limit: 0, offset: 0 }, "USAGE"],
     [{ limit: 20, offset: -1 }, "USAGE"],
