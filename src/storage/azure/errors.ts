@@ -1,6 +1,14 @@
 import { RestError } from "@azure/storage-blob";
 import { networkFailure } from "../../platform/network-failure.ts";
 import { clockSkew } from "../network/clock-skew.ts";
+import {
+  foreignAnswer,
+  hintOfStatus,
+  isNoHttp,
+  isPage,
+  statusWords,
+  unknownFailure,
+} from "../network/foreign-answer.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */
@@ -108,14 +116,28 @@ function failureOf(error: unknown, place: AzureContainer): ServiceFailure | unde
   if (/^(?:AggregateAuthentication|CredentialUnavailable|Authentication(?:Required)?)Error$/.test(error.name)) {
     return { ...NO_LOGIN, what: firstLine(error.message) };
   }
-  if (!(error instanceof RestError)) return undefined;
+  const called = { service: "Azure's Blob Storage", peer: place.peer };
+  if (!(error instanceof RestError)) return unknownFailure(error, called);
   const code = codeOf(error);
-  // An answer that broke off, or none: the SDK does not say why.
-  if (error.statusCode === undefined || code === RestError.PARSE_ERROR) {
-    return { ...BUSY, what: `the answer broke off: ${firstLine(error.message)}` };
+  const status = error.statusCode;
+  if (status === undefined) {
+    return isNoHttp(error)
+      ? unknownFailure(error, called)
+      : { ...BUSY, what: `the answer broke off: ${firstLine(error.message)}` };
   }
-  const what = [code, firstLine(error.message)].filter((words) => words !== "").join(": ");
-  return { what, ...(FAILURES[code] ?? special(code, error, place) ?? byStatus(error.statusCode)) };
+  // What the SDK says of an answer that it can't read has all of it.
+  if (code === RestError.PARSE_ERROR && status < 300) {
+    return isXml(error) ? { ...BUSY, what: "the answer broke off" } : foreignAnswer(called);
+  }
+  const words = [code, firstLine(error.message)].filter((it) => it !== "");
+  const isUnreadable = code === RestError.PARSE_ERROR || isPage(error.response?.headers.get("content-type"));
+  const what = words.length === 0 || isUnreadable ? statusWords(status) : words.join(": ");
+  const known = FAILURES[code] ?? special(code, error, place);
+  return { what, ...(known ?? { ...byStatus(status), ...hintOfStatus(status, place.peer) }) };
+}
+
+function isXml({ response }: RestError): boolean {
+  return /^[^<]{0,3}<(?:\?xml|EnumerationResults)/.test(response?.bodyAsText ?? "");
 }
 
 /** Those that need more than the code to be told apart. */

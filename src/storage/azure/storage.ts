@@ -3,6 +3,7 @@ import { type BlockBlobClient, type ContainerClient, RestError } from "@azure/st
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { giveBack } from "../../platform/own-memory.ts";
 import { type Connections, keptConnections } from "../network/connections.ts";
+import { ForeignAnswer, isPage } from "../network/foreign-answer.ts";
 import { ifToCome } from "../network/if-to-come.ts";
 import { requireSound } from "../network/sound-options.ts";
 import { isObjectName, requireFolder, requireObjectKey } from "../object-key.ts";
@@ -122,6 +123,7 @@ class AzureStorage implements Storage {
       if (range?.length === 0) return (await this.#properties(key, abort)) && Buffer.alloc(0);
       try {
         const answer = await this.#blob(key).download(range?.offset, range?.length, { ...abort, maxRetryRequests: 0 });
+        if (isPage(answer.contentType)) throw new ForeignAnswer("it sends a web page");
         return isFolder(answer.metadata) ? undefined : await readBody(answer, range);
       } catch (error) {
         if (codeOf(error) === "InvalidRange") return Buffer.alloc(0);
@@ -205,6 +207,7 @@ class AzureStorage implements Storage {
   async #properties(key: string, abort: { readonly abortSignal?: AbortSignal }) {
     try {
       const found = await this.#blob(key).getProperties(abort);
+      if (isPage(found.contentType)) throw new ForeignAnswer("it sends a web page");
       if (isFolder(found.metadata)) return undefined;
       const { contentMD5, immutabilityPolicyExpiresOn: lockedUntil } = found;
       return {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ForeignAnswer } from "../network/foreign-answer.ts";
 
 /** What the service says of an object. */
 export interface ObjectFacts {
@@ -112,7 +113,7 @@ export function jsonOf(body: Buffer): object {
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value);
-  if (!result.success) throw new BrokenAnswer("the answer is none of Google Cloud Storage");
+  if (!result.success) throw new ForeignAnswer("its answer is of another kind");
   return result.data;
 }
 
@@ -124,10 +125,10 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Downloads are refused with a text, everything else with JSON. */
+/** Downloads are refused with a text, everything else with JSON; by a proxy with a page, which says nothing in one line. */
 function errorOf(body: string): { message: string; reason: string } {
   const { success, data } = errorSchema.safeParse(parsed(body));
   return success
     ? { message: data.error.message, reason: data.error.errors[0]?.reason ?? "" }
-    : { message: body, reason: "" };
+    : { message: /^\s*</.test(body) ? "" : body, reason: "" };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { PassThrough, Readable } from "node:stream";
 import { Storage } from "@google-cloud/storage";
+import { ForeignAnswer, isPage } from "../network/foreign-answer.ts";
 import { BrokenAnswer, jsonOf, RefusedError } from "./answers.ts";
 import type { Login } from "./login.ts";
 
@@ -74,6 +75,7 @@ export class Client extends Storage {
     // 204 comes as a text without letters.
     const body = Buffer.from(answer.data);
     if (!answer.ok) throw new RefusedError(answer.status, body.toString("utf8"), answer.headers.get("date"));
+    if (isPage(answer.headers.get("content-type"))) throw new ForeignAnswer("it sends a web page");
     requireRange(headers?.Range, answer.headers, body);
     return { headers: answer.headers, body };
   }

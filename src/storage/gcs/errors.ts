@@ -1,5 +1,6 @@
 import { networkFailure } from "../../platform/network-failure.ts";
 import { clockSkew } from "../network/clock-skew.ts";
+import { hintOfStatus, statusWords, unknownFailure } from "../network/foreign-answer.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 import { RefusedError } from "./answers.ts";
 
@@ -62,13 +63,14 @@ export function asStorageError(error: unknown, place: GcsBucket, doing: string):
 
 function failureOf(error: unknown, place: GcsBucket): ServiceFailure | undefined {
   if (error instanceof RefusedError) {
-    const words = firstLine(error.message);
-    const what = [String(error.status), error.reason, words].filter((word) => word !== "").join(" ");
-    return { what, ...refusal(error, place) };
+    const words = [error.reason, firstLine(error.message)].filter((word) => word !== "");
+    const what = words.length === 0 ? statusWords(error.status) : [error.status, ...words].join(" ");
+    return { what, ...hintOfStatus(error.status, place.peer), ...refusal(error, place) };
   }
   const network = networkFailure(error, place.peer, "ca_file");
   if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
-  return error instanceof Error ? failedLogin(error) : undefined;
+  if (!(error instanceof Error)) return undefined;
+  return failedLogin(error) ?? unknownFailure(error, { service: "Google Cloud Storage", peer: place.peer });
 }
 
 function refusal({ status, reason, date }: RefusedError, { bucket }: GcsBucket): ServiceFailure {

@@ -1,5 +1,7 @@
+import { Readable } from "node:stream";
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { keptConnections } from "../network/connections.ts";
+import { ForeignAnswer, isPage } from "../network/foreign-answer.ts";
 import type { StorageContext } from "../storage.ts";
 import type { S3Options } from "./options.ts";
 
@@ -9,10 +11,17 @@ const IGNORE = (): void => undefined;
 /** Given, because the SDK writes some warnings to the console where it has no logger. */
 const SILENT = { trace: IGNORE, debug: IGNORE, info: IGNORE, warn: IGNORE, error: IGNORE };
 
+/** What the SDK has of an answer before it reads it. */
+interface Answer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
 /** A client that makes each call once: who tries again, and when, is decided above. */
 export async function createClient(options: S3Options, context: StorageContext): Promise<S3Client> {
   const connections = await keptConnections(options.ca_file, context);
-  return new S3Client({
+  const client = new S3Client({
     ...placeOf(options),
     ...loginOf(options),
     maxAttempts: 1,
@@ -32,6 +41,24 @@ export async function createClient(options: S3Options, context: StorageContext):
     disableClockSkewCorrection: true,
     logger: SILENT,
   });
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      requireNoPage(result.response);
+      return result;
+    },
+    // Before anything is made of the answer.
+    { step: "deserialize", priority: "low", name: "noPage" },
+  );
+  return client;
+}
+
+/** @throws `ForeignAnswer` for a page with which something else says that the call succeeded */
+function requireNoPage(response: unknown): void {
+  const { statusCode, headers, body } = response as Answer;
+  if (statusCode >= 300 || !isPage(headers["content-type"])) return;
+  if (body instanceof Readable) body.destroy();
+  throw new ForeignAnswer("it sends a web page");
 }
 
 /** Of a call that may be given up. */

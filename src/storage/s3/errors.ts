@@ -1,6 +1,6 @@
 import { S3ServiceException } from "@aws-sdk/client-s3";
-import { messageOf } from "../../errors.ts";
 import { networkFailure } from "../../platform/network-failure.ts";
+import { foreignAnswer, hintOfStatus, statusWords, unknownFailure } from "../network/foreign-answer.ts";
 import { BUSY, firstLine, type ServiceFailure, toStorageError, WRONG_CLOCK } from "../network/service-failure.ts";
 
 /** What an error message says of the place. */
@@ -91,9 +91,15 @@ function failureOf(error: unknown, place: S3Place): ServiceFailure | undefined {
   const network = networkFailure(error, place.peer, "ca_file");
   if (network !== undefined) return { code: "STORAGE_FAILED", ...network };
   if (!(error instanceof Error)) return undefined;
+  const called = { service: "an S3 service", peer: place.peer };
   const status = statusOf(error);
-  const found = special(error, place) ?? FAILURES[error.name] ?? byStatus(status);
-  return found === undefined ? undefined : { ...found, what: wordsOf(error, status) };
+  const what = wordsOf(error, status);
+  const known = special(error, place) ?? FAILURES[error.name];
+  if (known !== undefined) return { ...known, what };
+  if (status === undefined) return unknownFailure(error, called);
+  // It says that all is well, and can't be read.
+  if (status < 300) return foreignAnswer(called);
+  return { ...byStatus(status), ...hintOfStatus(status, place.peer), what };
 }
 
 /** Those whose hint names the place, or that only their message tells apart. */
@@ -140,12 +146,14 @@ function rightRegion(error: Error): string | undefined {
   return named ?? headerOf(error, "x-amz-bucket-region") ?? /expecting '([a-z0-9-]+)'/.exec(error.message)?.[1] ?? "";
 }
 
-function byStatus(status: number | undefined): ServiceFailure | undefined {
-  if (status === undefined) return undefined;
+function byStatus(status: number): ServiceFailure {
   if (status === 401 || status === 403) return NOT_PERMITTED;
   if (status === 507) return FULL;
-  if (status === 501) return FAILURES.NotImplemented;
-  return { code: "STORAGE_FAILED", retryable: status >= 500 || status === 429 || status === 408 };
+  return {
+    ...(status === 501 ? FAILURES.NotImplemented : {}),
+    code: "STORAGE_FAILED",
+    retryable: (status >= 500 && status !== 501) || status === 429 || status === 408,
+  };
 }
 
 /** Undefined for what is no answer of the service. */
@@ -163,11 +171,15 @@ function headerOf(error: Error, name: string): string | undefined {
   return error instanceof S3ServiceException ? error.$response?.headers[name] : undefined;
 }
 
-/** The service's code and its own words: one line, whatever it sent. */
+/**
+ * The service's code and its own words: one line, whatever it sent. The SDK says `Unknown` where it sent neither, and something of its
+ * own where it sent a page.
+ */
 function wordsOf(error: Error, status: number | undefined): string {
+  if (status !== undefined && !(error instanceof S3ServiceException)) return statusWords(status);
   const said = firstLine(error.message);
-  const words = said === "" || said === "UnknownError" || said === error.name ? [] : [said];
-  const code = /^[A-Za-z][A-Za-z0-9.]+$/.test(error.name) && error.name !== "Error" ? [error.name] : [];
-  const parts = [...code, ...words];
-  return parts.length > 0 ? parts.join(": ") : `the service answered ${status ?? messageOf(error)}`;
+  const words = [error.name, said].filter((word) => !["", "Error", "Unknown", "UnknownError"].includes(word));
+  const isCode = /^[A-Za-z][A-Za-z0-9.]+$/.test(error.name);
+  const parts = new Set(isCode ? words : words.slice(1));
+  return parts.size > 0 || status === undefined ? [...parts].join(": ") : statusWords(status);
 }

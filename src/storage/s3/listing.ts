@@ -1,5 +1,6 @@
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, type S3Client } from "@aws-sdk/client-s3";
 import { BackupctlError } from "../../errors.ts";
+import { ForeignAnswer } from "../network/foreign-answer.ts";
 import { isObjectName } from "../object-key.ts";
 import type { StoredObject } from "../storage.ts";
 import { abortedBy } from "./client.ts";
@@ -27,6 +28,7 @@ export async function* listObjects(
       new ListObjectsV2Command({ Bucket: bucket, Prefix: `${root}${folder}`, ContinuationToken: token }),
       abortedBy(signal),
     );
+    requireListing(page);
     for (const { Key = "", Size, LastModified, StorageClass = "" } of page.Contents ?? []) {
       const key = Key.slice(root.length);
       if (!Key.startsWith(`${root}${folder}`) || !key.split("/").every(isObjectName)) continue;
@@ -37,6 +39,12 @@ export async function* listObjects(
     }
     token = nextToken(storage, page, token);
   } while (token !== undefined);
+}
+
+/** What is none would look like one without objects. @throws `ForeignAnswer` */
+export function requireListing({ IsTruncated, Name, Contents }: ListObjectsV2CommandOutput): void {
+  if (IsTruncated === undefined && Name === undefined && Contents === undefined)
+    throw new ForeignAnswer("its answer is no listing");
 }
 
 /** A listing that breaks off looks like one of fewer objects. */

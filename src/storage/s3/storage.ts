@@ -28,7 +28,7 @@ import { readBody } from "./body.ts";
 import { abortedBy, createClient } from "./client.ts";
 import { coldObjects } from "./cold.ts";
 import { asStorageError, type S3Place, statusOf } from "./errors.ts";
-import { listObjects } from "./listing.ts";
+import { listObjects, requireListing } from "./listing.ts";
 import { type S3Options, s3Problems } from "./options.ts";
 import { probeService } from "./probe.ts";
 import { type Content, upload, withoutLock } from "./upload.ts";
@@ -195,7 +195,7 @@ class S3Storage implements Storage {
   async #requireBucket(signal?: AbortSignal): Promise<void> {
     const { bucket } = this.#options;
     const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: this.#root, MaxKeys: 1 });
-    await this.#client.send(command, abortedBy(signal));
+    requireListing(await this.#client.send(command, abortedBy(signal)));
   }
 
   async #createBucket(): Promise<void> {
