@@ -13,6 +13,7 @@ export class ConnectionPool {
   readonly #waiting: (() => void)[] = [];
   readonly #inUse = new Set<Login>();
   #free: number;
+  #closed = false;
 
   constructor(size: number, logIn: () => Promise<Login>) {
     this.#free = size;
@@ -29,7 +30,10 @@ export class ConnectionPool {
       this.#inUse.add(login);
       return await unlessAborted(signal, work(login));
     } catch (error) {
-      if (login === undefined || error instanceof FTPError || error instanceof BackupctlError) throw error;
+      if (login === undefined) throw error;
+      // Whatever the reason of the abort is, `work` goes on behind it: nobody else may get this connection.
+      if (signal?.aborted === true) login.client.close();
+      if (error instanceof FTPError || error instanceof BackupctlError) throw error;
       const lost = login.client.closed || isNetworkError(error);
       login.client.close();
       signal?.throwIfAborted();
@@ -44,6 +48,7 @@ export class ConnectionPool {
   }
 
   close(): void {
+    this.#closed = true;
     for (const { client } of [...this.#idle.splice(0), ...this.#inUse]) client.close();
   }
 
@@ -63,7 +68,9 @@ export class ConnectionPool {
       if (!login.client.closed) return login;
     }
     try {
-      return await this.#logIn();
+      const login = await this.#logIn();
+      if (this.#closed) login.client.close();
+      return login;
     } catch (error) {
       // Others work: the server allows fewer connections than the config does. This place is given up for good.
       if (!isFull(error) || this.#inUse.size === 0) throw error;

@@ -73,7 +73,7 @@ class FtpStorage implements Storage {
         options.signal?.throwIfAborted();
         await this.#rename(place, { key, part, bytes });
       } catch (error) {
-        if (!place.login.client.closed) await place.login.client.remove(part).catch(() => undefined);
+        await this.#removePart(place, part, options.signal);
         throw error;
       }
       return await stored(place, key, bytes);
@@ -149,6 +149,16 @@ class FtpStorage implements Storage {
       `storage "${this.name}" has ${size} bytes of ${key} after writing ${bytes.length}`,
       { retryable: true },
     );
+  }
+
+  /** As far as it can be had: what stays is swept by listings, a day later. An abort has ended the connection, so it takes another one. */
+  async #removePart({ login: { client } }: Place, part: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      if (!client.closed) await client.remove(part);
+      else if (signal?.aborted === true) await this.#pool.use(undefined, (login) => login.client.remove(part));
+    } catch {
+      // The failure of the put is what counts.
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
 import { storageDefinitions } from "../../../src/storage/registry.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { requireOrSkip } from "../../servers/requirements.ts";
@@ -121,7 +122,25 @@ describe.runIf(requireOrSkip("vsftpd", "root"))("an ftp connection", () => {
     await aborted;
 
     expect(await keys(storage)).toEqual([]);
+    await expect.poll(() => readdirSync(folder)).toEqual([]);
     await storage.put("pack", Buffer.from("x"));
+  });
+
+  test("on which an aborted put still runs is given to nobody else, whatever the reason of the abort", async () => {
+    const folder = server.newFolder();
+    const storage = await openAt(folder);
+    const controller = new AbortController();
+    const reason = new BackupctlError("STORAGE_FAILED", "it fell behind");
+
+    const aborted = expect(storage.put("pack", randomBytes(32 * MiB), { signal: controller.signal })).rejects.toBe(
+      reason,
+    );
+    await untilPartIn(folder);
+    controller.abort(reason);
+    await aborted;
+
+    expect(await keys(storage)).toEqual([]);
+    await expect.poll(() => readdirSync(folder)).toEqual([]);
   });
 
   test("does not keep an abort waiting while nothing moves, nor while all connections are in use", async () => {
