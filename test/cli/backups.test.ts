@@ -584,3 +584,12 @@ test("the line that is drawn leaves room for the ^C that a terminal adds to it",
   // The spinner's own column is not in it.
   expect(Math.max(...drawn.map((line) => line.length))).toBe(80 - 1 - "^C".length - 1);
 });
+
+test("verify of several copies of one backup counts copies", async () => {
+  const second = { ...verification, storage: "second" };
+  const sound = async () => ({ backups: [verification, second], passed: true });
+  const damaged = async () => ({ backups: [verification, { ...second, passed: false }], passed: false });
+
+  expect((await run("verify latest", { operations: { verify: sound } })).stdout).toContain("2 copies passed");
+  expect((await run("verify latest", { operations: { verify: damaged } })).stdout).toContain("1 of 2 copies FAILED");
+});

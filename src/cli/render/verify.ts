@@ -6,17 +6,17 @@ import { bad, dim, formatSeconds, good, type Look, type Painted, strong } from "
 export function renderVerification(look: Look, { backups, passed }: VerifyResult): string {
   const blocks = backups.map((backup) => block(look, backup));
   if (backups.length === 1) return blocks.join("");
-  const verdict = passed ? good(`${count(backups.length, "backup")} passed`) : bad(failures(backups));
+  const isOneEach = new Set(backups.map(({ backupId }) => backupId)).size === backups.length;
+  const what = isOneEach ? "backups" : "copies";
+  const verdict = passed ? good(`${backups.length} ${what} passed`) : bad(failures(backups, what));
   return [...blocks, look.show(verdict)].join("\n\n");
 }
 
-function failures(backups: readonly BackupVerification[]): string {
+function failures(backups: readonly BackupVerification[], what: string): string {
   const verdicts = backups.filter(({ passed }) => !passed).map(({ unseen }) => unseen ?? "FAILED");
   const parts = (["FAILED", "locked", "away", "cold", "pending"] as const)
     .map((verdict) => ({ verdict, found: verdicts.filter((one) => one === verdict).length }))
     .filter(({ found }) => found > 0);
-  const isOneEach = new Set(backups.map(({ backupId }) => backupId)).size === backups.length;
-  const what = isOneEach ? "backups" : "copies";
   return parts
     .map(({ verdict, found }, i) =>
       i === 0 ? `${found} of ${backups.length} ${what} ${verdict}` : `${found} ${verdict}`,

@@ -4,6 +4,7 @@ import { DELETED_NAME, FIRST_KEYS, METADATA_NAME, parseNumberedName } from "../.
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { canonicalJson } from "../../format/canonical-json.ts";
 import type { Storage } from "../../storage/storage.ts";
+import type { ReadableStorage } from "./read-object.ts";
 import { keylessProblem, type Repository, readBackup, readDataKey, type StoredBackup } from "./repository.ts";
 
 /**
@@ -13,7 +14,7 @@ import { keylessProblem, type Repository, readBackup, readDataKey, type StoredBa
  */
 export async function readCommitted(
   repository: Repository,
-  storage: Storage,
+  storage: ReadableStorage,
   known: CatalogBackup,
 ): Promise<StoredBackup> {
   const { id, storagePath, metadata, trusted } = known;
@@ -41,7 +42,7 @@ export async function readCommitted(
  */
 export async function readAncestor(
   repository: Repository,
-  storage: Storage,
+  storage: ReadableStorage,
   member: LineageMember,
   known: CatalogBackup | undefined,
 ): Promise<StoredBackup> {
@@ -103,7 +104,7 @@ export async function findDamagedAncestors(
 /** Damage that reading alone took for something else; `undefined` if it was right. */
 async function damageBehind(
   repository: Repository,
-  storage: Storage,
+  storage: ReadableStorage,
   { storagePath, copies, metadata }: CatalogBackup,
   error: unknown,
 ): Promise<BackupctlError | undefined> {
@@ -137,7 +138,7 @@ function changedKeys({ keysObjects }: StoredBackup, { keysSha256 }: CatalogBacku
   return `its keys (${names.join(", ")}) are not what was written`;
 }
 
-async function namesIn(storage: Storage, directory: string): Promise<readonly string[]> {
+async function namesIn(storage: ReadableStorage, directory: string): Promise<readonly string[]> {
   const names: string[] = [];
   for await (const { key } of storage.list(directory)) names.push(key.slice(directory.length + 1));
   return names;

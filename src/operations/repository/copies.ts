@@ -2,9 +2,10 @@ import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { orderOfCopies } from "../../domain/copy-order.ts";
 import { BackupctlError, type ErrorCode, isBackupctlError } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
 import { type Session, storageDefinition } from "../session.ts";
 import { amongFailures } from "./among-failures.ts";
+import { withKeysOf } from "./keys-of-other-copy.ts";
+import type { ReadableStorage } from "./read-object.ts";
 import type { Repository } from "./repository.ts";
 
 export const DAMAGE: readonly ErrorCode[] = ["BACKUP_CORRUPTED", "UNSUPPORTED_FORMAT"];
@@ -43,20 +44,23 @@ export function notUsed(id: BackupId, storageName: string, { code, message }: Ba
 }
 
 /**
- * What `read` gives of the first copy that it can be had of.
+ * What `read` gives of the first copy that it can be had of; where that is none, of one whose keys another copy has.
  * @throws what it threw for the first, but damage before a storage that is away: it says more; with a line for each other one
  */
 export async function readAnyCopy<T>(
   repository: Repository,
   names: readonly string[],
-  read: (storage: Storage) => Promise<T>,
+  read: (storage: ReadableStorage) => Promise<T>,
   onFailure: (name: string, error: BackupctlError) => void = () => undefined,
 ): Promise<T> {
   const failures = new Map<string, BackupctlError>();
+  const opened: ReadableStorage[] = [];
   let failure: BackupctlError | undefined;
   for (const name of names) {
     try {
-      return await read(await repository.storage(name));
+      const storage = await repository.storage(name);
+      opened.push(storage);
+      return await read(storage);
     } catch (error) {
       if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
       onFailure(name, error);
@@ -65,5 +69,26 @@ export async function readAnyCopy<T>(
     }
   }
   if (failure === undefined) throw new RangeError("no copy to read");
-  throw amongFailures(failure, failures);
+  const all = amongFailures(failure, failures);
+  if (!DAMAGE.includes(failure.code)) throw all;
+  return readJoined(opened, read, all);
+}
+
+/** One copy may have lost its keys, and another one its metadata. @throws `failure` where that does not help */
+async function readJoined<T>(
+  copies: readonly ReadableStorage[],
+  read: (storage: ReadableStorage) => Promise<T>,
+  failure: BackupctlError,
+): Promise<T> {
+  const joined = copies.flatMap((storage) =>
+    copies.filter((other) => other !== storage).map((other) => withKeysOf(storage, other)),
+  );
+  for (const copy of joined) {
+    try {
+      return await read(copy);
+    } catch (error) {
+      if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
+    }
+  }
+  throw failure;
 }

@@ -1,8 +1,7 @@
 import { count } from "../../domain/count.ts";
 import { parseNumberedName } from "../../domain/object-names.ts";
 import { MAX_JSON_BYTES } from "../../format/parse-json.ts";
-import type { Storage } from "../../storage/storage.ts";
-import { readObject } from "./read-object.ts";
+import { type ReadableStorage, readObject } from "./read-object.ts";
 
 /**
  * A backup gets a keys object with each change of its keys and notes with each verification, each well below 1 KiB. Whoever can write to
@@ -15,7 +14,7 @@ type Family = "keys" | "notes";
 
 /** A `keys-<n>-….json` or `notes-<n>-….json` as a storage lists it. */
 export interface NumberedObject {
-  readonly storage: Storage;
+  readonly storage: ReadableStorage;
   readonly key: string;
   readonly name: string;
   readonly n: number;
@@ -29,7 +28,7 @@ export interface Newest {
 }
 
 export async function listNumbered(
-  storages: readonly Storage[],
+  storages: readonly ReadableStorage[],
   directory: string,
 ): Promise<Readonly<Record<Family, Newest>>> {
   const found: Record<Family, NumberedObject[]> = { keys: [], notes: [] };

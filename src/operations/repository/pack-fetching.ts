@@ -4,10 +4,10 @@ import { METADATA_NAME } from "../../domain/object-names.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type PackSource, StoredDamage } from "../../format/pack-source.ts";
 import type { Clock } from "../../platform/clock.ts";
-import type { Storage } from "../../storage/storage.ts";
 import { readAncestor } from "./committed-backup.ts";
 import { DAMAGE, isWithoutCopy, mendedBy, noCopyYet, notUsed, readAnyCopy } from "./copies.ts";
 import { impatience } from "./impatience.ts";
+import type { ReadableStorage } from "./read-object.ts";
 import { type Repository, readAnyDataKey, readDataKey, type StoredBackup } from "./repository.ts";
 import { isUnreachable } from "./unreachable.ts";
 
@@ -132,7 +132,8 @@ async function readKey(
   memberOf: (origin: BackupId) => LineageMember,
   { known, salvage, warn, onDamage }: PackSourceOptions,
 ): Promise<Buffer | undefined> {
-  const ofAnyCopy = <T>(read: (storage: Storage) => Promise<T>): Promise<T> => readAnyCopy(repository, names, read);
+  const ofAnyCopy = <T>(read: (storage: ReadableStorage) => Promise<T>): Promise<T> =>
+    readAnyCopy(repository, names, read);
   if (origin === metadata.id) return ofAnyCopy((storage) => readDataKey(repository, storage, metadata));
   const member = memberOf(origin);
   const failures = new Map<string, BackupctlError>();
@@ -155,7 +156,7 @@ async function readKey(
     return key;
   }
 
-  async function readMember(storage: Storage): Promise<StoredBackup> {
+  async function readMember(storage: ReadableStorage): Promise<StoredBackup> {
     const inCatalog = known?.(origin);
     try {
       return await readAncestor(repository, storage, member, inCatalog);

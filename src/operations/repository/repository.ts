@@ -27,7 +27,7 @@ import { amongFailures } from "./among-failures.ts";
 import { holdsBackups } from "./holds-backups.ts";
 import { impatience } from "./impatience.ts";
 import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbered-objects.ts";
-import { readObject } from "./read-object.ts";
+import { type ReadableStorage, readObject } from "./read-object.ts";
 import { readNotes } from "./stored-notes.ts";
 import { isUnreachable } from "./unreachable.ts";
 
@@ -228,7 +228,11 @@ export interface StoredBackup {
  * Reads metadata, keys and notes of the backup in `directory`. A missing or wrong key leaves it untrusted, with the reason.
  * @throws `BACKUP_NOT_FOUND` without metadata.json, `BACKUP_CORRUPTED` if it is damaged or of another place.
  */
-export async function readBackup(repository: Repository, storage: Storage, directory: string): Promise<StoredBackup> {
+export async function readBackup(
+  repository: Repository,
+  storage: ReadableStorage,
+  directory: string,
+): Promise<StoredBackup> {
   const bytes = await readObject(storage, `${directory}/${METADATA_NAME}`, MAX_METADATA_BYTES);
   if (bytes === undefined) {
     throw new BackupctlError("BACKUP_NOT_FOUND", `there is no backup in ${directory} of storage "${storage.name}"`, {
@@ -261,7 +265,7 @@ export async function readBackup(repository: Repository, storage: Storage, direc
 /** The data key of a backup whose metadata was believed before; unwrapped anew from storage. */
 export async function readDataKey(
   repository: Repository,
-  storage: Storage,
+  storage: ReadableStorage,
   metadata: BackupMetadata,
 ): Promise<Buffer | undefined> {
   const keys = await keysIn(storage, metadata.storage_path);
@@ -276,7 +280,7 @@ export async function readDataKey(
  */
 export async function readAnyDataKey(
   repository: Repository,
-  storage: Storage,
+  storage: ReadableStorage,
   { id, path }: LineageMember,
 ): Promise<Buffer> {
   const { objects } = await keysIn(storage, path);
@@ -302,7 +306,7 @@ interface ReadKeys {
   readonly tooMany: string | undefined;
 }
 
-async function keysIn(storage: Storage, directory: string): Promise<ReadKeys> {
+async function keysIn(storage: ReadableStorage, directory: string): Promise<ReadKeys> {
   return readKeys((await listNumbered([storage], directory)).keys, directory);
 }
 

@@ -5,12 +5,12 @@ import { isGood, isGoodSource, isKnownDamaged, isWholeSource } from "../../domai
 import { chooseRestorePoint, type RestorePoint } from "../../domain/restore-point.ts";
 import { parseInstant } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
 import { copiesOf, isWithoutCopy, noCopyYet, notUsed, readAnyCopy } from "../repository/copies.ts";
 import { DamagedCopies } from "../repository/damaged-copies.ts";
+import type { ReadableStorage } from "../repository/read-object.ts";
 import { findReferenced } from "../repository/references.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { passedOverWarning, requireReadable } from "../repository/unreadable-backups.ts";
@@ -191,7 +191,7 @@ export async function findCopy(
     failures.set(name, error);
     if (error.code === "BACKUP_CORRUPTED") damaged.add(backup.id, name);
   };
-  const read = async (storage: Storage): Promise<FoundCopy> => {
+  const read = async (storage: ReadableStorage): Promise<FoundCopy> => {
     const stored = await readCommitted(repository, storage, backup).catch((error: unknown) => {
       const isToCome = isBackupctlError(error, "BACKUP_NOT_FOUND") && isWithoutCopy(backup, storage.name);
       throw isToCome ? noCopyYet(storage.name, backup.id) : error;

@@ -1,11 +1,11 @@
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { LineageMember } from "../../domain/backup.ts";
 import { isBackupctlError } from "../../errors.ts";
-import type { Storage } from "../../storage/storage.ts";
 import { type Holding, seeDirectories } from "../copies/holdings.ts";
 import type { RepairedObject } from "../operations.ts";
 import { readAncestor, readCommitted } from "../repository/committed-backup.ts";
 import { copiesOf, readAnyCopy } from "../repository/copies.ts";
+import type { ReadableStorage } from "../repository/read-object.ts";
 import type { Repository, StoredBackup } from "../repository/repository.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
@@ -82,7 +82,7 @@ async function seeReachable(
 async function proven(
   { repository, storage }: Verifying,
   others: readonly string[],
-  read: (copy: Storage) => Promise<StoredBackup>,
+  read: (copy: ReadableStorage) => Promise<StoredBackup>,
 ): Promise<StoredBackup | undefined> {
   try {
     return await readAnyCopy(repository, [storage.name, ...others], read);
@@ -94,7 +94,7 @@ async function proven(
 
 async function readOwn(
   { context, repository, request }: Verifying,
-  copy: Storage,
+  copy: ReadableStorage,
   backup: CatalogBackup,
 ): Promise<StoredBackup> {
   const stored = await readCommitted(repository, copy, backup);
@@ -102,6 +102,10 @@ async function readOwn(
   return stored;
 }
 
-function readMember({ repository, known }: Verifying, copy: Storage, member: LineageMember): Promise<StoredBackup> {
+function readMember(
+  { repository, known }: Verifying,
+  copy: ReadableStorage,
+  member: LineageMember,
+): Promise<StoredBackup> {
   return readAncestor(repository, copy, member, known(member.id));
 }

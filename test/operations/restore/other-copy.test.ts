@@ -131,6 +131,19 @@ describe("a restore reads from the other copy", () => {
     expect(await damagedIn(site.operations, fullId)).toEqual(["local"]);
   });
 
+  it.each(["directory", "ancestor"] as const)("metadata, and keys from yet another one, in the %s", async (where) => {
+    const made = await twoCopies();
+    const { site, fullId } = made;
+    empty(find(made[where], /^metadata\.json$/));
+    lose(find(inSecond(made, made[where]), /^keys-/));
+
+    const { backupId } = await restore(site.operations, { latest: true, to: made.to });
+
+    expectAllOf(made);
+    const id = where === "ancestor" ? fullId : backupId;
+    expect(await damagedIn(site.operations, id)).toEqual(["local", "second"]);
+  });
+
   it("sums of a backup that is not encrypted", async () => {
     const site = await openSite({ replica: true, more: "" });
     await createOne(site, { encrypt: false });

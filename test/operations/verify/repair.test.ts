@@ -145,6 +145,31 @@ describe("verify --repair", () => {
     expect(await copiesOf(site, fullId)).toEqual({ local: "complete", second: "complete" });
   });
 
+  it.each([
+    ["a backup", "last"],
+    ["an ancestor", "full"],
+  ] as const)("joins metadata of %s that one copy has to keys that another one has", async (_, where) => {
+    const made = await twoCopies();
+    const { site, id, fullId } = made;
+    const metadata = find(made[where], /^metadata\.json$/);
+    const keys = find(inSecond(made, made[where]), /^keys-/);
+    const before = contentsOf(made[where]);
+    flip(metadata);
+    lose(keys);
+
+    const { passed, backups } = await site.operations.verify({ ...REPAIR, reference: id });
+
+    expect(passed).toBe(true);
+    expect(backups).toMatchObject([
+      { storage: "local", repaired: [{ object: keyOf(made, metadata), storage: "second" }] },
+      { storage: "second", repaired: [{ storage: "local" }] },
+    ]);
+    for (const directory of [made[where], inSecond(made, made[where])])
+      expect(contentsOf(directory)).toMatchObject(before);
+    for (const each of [id, fullId])
+      expect(await copiesOf(site, each)).toEqual({ local: "complete", second: "complete" });
+  });
+
   it("leaves a whole copy in an archive alone, which may lie in a drawer", async () => {
     const site = await openSite({ storages: { vault: "archive" } });
     const { id } = await createOne(site);
