@@ -72,6 +72,26 @@ it("keeps it where it is while the archive is away", async () => {
   expect(back).toMatchObject({ archived: [{ backupId: monthly }], storages: [{ removed: [monthly] }, {}] });
 });
 
+it("asks an archive that is away once for all that was to move there", async () => {
+  const { site, made } = await agedSite({ storages: { vault: "archive" } });
+  const months = [
+    await made(90, { retentionClass: "monthly", retentionDays: 14 }),
+    await made(60, { retentionClass: "monthly", retentionDays: 14 }),
+  ];
+  await made(1);
+  const vault = join(site.directory, "vault");
+  renameSync(vault, `${vault}-away`);
+
+  const { storages } = await (await site.reopen()).cleanup(ONCE);
+
+  const [local] = storages;
+  expect(local?.removed).toEqual([]);
+  expect(local?.notRemoved.map(({ backupId }) => backupId).sort()).toEqual([...months].sort());
+  const [first, second] = local?.notRemoved ?? [];
+  expect(first?.error.message).toContain('what was to move to archive "vault" stays where it is');
+  expect(second?.error).toEqual(first?.error);
+});
+
 it("says of what is damaged how it is mended, and remembers the damage", async () => {
   const { site, monthly } = await archiveSite();
   const { copies, location } = await site.operations.show(monthly);

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { CreateResult, Operations } from "../../../src/operations/operations.ts";
-import { addFile, createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
+import { type ColdKeys, coldStorage } from "../../helpers/cold-storage.ts";
+import { addFile, createOne, type OpenSite, objectsIn, openSite, withStorages } from "../../helpers/open-site.ts";
 import { damageData, download, NOTHING_ASKED, restore } from "../restore/tools.ts";
 
 const VERIFY = { all: false, deep: false, quick: false, components: [] } as const;
@@ -97,6 +98,30 @@ describe("an ancestor that is damaged", () => {
 
     expect([passed, backups.length]).toEqual([true, 1]);
     expect(await states()).toEqual(["complete", "complete", "damaged"]);
+  });
+
+  it("leaves what builds on it as it was known where that is frozen, and asks for no thaw", async () => {
+    const { site, fullId, full, childId } = await chain({ replica: true });
+    const child = await site.backupDirectory();
+    damageData(full, "www");
+    const local = { ...VERIFY, storage: "local" };
+    await site.operations.verify({ ...local, all: true });
+    const below = child.slice(site.repositoryDirectory.length + 1);
+    const keys: ColdKeys = new Map(
+      objectsIn(site)
+        .filter((key) => key.startsWith(below) && /\.enc\.\d{8}$/.test(key))
+        .map((key) => [key, "frozen"]),
+    );
+    expect(keys.size).toBeGreaterThan(0);
+    const operations = await withStorages(site, (storage) =>
+      storage.name === "local" ? coldStorage(storage, keys) : storage,
+    );
+
+    const { passed } = await operations.verify({ ...local, reference: fullId, repair: true });
+
+    expect(passed).toBe(true);
+    expect([await stateOf(operations, fullId), await stateOf(operations, childId)]).toEqual(["complete", "damaged"]);
+    expect(new Set(keys.values())).toEqual(new Set(["frozen"]));
   });
 
   it("takes what builds on it back to the latest when its only sound copy is mended", async () => {
