@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openEngine } from "../../../src/engines/files/engine.ts";
 import { options } from "../../../src/engines/files/options.ts";
+import { canMount } from "../../helpers/mounted-file.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { dumpTree, namesBelow } from "./tree-tools.ts";
 
@@ -95,10 +96,7 @@ test("what a dump leaves out is known path by path, so that a restore can spare 
   expect(asked("marked", true)).toBe(false);
 });
 
-const mayMount =
-  process.geteuid?.() === 0 && spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0;
-
-describe.runIf(mayMount)("one_file_system", () => {
+describe.runIf(canMount)("one_file_system", () => {
   function mounted(): string {
     const folder = site(["here", "mount/hidden"]);
     execFileSync("mount", ["-t", "tmpfs", "none", join(folder, "mount")]);
