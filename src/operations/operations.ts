@@ -338,6 +338,8 @@ export interface FrozenPacks {
   readonly asked: number;
   /** How long a thaw takes at most from when it is asked for. */
   readonly thawMs: number;
+  /** ISO 8601. By when they can be read, where this host has asked for all of them. */
+  readonly expectedAt?: string | undefined;
 }
 
 export interface RestoreSourcePlan {

@@ -196,3 +196,19 @@ test.each([
   expect(result.exitCode).toBe(exitCode);
   expect(result.json()).toMatchObject({ status });
 });
+
+test("a plan says by when what was asked for can be read, and else how long that takes", async () => {
+  const packs = { storage: "vault", packs: 2, bytes: 2048, thawMs: 18_000_000 };
+  const asked = { ...packs, asked: 2, expectedAt: "2026-01-11T17:00:00.000Z" };
+  const line = "restore 550e8400 --dry-run";
+
+  expect((await run(line, planning({ frozen: [{ ...packs, asked: 0 }] }))).stdout).toContain(
+    "2 packs of vault; takes up to 5 h 0 min",
+  );
+  expect((await run(line, planning({ frozen: [asked] }))).stdout).toContain(
+    "2 packs of vault, 2 asked for already; can be read by 2026-01-11 17:00:00 UTC at the latest",
+  );
+  expect(JSON.parse((await run(`${line} --json`, planning({ frozen: [asked] }))).stdout).to_thaw).toEqual([
+    { storage: "vault", packs: 2, bytes: 2048, asked: 2, seconds_at_most: 18_000, expected_at: asked.expectedAt },
+  ]);
+});

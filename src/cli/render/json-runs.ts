@@ -89,7 +89,11 @@ export function restorePlanJson(plan: RestorePlan): Json {
     bytes_to_restore: plan.bytesToRestore,
     bytes_to_fetch: plan.bytesToFetch,
     packs: plan.packs,
-    to_thaw: plan.frozen.map(({ thawMs, ...packs }) => ({ ...packs, seconds_at_most: thawMs / 1000 })),
+    to_thaw: plan.frozen.map(({ thawMs, expectedAt, ...packs }) => ({
+      ...packs,
+      seconds_at_most: thawMs / 1000,
+      expected_at: expectedAt ?? null,
+    })),
     sources: plan.sources.map((source) => ({
       name: source.name,
       engine: source.engine,

@@ -16,7 +16,7 @@ export function renderRestorePlan(look: Look, plan: RestorePlan): string {
     ["gap", gapText(plan)],
     ["restores", formatBytes(plan.bytesToRestore)],
     ["fetches", `${formatBytes(plan.bytesToFetch)} in ${count(plan.packs, "pack")} from ${plan.storage}`],
-    ["to thaw", thawText(plan)],
+    ["to thaw", thawText(look, plan)],
     ["built on", plan.lineage.length > 1 ? count(plan.lineage.length - 1, "earlier backup") : undefined],
     ["takes", time],
     ["downtime", plan.downtime ? caution("yes") : "no"],
@@ -31,11 +31,15 @@ export function renderRestorePlan(look: Look, plan: RestorePlan): string {
   ].join("\n\n");
 }
 
-function thawText({ frozen }: RestorePlan): Painted | undefined {
+function thawText(look: Look, { frozen }: RestorePlan): Painted | undefined {
   if (frozen.length === 0) return undefined;
-  const each = frozen.map(({ storage, packs, bytes, asked, thawMs }) => {
+  const each = frozen.map(({ storage, packs, bytes, asked, thawMs, expectedAt }) => {
     const begun = asked === 0 ? "" : `, ${asked} asked for already`;
-    return `${formatBytes(bytes)} in ${count(packs, "pack")} of ${storage}${begun}; takes up to ${formatSeconds(thawMs / 1000)}`;
+    const when =
+      expectedAt === undefined
+        ? `takes up to ${formatSeconds(thawMs / 1000)}`
+        : `can be read by ${look.time(expectedAt)} at the latest`;
+    return `${formatBytes(bytes)} in ${count(packs, "pack")} of ${storage}${begun}; ${when}`;
   });
   return caution(each.join("; "));
 }

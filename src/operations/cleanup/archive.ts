@@ -63,6 +63,8 @@ interface Archived {
   readonly moved: readonly Move[];
   /** What has to stay where it is, since an archive has no sound copy of it. */
   readonly unsafe: ReadonlyMap<BackupId, BackupctlError>;
+  /** What of it did not come where. */
+  readonly failed: readonly Move[];
 }
 
 /** Copies with all that they build on, each read in full where it has come to before it counts as there. Called with the lock held. */
@@ -70,6 +72,7 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
   const { session } = context;
   const among = session.loaded.config.storages.map(({ name }) => name);
   const moved: Move[] = [];
+  const failed: Move[] = [];
   const unsafe = new Map<BackupId, BackupctlError>();
   const away = new Map<string, BackupctlError>();
   for (const move of moves) {
@@ -92,9 +95,10 @@ export async function archive(context: OperationContext, catalog: Catalog, moves
       session.signal.throwIfAborted();
       if (!isBackupctlError(error)) throw error;
       unsafe.set(backupId, away.get(to) ?? notArchived(error, move));
+      failed.push(move);
     }
   }
-  return { moved, unsafe };
+  return { moved, unsafe, failed };
 }
 
 /** The same for all that was to come there. */

@@ -15,7 +15,7 @@ import { impatience } from "../repository/impatience.ts";
 import { fillCatalog } from "../repository/rebuild-catalog.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
-import { archive } from "./archive.ts";
+import { archive, type Move } from "./archive.ts";
 import { type FrozenArchive, freezeArchive } from "./freeze.ts";
 import { removeLapsedMarks, removeTrials } from "./lapsed-marks.ts";
 import { locksIn } from "./locks.ts";
@@ -51,7 +51,7 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     }
     const decision = decideCleanup({ session, catalog, backups }, seen);
     if (!request.force) requireReleased(decision.brakes);
-    const { moved, unsafe } = await archive(context, catalog, decision.moves);
+    const { moved, unsafe, failed } = await archive(context, catalog, decision.moves);
     const cleaned: CleanedStorage[] = [];
     let hasLapsed = false;
     for (const { storage, holding, failure } of looks) {
@@ -74,7 +74,7 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     const opened = looks.flatMap(({ holding }) => holding?.storage ?? []);
     const emptied = new Set(cleaned.filter(({ removed }) => removed.length > 0).map(({ name }) => name));
     await sayWhatCanBeRead(session, opened, emptied);
-    const archives = await freezeArchives(context, catalog, looks);
+    const archives = await freezeArchives(context, catalog, { looks, failed });
     await removeOrphans(session, repository, catalog);
     return {
       plan: describeDecision(decision),
@@ -142,12 +142,13 @@ async function lookAtAll({ session }: OperationContext, repository: Repository):
 async function freezeArchives(
   context: OperationContext,
   catalog: Catalog,
-  looks: readonly Look[],
+  { looks, failed }: { readonly looks: readonly Look[]; readonly failed: readonly Move[] },
 ): Promise<readonly (FrozenArchive & { readonly name: string })[]> {
   const archives: (FrozenArchive & { readonly name: string })[] = [];
   for (const { storage, holding } of looks) {
     if (storage.role !== "archive" || holding === undefined) continue;
-    archives.push({ name: storage.name, ...(await freezeArchive(context, catalog, holding.storage)) });
+    const told = new Set(failed.flatMap(({ backupId, to }) => (to === storage.name ? [backupId] : [])));
+    archives.push({ name: storage.name, ...(await freezeArchive(context, catalog, holding.storage, told)) });
   }
   return archives;
 }

@@ -20,17 +20,20 @@ export interface FrozenArchive {
  * Moves the packs of data of all backups that are whole in an archive to its cold class, if its options name one, when they were read in
  * full there. Roots, indexes and all else stay where they can be read at once. What other backups build on comes last: killed anywhere, the
  * next cleanup can still read what it has to. Called with the lock held.
+ * @param told those of which it was said already why they have not come there
  */
 export async function freezeArchive(
   context: OperationContext,
   catalog: Catalog,
   storage: Storage,
+  told: ReadonlySet<BackupId>,
 ): Promise<FrozenArchive> {
   const { cold, name: to } = storage;
   const { signal, logger } = context.session;
   if (cold?.freeze === undefined) return { frozen: [], failure: undefined };
   const warm = await readablePacks(storage);
-  const isWhole = ({ copies, status, storagePath }: CatalogBackup): boolean =>
+  const isWhole = ({ id, copies, status, storagePath }: CatalogBackup): boolean =>
+    !told.has(id) &&
     status !== "deleting" &&
     warm.has(storagePath) &&
     copies.some(({ storage: name, state }) => name === to && state === "complete");

@@ -1,14 +1,16 @@
+import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { Storage, StoredObject, Warmth } from "../../storage/storage.ts";
+import type { OperationContext } from "../context.ts";
 import type { FrozenPacks } from "../operations.ts";
 import { mapInParallel } from "../parallel.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
-import type { Session } from "../session.ts";
+import { recordThaw, thawExpectedAt } from "./thaw-times.ts";
 
 const CALLS_AT_ONCE = 8;
 
@@ -71,45 +73,70 @@ async function findFrozenIn(
   return seen.filter((object) => object !== undefined);
 }
 
-export function describeFrozen(frozen: readonly Frozen[]): readonly FrozenPacks[] {
-  return frozen.map(({ storage, objects }) => ({
-    storage: storage.name,
-    packs: objects.length,
-    bytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    asked: objects.filter(({ state }) => state === "thawing").length,
-    thawMs: Math.max(...objects.map(({ thawMs }) => thawMs)),
-  }));
+export function describeFrozen(frozen: readonly Frozen[], catalog: Catalog, now: Date): readonly FrozenPacks[] {
+  return frozen.map(({ storage, objects }) => {
+    const asked = objects.filter(({ state }) => state === "thawing").length;
+    const packs = { storage: storage.name, directories: directoriesOf(objects) };
+    const expectedAt = asked < objects.length ? undefined : thawExpectedAt(catalog, packs, now);
+    return {
+      storage: storage.name,
+      packs: objects.length,
+      bytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      asked,
+      thawMs: Math.max(...objects.map(({ thawMs }) => thawMs)),
+      expectedAt: expectedAt?.toISOString(),
+    };
+  });
 }
 
 /** Asks for all of them that nobody has asked for. @throws `OBJECT_COLD` then, which says when they can be read */
 export async function requireThawed(
   frozen: readonly Frozen[],
   backupId: BackupId,
-  { clock, signal }: Session,
+  context: Pick<OperationContext, "session" | "catalog">,
 ): Promise<void> {
   if (frozen.length === 0) return;
-  for (const { storage, objects } of frozen) {
-    const unasked = objects.filter(({ state }) => state === "frozen");
-    await mapInParallel(unasked, CALLS_AT_ONCE, async ({ key }) => storage.cold?.thaw(key, { signal }));
-  }
+  const { clock } = context.session;
+  const before = describeFrozen(frozen, await context.catalog("read"), clock.now());
+  for (const each of frozen) await thaw(each, context);
   const now = clock.now().getTime();
-  const described = describeFrozen(frozen);
-  throw new BackupctlError("OBJECT_COLD", described.map((packs) => thawText(packs, backupId, now)).join("; "), {
+  const asked = before.map((packs) => {
+    const isNew = packs.asked < packs.packs;
+    return isNew ? { ...packs, expectedAt: new Date(now + packs.thawMs).toISOString() } : packs;
+  });
+  throw new BackupctlError("OBJECT_COLD", asked.map((packs) => thawText(packs, backupId)).join("; "), {
     hint: "Run the same command again then: it goes on when all of them can be read.",
     data: {
-      frozen: described.map(({ thawMs, ...packs }) => ({
-        ...packs,
-        expected_at: packs.asked < packs.packs ? new Date(now + thawMs).toISOString() : null,
-      })),
+      frozen: asked.map(({ thawMs: _, expectedAt, ...packs }) => ({ ...packs, expected_at: expectedAt ?? null })),
     },
   });
 }
 
-function thawText({ storage, packs, bytes, asked, thawMs }: FrozenPacks, backupId: BackupId, now: number): string {
+/** Asks for those that nobody has asked for. */
+export async function thaw(
+  { storage, objects }: Frozen,
+  context: Pick<OperationContext, "session" | "catalog">,
+): Promise<void> {
+  const { clock, signal } = context.session;
+  const unasked = objects.filter(({ state }) => state === "frozen");
+  if (unasked.length === 0) return;
+  await mapInParallel(unasked, CALLS_AT_ONCE, async ({ key }) => storage.cold?.thaw(key, { signal }));
+  const thawMs = Math.max(...unasked.map(({ thawMs: each }) => each));
+  const asked = { storage: storage.name, directories: directoriesOf(unasked) };
+  await recordThaw(context, asked, new Date(clock.now().getTime() + thawMs));
+}
+
+function directoriesOf(objects: readonly FrozenObject[]): ReadonlySet<string> {
+  return new Set(objects.map(({ key }) => key.slice(0, key.lastIndexOf("/"))));
+}
+
+function thawText({ storage, packs, bytes, asked, thawMs, expectedAt }: FrozenPacks, backupId: BackupId): string {
   const what = `${count(packs, "pack")} (${formatBytes(bytes)}) of backup ${backupId}`;
-  if (asked === packs)
-    return `${what} are still being thawed in storage "${storage}", ${formatSpan(thawMs)} at most from when they were asked for`;
+  if (asked === packs) {
+    const by = `${formatSpan(thawMs)} at most from when they were asked for`;
+    const when = expectedAt === undefined ? by : `and can be read by ${expectedAt} at the latest`;
+    return `${what} are still being thawed in storage "${storage}", ${when}`;
+  }
   const before = asked === 0 ? "" : `, ${asked} of which it was asked for before`;
-  const by = new Date(now + thawMs).toISOString();
-  return `storage "${storage}" was asked to thaw ${what}${before}; they can be read by ${by} at the latest`;
+  return `storage "${storage}" was asked to thaw ${what}${before}; they can be read by ${expectedAt} at the latest`;
 }

@@ -57,7 +57,7 @@ export async function downloadBackup(context: OperationContext, request: Downloa
     );
     const packs = [...new Set(files.flatMap((file) => file.packs))];
     const frozen = await findFrozen(await context.repository(), { storages: copies, keys: packs, signal });
-    await requireThawed(frozen, backup.id, context.session);
+    await requireThawed(frozen, backup.id, context);
     meter.total({ bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
     const download: Download = { contents, selection: selectionOf(request), meter, request };
     const { to, write } = request;

@@ -52,7 +52,7 @@ export class TargetFailure extends Error {
  * withdrawn → catalog. Gives the bytes that were sent. @throws `TargetFailure`; `BACKUP_CORRUPTED` for what is right in no copy
  */
 export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup): Promise<number> {
-  const { session, repository, target, sources } = copying;
+  const { session, repository, catalog, target, sources } = copying;
   const { metadata, storagePath: directory } = backup;
   if ([target, ...sources].some((holding) => isMarkedDeleted(holding, backup))) throw beingDeleted(backup);
   if (sources.length === 0) {
@@ -93,7 +93,8 @@ export async function copyBackup(copying: CopyingBackup, backup: CommittedBackup
     const packs = exactProofs(metadata, sums.bytes).filter((pack) => seen.get(pack.name) !== pack.mostBytes);
     const keys = packs.map(({ name }) => `${directory}/${name}`);
     const storages = copies.map(({ name }) => name);
-    await requireThawed(await findFrozen(repository, { storages, keys, signal }), backup.id, session);
+    const frozen = await findFrozen(repository, { storages, keys, signal });
+    await requireThawed(frozen, backup.id, { session, catalog: async () => catalog });
     if (!seen.has(METADATA_NAME)) await removeForeignObjects(copying, signal, backup, seen);
     try {
       await mapInParallel(exactProofs(metadata, sums.bytes), PARALLEL_COPIES, (proof) =>

@@ -117,7 +117,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         bytesToFetch: sum(sources, (source) => source.plan.bytesToFetch),
         packs: sum(sources, (source) => source.plan.packs),
         estimatedSeconds: estimateSeconds(catalog, bytes),
-        frozen: describeFrozen(frozen),
+        frozen: describeFrozen(frozen, catalog, session.clock.now()),
         downtime: sources.some((source) => source.plan.downtime),
         refusals,
         inPlace: request.to === undefined && request.target === undefined,

@@ -44,7 +44,7 @@ export async function restoreBackup(
     try {
       requireNoRefusal(prepared.plan);
       requireSamePlan(plan, prepared.plan);
-      await requireThawed(prepared.frozen, plan.backup.id, session);
+      await requireThawed(prepared.frozen, plan.backup.id, context);
       return await new RestoreRun(context, request, prepared, state.progress).run();
     } finally {
       await prepared.close();

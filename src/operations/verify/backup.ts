@@ -279,7 +279,7 @@ async function requireReadable(
   const frozen = await findFrozen(repository, { storages: [storage.name], keys, signal: context.session.signal });
   const [backup] = backups;
   if (frozen.length === 0 || backup === undefined) return;
-  if (request.storage === storage.name) return requireThawed(frozen, backup.id, context.session);
+  if (request.storage === storage.name) return requireThawed(frozen, backup.id, context);
   throw new BackupctlError("OBJECT_COLD", `backup ${backup.id} lies cold in storage "${storage.name}"`, {
     hint: `\`backupctl verify ${backup.id.slice(0, 8)} --storage ${storage.name}\` asks for a thaw; --quick looks at it without.`,
   });

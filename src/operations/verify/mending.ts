@@ -1,7 +1,7 @@
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { DecodedNotes } from "../../format/notes.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
-import { findFrozen } from "../copies/frozen.ts";
+import { findFrozen, thaw } from "../copies/frozen.ts";
 import { type Copying, type GoodObject, GoodObjects } from "../copies/good-objects.ts";
 import { type Holding, numberedNames } from "../copies/holdings.ts";
 import { exactProofs, isKeys, keysProofs, metadataProof, notesProof, type Proof, sumsProof } from "../copies/proofs.ts";
@@ -104,7 +104,7 @@ async function mendObject(
 
 /** What is good in no copy stays as it is; what has to be thawed is asked for, and mended by the next repair. */
 async function readIfGood(
-  { session: { signal }, repository, others, warn }: Mending,
+  { session, catalog, repository, others, warn }: Mending,
   good: GoodObjects,
   key: string,
   proof: Proof,
@@ -115,9 +115,8 @@ async function readIfGood(
     if (!isBackupctlError(error) || error.code === "INTERRUPTED") throw error;
     if (error.code === "OBJECT_COLD") {
       const storages = others.map((holding) => holding.storage.name);
-      const [frozen] = await findFrozen(repository, { storages, keys: [key], signal });
-      for (const { state } of frozen?.objects ?? [])
-        if (state === "frozen") await frozen?.storage.cold?.thaw(key, { signal });
+      const [frozen] = await findFrozen(repository, { storages, keys: [key], signal: session.signal });
+      if (frozen !== undefined) await thaw(frozen, { session, catalog: async () => catalog });
       warn(`${error.message}; it was asked for: repair again when it can be read`);
     }
     return undefined;

@@ -10,16 +10,22 @@ interface Aged {
   readonly site: OpenSite;
   /** Makes a backup as it was made so many days ago. */
   made(daysAgo: number, request?: Partial<CreateRequest>): Promise<string>;
+  /** So much time passes. */
+  wait(ms: number): void;
 }
 
 /** A site whose clock can be put back for its backups; what cleans up sees the time that it is. */
 export async function agedSite(options: Partial<SiteOptions> & { readonly rules?: string } = {}): Promise<Aged> {
   let daysAgo = 0;
-  const clock = { now: () => new Date(Date.now() - daysAgo * DAY_MS), monotonicMs: () => performance.now() };
+  let waitedMs = 0;
+  const clock = { now: () => new Date(Date.now() + waitedMs - daysAgo * DAY_MS), monotonicMs: () => performance.now() };
   const { rules = ROOMY, ...others } = options;
   const site = await openSite({ clock, more: `retention:${rules}`, ...others });
   return {
     site,
+    wait(ms) {
+      waitedMs += ms;
+    },
     async made(days, request = {}) {
       daysAgo = days;
       addFile(site, `at-${days}`, 20_000);

@@ -9,17 +9,18 @@ import { download, NOTHING_ASKED, restore } from "../restore/tools.ts";
 import { agedSite } from "./aged-site.ts";
 
 const ONCE: CleanupRequest = { force: false, lockWaitMs: 0 };
+const TIME = "\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z";
 const READ = { all: false, deep: false, quick: false, components: [] };
 
 /** Of a month with an incremental backup of it, both past their time, and a newer backup; the archive has a cold class. */
 async function coldSite() {
-  const { site, made } = await agedSite({ storages: { vault: "archive" } });
+  const { site, made, wait } = await agedSite({ storages: { vault: "archive" } });
   const month = await made(60, { retentionClass: "monthly", retentionDays: 14 });
   const child = await made(59, { mode: "incremental", retentionClass: "monthly", retentionDays: 14 });
   await made(1);
   const keys: ColdKeys = new Map();
   const open = () => withStorages(site, (storage) => (storage.name === "vault" ? coldStorage(storage, keys) : storage));
-  return { site, made, month, child, keys, open, operations: await open() };
+  return { site, wait, month, child, keys, open, operations: await open() };
 }
 
 async function archivedSite() {
@@ -70,7 +71,14 @@ it("plans a restore without asking for anything, then asks once, and goes on whe
 
   await expect(restore(await open(), request)).rejects.toEqual(coldError('"vault" was asked to thaw 2 packs'));
   expect(statesOf(keys)).toEqual(["thawing", "thawing"]);
-  await expect(restore(await open(), request)).rejects.toEqual(coldError("2 packs"));
+  const again = restore(await open(), request);
+  await expect(again).rejects.toEqual(coldError("2 packs"));
+  await expect(again).rejects.toThrow(
+    new RegExp(`still being thawed in storage "vault", and can be read by ${TIME} at`),
+  );
+  const { frozen } = await (await open()).planRestore(request);
+  const leftMs = Date.parse(frozen[0]?.expectedAt ?? "") - Date.now();
+  expect([leftMs > THAW_MS - 60_000, leftMs <= THAW_MS]).toEqual([true, true]);
   expect(existsSync(to)).toBe(false);
 
   const [first] = keys.keys();
@@ -81,6 +89,19 @@ it("plans a restore without asking for anything, then asks once, and goes on whe
 
   expect(sources).toMatchObject([{ status: "completed" }]);
   expect(readdirSync(to, { recursive: true }).join()).toContain("at-59");
+});
+
+it("does not say when what another host asked for can be read, nor a time that is over", async () => {
+  const { open, child, keys, site, wait } = await archivedSite();
+  const request = { ...NOTHING_ASKED, reference: child, to: join(site.directory, "restored") };
+  const states = [...keys.keys()];
+  for (const key of states) keys.set(key, "thawing");
+
+  await expect(restore(await open(), request)).rejects.toThrow("5 hours at most from when they were asked for");
+  for (const key of states) keys.set(key, "frozen");
+  await expect(restore(await open(), request)).rejects.toThrow("they can be read by");
+  wait(THAW_MS + 1);
+  await expect(restore(await open(), request)).rejects.toThrow("5 hours at most from when they were asked for");
 });
 
 it("asks for no more than what is wanted", async () => {
@@ -221,6 +242,9 @@ it("thaws what a backup builds on to verify that one in the archive, and moves i
     removed: [],
     notRemoved: [{ backupId: child, error: { code: "OBJECT_COLD" } }],
   });
+  // Said once is enough.
+  expect(asked.storages[1]?.failure).toBeUndefined();
+  expect(site.warnings.join()).not.toContain("is not moved to the cold class");
   expect(moved.archived).toEqual([{ backupId: child, to: "vault" }]);
   // What it builds on was the last verified one until now.
   expect(moved.storages[0]?.removed).toEqual([child]);
