@@ -7,13 +7,18 @@ import { listNumbered, type Newest, passedOverText, readNumbered } from "./numbe
 /** The notes of a backup as several storages have them. */
 interface CollectedNotes {
   readonly notes: BackupNotes;
-  /** Of all objects, readable or not; -1 without any. */
+  /** The number that the next one follows; -1 without any. */
   readonly highest: number;
+  /** The names of objects that say they are newer, and that no backupctl numbered so. */
+  readonly beyond: readonly string[];
   /** Objects that can't be read or were changed, one line each. */
   readonly problems: readonly string[];
   /** What one in force says is not known: it can only be kept, not changed. In words. */
   readonly unknown: string | undefined;
 }
+
+/** Each writer adds one to what it sees. Some may be gone, or in storages that are away; a number far above all others was made up. */
+const WIDEST_GAP = 256;
 
 type NotedBackup = Pick<BackupMetadata, "id" | "timestamp" | "storage_path" | "retention_until">;
 
@@ -58,6 +63,13 @@ export async function readNotes(
   if (tooMany !== undefined && matters) problems.push(tooMany);
   const all = [...decoded.values(), ...(matters ? [notRead(newestUnread.n, tooMany ?? "", backup)] : [])];
   const unknown = unprovenInForce(all).find((notes) => notes.unknown !== undefined)?.unknown;
-  const highest = listed.objects[0]?.n ?? -1;
-  return { notes: mergeNotes(all, backup.retention_until), highest, problems, unknown };
+  const proven = [...decoded.values()].filter(({ verified }) => verified).map(({ n }) => n);
+  const highest = endOfLine(Math.max(-1, ...proven), listed);
+  const beyond = listed.objects.filter(({ n }) => n > highest).map(({ name }) => name);
+  return { notes: mergeNotes(all, backup.retention_until), highest, beyond, problems, unknown };
+}
+
+/** What is not proven, or can't be read, may be another host's all the same: it counts as long as the numbers grow as they do. */
+function endOfLine(proven: number, { objects }: Newest): number {
+  return objects.reduceRight((last, { n }) => (n > last && n - last <= WIDEST_GAP ? n : last), proven);
 }

@@ -58,6 +58,12 @@ export async function writeNotes(
       },
     );
   }
+  if (collected.beyond.length > 0) {
+    const names = [...new Set(collected.beyond)].join(", ");
+    session.logger.warn(
+      `no backupctl has written ${names} in ${directory}: what they keep stays kept until they are removed from the storage by hand`,
+    );
+  }
   const notes = wanted.change(collected.highest < 0 ? await knownNotes(context, id) : collected.notes);
   const object = encodeNotes({ backupId: id, n: collected.highest + 1, notes, macKey });
   let written = 0;

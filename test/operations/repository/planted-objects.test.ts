@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
+import { encodeNotes } from "../../../src/format/notes.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { createOne, type OpenSite, openSite } from "../../helpers/open-site.ts";
 import { NO_CHOICES, openSession } from "../../helpers/site.ts";
@@ -86,12 +87,19 @@ it("many small notes below a proven one change nothing", async () => {
   expect((await operations.list(PAGE)).backups).toMatchObject([{ id, hold: undefined }]);
 });
 
-it("notes with the highest number of all are told, and are no crash", async () => {
-  const site = await openSite();
+it("of a backup without a key, notes with the highest number of all are told, and how that is ended", async () => {
+  const site = await openSite({ keyless: true });
   const { id } = await createOne(site);
-  writeFileSync(join(await site.backupDirectory(), "notes-999999999-0123abcd.json"), "{}");
+  const directory = await site.backupDirectory();
+  const { name, bytes } = encodeNotes({ backupId: id, n: 999_999_999, notes: {}, macKey: undefined });
+  writeFileSync(join(directory, name), bytes);
 
-  await expect(site.operations.hold(id, "audit")).rejects.toMatchObject({ code: "BACKUP_CORRUPTED" });
+  await expect(site.operations.hold(id, "audit")).rejects.toMatchObject({
+    code: "BACKUP_CORRUPTED",
+    hint: expect.stringContaining("Remove them from the storage by hand"),
+  });
+  rmSync(join(directory, name));
+  expect((await site.operations.hold(id, "audit")).hold).toBe("audit");
 });
 
 it("planted backups with a salt each cost a bounded number of derivations, and the real one comes back", async () => {
@@ -160,3 +168,63 @@ function forge(directory: string, storagePath: string, i: number): void {
   const wraps = content.wraps.map((wrap: object) => ({ ...wrap, parameters: { salt: `salt ${i}` } }));
   writeFileSync(join(place, keys), JSON.stringify({ ...content, backup_id: id, wraps }));
 }
+
+it.each([
+  { what: "nothing readable", text: () => "", held: false },
+  {
+    what: "a hold that no key proves",
+    text: (id: string) =>
+      JSON.stringify({
+        ...{
+          version: 1,
+          backup_id: id,
+          n: 999_999_999,
+          hold: { reason: "planted", at: "2026-01-11T02:00:00Z", by: "x" },
+        },
+        mac: `hmac-sha256:${"0".repeat(64)}`,
+      }),
+    held: true,
+  },
+])("the last number of notes with $what in it keeps no others from being written", async ({ text, held }) => {
+  const site = await openSite();
+  const { id } = await createOne(site);
+  const directory = await site.backupDirectory();
+  const planted = "notes-999999999-aaaaaaaa.json";
+  await site.operations.hold(id, "audit");
+  writeFileSync(join(directory, planted), text(id));
+
+  await site.operations.hold(id, "another audit");
+  await site.operations.unhold(id);
+
+  const names = readdirSync(directory).filter((name) => name.startsWith("notes-"));
+  expect(names.map((name) => name.replace(/-[0-9a-f]{8}\.json$/, "")).sort()).toEqual([
+    "notes-0",
+    "notes-1",
+    "notes-2",
+    "notes-999999999",
+  ]);
+  expect(site.warnings).toContainEqual(expect.stringContaining(`no backupctl has written ${planted}`));
+  const { operations } = await rebuiltWithoutCatalog(site);
+  expect((await operations.show(id)).notes.hold?.reason).toBe(held ? "planted" : undefined);
+  rmSync(join(directory, planted));
+  const again = await rebuiltWithoutCatalog(site);
+  expect((await again.operations.show(id)).notes.hold).toBeUndefined();
+});
+
+it("notes that a host without the key wrote are followed by those of one that has it", async () => {
+  const site = await openSite();
+  const { id } = await createOne(site);
+  const directory = await site.backupDirectory();
+  const hold = { reason: "unproven", at: "2026-01-11T02:00:00Z", by: "x" };
+  const mac = `sha256:${"0".repeat(64)}`;
+  writeFileSync(
+    join(directory, "notes-3-aaaaaaaa.json"),
+    JSON.stringify({ version: 1, backup_id: id, n: 3, hold, mac }),
+  );
+
+  await site.operations.unhold(id);
+
+  expect(readdirSync(directory).filter((name) => name.startsWith("notes-4-"))).toHaveLength(1);
+  const { operations } = await rebuiltWithoutCatalog(site);
+  expect((await operations.show(id)).notes.hold).toBeUndefined();
+});
