@@ -61,6 +61,43 @@ describe("options of every storage", () => {
     expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
   });
 
+  it.each([
+    ["s3", "bucket: b", "access_key_id"],
+    ["gcs", "bucket: bbb", "credentials_file"],
+    ["azure", "container: ccc, account: example, account_key: c2VjcmV0", "account_key"],
+  ])("take no login in an endpoint of %s, and don't show it", async (type, options, instead) => {
+    for (const endpoint of ["http://bob:s3cretpw@localhost:99", "http://localhost:99/?sig=s3cretpw"]) {
+      const text = `storages:
+  main: { type: ${type}, ${options}, endpoint: "${endpoint}" }
+encryption:
+  keys: { site: { provider: local, key: "${KEY}" } }
+`;
+      const failure = await failureOf(loadText(text));
+
+      expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(instead) });
+      expect(JSON.stringify(failure)).not.toContain("s3cretpw");
+    }
+  });
+
+  it.each([
+    ["s3", 'bucket: "s3://b"', "main.bucket: must be the bucket's name alone"],
+    ["s3", "bucket: b/folder", "main.bucket: must be the bucket's name alone"],
+    ["sftp", 'host: "[::1]", user: u, path: p', "main.host: must be a name or an address alone"],
+    ["ftp", 'host: "[::1]", user: u, password: p, path: p', "main.host: must be a name or an address alone"],
+    ["sftp", 'host: "bob@example.org", user: u, path: p', "main.host: must be a name or an address alone"],
+  ])("say what to write instead: %s %s", async (type, options, message) => {
+    const text = `storages:
+  main: { type: ${type}, ${options} }
+encryption:
+  keys: { site: { provider: local, key: "${KEY}" } }
+`;
+
+    expect(await failureOf(loadText(text))).toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(message),
+    });
+  });
+
   it.each(["limit_upload: 10Mbit", "retry_for: soon", "concurrency: 0", "quota: much"])(
     "keep nobody from reading his backups where they are wrong: %s",
     async (option) => {

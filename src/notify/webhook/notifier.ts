@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import * as tls from "node:tls";
 import { durationMs, parseFiniteDuration } from "../../domain/duration.ts";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { readFileIfExists } from "../../platform/files.ts";
+import { readCertificates } from "../../platform/certificates.ts";
 import { failedCall, networkFailure } from "../../platform/network-failure.ts";
 import type { Notification, Notifier, NotifierContext } from "../notifier.ts";
 import { type WebhookOptions, webhookProblems } from "./options.ts";
@@ -13,7 +13,7 @@ export async function openWebhook(options: WebhookOptions, { name }: NotifierCon
   const { url, authorization, headers, secret, ca_file } = options;
   const [problem] = webhookProblems(options);
   if (problem !== undefined) throw unusable(name, `${problem.path.join(".")} ${problem.message}`);
-  const ca = ca_file === undefined ? undefined : [...tls.rootCertificates, await readCertificates(ca_file, name)];
+  const ca = ca_file === undefined ? undefined : [...tls.rootCertificates, await trustedIn(ca_file, name)];
   const timeoutMs = durationMs(parseFiniteDuration(options.timeout));
   return {
     async send(notification, signal) {
@@ -49,12 +49,10 @@ function signatureOf(body: string, secret: string): string {
   return `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
 }
 
-async function readCertificates(file: string, name: string): Promise<string> {
-  const certificates = await readFileIfExists(file).catch((error: unknown) => {
+async function trustedIn(file: string, name: string): Promise<string> {
+  return await readCertificates(file).catch((error: unknown) => {
     throw unusable(name, `ca_file: ${messageOf(error)}`);
   });
-  if (certificates === undefined) throw unusable(name, `ca_file: ${file} does not exist`);
-  return certificates.toString();
 }
 
 function unusable(name: string, what: string): BackupctlError {

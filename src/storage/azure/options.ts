@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
-import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
+import { caFileOption, endpointOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
 import { connectionParts } from "./place.ts";
 
 export const azureOptions = z.object({
@@ -17,9 +17,10 @@ export const azureOptions = z.object({
     .describe("The container in the account. `init` makes it.")
     .meta({ example: "backups" }),
   prefix: prefixOption("container"),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: "must be an address such as https://examplebackups.blob.core.windows.net" })
-    .optional()
+  endpoint: endpointOption({
+    example: "https://examplebackups.blob.core.windows.net",
+    login: "account_key or sas",
+  })
     .describe("Where the account's blobs are, if not at https://ACCOUNT.blob.core.windows.net.")
     .meta({ example: "https://examplebackups.blob.core.chinacloudapi.cn" }),
   account_key: z

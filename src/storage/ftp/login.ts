@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import * as path from "node:path/posix";
 import { Client } from "basic-ftp";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { readOrdinaryFile } from "../../platform/files.ts";
+import { readCertificates } from "../../platform/certificates.ts";
 import { asLoginError } from "./errors.ts";
 import { parseListing } from "./listing.ts";
 import type { FtpOptions } from "./options.ts";
@@ -25,7 +25,11 @@ export async function logIn(
   const port = portOf(options);
   const client = new Client(stallTimeoutMs);
   client.parseList = parseListing;
-  const secureOptions = { minVersion: "TLSv1.2" as const, ...serverName(options.host), ...(await authority(options)) };
+  const secureOptions = {
+    minVersion: "TLSv1.2" as const,
+    ...serverName(options.host),
+    ...(await authority(options, storage)),
+  };
   // The library watches each answer, but not the handshake of TLS.
   const limitMs = STALLS_FOR_A_LOGIN * stallTimeoutMs;
   const tooLong = new Error(`no login within ${limitMs / 1000} s`);
@@ -56,12 +60,12 @@ function serverName(host: string): { servername?: string } {
   return isIP(host) === 0 ? { servername: host } : {};
 }
 
-async function authority({ ca_file }: FtpOptions): Promise<{ ca?: string }> {
+async function authority({ ca_file }: FtpOptions, storage: string): Promise<{ ca?: string }> {
   if (ca_file === undefined) return {};
   try {
-    return { ca: (await readOrdinaryFile(ca_file)).toString() };
+    return { ca: await readCertificates(ca_file) };
   } catch (error) {
-    throw new BackupctlError("CONFIG_INVALID", `ca_file: ${messageOf(error)}`, {
+    throw new BackupctlError("CONFIG_INVALID", `storage "${storage}": ca_file: ${messageOf(error)}`, {
       hint: "Give a PEM file that this user can read.",
       cause: error,
     });

@@ -1,9 +1,8 @@
 import { z } from "zod";
+import { hostOption } from "../network/host-option.ts";
 
 export const ftpOptions = z.object({
-  host: z
-    .string()
-    .min(1)
+  host: hostOption
     .describe("Host name of the server, as its certificate has it.")
     .meta({ example: "backup.example.com" }),
   port: z.int().min(1).max(65_535).optional().describe("Port of the server. Default 21, with `tls: implicit` 990."),

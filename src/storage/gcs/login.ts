@@ -3,6 +3,7 @@ import { setBackend } from "google-logging-utils";
 import { z } from "zod";
 import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import { BackupctlError } from "../../errors.ts";
+import { silenceWarnings } from "../../platform/warnings.ts";
 import type { Connections } from "../network/connections.ts";
 import type { StorageContext } from "../storage.ts";
 import { fetchOver } from "./fetch.ts";
@@ -43,6 +44,8 @@ type Key = z.output<typeof serviceAccount> | z.output<typeof userAccount>;
 export function logIn(options: GcsOptions, connections: Connections, { name }: StorageContext): Login {
   // With GOOGLE_SDK_NODE_LOGGING the library prints the tokens that it gets.
   setBackend(null);
+  // Of a metadata server that it asks in vain it warns, too.
+  silenceWarnings("MetadataLookupWarning");
   const own = { transporterOptions: { fetchImplementation: fetchOver(connections) } };
   if (options.credentials === undefined) {
     return { auth: new GoogleAuth({ scopes: SCOPE, clientOptions: own }), project: options.project };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
-import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
+import { caFileOption, endpointOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
 
 export const gcsOptions = z.object({
   bucket: z
@@ -10,9 +10,10 @@ export const gcsOptions = z.object({
     .describe("The bucket.")
     .meta({ example: "example-backups" }),
   prefix: prefixOption("bucket"),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: "must be an address such as https://storage.googleapis.com" })
-    .optional()
+  endpoint: endpointOption({
+    example: "https://storage.googleapis.com",
+    login: "credentials_file",
+  })
     .describe("Where the service is, if not at https://storage.googleapis.com.")
     .meta({ example: "https://storage-backups.p.googleapis.com" }),
   credentials: z

@@ -14,6 +14,23 @@ export function prefixOption(bucket: "bucket" | "container") {
     .meta({ example: "site" });
 }
 
+/**
+ * An address that is shown wherever the storage is told of: no secret may be in it.
+ * @param login the options that the login belongs in
+ */
+export function endpointOption({ example, login }: { readonly example: string; readonly login: string }) {
+  return z
+    .url({ protocol: /^https?$/, error: `must be an address such as ${example}` })
+    .refine((url) => !URL.canParse(url) || isBare(new URL(url)), {
+      error: `must have neither a login nor ? or # in it; the login belongs in ${login}`,
+    })
+    .optional();
+}
+
+function isBare({ username, password, search, hash }: URL): boolean {
+  return `${username}${password}${search}${hash}` === "";
+}
+
 export const caFileOption = z
   .string()
   .min(1)

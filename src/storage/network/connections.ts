@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { BackupctlError, messageOf } from "../../errors.ts";
-import { readOrdinaryFile } from "../../platform/files.ts";
+import { readCertificates } from "../../platform/certificates.ts";
 import type { StorageContext } from "../storage.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 60_000;
@@ -26,14 +26,14 @@ export interface Connections {
 /**
  * @param certificates a file of certificates (PEM) that are trusted beside the well-known ones
  * @param context a connection over which nothing has moved for its `stallTimeoutMs` is cut (`ETIMEDOUT`), before it is twice that
- * @throws `CONFIG_INVALID` if the file can't be read
+ * @throws `CONFIG_INVALID` if the file can't be read or has none
  */
 export async function keptConnections(
   certificates: string | undefined,
   { name, stallTimeoutMs = DEFAULT_STALL_TIMEOUT_MS }: StorageContext,
 ): Promise<Connections> {
   const trusted =
-    certificates === undefined ? {} : { ca: [...tls.rootCertificates, await readCertificates(certificates, name)] };
+    certificates === undefined ? {} : { ca: [...tls.rootCertificates, await trustedIn(certificates, name)] };
   const plain = new http.Agent({ keepAlive: true, timeout: LONGEST_IDLE_MS });
   const secure = new https.Agent({ keepAlive: true, timeout: LONGEST_IDLE_MS, minVersion: "TLSv1.2", ...trusted });
   for (const agent of [plain, secure]) cutStalls(agent, stallTimeoutMs);
@@ -46,9 +46,9 @@ export async function keptConnections(
   };
 }
 
-async function readCertificates(file: string, storage: string): Promise<string> {
+async function trustedIn(file: string, storage: string): Promise<string> {
   try {
-    return (await readOrdinaryFile(file)).toString();
+    return await readCertificates(file);
   } catch (error) {
     throw new BackupctlError("CONFIG_INVALID", `storage "${storage}": ca_file: ${messageOf(error)}`, {
       cause: error,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { plainConnectionProblems } from "../../domain/plain-connection.ts";
 import type { OptionProblem } from "../definition.ts";
-import { caFileOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
+import { caFileOption, endpointOption, insecureOption, prefixOption } from "../network/bucket-options.ts";
 
 export type ThawTier = "Expedited" | "Standard" | "Bulk";
 
@@ -17,11 +17,19 @@ export function thawHours(storageClass: string): (typeof COLD_CLASSES)[string] |
 }
 
 export const s3Options = z.object({
-  bucket: z.string().min(1).describe("The bucket, or the ARN of an access point.").meta({ example: "example-backups" }),
+  bucket: z
+    .string()
+    .min(1)
+    .refine((bucket) => bucket.startsWith("arn:") || !bucket.includes("/"), {
+      error: "must be the bucket's name alone, without s3:// before it; a folder in it is `prefix`",
+    })
+    .describe("The bucket, or the ARN of an access point.")
+    .meta({ example: "example-backups" }),
   prefix: prefixOption("bucket"),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: "must be an address such as https://s3.example.org" })
-    .optional()
+  endpoint: endpointOption({
+    example: "https://s3.example.org",
+    login: "access_key_id and secret_access_key",
+  })
     .describe("Where the service is, if it is not Amazon's.")
     .meta({ example: "https://s3.example.org" }),
   region: z

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { hostOption } from "../network/host-option.ts";
 
 export const sftpOptions = z.object({
-  host: z.string().min(1).describe("Host name or address of the server.").meta({ example: "backup.example.com" }),
+  host: hostOption.describe("Host name or address of the server.").meta({ example: "backup.example.com" }),
   port: z.int().min(1).max(65_535).default(22).describe("Port of the SSH server."),
   user: z.string().min(1).describe("Login name.").meta({ example: "backup" }),
   path: z
