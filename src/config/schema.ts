@@ -321,7 +321,7 @@ function chainSection() {
         .describe("An incremental backup becomes a differential one when its lineage would be longer."),
       full_every: durationField()
         .default("7d")
-        .describe("An incremental backup becomes a full one when its full is older."),
+        .describe("An incremental backup becomes a full one when its full is so old."),
     })
     .prefault({})
     .describe("How long backups build on each other.");

@@ -1,6 +1,7 @@
 import { BackupctlError } from "../errors.ts";
 import type { BackupMetadata, LineageMember, Mode } from "./backup.ts";
-import { addDuration, type Duration, describeDuration } from "./duration.ts";
+import { type Duration, describeDuration } from "./duration.ts";
+import { type DueRun, isFullDue } from "./full-every.ts";
 import { isGood, type KnownBackup, newestFirst, wholeSourcesOf } from "./known-backup.ts";
 
 export interface ParentRequest {
@@ -17,6 +18,8 @@ export interface ParentRequest {
   readonly maxChain: number;
   readonly fullEvery: Duration;
   readonly now: Date;
+  /** That of a schedule which makes it. */
+  readonly run?: DueRun | undefined;
 }
 
 export interface ParentDecision {
@@ -64,10 +67,9 @@ function whyPassedOver(backup: KnownBackup, request: ParentRequest): string {
 /** Applies `full_every` and `max_chain` to a parent that is otherwise good. Of all backups it looks at full ones only. */
 export function withinLimits(request: ParentRequest, parent: Usable): ParentDecision {
   const full = request.backups.find((backup) => backup.id === parent.metadata.lineage[0]?.id) ?? parent;
-  const fullEnds = addDuration(new Date(full.timestamp), request.fullEvery);
-  if (fullEnds !== undefined && fullEnds.getTime() < request.now.getTime()) {
+  if (isFullDue(full, request.fullEvery, request.now, request.run)) {
     return fullBecause(
-      `the full backup ${nameOf(full)} is older than ${describeDuration(request.fullEvery)} (full_every)`,
+      `the full backup ${nameOf(full)} has reached ${describeDuration(request.fullEvery)} (full_every)`,
     );
   }
   if (parent.metadata.lineage.length + 1 > request.maxChain) {

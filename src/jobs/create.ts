@@ -33,7 +33,7 @@ const options = z.object({
     .regex(/^[1-9]\d{0,4}([hdwy]|mo)$/, "must be a number and a unit, such as 7d")
     .optional()
     .describe(
-      "An incremental backup of this schedule becomes a full one when its full is older. Default: chain.full_every.",
+      "An incremental backup of this schedule becomes a full one when its full is so old. Default: chain.full_every.",
     )
     .meta({ example: "7d" }),
   if_changed: z.boolean().default(false).describe("Make none if nothing changed since the last."),
@@ -42,13 +42,14 @@ const options = z.object({
 /** `backupctl create`. */
 export const createJob: Job = {
   options,
-  async run(operations, { options: given, lockWaitMs, onProgress }) {
+  async run(operations, { run, options: given, lockWaitMs, onProgress }) {
     const { full_every, if_changed, retention_days, ...chosen } = options.parse(given);
     const result = await operations.create({
       ...chosen,
       tables: [],
       ifChanged: if_changed,
       manual: false,
+      run,
       retentionDays: retention_days,
       fullEvery: full_every === undefined ? undefined : parseFiniteDuration(full_every),
       lockWaitMs,

@@ -1,4 +1,4 @@
-import type { OnProgress, Operations } from "../operations/operations.ts";
+import type { OnProgress, Operations, ScheduledRun } from "../operations/operations.ts";
 
 /**
  * The port of what a schedule can run: one use case of `Operations`, with options of its own in the config. The scheduler knows none of
@@ -12,6 +12,7 @@ export interface Job {
 }
 
 export interface JobRequest {
+  readonly run: ScheduledRun;
   readonly options: Readonly<Record<string, unknown>>;
   /** How long another run may be waited for: until this schedule is due again. */
   readonly lockWaitMs: number;

@@ -7,6 +7,7 @@ import type { CleanupPlan, CleanupRequest, CleanupResult, CleanupSimulation } fr
 import type { ReplicateRequest, ReplicateResult } from "./replicate/replicate-views.ts";
 import type {
   ScheduleDaemonRequest,
+  ScheduledRun,
   ScheduleInstallation,
   ScheduleInstallRequest,
   ScheduleRunRequest,
@@ -119,6 +120,8 @@ export interface CreateRequest {
   readonly retentionDays?: number | undefined;
   /** In place of `chain.full_every`. */
   readonly fullEvery?: FiniteDuration | undefined;
+  /** That of a schedule which makes it. */
+  readonly run?: ScheduledRun | undefined;
   readonly storages: readonly string[];
   readonly lockWaitMs: number;
   readonly onProgress?: OnProgress | undefined;

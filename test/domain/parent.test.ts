@@ -184,11 +184,13 @@ describe("the end of a lineage", () => {
   it.each(["incremental", "differential"] as const)("by full_every makes a full one of an %s", (mode) => {
     const oneWeekOn = new Date("2026-01-18T02:00:00.000Z");
 
-    expect(choose({ mode, now: oneWeekOn })).toMatchObject({ mode });
-    expect(choose({ mode, now: new Date(oneWeekOn.getTime() + 1) })).toEqual({
+    const tenMinutesEarly = new Date(oneWeekOn.getTime() - 600_000);
+
+    expect(choose({ mode, now: new Date(tenMinutesEarly.getTime() - 1) })).toMatchObject({ mode });
+    expect(choose({ mode, now: tenMinutesEarly })).toEqual({
       mode: "full",
       lineage: [],
-      reason: "the full backup 00000001 is older than 7 days (full_every)",
+      reason: "the full backup 00000001 has reached 7 days (full_every)",
     });
     expect(choose({ mode, fullEvery: "forever", now: new Date("2027-01-18T02:00:00.000Z") })).toMatchObject({ mode });
   });

@@ -3,6 +3,8 @@ import { cleanupJob } from "../../src/jobs/cleanup.ts";
 import type { CleanupResult } from "../../src/operations/operations.ts";
 import { childId, cleanupResult, fakeOperations, fullId } from "../cli/fakes.ts";
 
+const RUN = { schedule: "tidy", scheduledFor: "2026-01-11T05:00:00.000Z", next: "2026-01-12T05:00:00.000Z" };
+
 type Cleaned = CleanupResult["storages"][number];
 
 /** What a schedule makes of a cleanup of one storage. */
@@ -10,7 +12,7 @@ async function outcomeOf(cleaned: Partial<Cleaned>) {
   const [main] = cleanupResult.storages;
   if (main === undefined) throw new Error("no storage");
   const result = { ...cleanupResult, storages: [{ ...main, ...cleaned }] };
-  return cleanupJob.run(fakeOperations([], { cleanup: async () => result }), { options: {}, lockWaitMs: 0 });
+  return cleanupJob.run(fakeOperations([], { cleanup: async () => result }), { run: RUN, options: {}, lockWaitMs: 0 });
 }
 
 test("what is locked yet is told, and is no failure", async () => {

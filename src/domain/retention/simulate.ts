@@ -12,7 +12,11 @@ const DAY_MS = 86_400_000;
 
 /** A backup that a schedule is going to make. */
 export interface PlannedRun {
+  /** The schedule's name. */
+  readonly schedule: string;
   readonly at: Date;
+  /** When this schedule makes the one after it. */
+  readonly next: Date;
   readonly type: string;
   readonly mode: Mode;
   readonly sources: readonly string[];
@@ -29,6 +33,8 @@ export interface SimulationRequest {
   readonly storages: readonly { readonly name: string; readonly policy: StoragePolicy; readonly receives: boolean }[];
   /** The name of the storage that a run builds on. */
   readonly primary: string;
+  /** For which time a schedule made one of them; `undefined` where it was not that one. */
+  readonly dueTimeOf: (schedule: string, backup: KnownBackup) => Date | undefined;
   /** Of one that stands for all that are to be made. */
   readonly template: BackupMetadata;
   /** What a backup of this kind takes, as far as the last ones tell. */
@@ -78,6 +84,8 @@ class World {
   /** By type. */
   readonly #newest = new Map<string, Usable>();
   readonly #fulls = new Map<string, Usable[]>();
+  /** Of those that are simulated, which schedule made them. */
+  readonly #madeBy = new Map<BackupId, string>();
 
   constructor(request: SimulationRequest) {
     this.#request = request;
@@ -124,6 +132,7 @@ class World {
       copies: storages.flatMap(({ name, receives }) => (receives ? [{ storage: name, state: "complete" }] : [])),
     };
     this.#made.push(backup);
+    if (mode === "full") this.#madeBy.set(id, run.schedule);
     this.#note(backup);
   }
 
@@ -176,9 +185,16 @@ class World {
         maxChain,
         fullEvery,
         now,
+        run: { at: now, next: run.next, dueTimeOf: (backup) => this.#dueTimeOf(run.schedule, backup) },
       },
       parent,
     );
+  }
+
+  #dueTimeOf(schedule: string, backup: KnownBackup): Date | undefined {
+    const madeBy = this.#madeBy.get(backup.id);
+    if (madeBy === undefined) return this.#request.dueTimeOf(schedule, backup);
+    return madeBy === schedule ? new Date(backup.timestamp) : undefined;
   }
 
   #note(backup: Usable): void {

@@ -2,12 +2,14 @@ import { z } from "zod";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { ScheduleConfig } from "../../config/config.ts";
 import { parseFiniteDuration } from "../../domain/duration.ts";
+import type { KnownBackup } from "../../domain/known-backup.ts";
 import { type PlannedRun, simulate } from "../../domain/retention/simulate.ts";
 import { nextRun } from "../../domain/schedule/times.ts";
 import { selectSources } from "../../domain/selection.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupSimulation } from "../operations.ts";
+import { dueTimeOf } from "../schedules/history.ts";
 import { primaryStorage, type Session } from "../session.ts";
 
 const DAY_MS = 86_400_000;
@@ -32,7 +34,8 @@ const choicesSchema = z.object({
 export async function simulateCleanup(context: OperationContext, lengthMs: number): Promise<CleanupSimulation> {
   const { session } = context;
   const { config } = session.loaded;
-  const { backups } = (await context.catalog("read")).list({});
+  const catalog = await context.catalog("read");
+  const { backups } = catalog.list({});
   const schedules = config.schedules.filter(({ operation, enabled }) => operation === "create" && enabled);
   if (schedules.length === 0) {
     throw new BackupctlError("USAGE", "no schedule makes backups, so there is nothing to simulate", {
@@ -57,6 +60,7 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
     maxChain: config.chain.maxChain,
     sources: config.sources.map(({ name }) => name),
     timezone: config.timezone,
+    dueTimeOf: (schedule: string, backup: KnownBackup) => dueTimeOf(catalog.schedules, schedule, backup),
   };
   const days = Math.max(1, Math.round(lengthMs / DAY_MS));
   return { schedules: schedules.map(({ name }) => name), days: simulate(asked, days) };
@@ -71,12 +75,16 @@ function* runsFrom(session: Session, schedules: readonly ScheduleConfig[], from:
   }));
   for (;;) {
     const next = waiting.reduce((first, each) => (each.at < first.at ? each : first));
-    yield { ...next.plan, at: next.at };
-    next.at = nextRun(next.timing, next.at);
+    const { plan, timing, at } = next;
+    next.at = nextRun(timing, at);
+    yield { ...plan, at, next: next.at };
   }
 }
 
-function planOf({ loaded, adapters }: Session, { options }: ScheduleConfig): Omit<PlannedRun, "at"> {
+function planOf(
+  { loaded, adapters }: Session,
+  { name: schedule, options }: ScheduleConfig,
+): Omit<PlannedRun, "at" | "next"> {
   const { retention_days: retentionDays, full_every, ...choices } = choicesSchema.parse(options);
   const selection = selectSources({
     ...{ ...choices, tables: [], configured: loaded.config.sources },
@@ -84,7 +92,7 @@ function planOf({ loaded, adapters }: Session, { options }: ScheduleConfig): Omi
   });
   const fullEvery = full_every === undefined ? loaded.config.chain.fullEvery : parseFiniteDuration(full_every);
   const sources = selection.sources.map(({ name }) => name);
-  return { type: selection.type, mode: selection.mode, sources, retentionDays, fullEvery };
+  return { schedule, type: selection.type, mode: selection.mode, sources, retentionDays, fullEvery };
 }
 
 /** The mean of the last of that type and mode; of that mode, where that type has none; nothing where nothing tells. */

@@ -6,7 +6,7 @@ import { chooseParent, type ParentDecision, type ParentRequest } from "../../dom
 import type { Selection } from "../../domain/selection.ts";
 import { findLineageDefect, type LineageDefect, type LineageLook } from "../repository/lineage-check.ts";
 
-export type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery">;
+export type ChainLimits = Pick<ParentRequest, "maxChain" | "fullEvery" | "run">;
 
 interface Wanted {
   readonly selection: Selection<SourceConfig>;
@@ -35,8 +35,7 @@ export async function decideParent(look: LineageLook, wanted: Wanted): Promise<P
       backups,
       storage: look.storage.name,
       hasKey: (backup) => !defects.has(backup.id),
-      maxChain: chain.maxChain,
-      fullEvery: chain.fullEvery,
+      ...chain,
       now,
     });
     const found = await findLineageDefect(look, decision.lineage);

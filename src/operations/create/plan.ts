@@ -10,6 +10,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Compression } from "../../format/compression.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreatePlan, CreateRequest } from "../operations.ts";
+import { dueTimeOf } from "../schedules/history.ts";
 import { namesWithoutArchives, openEngine, type Session } from "../session.ts";
 import { chooseLead, type Lead, passedOverWarnings } from "./lead.ts";
 import { type ChainLimits, decideParent } from "./parent.ts";
@@ -38,7 +39,7 @@ export interface PreparedCreate {
 export async function prepareCreate(
   context: OperationContext,
   request: CreateRequest,
-  chain: ChainLimits = chainLimits(context.session, request),
+  unlimited?: ChainLimits,
 ): Promise<PreparedCreate> {
   const { session } = context;
   const { config } = session.loaded;
@@ -52,6 +53,7 @@ export async function prepareCreate(
   const verify = request.verify ?? config.verify.onCreate;
   const repository = await context.repository();
   const catalog = await context.catalog("read");
+  const chain = unlimited ?? chainLimits(session, catalog, request);
   const startedAt = session.clock.now();
   const storages = decideStorages(session, request);
   const lead = await chooseLead({
@@ -82,9 +84,16 @@ export async function prepareCreate(
   return { plan, selection, decision, category, encrypt, compression, verify, storages, lead, warnings, startedAt };
 }
 
-function chainLimits({ loaded }: Session, { fullEvery }: CreateRequest): ChainLimits {
+function chainLimits({ loaded }: Session, { schedules }: Catalog, { fullEvery, run }: CreateRequest): ChainLimits {
   const { chain } = loaded.config;
-  return fullEvery === undefined ? chain : { ...chain, fullEvery };
+  return {
+    ...{ ...chain, fullEvery: fullEvery ?? chain.fullEvery },
+    run: run && {
+      at: new Date(run.scheduledFor),
+      next: new Date(run.next),
+      dueTimeOf: (backup) => dueTimeOf(schedules, run.schedule, backup),
+    },
+  };
 }
 
 function decideEncryption(session: Session, request: CreateRequest): boolean {

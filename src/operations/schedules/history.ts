@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { ScheduleLog, ScheduleRun } from "../../catalog/catalog.ts";
 import type { ScheduleConfig } from "../../config/config.ts";
+import type { KnownBackup } from "../../domain/known-backup.ts";
 import type { History } from "../../domain/schedule/due.ts";
 import { CLOCK_TOLERANCE_MS } from "../../domain/timestamp.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -42,6 +43,13 @@ export function rememberSchedule(log: ScheduleLog, schedule: ScheduleConfig, { s
 
 export function isRemembered(log: ScheduleLog, { name, timing }: ScheduleConfig): boolean {
   return log.since(name, timesOf(timing)) !== undefined;
+}
+
+/** For which of its times a schedule made a backup; `undefined` where it was not this one, or nobody on this host knows. */
+export function dueTimeOf(log: ScheduleLog, schedule: string, { timestamp }: KnownBackup): Date | undefined {
+  const [run] = log.runs(schedule, 1, timestamp);
+  if (run === undefined || (run.endedAt !== undefined && run.endedAt < timestamp)) return undefined;
+  return new Date(run.scheduledFor);
 }
 
 function timesOf({ cron, timezone }: ScheduleConfig["timing"]): string {

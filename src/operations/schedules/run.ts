@@ -121,7 +121,7 @@ async function runNow(
     const job = await session.adapters.jobs[operation]?.();
     if (job === undefined) throw new BackupctlError("CONFIG_INVALID", `there is no operation "${operation}"`);
     const lockWaitMs = Date.parse(next) - Date.parse(begun.startedAt);
-    outcome = await job.run(operations, { options, lockWaitMs, onProgress: request.onProgress });
+    outcome = await job.run(operations, { run, options, lockWaitMs, onProgress: request.onProgress });
   } catch (thrown) {
     const end = failedEnd(session, run, thrown);
     const { endedAt, status, summary } = end;

@@ -33,6 +33,14 @@ export interface ScheduleRunRequest {
   readonly onProgress?: OnProgress | undefined;
 }
 
+/** For which of a schedule's times its run is; both ISO. */
+export interface ScheduledRun {
+  /** The schedule's name. */
+  readonly schedule: string;
+  readonly scheduledFor: string;
+  readonly next: string;
+}
+
 export interface ScheduleRunResult {
   readonly name: string;
   /** False where nothing was to be done; `summary` says why. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Mode } from "../../../src/domain/backup.ts";
+import type { FiniteDuration } from "../../../src/domain/duration.ts";
 import {
   type PlannedRun,
   type SimulatedDay,
@@ -16,12 +17,13 @@ const MiB = 2 ** 20;
 const template = metadataOf({ id: backupId(0xffff), at: "2025-12-31T23:00:00.000Z", type: "full" });
 
 function* every(minutes: number, mode: Mode): Generator<PlannedRun, never> {
+  const kind = { schedule: "often", type: "full", mode, sources: ["app"], fullEvery: d(7) };
   for (let at = START.getTime() + 60_000; ; at += minutes * 60_000) {
-    yield { at: new Date(at), type: "full", mode, sources: ["app"], fullEvery: { amount: 7, unit: "d" } };
+    yield { ...kind, at: new Date(at), next: new Date(at + minutes * 60_000) };
   }
 }
 
-const d = (amount: number, unit: "d" | "w" | "mo" = "d") => ({ amount, unit });
+const d = (amount: number, unit: "d" | "w" | "mo" = "d"): FiniteDuration => ({ amount, unit });
 
 const DURATIONS: RetentionDurations = {
   ...{ incremental: d(7), daily: d(30), weekly: d(12, "w"), monthly: d(12, "mo"), yearly: undefined },
@@ -33,6 +35,7 @@ function daysOf(length: number, changes: Partial<SimulationRequest>): readonly S
     ...{ backups: [], runs: every(1440, "full"), template, keepsYears: false, maxChain: 100, sources: ["app"] },
     storages: [{ name: STORAGE, policy: NO_RULES, receives: true }],
     primary: STORAGE,
+    dueTimeOf: () => undefined,
     bytesOf: (_type, mode) => (mode === "full" ? 1000 * MiB : MiB),
     durations: DURATIONS,
     ...{ now: START, timezone: "Europe/Berlin", ...changes },
@@ -101,7 +104,8 @@ describe("a simulated course", () => {
     const days = daysOf(9, { runs: every(1440, "differential") });
 
     expect(days.map(({ storages }) => [storages[0]?.backups, storages[0]?.full])).toEqual([
-      ...[1, 2, 3, 4, 5, 6, 7, 8].map((backups) => [backups, 1]),
+      ...[1, 2, 3, 4, 5, 6, 7].map((backups) => [backups, 1]),
+      [8, 2],
       // The first differential has expired.
       [8, 2],
     ]);

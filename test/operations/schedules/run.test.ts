@@ -18,7 +18,7 @@ schedules:
 `;
 
 /** A site whose clock a test sets, first seen on the 10th at noon. */
-async function scheduledSite(more: { signal?: AbortSignal } = {}) {
+async function scheduledSite(more: { signal?: AbortSignal; more?: string } = {}) {
   let now = new Date("2026-01-10T12:00:00Z");
   const clock = { now: () => now, monotonicMs: () => performance.now() };
   const site = await openSite({ more: SCHEDULES, replica: true, clock, ...more });
@@ -108,6 +108,19 @@ describe("a schedule's run", () => {
     }
 
     expect((await backupsOf(site)).map(({ mode }) => mode)).toEqual(["full", "incremental", "full"]);
+  });
+
+  test("makes a full one each day that full_every names, however late its runs begin", async () => {
+    const changes = "schedules: {changes: {every: day, at: '02:00', mode: incremental, full_every: 2d}}";
+    const { site, at } = await scheduledSite({ more: changes });
+    for (const time of ["11 02:04:10", "12 02:01:00", "13 02:03:00", "14 09:30:00", "15 02:00:10", "16 02:00:09"]) {
+      at(time);
+      addFile(site);
+      await site.operations.runSchedule({ name: "changes", ifDue: true });
+    }
+
+    const modes = (await backupsOf(site)).map(({ mode }) => mode);
+    expect(modes).toEqual(["full", "incremental", "full", "incremental", "full", "incremental"]);
   });
 
   test("verifies and replicates as well", async () => {
