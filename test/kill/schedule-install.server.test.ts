@@ -41,53 +41,55 @@ describe("schedules that are installed, or taken back, by a command that is kill
     writeFileSync(path.join(box, "crontab"), MINE);
   });
 
-  const schedule = (...args: string[]) =>
-    runCli(["schedule", ...args, "--config", site.configFile], { home: directory, env });
-
-  it.each(["install", "uninstall"])("%s leaves the crontab as it was, or as it is to be", async (command) => {
+  /** Kills `schedule` with these arguments at each of its steps. `again` runs it to its end, which leaves what it leaves unkilled. */
+  async function killed<T>(
+    args: readonly string[],
+    look: () => T,
+    check: (unkilled: { readonly before: T; readonly after: T }, again: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
     site.keep();
-    const crontab = (): string => readFileSync(path.join(box, "crontab"), "utf8");
-    const before = crontab();
-    const kills = await site.kills(["schedule", command, "--cron"]);
-    const after = crontab();
-    expect(after).not.toBe(before);
+    const before = look();
+    const kills = await site.kills(["schedule", ...args]);
+    const after = look();
+    expect(after).not.toEqual(before);
+    const again = async (): Promise<void> => {
+      const run = await runCli(["schedule", ...args, "--config", site.configFile], { home: directory, env });
+      expect(run).toMatchObject({ exitCode: 0 });
+      expect(look()).toEqual(after);
+    };
 
     for (const kill of kills) {
       await kill.run();
       await untilNoneRuns(bin);
-      await said(kill.what, async () => {
-        expect([before, after]).toContain(crontab());
-        expect(await schedule(command, "--cron")).toMatchObject({ exitCode: 0 });
-        expect(crontab()).toBe(after);
-      });
+      await said(kill.what, () => check({ before, after }, again));
     }
+  }
+
+  it.each(["install", "uninstall"])("%s leaves the crontab as it was, or as it is to be", async (command) => {
+    const crontab = (): string => readFileSync(path.join(box, "crontab"), "utf8");
+
+    await killed([command, "--cron"], crontab, async ({ before, after }, again) => {
+      expect([before, after]).toContain(crontab());
+      await again();
+    });
+
     expect(crontab()).toContain(MINE);
   });
 
   it.each(["install", "uninstall"])("%s leaves each unit as it was, or as it is to be", async (command) => {
-    site.keep();
     const units = (): readonly string[] => filesBelow(path.join(box, "config/systemd/user"));
-    const before = units();
-    const kills = await site.kills(["schedule", command, "--systemd", "--user"]);
-    const after = units();
-    expect(after).not.toEqual(before);
 
-    for (const kill of kills) {
-      await kill.run();
-      await untilNoneRuns(bin);
-      await said(kill.what, async () => {
-        expect([...before, ...after]).toEqual(expect.arrayContaining(units().filter((line) => !/^\./.test(line))));
-        expect(await schedule(command, "--systemd", "--user")).toMatchObject({ exitCode: 0 });
-        expect(units()).toEqual(after);
-        const told = readFileSync(path.join(box, "systemctl"), "utf8").trim().split("\n");
-        if (command === "install") {
-          expect(told.slice(-3).map((line) => line.split(" ")[2])).toEqual(["daemon-reload", "enable", "restart"]);
-        } else {
-          expect(told.at(-1)).toContain("daemon-reload");
-          expect(told.join("\n")).toMatch(/disable --now .*often\.timer/);
-        }
-      });
-    }
+    await killed([command, "--systemd", "--user"], units, async ({ before, after }, again) => {
+      expect([...before, ...after]).toEqual(expect.arrayContaining(units().filter((line) => !/^\./.test(line))));
+      await again();
+      const told = readFileSync(path.join(box, "systemctl"), "utf8").trim().split("\n");
+      if (command === "install") {
+        expect(told.slice(-3).map((line) => line.split(" ")[2])).toEqual(["daemon-reload", "enable", "restart"]);
+      } else {
+        expect(told.at(-1)).toContain("daemon-reload");
+        expect(told.join("\n")).toMatch(/disable --now .*often\.timer/);
+      }
+    });
   });
 });
 
