@@ -128,12 +128,8 @@ async function lookAtAll({ session }: OperationContext, repository: Repository):
       looks.push({ storage, holding: await seeAll(await repository.storage(storage.name, patience)) });
     } catch (error) {
       if (!isUnreachable(error)) throw error;
-      // An archive may lie in a drawer: what is to move there says that it is missed.
-      if (storage.role === "archive") looks.push({ storage });
-      else {
-        repository.leaveOut(storage.name, error);
-        looks.push({ storage, failure: error });
-      }
+      // An archive may lie in a drawer: what is to move there says that it is missed. Of any other one the result says it.
+      looks.push(storage.role === "archive" ? { storage } : { storage, failure: error });
     }
   }
   return looks;

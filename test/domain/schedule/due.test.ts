@@ -105,6 +105,13 @@ describe("what was missed", () => {
     });
   });
 
+  test("is what a clock that was behind jumped over, until the next run: when that clock was wrong nothing tells", () => {
+    const behind = run("11 02:00", "11 02:00");
+
+    expect(missed([behind], "13 03:00")).toMatchObject({ count: 2, first: at("12 02:00") });
+    expect(missed([run("13 02:00", "13 03:00"), behind], "13 03:10")).toBeUndefined();
+  });
+
   test("is what was cut off, too", () => {
     expect(missed([run("11 02:00", "11 02:00", "interrupted")], "11 03:00")).toMatchObject({ count: 1 });
   });
