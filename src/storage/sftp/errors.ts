@@ -11,6 +11,11 @@ export function hasStatus(error: unknown, ...statuses: readonly (keyof typeof ST
   return error instanceof Error && statuses.some((status) => STATUS[status] === code);
 }
 
+/** A file, or whatever else is no folder, where a folder has to be. */
+export class FileInTheWay extends Error {
+  override readonly name = "FileInTheWay";
+}
+
 /** The error of a request as the storage port promises it. What has no status is a bug, and returned as it came. */
 export function asStorageError(
   error: unknown,
@@ -22,6 +27,9 @@ export function asStorageError(
 function failureOf(error: unknown, place: string): ServiceFailure | undefined {
   const what = messageOf(error);
   if (error instanceof ConnectionLost) return { ...BUSY, what };
+  if (error instanceof FileInTheWay) {
+    return { code: "STORAGE_NOT_FOUND", what, hint: "Set `path` to a folder, or move what lies there out of the way." };
+  }
   if (!(error instanceof Error && "code" in error && typeof error.code === "number")) return undefined;
   if (hasStatus(error, "permissionDenied")) return { ...deniedBelow(place), what };
   return { code: "STORAGE_FAILED", retryable: hasStatus(error, "failure"), what };

@@ -1,4 +1,4 @@
-import { hasStatus } from "./errors.ts";
+import { FileInTheWay, hasStatus } from "./errors.ts";
 import type { Attributes, Session } from "./session.ts";
 
 /** Found by measurement: docs/decisions/0011-sftp-requests-in-flight.md. */
@@ -15,10 +15,11 @@ export async function look(session: Session, file: string): Promise<Attributes |
   return await unlessMissing(session.request<Attributes>((sftp, done) => sftp.lstat(file, done)));
 }
 
-/** The folder that `place` is or leads to, or undefined. */
+/** Whether `place` is a folder or leads to one, or there is nothing. @throws `FileInTheWay` */
 export async function isFolder(session: Session, place: string): Promise<boolean> {
   const facts = await unlessMissing(session.request<Attributes>((sftp, done) => sftp.stat(place, done)));
-  return facts?.isDirectory() === true;
+  if (facts?.isDirectory() === false) throw new FileInTheWay(`${place} on the server is no folder`);
+  return facts !== undefined;
 }
 
 export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {

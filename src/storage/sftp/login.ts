@@ -125,6 +125,12 @@ class Handshake {
     if (error instanceof BackupctlError) return error;
     const { user, host, port } = this.#options;
     const what = `storage "${this.#storage}" cannot log in to ${host}:${port}`;
+    if (error.level === "agent") {
+      return new BackupctlError("STORAGE_DENIED", `${what} as ${user} with the ssh-agent: ${messageOf(error)}`, {
+        cause: error,
+        hint: "See with `ssh-add -l` whether the agent at SSH_AUTH_SOCK runs and has the key, or set `private_key_file`.",
+      });
+    }
     if (error.level === "client-authentication" || error.code === DISCONNECTED_FOR_TOO_MANY_TRIES) {
       const tried = this.#methods.map(
         (method) => ({ publickey: "private key", agent: "ssh-agent" })[method as string] ?? method,

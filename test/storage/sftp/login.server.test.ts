@@ -93,6 +93,26 @@ describe.runIf(requireOrSkip("sshd", "ssh-agent", "root"))("an sftp login", () =
       });
     });
 
+    test.each([
+      ["is not there", () => join(tempDir(), "agent")],
+      ["has ended, and left its socket", deadSocket],
+    ])("not with an agent that %s: it stays so", async (_, socket) => {
+      withAgent(await socket());
+
+      await expect(open({})).rejects.toMatchObject({
+        ...{ code: "STORAGE_DENIED", retryable: false },
+        message: expect.stringContaining("ssh-agent"),
+        hint: expect.stringContaining("SSH_AUTH_SOCK"),
+      });
+    });
+
+    async function deadSocket(): Promise<string> {
+      const socket = join(tempDir(), "agent");
+      const listens = "require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 9))";
+      await new Promise((resolve) => spawn(process.execPath, ["-e", listens, socket]).on("exit", resolve));
+      return socket;
+    }
+
     function withAgent(socket: string | undefined): void {
       const { SSH_AUTH_SOCK } = process.env;
       if (socket === undefined) delete process.env.SSH_AUTH_SOCK;

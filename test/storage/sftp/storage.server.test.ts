@@ -75,7 +75,17 @@ describe.runIf(requireOrSkip("sshd", "root"))("sftp", () => {
       const folder = server.newFolder();
       writeFileSync(join(folder, "file"), "");
 
-      await expect(openAt(join(folder, "file"))).rejects.toMatchObject({ code: "STORAGE_NOT_FOUND" });
+      for (const path of [join(folder, "file"), join(folder, "file", "below")]) {
+        await expect(openAt(path, { create: true })).rejects.toMatchObject({
+          ...{ code: "STORAGE_NOT_FOUND", retryable: false },
+          message: expect.stringContaining(`${join(folder, "file")} on the server is no folder`),
+          hint: expect.stringContaining("`path`"),
+        });
+      }
+      await expect(openAt(join(folder, "file"))).rejects.toMatchObject({
+        code: "STORAGE_NOT_FOUND",
+        hint: expect.not.stringContaining("init"),
+      });
     });
 
     test("the address names login, server and folder, and no secret", async () => {
