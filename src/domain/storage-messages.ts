@@ -5,6 +5,11 @@ export function withoutName(name: string, message: string): string {
   return message.startsWith(`${named} `) ? `it${message.slice(named.length)}` : message;
 }
 
+/** Whether one of `warnings`, each of which begins with its storage, gave this reason for that one. */
+export function isTold(warnings: readonly string[], name: string, reason: string): boolean {
+  return warnings.some((told) => told.startsWith(`storage "${name}" `) && told.includes(reason));
+}
+
 /** A message that names its storage, whether it did before or not. */
 export function withName(name: string, message: string): string {
   const named = `storage "${name}"`;

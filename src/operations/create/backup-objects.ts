@@ -1,4 +1,5 @@
 import { METADATA_NAME, parsePackName } from "../../domain/object-names.ts";
+import { withoutName } from "../../domain/storage-messages.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import type { ObjectMemory } from "../../format/pack-assembler.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
@@ -41,10 +42,10 @@ export class BackupObjects {
   }
 
   /** Storages whose copy was given up, with the reason: something of this run may lie there. */
-  get givenUp(): ReadonlyMap<Storage, string> {
+  get givenUp(): ReadonlyMap<Storage, unknown> {
     return new Map(
       this.#copies.flatMap(({ storage, failure }) =>
-        failure === undefined ? [] : [[storage, messageOf(failure.error)] as const],
+        failure === undefined ? [] : [[storage, failure.error] as const],
       ),
     );
   }
@@ -88,9 +89,9 @@ export class BackupObjects {
     if (lead === undefined || !isItsOwn) throw error;
     if (!lead.leads) {
       lead.leads = true;
-      warn(
-        `storage "${first?.storage.name}" failed (${messageOf(error)}): the backup goes on in "${lead.storage.name}"`,
-      );
+      const { name } = first?.storage ?? lead.storage;
+      const reason = withoutName(name, messageOf(error));
+      warn(`storage "${name}" failed (${reason}): the backup goes on in "${lead.storage.name}"`);
     }
     return lead;
   }

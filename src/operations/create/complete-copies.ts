@@ -1,8 +1,8 @@
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { count } from "../../domain/count.ts";
-import { withoutName } from "../../domain/storage-messages.ts";
-import { BackupctlError } from "../../errors.ts";
+import { isTold, withoutName } from "../../domain/storage-messages.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { CreateResult, OnProgress, ReplicateResult } from "../operations.ts";
 import { replicateHere } from "../replicate/replicate.ts";
@@ -13,8 +13,10 @@ interface Completion {
   readonly backupId: BackupId;
   /** All of the run, those included that took no part. */
   readonly storages: readonly string[];
-  /** Of them those that have no copy yet. */
+  /** Of them those that have no copy yet, and may take one. */
   readonly behind: readonly string[];
+  /** Those that had no room for it, and will have none in a moment. */
+  readonly full?: ReadonlyMap<string, BackupctlError>;
   /** What the run has said by now. */
   readonly warnings: readonly string[];
   readonly warn: (message: string) => void;
@@ -40,7 +42,7 @@ export async function completeCopies(completion: Completion): Promise<CreateResu
 
 /** A line for each storage, also of runs that it was away in, which nothing completes by itself. */
 function sayWhatLacks(
-  { catalog, backupId, warnings, warn }: Completion,
+  { catalog, backupId, full, warnings, warn }: Completion,
   { name, state }: CreateResult["storages"][number],
   tried: ReplicateResult["storages"],
 ): void {
@@ -54,11 +56,16 @@ function sayWhatLacks(
   }
   const lacks = `storage "${name}" lacks this backup${earlier === 0 ? "" : ` and ${count(earlier, "earlier one")}`}`;
   const result = tried.find((each) => each.name === name);
-  const { message = "", hint = "" } = result?.failure ?? result?.notCopied[0]?.error ?? {};
+  const { message = "", hint = "" } = full?.get(name) ?? result?.failure ?? result?.notCopied[0]?.error ?? {};
   const reason = withoutName(name, message);
-  const isTold = warnings.some((told) => told.includes(reason));
-  const why = isTold ? ":" : ` (${reason}). ${hint}`.trimEnd();
-  warn(`${lacks}${why} ${isTold ? "run" : "Then run"} \`backupctl replicate\``);
+  const why = isTold(warnings, name, reason) ? "" : ` (${reason})`;
+  const todo = hint === "" ? ": run" : `. ${hint} Then run`;
+  warn(`${lacks}${why}${todo} \`backupctl replicate\``);
+}
+
+/** Another try would fail alike until somebody makes room. */
+export function isFull(error: unknown): error is BackupctlError {
+  return isBackupctlError(error, "INSUFFICIENT_STORAGE");
 }
 
 /** `create.require` of the configuration: the backup stays where it is, and the run has failed. @throws `BACKUP_FAILED` */

@@ -2,7 +2,7 @@ import * as path from "node:path";
 import type { Catalog, RecordedRestore } from "../../catalog/catalog.ts";
 import type { BackupId, BackupMetadata, BackupStatus } from "../../domain/backup.ts";
 import { backupDirectory } from "../../domain/object-names.ts";
-import { withoutName } from "../../domain/storage-messages.ts";
+import { isTold, withoutName } from "../../domain/storage-messages.ts";
 import { unfinishedWarning } from "../../domain/unfinished-restore.ts";
 import { isBackupctlError, messageOf } from "../../errors.ts";
 import { artifactKey, makeDataKey } from "../../format/data-key.ts";
@@ -24,7 +24,7 @@ import { passedOverWarning } from "../repository/unreadable-backups.ts";
 import { asStateFailure } from "../state-failure.ts";
 import { BackupObjects } from "./backup-objects.ts";
 import { commitBackup } from "./commit.ts";
-import { completeCopies, requireCopies } from "./complete-copies.ts";
+import { completeCopies, isFull, requireCopies } from "./complete-copies.ts";
 import { MOST_BEHIND } from "./copy-in-progress.ts";
 import { earlierKeyWarning } from "./earlier-key.ts";
 import { openCopies } from "./open-copies.ts";
@@ -237,14 +237,15 @@ export class CreateRun {
     await pruneIndexes(this.#repository, this.#catalog);
     const { session } = this.#context;
     await refreshRecovery(session, objects.storages, this.#repository.id, (message) => this.#warn(message));
-    for (const [{ name }, reason] of objects.givenUp)
-      this.#warn(`storage "${name}" was left behind (${withoutName(name, reason)}): its copy is completed now`);
+    const left = [...objects.givenUp].map(([{ name }, error]) => ({ name, error }));
+    for (const { name, error } of left) this.#sayLeftBehind(name, error);
     const storages = await completeCopies({
       context: this.#context,
       catalog: this.#catalog,
       backupId: this.#id,
       storages: this.#prepared.storages,
-      behind: [...absent, ...[...objects.givenUp].map(([{ name }]) => name)],
+      behind: [...absent, ...left.filter(({ error }) => !isFull(error)).map(({ name }) => name)],
+      full: new Map(left.flatMap(({ name, error }) => (isFull(error) ? [[name, error] as const] : []))),
       warnings: this.#warnings,
       warn: (message) => this.#warn(message),
       onProgress: this.#request.onProgress,
@@ -261,6 +262,12 @@ export class CreateRun {
       storages,
       warnings: this.#warnings,
     };
+  }
+
+  #sayLeftBehind(name: string, error: unknown): void {
+    const reason = withoutName(name, messageOf(error));
+    if (isFull(error) || isTold(this.#warnings, name, reason)) return;
+    this.#warn(`storage "${name}" was left behind (${reason}): completing its copy now`);
   }
 
   /** Nothing of a run that did not commit may stay; what can't be removed now is found by the next run. */

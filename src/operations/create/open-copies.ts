@@ -37,11 +37,13 @@ export async function openCopies(opening: Opening): Promise<OpenedCopies> {
   const looks = await Promise.allSettled(replicas.map((name) => openSoon(opening, name)));
   for (const [i, look] of looks.entries()) {
     const name = replicas[i] ?? "";
-    const reason =
-      look.status === "rejected" ? reasonOf(look.reason) : (sameAs(storages, look.value.storage) ?? look.value.reason);
-    if (reason !== undefined) {
+    const warning =
+      look.status === "rejected"
+        ? takesNoPart(name, reasonOf(look.reason))
+        : (sameAs(storages, look.value.storage) ?? look.value.warning);
+    if (warning !== undefined) {
       absent.push(name);
-      warn(takesNoPart(name, reason));
+      warn(warning);
     } else if (look.status === "fulfilled") storages.push(look.value.storage);
   }
   return { storages, absent };
@@ -54,8 +56,8 @@ function reasonOf(error: unknown): string {
 
 interface Look {
   readonly storage: Storage;
-  /** Why it takes no part. */
-  readonly reason: string | undefined;
+  /** What to say where it is not written to. */
+  readonly warning: string | undefined;
 }
 
 async function openSoon(opening: Opening, name: string): Promise<Look> {
@@ -80,14 +82,16 @@ async function openAndLook(opening: Opening, name: string, options: OperationOpt
   const { prepared, catalog, warn } = opening;
   // A copy is complete only where its whole lineage is: without its ancestors it could not be restored from there.
   const lacking = await findLackingMember({ catalog, storage }, prepared.decision.lineage, options);
-  if (lacking !== undefined)
-    return { storage, reason: `backup ${lacking.id}, which this one builds on, is not whole there: ${lacking.reason}` };
+  if (lacking !== undefined) {
+    const reason = `backup ${lacking.id}, which this one builds on, is not whole there: ${lacking.reason}`;
+    return { storage, warning: `storage "${name}" is left for the end of this run: ${reason}` };
+  }
   const doubt = await requireRoom({ ...prepared, catalog }, storage, options);
   if (doubt !== undefined) warn(doubt);
-  return { storage, reason: undefined };
+  return { storage, warning: undefined };
 }
 
-function sameAs(others: readonly Storage[], { address }: Storage): string | undefined {
+function sameAs(others: readonly Storage[], { name, address }: Storage): string | undefined {
   const twin = others.find((other) => other.address === address);
-  return twin === undefined ? undefined : `it is the same place as "${twin.name}"`;
+  return twin === undefined ? undefined : takesNoPart(name, `it is the same place as "${twin.name}"`);
 }

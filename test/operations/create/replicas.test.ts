@@ -78,6 +78,44 @@ describe("a replica that is left behind", () => {
     expect(next.warnings).toEqual([expect.stringContaining('storage "second" lacks 1 earlier backup')]);
   });
 
+  it("because it is full is not tried again, and said once, with what makes room", async () => {
+    const site = await openSite(REPLICAS);
+    let puts = 0;
+    const operations = await withStorages(site, (storage) =>
+      storage.name === "second"
+        ? changed(storage, {
+            put: async (key, bytes, options) => {
+              if (!key.includes("pack") && !/\.\d{8}$/.test(key)) return storage.put(key, bytes, options);
+              puts += 1;
+              throw new BackupctlError("INSUFFICIENT_STORAGE", `storage "second" cannot write: QuotaExceeded`, {
+                hint: "Raise the quota.",
+              });
+            },
+          })
+        : storage,
+    );
+
+    const result = await operations.create(NO_CHOICES);
+
+    expect(statesOf(result)).toEqual({ local: "complete", second: "pending", third: "complete" });
+    expect(result.warnings).toEqual([
+      'storage "second" lacks this backup (it cannot write: QuotaExceeded). Raise the quota. Then run `backupctl replicate`',
+    ]);
+    expect(puts).toBe(1);
+  });
+
+  it("is said to be with each that is, also for one reason", async () => {
+    const site = await openSite(REPLICAS);
+    const operations = await withFaults(site, (storage) => {
+      if (storage.name !== "local") storage.onCall("put", 2).fail(away);
+    });
+
+    expect((await operations.create(NO_CHOICES)).warnings).toEqual([
+      'storage "second" was left behind (the line is cut): completing its copy now',
+      'storage "third" was left behind (the line is cut): completing its copy now',
+    ]);
+  });
+
   it("because it was away gets the backups that an incremental one builds on with it", async () => {
     const site = await openSite({ replica: true });
     const [replica, hidden] = ["replica", "hidden"].map((name) => join(site.directory, name));
@@ -88,6 +126,9 @@ describe("a replica that is left behind", () => {
 
     const result = await (await site.reopen()).create({ ...NO_CHOICES, mode: "incremental" });
 
+    expect(result.warnings).toEqual([
+      expect.stringMatching(/^storage "second" is left for the end of this run: .* is not whole there/),
+    ]);
     expect(statesOf(without)).toEqual({ local: "complete", second: "pending" });
     expect(statesOf(result)).toEqual({ local: "complete", second: "complete" });
     expect(objectsIn(site, "replica")).toEqual(objectsIn(site, "repository"));
@@ -185,7 +226,10 @@ describe("a primary that fails in the middle", () => {
 
     expect(result.backup?.status).toBe("completed");
     expect(statesOf(result)).toEqual({ local: "pending", second: "complete", third: "complete" });
-    expect(result.warnings.join("\n")).toContain('the backup goes on in "second"');
+    expect(result.warnings).toEqual([
+      'storage "local" failed (the line is cut): the backup goes on in "second"',
+      'storage "local" lacks this backup. See what works and what does not with `backupctl storage check local`. Then run `backupctl replicate`',
+    ]);
     expect((await operations.verify({ ...QUICK, reference: "latest", storage: "second" })).passed).toBe(true);
 
     const replicated = await site.operations.replicate(ALL);
