@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { BackupId } from "../../../src/domain/backup.ts";
 import { BackupctlError } from "../../../src/errors.ts";
-import { findFrozen } from "../../../src/operations/copies/frozen.ts";
+import { findFrozen, thaw } from "../../../src/operations/copies/frozen.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
 import { changed } from "../../../src/storage/resilient/changed.ts";
 import type { OperationOptions, Storage } from "../../../src/storage/storage.ts";
@@ -93,6 +93,21 @@ describe("what is frozen", () => {
     stopping.abort(new Error("stopped"));
 
     await expect(finding).rejects.toThrow("stopped");
+  });
+
+  it("is asked for though no catalog takes when, and that is said", async () => {
+    const { session, warnings } = await openSite();
+    const states: ColdKeys = new Map(keys.map((key) => [key, "frozen"]));
+    const storage = coldStorage(memoryStorage(), states);
+    const objects = keys.map((key) => ({ key, sizeBytes: 1, state: "frozen" as const, thawMs: 1_000 }));
+    const catalogThatThrows = (error: Error) => ({ session, catalog: () => Promise.reject(error) });
+
+    await thaw({ storage, objects }, catalogThatThrows(new BackupctlError("CATALOG_FAILED", "it is locked")));
+
+    expect([...states.values()]).toEqual(["thawing", "thawing"]);
+    expect(warnings).toEqual([`when storage "${storage.name}" was asked for a thaw is not recorded: it is locked`]);
+    const mistaken = thaw({ storage, objects }, catalogThatThrows(new Error("a mistake")));
+    await expect(mistaken).rejects.toThrow("a mistake");
   });
 
   it("is looked for in the other copies where one is away, and nowhere after a failure that is none of a storage", async () => {
