@@ -110,6 +110,13 @@ function special(error: Error, { bucket, locks }: S3Place): ServiceFailure | und
       hint: `There is no bucket ${bucket} there. Correct bucket, region or endpoint; or make it, as \`backupctl init\` does where the login may.`,
     };
   }
+  // Where an object is asked for it is no failure; where the bucket was, its name led to something else.
+  if (error.name === "NoSuchKey") {
+    return {
+      code: "STORAGE_NOT_FOUND",
+      hint: `If endpoint has ${bucket} in it, take it out there: endpoint is the service alone. If not, its path is wrong.`,
+    };
+  }
   const region = rightRegion(error);
   if (region !== undefined) {
     return {

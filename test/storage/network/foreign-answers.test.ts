@@ -92,3 +92,12 @@ describe.each([
     });
   });
 });
+
+test("an S3 service whose endpoint has the bucket in it is told as that", async () => {
+  const body = '<?xml version="1.0"?><Error><Code>NoSuchKey</Code><Message>No such key.</Message></Error>';
+
+  expect(await errorOf("s3", http("404 Not Found\r\nContent-Type: application/xml", body))).toMatchObject({
+    code: "STORAGE_NOT_FOUND",
+    hint: expect.stringContaining("endpoint is the service alone"),
+  });
+});

@@ -181,6 +181,23 @@ function withoutLogin(): string {
   return home;
 }
 
+test("a page instead of an answer is no object, no success and no damage", async () => {
+  const { endpoint } = await serve((_, response) => {
+    response.writeHead(200, { "content-type": "text/html", date: new Date().toUTCString() }).end("<html>Log in</html>");
+  });
+  const storage = await open(endpoint, { conditional_writes: true });
+  const foreign = {
+    ...{ code: "STORAGE_FAILED", retryable: true },
+    message: expect.stringContaining("what answers there is not an S3 service"),
+  };
+
+  await expect(storage.get("backupctl.json")).rejects.toMatchObject(foreign);
+  await expect(storage.stat("backupctl.json")).rejects.toMatchObject(foreign);
+  await expect(storage.put("object", Buffer.from("bytes"))).rejects.toMatchObject(foreign);
+  await expect(storage.list("folder")[Symbol.asyncIterator]().next()).rejects.toMatchObject(foreign);
+  await expect(storage.remove("object")).rejects.toMatchObject(foreign);
+});
+
 describe("the login is taken", () => {
   async function loginSeen(given: Readonly<Record<string, unknown>>): Promise<string | undefined> {
     const { endpoint, seen } = await serve(
