@@ -101,14 +101,16 @@ export async function findDamagedAncestors(
   return (await Promise.all(looks)).flat();
 }
 
-/** Damage that reading alone took for something else; `undefined` if it was right. */
+/** Damage that reading alone took for something else, or of which it does not say what helps; `undefined` if it was right. */
 async function damageBehind(
   repository: Repository,
   storage: ReadableStorage,
   { storagePath, copies, metadata }: CatalogBackup,
   error: unknown,
 ): Promise<BackupctlError | undefined> {
-  if (!isBackupctlError(error) || metadata === undefined) return undefined;
+  if (!isBackupctlError(error)) return undefined;
+  if (error.code === "BACKUP_CORRUPTED" && error.hint === undefined) return damaged(error.message, error);
+  if (metadata === undefined) return undefined;
   // The catalog could not have read it either.
   if (error.code === "UNSUPPORTED_FORMAT") return damaged(error.message, error);
   if (error.code !== "BACKUP_NOT_FOUND") return undefined;

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { createOne, openSite } from "../../helpers/open-site.ts";
@@ -15,6 +15,10 @@ const LOSSES = [
       writeFileSync(file, readFileSync(file, "utf8").replace("completed", "partial"));
     },
   },
+  {
+    what: "half of its metadata.json",
+    lose: (directory: string) => truncateSync(join(directory, "metadata.json"), 100),
+  },
 ] as const;
 
 it.each(LOSSES)("a backup that lost $what is damage once, and then passed over for an older one", async (row) => {
@@ -24,7 +28,11 @@ it.each(LOSSES)("a backup that lost $what is damage once, and then passed over f
   row.lose(await site.backupDirectory());
   const asked = { latest: true, to: join(site.directory, "out") };
 
-  await expect(restore(await site.reopen(), asked)).rejects.toMatchObject({ code: "BACKUP_CORRUPTED", exitCode: 4 });
+  await expect(restore(await site.reopen(), asked)).rejects.toMatchObject({
+    code: "BACKUP_CORRUPTED",
+    exitCode: 4,
+    hint: expect.stringContaining("another backup"),
+  });
   const { backups } = await (await site.reopen()).list(PAGE);
   const plan = await (await site.reopen()).planRestore({ ...NOTHING_ASKED, ...asked });
 
