@@ -150,17 +150,15 @@ async function reportUnopened(
   error: BackupctlError,
 ): Promise<void> {
   const { id, storagePath } = backup;
-  const { storage, single, request } = verifying;
+  const { storage, single } = verifying;
   const { code, message } = error;
   if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
     const isGone = isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
     findings.fail(isGone ? "component_completeness" : "metadata_validation", message);
   } else if (code === "BACKUP_NOT_FOUND" && (await isExpected(verifying, backup))) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
-  } else if (code === "BACKUP_NOT_FOUND" && (!single || request.storage !== undefined)) {
-    findings.isUnseen("pending", noCopyYet(storage.name, id));
   } else if (code === "BACKUP_NOT_FOUND") {
-    throw noCopyYet(storage.name, id);
+    findings.isUnseen("pending", noCopyYet(storage.name, id));
   } else if (!single && code === "ENCRYPTION_KEY_NOT_FOUND") {
     findings.isLocked(error);
   } else if (!single && code === "BACKUP_VERIFICATION_FAILED") {

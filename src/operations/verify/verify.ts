@@ -94,7 +94,7 @@ class CopiesToVerify {
         if (verified.verification.unseen === "locked") return withRecommendations(backup, found);
       } catch (error) {
         failure ??= error;
-        missed.push(...this.#miss(backup, name, error));
+        missed.push(this.#miss(backup, name, error));
       }
     }
     if (found.length > 0) return [...withRecommendations(backup, found), ...(repair === true ? missed : [])];
@@ -104,13 +104,12 @@ class CopiesToVerify {
     return missed;
   }
 
-  /** What there is to say where nothing was looked at: nothing of what is not there. @throws what is no reason for that */
-  #miss(backup: CatalogBackup, storage: string, error: unknown): readonly BackupVerification[] {
-    if (isBackupctlError(error, "BACKUP_NOT_FOUND")) return [];
+  /** What there is to say where nothing was looked at. @throws what is no reason for that */
+  #miss(backup: CatalogBackup, storage: string, error: unknown): BackupVerification {
     const isCold = isBackupctlError(error, "OBJECT_COLD");
     if (!isCold && !isUnreachable(error)) throw error;
     if (!isCold) this.#leaveOut(storage, error);
-    return [missedCopy(this.#context, this.#request, { backup, storage, error })];
+    return missedCopy(this.#context, this.#request, { backup, storage, error });
   }
 
   /** What is asked for by name is all that is looked at; an archive may lie in a drawer, or cold. */
