@@ -75,7 +75,7 @@ export class Client extends Storage {
     // 204 comes as a text without letters.
     const body = Buffer.from(answer.data);
     if (!answer.ok) throw new RefusedError(answer.status, body.toString("utf8"), answer.headers.get("date"));
-    if (isPage(answer.headers.get("content-type"))) throw new ForeignAnswer("it sends a web page");
+    if (body.length > 0 && isPage(answer.headers.get("content-type"))) throw new ForeignAnswer("it sends a web page");
     requireRange(headers?.Range, answer.headers, body);
     return { headers: answer.headers, body };
   }

@@ -53,10 +53,14 @@ export async function createClient(options: S3Options, context: StorageContext):
   return client;
 }
 
-/** @throws `ForeignAnswer` for a page with which something else says that the call succeeded */
+/**
+ * Swift says of its empty answers that they are pages.
+ * @throws `ForeignAnswer` for a page with which something else says that the call succeeded
+ */
 function requireNoPage(response: unknown): void {
   const { statusCode, headers, body } = response as Answer;
-  if (statusCode >= 300 || !isPage(headers["content-type"])) return;
+  const isEmpty = statusCode === 204 || headers["content-length"] === "0";
+  if (statusCode >= 300 || isEmpty || !isPage(headers["content-type"])) return;
   if (body instanceof Readable) body.destroy();
   throw new ForeignAnswer("it sends a web page");
 }
