@@ -139,7 +139,7 @@ async function readKey(
   const failures = new Map<string, BackupctlError>();
   const onFailure = (name: string, error: BackupctlError): void => {
     failures.set(name, error);
-    if (error.code === "BACKUP_CORRUPTED") onDamage?.(origin, name);
+    if (error.code === "BACKUP_CORRUPTED" && !isUnreachable(error)) onDamage?.(origin, name);
   };
   try {
     const { dataKey } = await readAnyCopy(repository, names, readMember, onFailure);

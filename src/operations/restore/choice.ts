@@ -13,6 +13,7 @@ import { DamagedCopies } from "../repository/damaged-copies.ts";
 import type { ReadableStorage } from "../repository/read-object.ts";
 import { findReferenced } from "../repository/references.ts";
 import { requireTrusted } from "../repository/trust.ts";
+import { isUnreachable } from "../repository/unreachable.ts";
 import { passedOverWarning, requireReadable } from "../repository/unreadable-backups.ts";
 
 type BackupChoice = Pick<RestoreRequest, "reference" | "components" | "sources"> &
@@ -189,7 +190,7 @@ export async function findCopy(
   const damaged = new DamagedCopies();
   const onFailure = (name: string, error: BackupctlError): void => {
     failures.set(name, error);
-    if (error.code === "BACKUP_CORRUPTED") damaged.add(backup.id, name);
+    if (error.code === "BACKUP_CORRUPTED" && !isUnreachable(error)) damaged.add(backup.id, name);
   };
   const read = async (storage: ReadableStorage): Promise<FoundCopy> => {
     const stored = await readCommitted(repository, storage, backup).catch((error: unknown) => {

@@ -73,3 +73,17 @@ it("a backup that another host deleted is forgotten by the catalog that is made 
 
   expect((await (await site.reopen()).list(PAGE)).backups.map(({ id }) => id)).toEqual([first.id]);
 });
+
+it("a storage whose marker is damaged has not lost the copies that lie in it", async () => {
+  const site = await openSite({ replica: true });
+  await createOne(site);
+  const marker = join(site.repositoryDirectory, "backupctl.json");
+  const sound = readFileSync(marker);
+  writeFileSync(marker, "{");
+
+  await download(await site.reopen(), { to: join(site.directory, "out") });
+  writeFileSync(marker, sound);
+
+  const { copies } = await (await site.reopen()).show("latest");
+  expect(copies.map(({ state }) => state)).toEqual(["complete", "complete"]);
+});
