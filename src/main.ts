@@ -21,6 +21,8 @@ const EXIT_OF_BROKEN_PIPE = 141;
 
 // The launcher's settings for glibc are this process's own: no tool and no backup of the environment gets to see them.
 for (const name of ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"]) delete process.env[name];
+// Certificates are checked, whoever once switched that off in this host's environment: `ca_file` is how a config trusts its own.
+delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
 // Everything else is imported after this check, and only where it is used: better-sqlite3 crashes the process on older Nodes.
 if (!isNodeAtLeast(process.versions.node, MINIMUM_NODE)) process.exit(onOlderNode());
 const keepCode = useCodeOfEarlierRuns();

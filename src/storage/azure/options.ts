@@ -77,6 +77,12 @@ export function azureProblems(options: AzureOptions): readonly OptionProblem[] {
 
   if (connection_string === undefined) {
     if (account === undefined) found("account", "is missing; a connection_string has it too");
+    // The SDK sends the token of an identity over TLS only, whatever the config allows.
+    if (login === undefined && endpoint?.toLowerCase().startsWith("http:") === true)
+      return [
+        ...problems,
+        { path: ["endpoint"], message: "is not encrypted; only an account_key or a sas can be used there" },
+      ];
     return [...problems, ...plainConnectionProblems("endpoint", endpoint, insecure)];
   }
   if (account !== undefined) found("account", "is one too many beside connection_string, which has it");

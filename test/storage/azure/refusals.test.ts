@@ -117,8 +117,12 @@ describe("options", () => {
     [{ account: "example" }, []],
     [{ account: "example", account_key: "c2VjcmV0" }, []],
     [{ connection_string: "AccountName=example;AccountKey=c2VjcmV0" }, []],
-    [{ account: "example", endpoint: "http://127.0.0.1:10000/example" }, []],
-    [{ account: "example", endpoint: "http://storage.example.org", insecure: true }, []],
+    [{ account: "example", sas: "sv=1", endpoint: "http://127.0.0.1:10000/example" }, []],
+    [{ account: "example", account_key: "c2VjcmV0", endpoint: "http://storage.example.org", insecure: true }, []],
+    [
+      { account: "example", endpoint: "http://127.0.0.1:10000/example", insecure: true },
+      [expect.stringContaining("endpoint is not encrypted; only an account_key or a sas")],
+    ],
     [{}, [expect.stringContaining("account is missing")]],
     [{ account: "example", account_key: "c2VjcmV0", sas: "sv=1" }, ["sas is one too many beside account_key"]],
     [
