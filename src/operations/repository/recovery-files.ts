@@ -6,6 +6,8 @@ import { runbookText } from "./runbook.ts";
 
 const PROGRAM_KEY = "recovery/recover.mjs";
 const RUNBOOK_KEY = "recovery/README.txt";
+/** Hosts that share a storage describe their own sites there, at the same moment perhaps. */
+const MOST_REPLACEMENTS = 5;
 
 /**
  * Brings the recovery program and this site's runbook up to date in each storage. They describe, they are no backups: a
@@ -65,8 +67,16 @@ async function describePlace(session: Session, name: string, type: string) {
 }
 
 async function replace(storage: Storage, key: string, bytes: Buffer): Promise<void> {
-  const old = await readObject(storage, key, bytes.length);
-  if (old?.equals(bytes) === true) return;
-  if (old !== undefined) await storage.remove(key);
-  await storage.put(key, bytes);
+  for (let attempt = 1; ; attempt++) {
+    const old = await readObject(storage, key, bytes.length);
+    if (old?.equals(bytes) === true) return;
+    if (old !== undefined) await storage.remove(key);
+    try {
+      await storage.put(key, bytes);
+      return;
+    } catch (error) {
+      // Another host has put its own since.
+      if (!isBackupctlError(error, "OBJECT_CONFLICT") || attempt === MOST_REPLACEMENTS) throw error;
+    }
+  }
 }

@@ -2,8 +2,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openSite, WWW } from "../../helpers/open-site.ts";
+import { changed } from "../../../src/storage/resilient/changed.ts";
+import { openSite, WWW, withStorages } from "../../helpers/open-site.ts";
 import { runCli } from "../../helpers/run-cli.ts";
+import { NO_CHOICES } from "../../helpers/site.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const SOURCES = `${WWW}
@@ -61,6 +63,25 @@ describe("the runbook", () => {
 
     expect(runs.map(({ status }) => status)).toEqual([0, 0]);
     expect(readFileSync(findBelow(join(folder, "restored"), "index.html"), "utf8")).toBe("<h1>hello</h1>");
+  });
+
+  it("replaces one that another host has written at the same moment", async () => {
+    const site = await openSite();
+    let others = 0;
+    const operations = await withStorages(site, (storage) =>
+      changed(storage, {
+        put: async (key, bytes, options) => {
+          if (key === "recovery/README.txt" && others++ < 2)
+            await storage.put(key, Buffer.from(`of another ${others}`));
+          return storage.put(key, bytes, options);
+        },
+      }),
+    );
+
+    const { warnings } = await operations.create(NO_CHOICES);
+
+    expect(warnings).toEqual([]);
+    expect(readFileSync(join(site.repositoryDirectory, "recovery/README.txt"), "utf8")).toContain("backupctl restore");
   });
 });
 
