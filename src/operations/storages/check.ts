@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { count } from "../../domain/count.ts";
 import { formatBytes, formatRate } from "../../domain/size.ts";
 import { CLOCK_TOLERANCE_MS, formatSpan } from "../../domain/timestamp.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
@@ -221,7 +222,8 @@ async function latency({ storage, scratch, signal, clock }: Probing): Promise<Fi
 async function* load(probing: Probing): AsyncGenerator<ProbeResult> {
   const keys = Array.from({ length: LOADS_AT_ONCE }, (_, n) => `${probing.scratch}/load-${n}`);
   const bytes = randomBytes(LOAD_BYTES);
-  const { storage, signal } = probing;
+  const { session, storage, signal } = probing;
+  const { limits } = session.loaded.config.storages.find(({ name }) => name === storage.name) ?? {};
   const loaded: string[] = [];
   const upload = async (key: string): Promise<void> => {
     await storage.put(key, bytes, { signal });
@@ -231,22 +233,31 @@ async function* load(probing: Probing): AsyncGenerator<ProbeResult> {
     const back = await storage.get(key, undefined, { signal });
     if (back?.equals(bytes) !== true) throw new BackupctlError("STORAGE_FAILED", `${key} came back with other bytes`);
   };
-  yield await attempt("upload", () => timed(probing, keys, upload));
-  if (loaded.length > 0) yield await attempt("download", () => timed(probing, loaded, download));
+  const most = {
+    up: allowed("limit_upload", limits?.uploadBytesPerSecond),
+    down: allowed("limit_download", limits?.downloadBytesPerSecond),
+  };
+  yield await attempt("upload", async () => ({ detail: `${await timed(probing, keys, upload)}${most.up}` }));
+  if (loaded.length > 0)
+    yield await attempt("download", async () => ({ detail: `${await timed(probing, loaded, download)}${most.down}` }));
+}
+
+/** What is measured is not the line where the config holds it back. */
+function allowed(option: string, bytesPerSecond: number | undefined): string {
+  return bytesPerSecond === undefined ? "" : `: ${option} allows ${formatRate(bytesPerSecond, 1)} on average`;
 }
 
 async function timed(
   { clock }: Probing,
   keys: readonly string[],
   work: (key: string) => Promise<void>,
-): Promise<Finding> {
+): Promise<string> {
   const [first = "", ...others] = keys;
   const one = await seconds(clock, () => work(first));
   const single = `${formatRate(LOAD_BYTES, one)} alone`;
-  if (one > SLOW_LOAD_SECONDS || others.length === 0) return { detail: single };
+  if (one > SLOW_LOAD_SECONDS || others.length === 0) return single;
   const several = await seconds(clock, () => allOf(others.map(work)));
-  const detail = `${single}, ${formatRate(LOAD_BYTES * others.length, several)} with ${others.length} at once`;
-  return { detail };
+  return `${single}, ${formatRate(LOAD_BYTES * others.length, several)} with ${others.length} at once`;
 }
 
 /** When none of them is under way any longer. @throws why the first failed */
@@ -291,15 +302,30 @@ async function remove({ storage, scratch, signal }: Probing): Promise<Finding> {
 }
 
 async function removeOldScratch({ storage, clock, signal }: Probing): Promise<Finding> {
-  let removed = 0;
+  let [removed, recent] = [0, 0];
   for await (const { key, modifiedAt } of storage.list(SCRATCH_ROOT, { signal })) {
-    if (clock.now().getTime() - modifiedAt.getTime() < LEFT_BEHIND_MS) continue;
+    if (clock.now().getTime() - modifiedAt.getTime() < LEFT_BEHIND_MS) {
+      recent += 1;
+      continue;
+    }
     const refused = await refusalOf(() => storage.remove(key, { signal }));
     if (refused !== undefined)
       return { outcome: "absent", detail: `an earlier check's objects stay: ${refused.message}` };
     removed += 1;
   }
-  return { detail: removed === 0 ? "none of an earlier check" : `${removed} objects of an earlier check removed` };
+  if (recent > 0 || removed > 0) return { detail: leavings(removed, recent) };
+  return { detail: "none of an earlier check" };
+}
+
+function leavings(removed: number, recent: number): string {
+  const gone = removed === 0 ? [] : [`${count(removed, "object")} of an earlier check removed`];
+  const there =
+    recent === 0
+      ? []
+      : [
+          `${count(recent, "object")} of a check that was killed, or runs now: a check removes them once they are a day old`,
+        ];
+  return [...gone, ...there].join("; ");
 }
 
 /** Why nothing may be removed, where nothing may: by a login for backups alone, or because the place keeps what it has. */

@@ -358,9 +358,30 @@ describe("storage check", () => {
     const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000);
     utimesSync(join(old ?? "", "small"), twoDaysAgo, twoDaysAgo);
 
-    await check(site.operations);
+    const result = await check(site.operations);
 
     expect(readdirSync(join(site.repositoryDirectory, "storage-check"))).toEqual(["recent"]);
+    expect(outcomeOf(result, "leavings")).toEqual({
+      what: "leavings",
+      outcome: "works",
+      detail:
+        "1 object of an earlier check removed; 1 object of a check that was killed, or runs now: a check removes them once they are a day old",
+    });
+    rmSync(join(site.repositoryDirectory, "storage-check"), { recursive: true });
+    expect(outcomeOf(await check(site.operations), "leavings")?.detail).toBe("none of an earlier check");
+  });
+
+  it("says which limit of the config it was measured through", async () => {
+    const site = await openSite();
+    const { loaded } = site.session;
+    const limit = { uploadBytesPerSecond: 1024 ** 3 };
+    const storages = loaded.config.storages.map((each) => ({ ...each, limits: { ...each.limits, ...limit } }));
+    const limited = await site.reopen({ loaded: { ...loaded, config: { ...loaded.config, storages } } });
+
+    const result = await check(limited);
+
+    expect(outcomeOf(result, "upload")?.detail).toMatch(/at once: limit_upload allows 1\.0 GiB\/s on average$/);
+    expect(outcomeOf(result, "download")?.detail).not.toContain("limit");
   });
 
   it("names the storages that there are, for one that is not", async () => {
