@@ -329,9 +329,16 @@ export const cleanupResult: CleanupResult = {
   storages: [{ name: "main", removed: [childId], bytes: 15_728_640, locked: [], notRemoved: [], failure: undefined }],
 };
 
+const tooMuch = {
+  kind: "max-delete",
+  text: '5 of 20 backups in storage "main" would go, 25 %, and max_delete is 20 %',
+} as const;
+
 export const cleanupSimulation: CleanupSimulation = {
   schedules: ["nightly"],
+  cleanups: ["tidy"],
   days: [1, 2, 3].map((day) => ({
+    refused: day === 1 ? undefined : { since: new Date(NOW.getTime() + 2 * 86_400_000), brake: tooMuch },
     at: new Date(NOW.getTime() + day * 86_400_000),
     storages: [{ name: "main", backups: day, full: day, bytes: day * 1_000_000, removed: 0, oldest: backup.timestamp }],
   })),

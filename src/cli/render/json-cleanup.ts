@@ -39,11 +39,13 @@ export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult)
   };
 }
 
-export function simulationJson({ schedules, days }: CleanupSimulation): Json {
+export function simulationJson({ schedules, cleanups, days }: CleanupSimulation): Json {
   return {
     schedules,
-    days: days.map(({ at, storages }) => ({
+    cleanups,
+    days: days.map(({ at, storages, refused }) => ({
       at: at.toISOString(),
+      refused: refused === undefined ? null : { since: refused.since.toISOString(), ...refused.brake },
       storages: storages.map(({ name, backups, full, bytes, removed, oldest }) => ({
         ...{ name, backups, full, bytes, removed, oldest: oldest ?? null },
       })),

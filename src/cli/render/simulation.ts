@@ -8,16 +8,35 @@ const ROWS = 14;
 
 type Day = CleanupSimulation["days"][number];
 
-interface Row extends Omit<Day, "storages"> {
+interface Row {
+  readonly at: Date;
   readonly storage: Day["storages"][number];
 }
 
-/** Some days of each storage, from the first to the last, and where it is fullest. */
-export async function renderSimulation(look: Look, { schedules, days }: CleanupSimulation): Promise<string> {
+/** Some days of each storage, from the first to the last, and where it is fullest; then whether cleanup would be refused. */
+export async function renderSimulation(look: Look, { schedules, cleanups, days }: CleanupSimulation): Promise<string> {
   const names = days[0]?.storages.map(({ name }) => name) ?? [];
   const tables = await Promise.all(names.map((name) => storageTable(look, name, days)));
-  const assumed = look.line`If ${schedules.join(", ")} always succeed, with backups as large as the last ones, and cleanup runs every day:`;
-  return [assumed, ...tables].join("\n\n");
+  const cleaning =
+    cleanups.length === 0
+      ? "cleanup runs every day, for which there is no schedule"
+      : `${cleanups.join(", ")} cleans up`;
+  const assumed = look.line`If ${schedules.join(", ")} always succeed, with backups as large as the last ones, and ${cleaning}:`;
+  return [assumed, ...tables, ...refusals(look, days)].join("\n\n");
+}
+
+/** Each time from which on cleanup would be refused, until it would not be any longer. */
+function refusals(look: Look, days: readonly Day[]): readonly string[] {
+  const periods = Map.groupBy(days, ({ refused }) => refused?.since.getTime());
+  return [...periods.values()].flatMap((period) => {
+    const [{ refused } = {}] = period;
+    const last = period.at(-1);
+    if (refused === undefined || last === undefined) return [];
+    const from = formatDay(refused.since, look.timezone);
+    const until = last === days.at(-1) ? "on" : `to ${formatDay(last.at, look.timezone)}`;
+    const help = refused.brake.kind === "max-delete" ? " Clean up more often, or raise retention.max_delete." : "";
+    return [look.line`Cleanup is refused from ${from} ${until}: ${refused.brake.text}.${help}`];
+  });
 }
 
 async function storageTable(look: Look, name: string, days: readonly Day[]): Promise<string> {

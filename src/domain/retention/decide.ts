@@ -87,7 +87,8 @@ export function decideRetention<T extends KnownBackup>(question: RetentionQuesti
   return [...own.values()].map((verdict) => withNeed(verdict, needed.get(verdict.backup.id)));
 }
 
-function liesIn({ committed, status, copies }: KnownBackup, storage: string): boolean {
+/** Something of it, whole or not. */
+export function liesIn({ committed, status, copies }: KnownBackup, storage: string): boolean {
   const state = copies.find((copy) => copy.storage === storage)?.state;
   return (committed || status === "unreadable") && state !== undefined && state !== "pending" && state !== "missing";
 }

@@ -1,12 +1,13 @@
 import type { BackupId, BackupMetadata, Mode } from "../backup.ts";
 import type { FiniteDuration } from "../duration.ts";
-import { isGood, type KnownBackup } from "../known-backup.ts";
+import { ancestorIdsOf, isGood, type KnownBackup } from "../known-backup.ts";
 import { backupDirectory } from "../object-names.ts";
 import { type ParentDecision, type Usable, withinLimits } from "../parent.ts";
 import { chooseCategory } from "../retention-class.ts";
 import { type RetentionDurations, retentionUntil } from "../retention-until.ts";
-import { decideRetention } from "./decide.ts";
-import type { StoragePolicy } from "./policy.ts";
+import type { Brake } from "./brake.ts";
+import { decideCleanup, type Move, type Place } from "./cleanup.ts";
+import { liesIn, type Verdict } from "./decide.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -29,8 +30,13 @@ export interface SimulationRequest {
   readonly backups: readonly KnownBackup[];
   /** In the order of their times. */
   readonly runs: Iterable<PlannedRun>;
-  /** `receives`: what is made is put there. */
-  readonly storages: readonly { readonly name: string; readonly policy: StoragePolicy; readonly receives: boolean }[];
+  /** When cleanups run, in the order of their times. */
+  readonly cleanups: Iterable<Date>;
+  readonly maxDeletePercent: number;
+  /** What is made is put into all but the archives, which get what cleanups move there. */
+  readonly storages: readonly Omit<Place<KnownBackup>, "backups" | "locks">[];
+  /** Whether a copy that lies in an archive was read there in full. */
+  readonly wasRead: (backup: BackupId, archive: string) => boolean;
   /** The name of the storage that a run builds on. */
   readonly primary: string;
   /** For which time a schedule made one of them; `undefined` where it was not that one. */
@@ -53,7 +59,7 @@ export interface SimulatedStorage {
   readonly backups: number;
   readonly full: number;
   readonly bytes: number;
-  /** That went in this day's cleanup. */
+  /** That went in this day's cleanups. */
   readonly removed: number;
   /** When the oldest of them was made. */
   readonly oldest: string | undefined;
@@ -62,18 +68,41 @@ export interface SimulatedStorage {
 export interface SimulatedDay {
   readonly at: Date;
   readonly storages: readonly SimulatedStorage[];
+  /** Where the last cleanup by then was refused. */
+  readonly refused: Refused | undefined;
 }
 
-/** What the storages hold day after day when every run succeeds and each day ends with a cleanup. */
+/** No cleanup goes through any longer. */
+export interface Refused {
+  /** The first that was refused. */
+  readonly since: Date;
+  /** Why it was. */
+  readonly brake: Brake;
+}
+
+/** What the storages hold day after day when every run succeeds, but for the cleanups that are refused. */
 export function simulate(request: SimulationRequest, days: number): readonly SimulatedDay[] {
   const world = new World(request);
-  const runs = request.runs[Symbol.iterator]();
-  let next = runs.next();
+  const runsUntil = taker(request.runs, ({ at }) => at);
+  const cleanupsUntil = taker(request.cleanups, (at) => at);
   return Array.from({ length: days }, (_, day) => {
     const at = new Date(request.now.getTime() + (day + 1) * DAY_MS);
-    for (; next.done !== true && next.value.at <= at; next = runs.next()) world.make(next.value);
-    return { at, storages: world.cleanUp(at) };
+    for (const cleanup of cleanupsUntil(at)) {
+      for (const run of runsUntil(cleanup)) world.make(run);
+      world.cleanUp(cleanup);
+    }
+    for (const run of runsUntil(at)) world.make(run);
+    return world.endDay(at);
   });
+}
+
+/** Takes the next of them, up to and with an instant. */
+function taker<T>(items: Iterable<T>, atOf: (item: T) => Date): (until: Date) => Generator<T> {
+  const iterator = items[Symbol.iterator]();
+  let next = iterator.next();
+  return function* until(at) {
+    for (; next.done !== true && atOf(next.value) <= at; next = iterator.next()) yield next.value;
+  };
 }
 
 class World {
@@ -86,6 +115,11 @@ class World {
   readonly #fulls = new Map<string, Usable[]>();
   /** Of those that are simulated, which schedule made them. */
   readonly #madeBy = new Map<BackupId, string>();
+  /** What cleanups moved, as `storage id`. */
+  readonly #moved = new Set<string>();
+  /** By storage, how many went on this day. */
+  #removed = new Map<string, number>();
+  #refused: Refused | undefined;
 
   constructor(request: SimulationRequest) {
     this.#request = request;
@@ -129,40 +163,86 @@ class World {
     const backup = {
       ...{ id, type: run.type, mode, category, status: "completed" as const, timestamp, completedAt: timestamp },
       ...{ parentId: decision.parent?.id, trusted: true, notes: {}, committed: true, metadata },
-      copies: storages.flatMap(({ name, receives }) => (receives ? [{ storage: name, state: "complete" }] : [])),
+      copies: storages.flatMap(({ name, isArchive }) => (isArchive ? [] : [complete(name)])),
     };
     this.#made.push(backup);
     if (mode === "full") this.#madeBy.set(id, run.schedule);
     this.#note(backup);
   }
 
-  cleanUp(now: Date): readonly SimulatedStorage[] {
-    const { storages, sources, timezone } = this.#request;
-    const all = [...this.#backups, ...this.#made];
-    const gone = new Map<BackupId, Set<string>>();
-    const ends = storages.map(({ name, policy }): SimulatedStorage => {
-      const verdicts = decideRetention({ backups: all, storage: name, policy, sources, now, timezone });
-      const kept = verdicts.filter(({ keep }) => keep).map(({ backup }) => backup);
-      for (const { backup, keep } of verdicts) {
-        if (!keep) gone.set(backup.id, (gone.get(backup.id) ?? new Set()).add(name));
-      }
+  cleanUp(now: Date): void {
+    const { storages, sources, timezone, maxDeletePercent, wasRead } = this.#request;
+    const backups = this.#all();
+    const places = storages.map((storage) => ({ ...storage, backups }));
+    const { verdicts, moves, brakes } = decideCleanup({
+      ...{ rules: { sources, timezone, now }, maxDeletePercent, backups, places },
+      archives: places.filter(({ isArchive }) => isArchive),
+      wasRead: (id, archive) => this.#moved.has(`${archive} ${id}`) || wasRead(id, archive),
+    });
+    const [brake] = brakes;
+    if (brake !== undefined) {
+      this.#refused ??= { since: now, brake };
+      return;
+    }
+    this.#refused = undefined;
+    this.#move(moves, now);
+    this.#remove(verdicts.map((each, place) => [storages[place]?.name ?? "", new Set(each.flatMap(gone))]));
+  }
+
+  endDay(at: Date): SimulatedDay {
+    const backups = this.#all();
+    const storages = this.#request.storages.map(({ name }): SimulatedStorage => {
+      const held = backups.filter((backup) => liesIn(backup, name));
       return {
         name,
-        backups: kept.length,
-        full: kept.filter(({ mode }) => mode === "full").length,
-        bytes: kept.reduce((sum, { metadata }) => sum + metadata.stored_size, 0),
-        removed: verdicts.length - kept.length,
-        oldest: kept.at(-1)?.timestamp,
+        backups: held.length,
+        full: held.filter(({ mode }) => mode === "full").length,
+        bytes: held.reduce((sum, { metadata }) => sum + metadata.stored_size, 0),
+        removed: this.#removed.get(name) ?? 0,
+        oldest: held.map(({ timestamp }) => timestamp).reduce<string | undefined>(earlier, undefined),
       };
     });
-    this.#backups = all.flatMap((backup) => {
-      const from = gone.get(backup.id);
-      if (from === undefined) return [backup];
-      const copies = backup.copies.filter(({ storage }) => !from.has(storage));
+    this.#removed = new Map();
+    return { at, storages, refused: this.#refused };
+  }
+
+  #all(): readonly Usable[] {
+    if (this.#made.length > 0) this.#backups = [...this.#backups, ...this.#made];
+    this.#made = [];
+    return this.#backups;
+  }
+
+  /** Each with all that it builds on; what came to an archive was read there. */
+  #move(moves: readonly Move[], now: Date): void {
+    const coming = new Map<BackupId, Set<string>>();
+    const read = new Set(moves.map(({ backupId }) => backupId));
+    for (const { backupId, to } of moves) {
+      this.#moved.add(`${to} ${backupId}`);
+      const backup = this.#backups.find(({ id }) => id === backupId);
+      for (const id of [backupId, ...(backup === undefined ? [] : ancestorIdsOf(backup))]) {
+        coming.set(id, (coming.get(id) ?? new Set()).add(to));
+      }
+    }
+    if (coming.size === 0) return;
+    const verified = { at: now.toISOString(), depth: "full", passed: true, host: "" } as const;
+    this.#backups = this.#backups.map((backup) => {
+      const places = coming.get(backup.id);
+      if (places === undefined) return backup;
+      const copies = backup.copies.filter(({ storage }) => !places.has(storage));
+      const notes = read.has(backup.id) ? { ...backup.notes, verified } : backup.notes;
+      return { ...backup, notes, copies: [...copies, ...Array.from(places, complete)] };
+    });
+  }
+
+  #remove(going: readonly (readonly [storage: string, backups: ReadonlySet<BackupId>])[]): void {
+    for (const [name, { size }] of going) this.#removed.set(name, (this.#removed.get(name) ?? 0) + size);
+    if (going.every(([, { size }]) => size === 0)) return;
+    const byStorage = new Map(going);
+    this.#backups = this.#backups.flatMap((backup) => {
+      const copies = backup.copies.filter(({ storage }) => byStorage.get(storage)?.has(backup.id) !== true);
+      if (copies.length === backup.copies.length) return [backup];
       return copies.length === 0 ? [] : [{ ...backup, copies }];
     });
-    this.#made = [];
-    return ends;
   }
 
   #decide(run: PlannedRun, maxChain: number): ParentDecision {
@@ -213,4 +293,16 @@ class World {
 
 function isUsable(backup: KnownBackup): backup is Usable {
   return backup.committed && backup.metadata !== undefined;
+}
+
+function complete(storage: string) {
+  return { storage, state: "complete" };
+}
+
+function gone({ backup, keep }: Verdict<Usable>): readonly BackupId[] {
+  return keep ? [] : [backup.id];
+}
+
+function earlier(one: string | undefined, other: string): string {
+  return one !== undefined && one < other ? one : other;
 }

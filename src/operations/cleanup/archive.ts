@@ -1,59 +1,20 @@
 import type { Catalog, CatalogBackup, CopyRecord } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
-import type { Verdict } from "../../domain/retention/decide.ts";
+import type { Move } from "../../domain/retention/cleanup.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import { replicateHere } from "../replicate/replicate.ts";
 import { verifyBackups } from "../verify/verify.ts";
-import { expectedIn } from "./judge.ts";
-import type { Asked, Known } from "./plan.ts";
-
-/** Of these classes a backup whose time is over moves to the archives, if there are any. */
-const ARCHIVED: readonly string[] = ["monthly", "yearly"];
 
 /** That a backup came to an archive, and was read there. */
 const ARCHIVE_ACTION = "backup:archive";
-
-export interface Move {
-  readonly backupId: BackupId;
-  /** The name of an archive where it is not, or was not read. */
-  readonly to: string;
-}
-
-/**
- * What has to come to an archive before it may go, or to be read there: what expires elsewhere, and the archive would keep. A copy that
- * was made otherwise, or by a cleanup that was killed, has not been read.
- */
-export function movesOf(
-  { session, catalog, backups }: Known,
-  asked: readonly Asked[],
-  verdicts: readonly Verdict<CatalogBackup>[],
-): readonly Move[] {
-  const archives = session.loaded.config.storages.filter(({ role }) => role === "archive");
-  const going = new Set(verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup.id));
-  const moving = new Set(
-    backups
-      .filter(({ id, category, status }) => going.has(id) && ARCHIVED.includes(category) && status !== "deleting")
-      .map(({ id }) => id),
-  );
-  if (moving.size === 0) return [];
-  return archives.flatMap(({ name, ...archive }) => {
-    const expected = expectedIn(session, { name, ...archive }, backups);
-    // As they were seen there; an archive that is away is believed to have what it had.
-    const known = asked.find(({ storage }) => storage.name === name)?.backups ?? backups;
-    const isSafe = (backup: CatalogBackup): boolean =>
-      copyIn(backup, name)?.state === "complete" && wasRead(catalog, backup.id, name);
-    const lacking = known.filter((backup) => moving.has(backup.id) && expected.has(backup.id) && !isSafe(backup));
-    return lacking.map(({ id }) => ({ backupId: id, to: name }));
-  });
-}
 
 function copyIn({ copies }: CatalogBackup, name: string): CopyRecord | undefined {
   return copies.find(({ storage }) => storage === name);
 }
 
 /** @param since ISO 8601 */
-function wasRead(catalog: Catalog, backupId: BackupId, archiveName: string, since = ""): boolean {
+export function wasRead(catalog: Catalog, backupId: BackupId, archiveName: string, since = ""): boolean {
   return catalog
     .events({ backupId })
     .some(({ action, at, detail }) => action === ARCHIVE_ACTION && detail.storage === archiveName && at >= since);

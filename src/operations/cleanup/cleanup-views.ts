@@ -61,5 +61,7 @@ export interface CleanedStorage {
 export interface CleanupSimulation {
   /** The names of those that make backups. */
   readonly schedules: readonly string[];
+  /** Of those that clean up; where there is none, it is taken to be done each day. */
+  readonly cleanups: readonly string[];
   readonly days: readonly SimulatedDay[];
 }

@@ -2,11 +2,12 @@ import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import { childrenFirst } from "../../domain/deletion.ts";
 import { parsePackName, splitObjectKey } from "../../domain/object-names.ts";
+import type { Move } from "../../domain/retention/cleanup.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { OperationContext } from "../context.ts";
 import { mapInParallel } from "../parallel.ts";
-import { type Move, requireSound } from "./archive.ts";
+import { requireSound } from "./archive.ts";
 
 const MOVES_AT_ONCE = 8;
 

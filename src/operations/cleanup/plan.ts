@@ -1,14 +1,15 @@
 import type { Catalog, CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
-import { type Brake, clockBrake, maxDeleteBrake } from "../../domain/retention/brake.ts";
+import type { Brake } from "../../domain/retention/brake.ts";
+import { decideCleanup as decide, type Move } from "../../domain/retention/cleanup.ts";
 import type { Verdict } from "../../domain/retention/decide.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupPlan } from "../operations.ts";
 import { mapInParallel } from "../parallel.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
 import type { Session } from "../session.ts";
-import { type Move, movesOf } from "./archive.ts";
-import { judge } from "./judge.ts";
+import { wasRead } from "./archive.ts";
+import { placeOf, rulesOf } from "./judge.ts";
 import { askForLocks, type Locks } from "./locks.ts";
 
 const STORAGES_AT_ONCE = 4;
@@ -64,22 +65,20 @@ export async function planCleanup(context: OperationContext): Promise<CleanupPla
   return { ...plan, storages };
 }
 
-export function decideCleanup(known: Known, asked: readonly Asked[]): CleanupDecision {
-  const { session, backups } = known;
-  const { maxDeletePercent } = session.loaded.config.retention;
-  const storages = asked.map((each): StorageDecision => {
-    return { storage: each.storage, verdicts: judge(session, each.storage, each.backups, each.locks) };
+export function decideCleanup({ session, catalog, backups }: Known, asked: readonly Asked[]): CleanupDecision {
+  const { config } = session.loaded;
+  const { verdicts, moves, brakes } = decide({
+    ...{ rules: rulesOf(session), maxDeletePercent: config.retention.maxDeletePercent, backups },
+    places: asked.map((each) => ({ ...placeOf(each.storage, each.backups), locks: each.locks })),
+    archives: config.storages
+      .filter(({ role }) => role === "archive")
+      .map((archive) =>
+        placeOf(archive, asked.find(({ storage }) => storage.name === archive.name)?.backups ?? backups),
+      ),
+    wasRead: (id, archive) => wasRead(catalog, id, archive),
   });
-  const brakes = [
-    clockBrake(backups, session.clock.now()),
-    ...storages.map(({ storage, verdicts }) => maxDeleteBrake(storage.name, verdicts, maxDeletePercent)),
-  ];
-  const leaving = storages.filter(({ storage }) => storage.role !== "archive").flatMap(({ verdicts }) => verdicts);
-  return {
-    storages,
-    moves: movesOf(known, asked, leaving),
-    brakes: brakes.filter((brake) => brake !== undefined),
-  };
+  const storages = asked.map(({ storage }, place) => ({ storage, verdicts: verdicts[place] ?? [] }));
+  return { storages, moves, brakes };
 }
 
 export function describeDecision({ storages, moves, brakes }: CleanupDecision): CleanupPlan {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { ScheduleConfig } from "../../config/config.ts";
+import type { BackupId } from "../../domain/backup.ts";
 import { parseFiniteDuration } from "../../domain/duration.ts";
 import type { KnownBackup } from "../../domain/known-backup.ts";
 import { type PlannedRun, simulate } from "../../domain/retention/simulate.ts";
@@ -11,6 +12,8 @@ import type { OperationContext } from "../context.ts";
 import type { CleanupSimulation } from "../operations.ts";
 import { dueTimeOf } from "../schedules/history.ts";
 import { primaryStorage, type Session } from "../session.ts";
+import { wasRead } from "./archive.ts";
+import { placeOf } from "./judge.ts";
 
 const DAY_MS = 86_400_000;
 /** Of each kind, for its usual size. */
@@ -28,15 +31,18 @@ const choicesSchema = z.object({
 });
 
 /**
- * How the storages would fill, day by day, if every scheduled backup were made, as large as the last ones of its kind, and each day ended
- * with a cleanup. Reads the catalog only. @throws `USAGE` where no schedule makes backups, or there is none yet
+ * How the storages would fill, day by day, if every scheduled backup were made, as large as the last ones of its kind, and cleanups ran when
+ * their schedules say; each day where there is none. Reads the catalog only. @throws `USAGE` where no schedule makes backups, or there is none yet
  */
 export async function simulateCleanup(context: OperationContext, lengthMs: number): Promise<CleanupSimulation> {
   const { session } = context;
   const { config } = session.loaded;
   const catalog = await context.catalog("read");
   const { backups } = catalog.list({});
-  const schedules = config.schedules.filter(({ operation, enabled }) => operation === "create" && enabled);
+  const schedulesOf = (wanted: string) =>
+    config.schedules.filter(({ operation, enabled }) => operation === wanted && enabled);
+  const schedules = schedulesOf("create");
+  const cleanups = schedulesOf("cleanup");
   if (schedules.length === 0) {
     throw new BackupctlError("USAGE", "no schedule makes backups, so there is nothing to simulate", {
       hint: "Say under `schedules:` in the config when backups are made: docs/schedules.md.",
@@ -51,9 +57,10 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
   const now = session.clock.now();
   const asked = {
     ...{ backups, runs: runsFrom(session, schedules, now), template, bytesOf: usualBytes(backups), now },
-    storages: config.storages.map(({ name, role, retention }) => {
-      return { name, policy: retention, receives: role !== "archive" };
-    }),
+    cleanups: cleanups.length === 0 ? daily(now) : cleanupsFrom(cleanups, now),
+    maxDeletePercent: config.retention.maxDeletePercent,
+    storages: config.storages.map((storage) => placeOf(storage, [])),
+    wasRead: (id: BackupId, archive: string) => wasRead(catalog, id, archive),
     primary: primaryStorage(session).name,
     durations: config.retention,
     keepsYears: config.retention.yearly !== undefined,
@@ -63,21 +70,34 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
     dueTimeOf: (schedule: string, backup: KnownBackup) => dueTimeOf(catalog.schedules, schedule, backup),
   };
   const days = Math.max(1, Math.round(lengthMs / DAY_MS));
-  return { schedules: schedules.map(({ name }) => name), days: simulate(asked, days) };
+  return {
+    schedules: schedules.map(({ name }) => name),
+    cleanups: cleanups.map(({ name }) => name),
+    days: simulate(asked, days),
+  };
+}
+
+function* runsFrom(session: Session, schedules: readonly ScheduleConfig[], from: Date): Generator<PlannedRun> {
+  const planned = schedules.map((schedule) => ({ timing: schedule.timing, plan: planOf(session, schedule) }));
+  for (const { item, at, next } of timesFrom(planned, from)) yield { ...item.plan, at, next };
+}
+
+function* cleanupsFrom(schedules: readonly ScheduleConfig[], from: Date): Generator<Date> {
+  for (const { at } of timesFrom(schedules, from)) yield at;
+}
+
+function* daily(from: Date): Generator<Date, never> {
+  for (let at = from.getTime() + DAY_MS; ; at += DAY_MS) yield new Date(at);
 }
 
 /** Of all schedules together, in order, without end. */
-function* runsFrom(session: Session, schedules: readonly ScheduleConfig[], from: Date): Generator<PlannedRun, never> {
-  const waiting = schedules.map((schedule) => ({
-    plan: planOf(session, schedule),
-    timing: schedule.timing,
-    at: nextRun(schedule.timing, from),
-  }));
+function* timesFrom<T extends Pick<ScheduleConfig, "timing">>(schedules: readonly T[], from: Date) {
+  const waiting = schedules.map((item) => ({ item, at: nextRun(item.timing, from) }));
   for (;;) {
-    const next = waiting.reduce((first, each) => (each.at < first.at ? each : first));
-    const { plan, timing, at } = next;
-    next.at = nextRun(timing, at);
-    yield { ...plan, at, next: next.at };
+    const first = waiting.reduce((one, each) => (each.at < one.at ? each : one));
+    const { item, at } = first;
+    first.at = nextRun(item.timing, at);
+    yield { item, at, next: first.at };
   }
 }
 

@@ -30,12 +30,17 @@ const DURATIONS: RetentionDurations = {
   ...{ snapshots: d(90), manual: "forever" },
 };
 
+function* every24h(): Generator<Date, never> {
+  for (let at = START.getTime() + 86_400_000; ; at += 86_400_000) yield new Date(at);
+}
+
 function daysOf(length: number, changes: Partial<SimulationRequest>): readonly SimulatedDay[] {
   const request: SimulationRequest = {
     ...{ backups: [], runs: every(1440, "full"), template, keepsYears: false, maxChain: 100, sources: ["app"] },
-    storages: [{ name: STORAGE, policy: NO_RULES, receives: true }],
+    storages: [{ name: STORAGE, policy: NO_RULES, isArchive: false }],
     primary: STORAGE,
     dueTimeOf: () => undefined,
+    ...{ cleanups: every24h(), maxDeletePercent: 100, wasRead: () => false },
     bytesOf: (_type, mode) => (mode === "full" ? 1000 * MiB : MiB),
     durations: DURATIONS,
     ...{ now: START, timezone: "Europe/Berlin", ...changes },
@@ -68,18 +73,51 @@ describe("a simulated course", () => {
     expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12]);
   });
 
-  it("puts nothing into an archive, and by its own rules into each other storage", () => {
+  it("keeps in each storage what its own rules say, and brings the months alone to an archive", () => {
     const keep = { ...NO_RULES.keep, last: 50 };
     const storages = [
-      { name: "main", policy: { ...NO_RULES, maxBackups: 5 }, receives: true },
-      { name: "second", policy: { ...NO_RULES, keep }, receives: true },
-      { name: "vault", policy: NO_RULES, receives: false },
+      { name: "main", policy: { ...NO_RULES, maxBackups: 5 }, isArchive: false },
+      { name: "second", policy: { ...NO_RULES, keep }, isArchive: false },
+      { name: "vault", policy: NO_RULES, isArchive: true },
     ];
 
     const last = daysOf(100, { storages, primary: "main" }).at(-1);
 
-    expect(last?.storages.map(({ backups }) => backups)).toEqual([5, expect.any(Number), 0]);
+    expect(last?.storages.map(({ backups }) => backups)).toEqual([5, expect.any(Number), 4]);
     expect(last?.storages[1]?.backups).toBeGreaterThanOrEqual(50);
+  });
+
+  it("moves months to an archive when their time is over, which grows by each of them", () => {
+    const storages = [
+      { name: STORAGE, policy: NO_RULES, isArchive: false },
+      { name: "vault", policy: { ...NO_RULES, longer: { monthly: "forever" as const } }, isArchive: true },
+    ];
+    const durations = { ...DURATIONS, monthly: d(40) };
+
+    const days = daysOf(365, { storages, durations });
+
+    const inVault = days.map((day) => day.storages[1]?.backups ?? 0);
+    expect([inVault[40], inVault[41], inVault[90], inVault.at(-1)]).toEqual([1, 1, 2, 11]);
+    expect(days.at(-1)?.storages[1]?.oldest).toBe("2026-01-01T00:01:00.000Z");
+  });
+
+  it("does nothing where a cleanup is refused, and says since when", () => {
+    const weekly = function* (): Generator<Date> {
+      for (let at = START.getTime() + 3 * 86_400_000; ; at += 7 * 86_400_000) yield new Date(at);
+    };
+    const durations = { ...DURATIONS, daily: d(14), weekly: d(14), monthly: d(14) };
+
+    const days = daysOf(60, { cleanups: weekly(), durations, maxDeletePercent: 20 });
+
+    expect(days.at(-1)).toMatchObject({
+      refused: {
+        brake: { kind: "max-delete", text: expect.stringMatching(/^\d+ of \d+ backups .*max_delete is 20 %$/) },
+      },
+      storages: [{ backups: 57, removed: 0 }],
+    });
+    const refusedFrom = days.findIndex(({ refused }) => refused !== undefined);
+    expect(days[refusedFrom]?.refused).toEqual(days.at(-1)?.refused);
+    expect(daysOf(60, { cleanups: weekly(), durations, maxDeletePercent: 100 }).at(-1)?.refused).toBeUndefined();
   });
 
   it("goes on with the chain that is there, until its full backup is too old", () => {

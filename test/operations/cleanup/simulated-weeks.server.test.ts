@@ -10,12 +10,21 @@ import { addFile, openSite, withStorages } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
 import { DAY_MS } from "./aged-site.ts";
 
-const WEEKS = 4;
-/** Clocks go forward in the second week. */
-const START = new Date("2026-03-16T00:30:00.000Z");
-const FOLDERS = { local: "repository", second: "second" };
-const RULES = `timezone: Europe/Berlin
-workers: 1
+const FOLDERS = { local: "repository", second: "second", vault: "vault" };
+
+interface Course {
+  /** Clocks go forward in the second week. */
+  readonly start: Date;
+  readonly weeks: number;
+  readonly storages: Readonly<Record<string, "replica" | "archive">>;
+  readonly rules: string;
+}
+
+const KEPT_BY_RULES: Course = {
+  start: new Date("2026-03-16T00:30:00.000Z"),
+  weeks: 4,
+  storages: { second: "replica" },
+  rules: `
 chain: {full_every: 2d}
 retention:
   max_delete: 100%
@@ -32,66 +41,141 @@ retention:
 schedules:
   weekly: {every: monday, at: "02:10"}
   often: {every: 6h, mode: incremental}
-`;
+`,
+};
+
+const ARCHIVED: Course = {
+  start: new Date("2026-03-16T00:30:00.000Z"),
+  weeks: 22,
+  storages: { second: "replica", vault: "archive" },
+  rules: `
+chain: {full_every: 7d}
+retention:
+  max_delete: 60%
+  incremental: 7d
+  daily: 14d
+  weekly: 14d
+  monthly: 30d
+  storages:
+    second: {monthly: 45d}
+    vault: {monthly: 80d}
+schedules:
+  weekly: {every: sunday, at: "02:10"}
+  changes: {every: wednesday, at: "02:10", mode: incremental}
+  tidy: {operation: cleanup, every: monday, at: "05:00"}
+`,
+};
+
+const CLEANED_TOO_SELDOM: Course = {
+  start: new Date("2026-03-16T00:30:00.000Z"),
+  weeks: 5,
+  storages: {},
+  rules: `
+chain: {full_every: 1d}
+retention: {incremental: 1d, daily: 14d, weekly: 14d, monthly: 14d}
+schedules:
+  nightly: {every: day, at: "02:00"}
+  tidy: {operation: cleanup, every: sunday, at: "05:00"}
+`,
+};
 const metadataSchema = z.object({ mode: z.string(), timestamp: z.iso.datetime() });
 
-it(`says for ${WEEKS} weeks what is stored after a hundred real backups and each day's real cleanup`, async () => {
-  let now = new Date(START.getTime() - 2 * 3_600_000);
+it.each([
+  ["four weeks, by many rules, with a cleanup each day", KEPT_BY_RULES],
+  ["five months, of which an archive keeps each", ARCHIVED],
+])(
+  "says of %s what is stored after real backups and cleanups",
+  async (_, course) => {
+    const { said, refused, operations } = await compare(course);
+
+    expect(refused).toEqual([]);
+    expect(said.every((day) => day.refused === undefined)).toBe(true);
+    const most = Math.max(...said.map(({ storages }) => storages.find(({ name }) => name === "vault")?.backups ?? 0));
+    expect(most > 1).toBe("vault" in course.storages);
+    const verified = await operations.verify({ all: true, deep: false, quick: true, components: [] });
+    expect(verified.passed).toBe(true);
+  },
+  600_000,
+);
+
+it("says from when on real cleanups are refused, and what is stored then", async () => {
+  const { said, refused } = await compare(CLEANED_TOO_SELDOM);
+
+  expect(refused.length).toBeGreaterThan(1);
+  expect(said.at(-1)?.refused).toEqual({ since: refused[0]?.at, brake: refused[0]?.brake });
+}, 600_000);
+
+/** Simulates it, then does all of it, and looks at the end of each day at what lies in the storages. */
+async function compare({ start, weeks, storages, rules }: Course) {
+  let now = new Date(start.getTime() - 2 * 3_600_000);
   const clock = { now: () => now, monotonicMs: () => performance.now() };
-  const site = await openSite({ clock, storages: { second: "replica" }, more: RULES });
+  const site = await openSite({ clock, storages, more: `timezone: Europe/Berlin\nworkers: 1${rules}` });
   const dates = new Map<string, Date>();
   const operations = await withStorages(site, (storage) => datedStorage(storage, clock.now, dates));
   await operations.create({ ...NO_CHOICES, mode: "full" });
-  now = new Date(START.getTime() - 3_600_000);
+  now = new Date(start.getTime() - 3_600_000);
   addFile(site, "changes", 20_000);
   await operations.create({ ...NO_CHOICES, mode: "incremental" });
-  now = START;
-  const { days: said } = await operations.simulateCleanup(WEEKS * 7 * DAY_MS);
+  now = start;
+  const { days: said, cleanups } = await operations.simulateCleanup(weeks * 7 * DAY_MS);
 
-  let made = 0;
+  const refused: { readonly at: Date; readonly brake: unknown }[] = [];
   for (const [i, day] of said.entries()) {
-    for (const { at, name } of runsBetween(site.session.loaded.config.schedules, now, day.at)) {
+    const removed = new Map<string, number>();
+    const clean = async (): Promise<void> => {
+      const done = await cleanUp(operations);
+      if ("brake" in done) refused.push({ at: now, brake: done.brake });
+      else for (const [name, count] of done.removed) removed.set(name, count);
+    };
+    for (const { at, name, operation } of runsBetween(site.session.loaded.config.schedules, now, day.at)) {
       now = at;
+      if (operation === "cleanup") {
+        await clean();
+        continue;
+      }
       addFile(site, "changes", 20_000);
       expect(await operations.runSchedule({ name, ifDue: true })).toMatchObject({ ran: true, exitCode: 0 });
-      made++;
     }
     now = day.at;
-    const removed = await cleanUp(operations);
+    if (cleanups.length === 0) await clean();
     for (const { name, bytes, ...simulated } of day.storages) {
       const stored = storedIn(join(site.directory, FOLDERS[name as keyof typeof FOLDERS]));
       const { bytes: storedBytes, ...counted } = stored;
-      expect({ name, removed: removed.get(name), ...counted }, `day ${i}`).toEqual({ name, ...simulated });
+      expect({ name, removed: removed.get(name) ?? 0, ...counted }, `day ${i}`).toEqual({ name, ...simulated });
+      if (counted.backups === 0) continue;
       expect(bytes / storedBytes).toBeGreaterThan(0.9);
       expect(bytes / storedBytes).toBeLessThan(1.1);
     }
   }
-
-  expect(made).toBeGreaterThan(WEEKS * 7 * 4);
-  const verified = await operations.verify({ all: true, deep: false, quick: true, components: [] });
-  expect(verified.passed).toBe(true);
-}, 600_000);
+  return { said, refused, operations };
+}
 
 type Schedules = Parameters<typeof nextRun>[0];
 
 /** In the order of their times. */
 function runsBetween(
-  schedules: readonly { readonly name: string; readonly timing: Schedules }[],
+  schedules: readonly { readonly name: string; readonly operation: string; readonly timing: Schedules }[],
   from: Date,
   to: Date,
 ) {
-  const runs: { readonly at: Date; readonly name: string }[] = [];
-  for (const { name, timing } of schedules) {
-    for (let at = nextRun(timing, from); at <= to; at = nextRun(timing, at)) runs.push({ at, name });
+  const runs: { readonly at: Date; readonly name: string; readonly operation: string }[] = [];
+  for (const { name, operation, timing } of schedules) {
+    for (let at = nextRun(timing, from); at <= to; at = nextRun(timing, at)) runs.push({ at, name, operation });
   }
   return runs.sort((a, b) => a.at.getTime() - b.at.getTime());
 }
 
-/** How many it removed, by storage. */
-async function cleanUp(operations: Operations): Promise<ReadonlyMap<string, number>> {
-  const { storages } = await operations.cleanup({ force: false, lockWaitMs: 0 });
+/** How many it removed, by storage; or why it was refused. */
+async function cleanUp(operations: Operations) {
+  const { brakes } = await operations.planCleanup();
+  const cleaning = operations.cleanup({ force: false, lockWaitMs: 0 });
+  if (brakes[0] !== undefined) {
+    await expect(cleaning).rejects.toMatchObject({ code: "RETENTION_POLICY_VIOLATION" });
+    return { brake: brakes[0] };
+  }
+  const { storages } = await cleaning;
   expect(storages.flatMap(({ failure, notRemoved }) => [failure ?? [], notRemoved].flat())).toEqual([]);
-  return new Map(storages.map(({ name, removed }) => [name, removed.length]));
+  return { removed: new Map(storages.map(({ name, removed }) => [name, removed.length])) };
 }
 
 /** What lies in a storage's folder. */
