@@ -69,12 +69,36 @@ function encryptionProblems(frame: Frame, at: At): readonly Problem[] {
   return [];
 }
 
-/** Whoever empties a policy means that nothing is kept, or all, or the defaults: which of them, it does not say. */
+/**
+ * Whoever empties a policy, or comments out all its lines, means that nothing is kept, or all, or the defaults: which of them, it does not say.
+ */
 function emptyPolicyProblems({ values }: ConfigDocument, at: At): readonly Problem[] {
-  const retention = isRecord(values) ? values.retention : undefined;
-  return isRecord(retention) && Object.keys(retention).length === 0
-    ? [at(["retention"], "is empty; leave it out for the defaults, or say how long backups are kept")]
-    : [];
+  if (!isRecord(values)) return [];
+  const { retention, schedules } = values;
+  const defaults = "is empty; leave it out for the defaults, or say how long backups are kept";
+  if (isEmpty(retention)) return [at(["retention"], defaults)];
+  const storages = isRecord(retention) ? retention.storages : undefined;
+  const common = "is empty; leave it out for the common rules, or say how long backups are kept there";
+  const ofStorages = isEmpty(storages)
+    ? [["retention", "storages"]]
+    : emptyMembers(storages, ["retention", "storages"]);
+  const ofSchedules = Object.entries(isRecord(schedules) ? schedules : {}).flatMap(([name, schedule]) =>
+    isRecord(schedule) && schedule.retention_days === null ? [["schedules", name, "retention_days"]] : [],
+  );
+  return [
+    ...ofStorages.map((path) => at(path, common)),
+    ...ofSchedules.map((path) => at(path, "is empty; leave it out for the class's time, or say how many days")),
+  ];
+}
+
+function emptyMembers(value: unknown, path: readonly string[]): readonly (readonly string[])[] {
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([name, member]) => (isEmpty(member) ? [[...path, name]] : []));
+}
+
+/** It is named, and nothing is said below it. */
+function isEmpty(value: unknown): boolean {
+  return value === null || (isRecord(value) && Object.values(value).every((member) => member === null));
 }
 
 /**

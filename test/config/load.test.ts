@@ -322,17 +322,18 @@ describe("secrets", () => {
 });
 
 describe("a policy of retention", () => {
-  it("that says nothing is refused: it may mean anything", async () => {
-    expect(await failureOf(loadText(`${MINIMAL}retention: {}\n`))).toMatchObject({
-      code: "CONFIG_INVALID",
-      message: expect.stringContaining("retention: is empty; leave it out for the defaults"),
-    });
-  });
+  it.each([
+    ["retention: {}", "retention: is empty; leave it out for the defaults"],
+    ["retention:\n#  daily: 60d", "retention: is empty; leave it out for the defaults"],
+    ["retention:\n  daily:", "retention: is empty; leave it out for the defaults"],
+    ["retention:\n  daily: 30d\n  storages:", "retention.storages: is empty; leave it out for the common rules"],
+    ["retention:\n  daily: 30d\n  storages: {main: {}}", "retention.storages.main: is empty"],
+    ["retention:\n  daily: 30d\n  storages:\n    main:", "retention.storages.main: "],
+    ["schedules: {n: {every: day, at: '02:00', retention_days: }}", "schedules.n.retention_days: is empty"],
+  ])("that says nothing is refused, since it may mean anything: %j", async (policy, message) => {
+    const failure = await failureOf(loadText(`${MINIMAL}${policy}\n`));
 
-  it("whose lines are commented out is that of the defaults", async () => {
-    const { config } = await loadText(`${MINIMAL}retention:\n#  daily: 60d\n`);
-
-    expect(config.retention.daily).toEqual({ amount: 30, unit: "d" });
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
   });
 });
 
