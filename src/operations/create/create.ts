@@ -100,7 +100,7 @@ async function leaveAtThat({ context, catalog, request }: Making, last: BackupId
   for (const doubt of doubts) warn(doubt);
   const there = catalog.get(last)?.copies.filter(({ state }) => state !== "pending") ?? [];
   const pending = names.filter((name) => !there.some(({ storage }) => storage === name));
-  for (const name of pending) warn(`storage "${name}" lacks the last backup, ${last}: its copy is completed now`);
+  for (const name of pending) warn(`storage "${name}" lacks the last backup, ${last}: completing its copy now`);
   const storages = await completeCopies({
     context,
     catalog,
