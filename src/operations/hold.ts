@@ -25,7 +25,13 @@ export async function holdBackup(context: OperationContext, reference: string, r
     change: (notes) => ({ ...notes, hold }),
   });
   // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
-  await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
+  const reached = await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
+  const away = backup.copies.filter(({ storage, state }) => state === "complete" && !reached.includes(storage));
+  for (const { storage } of away) {
+    session.logger.warn(
+      `the hold of backup ${backup.id} does not lie in storage "${storage}" yet: when that is back, \`backupctl replicate\` brings it there`,
+    );
+  }
   const replaced = earlier === undefined || earlier.reason === reason ? undefined : earlier;
   if (replaced !== undefined)
     session.logger.warn(
@@ -77,14 +83,21 @@ async function resolveToWrite(context: OperationContext, reference: string): Pro
   return backup;
 }
 
-async function refuseIfBeingDeleted(context: OperationContext, id: string, directory: string): Promise<void> {
+/** @returns the names of the storages that have it and are not away */
+async function refuseIfBeingDeleted(
+  context: OperationContext,
+  id: string,
+  directory: string,
+): Promise<readonly string[]> {
   const repository = await context.repository();
-  for (const storage of await storagesHolding(repository, storageNames(context.session), directory)) {
+  const storages = await storagesHolding(repository, storageNames(context.session), directory);
+  for (const storage of storages) {
     if ((await storage.stat(`${directory}/${DELETED_NAME}`)) === undefined) continue;
     throw new BackupctlError("BACKUP_NOT_FOUND", `backup ${id} is being deleted in storage "${storage.name}"`, {
       hint: "Run `backupctl list` in a moment to see whether the hold kept it.",
     });
   }
+  return storages.map(({ name }) => name);
 }
 
 async function finished(

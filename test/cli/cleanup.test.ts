@@ -91,6 +91,20 @@ test("what is locked yet is no failure, and a cleanup says until when", async ()
   expect(json.storages[1].locked).toEqual([{ backup_id: fullId, until: "2026-02-01T02:00:00.000Z" }]);
 });
 
+test("a storage that was away is said to be left out, in an archive without an exit status", async () => {
+  const [main] = cleanupResult.storages;
+  if (main === undefined) throw new Error("no storage");
+  const vault = { ...main, name: "vault", leftOut: true, removed: [], bytes: 0 };
+  const cleanup = { cleanup: async () => ({ ...cleanupResult, storages: [main, vault] }) };
+
+  const { exitCode, stdout } = await run("cleanup", { operations: cleanup });
+  const json = JSON.parse((await run("cleanup --json", { operations: cleanup })).stdout);
+
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain("vault: left out, since it is away: not looked at\n");
+  expect(json.storages).toMatchObject([{ left_out: false }, { name: "vault", left_out: true }]);
+});
+
 test("what stayed against the plan is warned about, and is exit status 3", async () => {
   const error = { code: "RETENTION_POLICY_VIOLATION", message: "it is locked until 2030", hint: "Wait." } as const;
   const [main] = cleanupResult.storages;

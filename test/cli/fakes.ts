@@ -326,7 +326,17 @@ export const cleanupResult: CleanupResult = {
   plan: cleanupPlan,
   archived: [{ backupId: fullId, to: "vault" }],
   frozen: [],
-  storages: [{ name: "main", removed: [childId], bytes: 15_728_640, locked: [], notRemoved: [], failure: undefined }],
+  storages: [
+    {
+      name: "main",
+      leftOut: false,
+      removed: [childId],
+      bytes: 15_728_640,
+      locked: [],
+      notRemoved: [],
+      failure: undefined,
+    },
+  ],
 };
 
 const tooMuch = {

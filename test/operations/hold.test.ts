@@ -161,6 +161,24 @@ describe("hold", () => {
     expect((await site.operations.show(backup.id)).notes.hold).toBeUndefined();
   });
 
+  it("that was put while a storage was away says so, and that replicate brings it there, as it does", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site);
+    const replica = join(site.directory, "replica");
+    const holds = () =>
+      readdirSync(replica, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("notes-"));
+    renameSync(replica, `${replica}-away`);
+
+    await (await site.reopen()).hold(id, "audit");
+    renameSync(`${replica}-away`, replica);
+
+    expect(site.warnings.join()).toContain(`the hold of backup ${id} does not lie in storage "second" yet`);
+    expect(site.warnings.join()).toContain("`backupctl replicate` brings it there");
+    expect(holds()).toEqual([]);
+    await (await site.reopen()).replicate({ to: [], dryRun: false, lockWaitMs: 0 });
+    expect(holds()).toHaveLength(1);
+  });
+
   it("that was lifted while a storage was away keeps the backup when that is back, until it is lifted there too", async () => {
     const site = await openSite({ replica: true });
     const { id } = await createOne(site, { retentionDays: 0 });

@@ -37,7 +37,8 @@ export async function renderCleanup(look: Look, { plan, archived, frozen, storag
     ({ backup, keep }) => !keep && storages.some(({ removed }) => removed.includes(backup.id)),
   );
   const table = gone.length === 0 ? "" : `${await fateTable(look, plan, gone)}\n\n`;
-  const outcomes = storages.map(({ name, removed, bytes, locked }) => {
+  const outcomes = storages.map(({ name, leftOut, removed, bytes, locked }) => {
+    if (leftOut) return look.line`${name}: ${caution("left out")}, since it is away: not looked at`;
     const what =
       removed.length === 0
         ? look.line`${name}: nothing removed`

@@ -27,8 +27,9 @@ export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult)
   return {
     archived: archived.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
     frozen: frozen.map(({ backupId, to }) => ({ backup_id: backupId, storage: to })),
-    storages: storages.map(({ name, removed, bytes, locked, notRemoved, failure }) => ({
+    storages: storages.map(({ name, leftOut, removed, bytes, locked, notRemoved, failure }) => ({
       name,
+      left_out: leftOut,
       removed,
       freed_bytes: bytes,
       locked: locked.map(({ backupId, until }) => ({ backup_id: backupId, until: until.toISOString() })),

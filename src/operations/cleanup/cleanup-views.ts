@@ -47,6 +47,8 @@ interface SaidError {
 
 export interface CleanedStorage {
   readonly name: string;
+  /** Nobody looked at it, since it is away. Of an archive that is no failure. */
+  readonly leftOut: boolean;
   readonly removed: readonly BackupId[];
   readonly bytes: number;
   /** What would have gone if nobody were kept from removing it. */

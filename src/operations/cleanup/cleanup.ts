@@ -59,7 +59,12 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
       const decided = decision.storages.find((each) => each.storage === storage);
       const run = { context, repository, catalog, unsafe, forced: request.force ? request.reason : undefined };
       if (holding === undefined || decided === undefined) {
-        cleaned.push({ ...NOTHING, name: storage.name, failure: failure && said(failure) });
+        cleaned.push({
+          ...NOTHING,
+          name: storage.name,
+          leftOut: holding === undefined,
+          failure: failure && said(failure),
+        });
         continue;
       }
       const locks = seen.find((each) => each.storage === storage)?.locks ?? [];
@@ -160,7 +165,7 @@ interface Run {
   readonly forced: string | undefined;
 }
 
-const NOTHING = { removed: [], bytes: 0, locked: [], notRemoved: [], failure: undefined } as const;
+const NOTHING = { leftOut: false, removed: [], bytes: 0, locked: [], notRemoved: [], failure: undefined } as const;
 
 async function cleanStorage(
   { context, repository, catalog, unsafe, forced }: Run,
