@@ -77,7 +77,9 @@ async function main(): Promise<number> {
   }
   const signal = onSignals((name) => {
     const more = name === "SIGHUP" ? "" : " (once more to quit at once)";
-    if (!process.argv.includes("--json")) stderr.write(`${name}: cleaning up${more}\n`);
+    // What cleans up under a daemon is the run that it cuts off, and says so itself.
+    const isSaid = process.argv.includes("--json") || process.argv.includes("daemon");
+    if (!isSaid) stderr.write(`${name}: cleaning up${more}\n`);
     return new BackupctlError("INTERRUPTED", `interrupted by ${name}`, { exitCode: EXIT_OF_SIGNAL[name] });
   });
 

@@ -96,7 +96,9 @@ describe("schedule daemon", () => {
       await until(() => timesBegun(site) === 1);
 
       daemon.child.kill(signal);
-      expect(await daemon.result).toMatchObject({ exitCode });
+      const ended = await daemon.result;
+      expect(ended.exitCode).toBe(exitCode);
+      expect(ended.stderr.match(/cleaning up|interrupted by/g)).toEqual(["cleaning up", "interrupted by"]);
       expect(await often(site)).toMatchObject({ last_status: "interrupted" });
       expect((await site.run("schedule", "check")).exitCode).toBe(4);
 

@@ -1,3 +1,4 @@
+import { isBackupctlError } from "../../errors.ts";
 import { defineCommand } from "../command.ts";
 
 export const scheduleDaemon = defineCommand({
@@ -19,13 +20,20 @@ export const scheduleDaemon = defineCommand({
   json: false,
   run: async ({ operations, reloadConfig, output, noteLook, quiet }) => {
     const { serveSchedules } = await operations("strict");
-    await serveSchedules({
+    const serving = serveSchedules({
       quiet,
       reload: reloadConfig,
       onRun: ({ name, exitCode }) => {
         if (exitCode !== 0) output.warn(noteLook.line`schedule "${name}" ended with exit status ${exitCode}`);
       },
     });
-    return 0;
+    try {
+      await serving;
+      return 0;
+    } catch (error) {
+      // The run that was cut off has said so.
+      if (isBackupctlError(error, "INTERRUPTED")) return error.exitCode;
+      throw error;
+    }
   },
 });
