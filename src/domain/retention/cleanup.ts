@@ -42,7 +42,7 @@ export interface Move {
 /** What stays and what goes, storage by storage. */
 export interface CleanupVerdicts<T extends KnownBackup> {
   /** In the order of the places. */
-  readonly verdicts: readonly (readonly Verdict<T>[])[];
+  readonly judged: readonly { readonly name: string; readonly verdicts: readonly Verdict<T>[] }[];
   /** What has to come to an archive before. */
   readonly moves: readonly Move[];
   /** Why it should rather not be carried out. */
@@ -60,7 +60,7 @@ export function decideCleanup<T extends KnownBackup>(question: CleanupQuestion<T
   ];
   const leaving = judged.filter(({ isArchive }) => !isArchive).flatMap(({ verdicts }) => verdicts);
   return {
-    verdicts: judged.map(({ verdicts }) => verdicts),
+    judged,
     moves: movesOf(question, leaving),
     brakes: brakes.filter((brake) => brake !== undefined),
   };

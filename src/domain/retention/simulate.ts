@@ -174,7 +174,7 @@ class World {
     const { storages, sources, timezone, maxDeletePercent, wasRead } = this.#request;
     const backups = this.#all();
     const places = storages.map((storage) => ({ ...storage, backups }));
-    const { verdicts, moves, brakes } = decideCleanup({
+    const { judged, moves, brakes } = decideCleanup({
       ...{ rules: { sources, timezone, now }, maxDeletePercent, backups, places },
       archives: places.filter(({ isArchive }) => isArchive),
       wasRead: (id, archive) => this.#moved.has(`${archive} ${id}`) || wasRead(id, archive),
@@ -186,7 +186,7 @@ class World {
     }
     this.#refused = undefined;
     this.#move(moves, now);
-    this.#remove(verdicts.map((each, place) => [storages[place]?.name ?? "", new Set(each.flatMap(gone))]));
+    this.#remove(judged.map(({ name, verdicts }) => [name, new Set(verdicts.flatMap(gone))]));
   }
 
   endDay(at: Date): SimulatedDay {
@@ -218,8 +218,8 @@ class World {
     const read = new Set(moves.map(({ backupId }) => backupId));
     for (const { backupId, to } of moves) {
       this.#moved.add(`${to} ${backupId}`);
-      const backup = this.#backups.find(({ id }) => id === backupId);
-      for (const id of [backupId, ...(backup === undefined ? [] : ancestorIdsOf(backup))]) {
+      const moving = this.#backups.filter(({ id }) => id === backupId);
+      for (const id of moving.flatMap((backup) => [backupId, ...ancestorIdsOf(backup)])) {
         coming.set(id, (coming.get(id) ?? new Set()).add(to));
       }
     }

@@ -67,7 +67,7 @@ export async function planCleanup(context: OperationContext): Promise<CleanupPla
 
 export function decideCleanup({ session, catalog, backups }: Known, asked: readonly Asked[]): CleanupDecision {
   const { config } = session.loaded;
-  const { verdicts, moves, brakes } = decide({
+  const { judged, moves, brakes } = decide({
     ...{ rules: rulesOf(session), maxDeletePercent: config.retention.maxDeletePercent, backups },
     places: asked.map((each) => ({ ...placeOf(each.storage, each.backups), locks: each.locks })),
     archives: config.storages
@@ -77,7 +77,7 @@ export function decideCleanup({ session, catalog, backups }: Known, asked: reado
       ),
     wasRead: (id, archive) => wasRead(catalog, id, archive),
   });
-  const storages = asked.map(({ storage }, place) => ({ storage, verdicts: verdicts[place] ?? [] }));
+  const storages = asked.map(({ storage }, place) => ({ storage, verdicts: judged[place]?.verdicts ?? [] }));
   return { storages, moves, brakes };
 }
 

@@ -30,8 +30,9 @@ const DURATIONS: RetentionDurations = {
   ...{ snapshots: d(90), manual: "forever" },
 };
 
-function* every24h(): Generator<Date, never> {
-  for (let at = START.getTime() + 86_400_000; ; at += 86_400_000) yield new Date(at);
+function* eachDay(times = 1): Generator<Date, never> {
+  const step = 86_400_000 / times;
+  for (let at = START.getTime() + step; ; at += step) yield new Date(at);
 }
 
 function daysOf(length: number, changes: Partial<SimulationRequest>): readonly SimulatedDay[] {
@@ -40,7 +41,7 @@ function daysOf(length: number, changes: Partial<SimulationRequest>): readonly S
     storages: [{ name: STORAGE, policy: NO_RULES, isArchive: false }],
     primary: STORAGE,
     dueTimeOf: () => undefined,
-    ...{ cleanups: every24h(), maxDeletePercent: 100, wasRead: () => false },
+    ...{ cleanups: eachDay(), maxDeletePercent: 100, wasRead: () => false },
     bytesOf: (_type, mode) => (mode === "full" ? 1000 * MiB : MiB),
     durations: DURATIONS,
     ...{ now: START, timezone: "Europe/Berlin", ...changes },
@@ -81,7 +82,7 @@ describe("a simulated course", () => {
       { name: "vault", policy: NO_RULES, isArchive: true },
     ];
 
-    const last = daysOf(100, { storages, primary: "main" }).at(-1);
+    const last = daysOf(100, { storages, primary: "main", cleanups: eachDay(2) }).at(-1);
 
     expect(last?.storages.map(({ backups }) => backups)).toEqual([5, expect.any(Number), 4]);
     expect(last?.storages[1]?.backups).toBeGreaterThanOrEqual(50);
