@@ -119,6 +119,8 @@ export interface ProbeResult {
 export interface StorageSpace {
   readonly freeBytes?: number;
   readonly totalBytes?: number;
+  /** The configuration's, where that and not the place leaves no more than `freeBytes`. */
+  readonly quotaBytes?: number;
 }
 
 export interface StorageCapabilities {

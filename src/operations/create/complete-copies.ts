@@ -82,7 +82,7 @@ export function requireCopies(
     "BACKUP_FAILED",
     `backup ${backupId} is complete in ${quoted(whole)}, and not in ${quoted(missing)}, which create.require demands`,
     {
-      hint: `Bring the storage back, then run \`backupctl replicate ${backupId.slice(0, 8)}\`: the backup itself need not be made again.`,
+      hint: `Mend what the warning says of the storage, then run \`backupctl replicate ${backupId.slice(0, 8)}\`: the backup itself need not be made again.`,
       data: { backup_id: backupId, storages },
     },
   );

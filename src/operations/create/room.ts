@@ -2,7 +2,7 @@ import type { Catalog } from "../../catalog/catalog.ts";
 import type { SourceConfig } from "../../config/config.ts";
 import { isGood } from "../../domain/known-backup.ts";
 import type { ParentDecision } from "../../domain/parent.ts";
-import { roomFor } from "../../domain/room.ts";
+import { roomFor, roomLeft } from "../../domain/room.ts";
 import type { Selection } from "../../domain/selection.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
@@ -23,16 +23,15 @@ export async function requireRoom(
   storage: Storage,
   options?: OperationOptions,
 ): Promise<string | undefined> {
-  const { freeBytes } = await storage.space(options);
+  const { freeBytes, quotaBytes } = await storage.space(options);
   const expected = decision.mode === "full" ? sizeOfLastFull(selection, catalog) : undefined;
   const verdict = roomFor(freeBytes, expected);
   if (verdict === "enough" || freeBytes === undefined) return undefined;
   const needed = expected === undefined ? "" : `, and the last full backup took ${formatBytes(expected)}`;
-  const message = `storage "${storage.name}" has ${formatBytes(freeBytes)} free${needed}`;
+  const left = roomLeft(freeBytes, quotaBytes);
+  const message = `storage "${storage.name}" ${left.text}${needed}`;
   if (verdict === "doubtful") return `${message}: this one may not fit`;
-  throw new BackupctlError("INSUFFICIENT_STORAGE", message, {
-    hint: "Free some space there, or delete backups that are past their date: `backupctl list`, `backupctl delete ID`.",
-  });
+  throw new BackupctlError("INSUFFICIENT_STORAGE", message, { hint: left.hint });
 }
 
 function sizeOfLastFull({ type, sources }: Selection<SourceConfig>, catalog: Catalog): number | undefined {

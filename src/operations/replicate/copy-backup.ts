@@ -1,5 +1,6 @@
 import { copyDefect, packsOf, type SeenObjects } from "../../domain/copies.ts";
 import { METADATA_NAME, roleOf } from "../../domain/object-names.ts";
+import { roomLeft } from "../../domain/room.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { sha256Hex } from "../../format/workers/hashing.ts";
@@ -152,14 +153,12 @@ async function requireRoom(
   { id, metadata }: CommittedBackup,
   seen: SeenObjects,
 ): Promise<void> {
-  const { freeBytes } = await onTarget(signal, () => target.storage.space({ signal }));
+  const { freeBytes, quotaBytes } = await onTarget(signal, () => target.storage.space({ signal }));
   const missing = [...packsOf(metadata)].reduce((sum, [name, size]) => sum + (seen.get(name) === size ? 0 : size), 0);
   if (freeBytes === undefined || missing <= freeBytes) return;
-  throw new BackupctlError(
-    "INSUFFICIENT_STORAGE",
-    `storage "${target.storage.name}" has ${formatBytes(freeBytes)} free, and the copy of backup ${id} needs ${formatBytes(missing)}`,
-    { hint: "Free some space there, or delete backups that are past their date, then run `backupctl replicate`." },
-  );
+  const { text, hint } = roomLeft(freeBytes, quotaBytes);
+  const needed = `the copy of backup ${id} needs ${formatBytes(missing)}`;
+  throw new BackupctlError("INSUFFICIENT_STORAGE", `storage "${target.storage.name}" ${text}, and ${needed}`, { hint });
 }
 
 /**

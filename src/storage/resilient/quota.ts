@@ -1,3 +1,4 @@
+import { DELETED_NAME } from "../../domain/object-names.ts";
 import { formatBytes } from "../../domain/size.ts";
 import { BackupctlError } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../storage.ts";
@@ -32,17 +33,17 @@ export function withQuota(inner: Storage, quotaBytes: number): Storage {
   }
 
   /** Looks and reserves in one: of several puts at the same time each sees what the others will take. */
-  function reserve(bytes: number): boolean {
-    if ((usedBytes ?? 0) + underWayBytes + bytes > quotaBytes) return false;
+  function reserve(key: string, bytes: number): boolean {
+    if ((usedBytes ?? 0) + underWayBytes + bytes > quotaBytes && !makesRoom(key)) return false;
     underWayBytes += bytes;
     return true;
   }
 
   async function requireRoom(key: string, bytes: number, options: OperationOptions | undefined): Promise<void> {
     if (usedBytes === undefined) await measure(options);
-    if (reserve(bytes)) return;
+    if (reserve(key, bytes)) return;
     await measure(options);
-    if (reserve(bytes)) return;
+    if (reserve(key, bytes)) return;
     throw new BackupctlError(
       "INSUFFICIENT_STORAGE",
       `storage "${inner.name}" would be over its quota of ${formatBytes(quotaBytes)} with ${key}`,
@@ -69,7 +70,13 @@ export function withQuota(inner: Storage, quotaBytes: number): Storage {
     async space(options) {
       const { freeBytes = Number.POSITIVE_INFINITY } = await inner.space(options);
       const left = Math.max(0, quotaBytes - (usedBytes ?? (await measure(options))) - underWayBytes);
-      return { freeBytes: Math.min(left, freeBytes), totalBytes: quotaBytes };
+      if (freeBytes < left) return { freeBytes, totalBytes: quotaBytes };
+      return { freeBytes: left, totalBytes: quotaBytes, quotaBytes };
     },
   });
+}
+
+/** The mark of a deletion goes with what it marks: over the quota nothing could be deleted without. */
+function makesRoom(key: string): boolean {
+  return key.endsWith(`/${DELETED_NAME}`);
 }

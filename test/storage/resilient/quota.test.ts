@@ -11,13 +11,13 @@ describe("a storage with a quota", () => {
     await inner.put("before", hundred);
     const storage = withQuota(inner, 1_000);
 
-    expect(await storage.space()).toEqual({ freeBytes: 900, totalBytes: 1_000 });
+    expect(await storage.space()).toEqual({ freeBytes: 900, totalBytes: 1_000, quotaBytes: 1_000 });
     await storage.put("one", hundred);
     await storage.put("two", hundred);
-    expect(await storage.space()).toEqual({ freeBytes: 700, totalBytes: 1_000 });
+    expect(await storage.space()).toEqual({ freeBytes: 700, totalBytes: 1_000, quotaBytes: 1_000 });
     await storage.remove("before");
     await storage.remove("nothing");
-    expect(await storage.space()).toEqual({ freeBytes: 800, totalBytes: 1_000 });
+    expect(await storage.space()).toEqual({ freeBytes: 800, totalBytes: 1_000, quotaBytes: 1_000 });
   });
 
   it("tells less where the place itself has less", async () => {
@@ -44,6 +44,18 @@ describe("a storage with a quota", () => {
     await storage.put("d", hundred);
   });
 
+  it("lets the mark of a deletion be put where it is used up, and counts it", async () => {
+    const storage = withQuota(memoryStorage(), 100);
+    await storage.put("old", hundred);
+
+    await storage.put("full/deleted.json", hundred);
+
+    await storage.remove("old");
+    await expect(storage.put("new", hundred)).rejects.toMatchObject({ code: "INSUFFICIENT_STORAGE" });
+    await storage.remove("full/deleted.json");
+    await storage.put("new", hundred);
+  });
+
   it("looks again before it refuses: another host may have made room", async () => {
     const inner = memoryStorage();
     const storage = withQuota(inner, 150);
@@ -60,7 +72,7 @@ describe("a storage with a quota", () => {
 
     await expect(storage.put("a", hundred)).rejects.toThrow("broken");
 
-    expect(await storage.space()).toEqual({ freeBytes: 150, totalBytes: 150 });
+    expect(await storage.space()).toEqual({ freeBytes: 150, totalBytes: 150, quotaBytes: 150 });
   });
 
   it("sums up once for all that ask", async () => {
@@ -78,6 +90,6 @@ describe("a storage with a quota", () => {
 
     await expect(storage.space()).rejects.toThrow("broken");
 
-    expect(await storage.space()).toEqual({ freeBytes: 1_000, totalBytes: 1_000 });
+    expect(await storage.space()).toEqual({ freeBytes: 1_000, totalBytes: 1_000, quotaBytes: 1_000 });
   });
 });
