@@ -16,6 +16,8 @@ export class DamagedCopies {
     const { session } = context;
     const at = session.clock.now().toISOString();
     try {
+      // Where a storage holds another repository now, or its marker was damaged, the backups of this one are not what is damaged.
+      if ((await context.catalog("read")).repositoryId() !== (await context.repository()).id) return;
       const catalog = await context.catalog("write");
       for (const [backupId, names] of this.#storages) {
         // One that is on its way lacks objects, which is no damage.

@@ -36,7 +36,7 @@ describe("verify of an incremental", () => {
     [
       "is gone with all else of it",
       (file: string) => rmSync(join(file, ".."), { recursive: true }),
-      "/metadata.json is missing",
+      'is missing in storage "local", with all that was in it',
     ],
     ["is damaged", (file: string) => writeFileSync(file, "{"), "is damaged: it is not JSON"],
     [
@@ -59,7 +59,7 @@ it("verify names a backup of which nothing is left", async () => {
 
   const { backups } = await site.operations.verify({ ...ASKED, reference: id });
 
-  expect(backups[0]?.issues.join("\n")).toMatch(/\/metadata\.json is missing in storage "local"/);
+  expect(backups[0]?.issues.join("\n")).toMatch(/full-\S+ is missing in storage "local", with all that was in it$/);
 });
 
 it("verify names metadata of another backup in a backup's place", async () => {
