@@ -109,7 +109,7 @@ describe.runIf(requireOrSkip("root", "systemd-nspawn", "cron")).concurrent("a re
 
       backupctl("schedule", "uninstall", "--systemd");
       expect(run("systemctl", "list-timers", "--all")).not.toContain("backupctl");
-      expect(run("find", "/etc/systemd/system", "-name", "backupctl*")).toBe("");
+      expect(run("find", "/etc/systemd/system", "/var/lib/systemd/timers", "-name", "*backupctl*")).toBe("");
     },
     TIMEOUT_MS,
   );
@@ -133,7 +133,7 @@ describe.runIf(requireOrSkip("root", "systemd-nspawn", "cron")).concurrent("a re
 
       backupctl("schedule", "uninstall", "--systemd", "--user");
       expect(systemctl("list-timers", "--all")).not.toContain("backupctl");
-      expect(run("find", "/home/tester/.config/systemd", "-name", "backupctl*")).toBe("");
+      expect(run("find", "/home/tester/.config", "/home/tester/.local", "-name", "*backupctl-wiki*")).toBe("");
     },
     TIMEOUT_MS,
   );

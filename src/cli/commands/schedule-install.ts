@@ -44,7 +44,9 @@ export const scheduleUninstall = defineCommand({
   name: "schedule uninstall",
   group: "Set-up",
   summary: "take back what `schedule install` did",
-  description: ["Only what belongs to this configuration goes. The schedules and their history stay."],
+  description: [
+    "Only what belongs to this configuration goes; of systemd's timers also the stamps of when they last elapsed. The schedules and their history stay.",
+  ],
   options: WHERE,
   examples: [{ command: "backupctl schedule uninstall --cron", text: "The lines between the marks" }],
   exitCodes: {},

@@ -1,3 +1,4 @@
+import { count } from "../../domain/count.ts";
 import { defineCommand, onlyOperand } from "../command.ts";
 import { flag } from "../option.ts";
 import { scheduleListJson, scheduleRunJson } from "../render/json-schedule.ts";
@@ -46,7 +47,7 @@ export const scheduleCheck = defineCommand({
     const wrong = troubled(schedules);
     if (json) output.printJson(scheduleListJson(wrong));
     else if (wrong.length > 0) for (const schedule of wrong) output.print(missedLine(look, schedule));
-    else output.report(look.line`all that should have run has run (${schedules.length} schedules)`);
+    else output.report(look.line`all that should have run has run (${count(schedules.length, "schedule")})`);
     return wrong.length === 0 ? 0 : 4;
   },
 });

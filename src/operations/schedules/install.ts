@@ -1,10 +1,17 @@
 import type { ScheduleConfig } from "../../config/config.ts";
 import { crontabCommand, crontabTimes, strayLines, withBlock } from "../../domain/schedule/crontab.ts";
 import { ownerLine, unitFiles } from "../../domain/schedule/systemd-units.ts";
-import { BackupctlError } from "../../errors.ts";
+import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { readCrontab, writeCrontab } from "../../platform/timers/crontab.ts";
 import { systemTimezone } from "../../platform/timers/system-timezone.ts";
-import { listUnits, removeUnit, systemctl, unitDirectory, writeUnit } from "../../platform/timers/systemd.ts";
+import {
+  listUnits,
+  removeUnit,
+  requireManager,
+  systemctl,
+  unitDirectory,
+  writeUnit,
+} from "../../platform/timers/systemd.ts";
 import type { OperationContext } from "../context.ts";
 import type { ScheduleInstallation, ScheduleInstallRequest } from "../operations.ts";
 import type { Session } from "../session.ts";
@@ -35,7 +42,15 @@ export async function installSchedules(
     });
   }
   const owner = requireFile(session);
-  if (!request.print) await remember(context, enabled);
+  if (!request.print) {
+    if (request.how === "systemd") {
+      await requireManager(
+        { user: request.user, signal: session.signal },
+        "Where there is no systemd, use --cron, or `backupctl schedule daemon`.",
+      );
+    }
+    await remember(context, enabled);
+  }
   return request.how === "cron"
     ? installCrontab(session, owner, enabled, request)
     : installUnits(session, owner, enabled, request);
@@ -50,8 +65,13 @@ export async function uninstallSchedules(
   if (how === "cron") return { parts: [], removed: await replaceBlock(session, owner, []) };
   const directory = unitDirectory({ user });
   const names = ownUnits(await listUnits(directory), owner);
-  await removeUnits(session, names, user);
-  return { parts: [], removed: names };
+  if (names.length > 0) {
+    await requireManager(
+      { user, signal: session.signal },
+      `Where there is no systemd any longer, remove ${names.join(", ")} from ${directory} by hand.`,
+    );
+  }
+  return { parts: [], removed: await removeUnits(session, names, user) };
 }
 
 /** cron and systemd have an environment of their own. */
@@ -138,13 +158,24 @@ async function installUnits(
   if (taken !== undefined) throw isTaken(`${directory}/${taken.name}`);
   for (const { name, text } of files) await writeUnit(directory, name, text);
   const stale = own.filter((name) => !files.some((file) => file.name === name));
-  await removeUnits(session, stale, user);
+  const removed = await removeUnits(session, stale, user);
   const timers = files.map(({ name }) => name).filter((name) => name.endsWith(".timer"));
   // A timer that runs goes on with its old times until it is started anew.
-  await systemctl(["daemon-reload"], { user, signal: session.signal });
-  await systemctl(["enable", ...timers], { user, signal: session.signal });
-  await systemctl(["restart", ...timers], { user, signal: session.signal });
-  return { parts, removed: stale };
+  for (const args of [["daemon-reload"], ["enable", ...timers], ["restart", ...timers]]) {
+    try {
+      await systemctl(args, { user, signal: session.signal });
+    } catch (error) {
+      throw isBackupctlError(error, "TOOL_FAILED") ? areNotStarted(directory, error) : error;
+    }
+  }
+  return { parts, removed };
+}
+
+function areNotStarted(directory: string, error: BackupctlError): BackupctlError {
+  return new BackupctlError(error.code, `the units lie in ${directory}, but not all run: ${error.message}`, {
+    hint: "Install again once that is mended; `backupctl schedule uninstall` with the same options takes them back.",
+    cause: error,
+  });
 }
 
 function ownUnits(units: ReadonlyMap<string, string>, owner: string): readonly string[] {
@@ -158,14 +189,36 @@ function isTaken(file: string): BackupctlError {
   });
 }
 
-/** Timers first: what they start is not to begin any more. */
-async function removeUnits({ signal }: Session, names: readonly string[], user: boolean): Promise<void> {
-  if (names.length === 0) return;
+/** Timers first: what they start is not to begin any more. @returns what went, their stamps too */
+async function removeUnits(session: Session, names: readonly string[], user: boolean): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const { signal } = session;
   const directory = unitDirectory({ user });
   const timers = names.filter((name) => name.endsWith(".timer"));
   if (timers.length > 0) await systemctl(["disable", "--now", ...timers], { user, signal });
+  const stamps = timers.length > 0 ? await removeStamps(session, timers, user) : [];
   for (const name of names) await removeUnit(directory, name);
   await systemctl(["daemon-reload"], { user, signal });
+  return [...names, ...stamps];
+}
+
+/** Of when each last elapsed systemd keeps a stamp for good: one that is installed again would go by what was long ago. */
+async function removeStamps(
+  { signal, logger }: Session,
+  timers: readonly string[],
+  user: boolean,
+): Promise<readonly string[]> {
+  try {
+    await systemctl(["clean", "--what=state", ...timers], { user, signal });
+    return timers.map((timer) => `stamp-${timer}`);
+  } catch (error) {
+    // Before version 244 it can't.
+    if (!isBackupctlError(error, "TOOL_FAILED")) throw error;
+    logger.warn(
+      `systemd goes on keeping when ${timers.join(", ")} last elapsed, in files stamp-*.timer: ${error.message}`,
+    );
+    return [];
+  }
 }
 
 function commandOf({ program, loaded }: Session, schedule: string): readonly string[] {

@@ -65,7 +65,7 @@ export interface ScheduleInstallRequest {
 export interface ScheduleInstallation {
   /** What is there now, or would be: each file's path, or `crontab`, and its text. */
   readonly parts: readonly { readonly place: string; readonly text: string }[];
-  /** What went: units by their names, or lines of the crontab. */
+  /** What went: units and the stamps of timers by their names, or lines of the crontab. */
   readonly removed: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 import * as os from "node:os";
 import * as path from "node:path";
-import { BackupctlError, messageOf } from "../../errors.ts";
+import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import {
   errnoOf,
   listDirectory,
@@ -44,10 +44,38 @@ export async function removeUnit(directory: string, name: string): Promise<void>
   }
 }
 
-export async function systemctl(
-  args: readonly string[],
-  { user, signal }: { readonly user: boolean; readonly signal: AbortSignal },
-): Promise<void> {
+interface Manager {
+  /** This user's own, not the system's. */
+  readonly user: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * To be asked before units change: a manager that is not there would leave them half installed, or half removed.
+ * @param otherwise what to do where there is none, as a sentence
+ * @throws `TOOL_FAILED` or `TOOL_MISSING` where it can't be asked
+ */
+export async function requireManager(manager: Manager, otherwise: string): Promise<void> {
+  try {
+    await systemctl(["show", "--property=Version"], manager);
+  } catch (error) {
+    if (!isBackupctlError(error, "TOOL_FAILED") && !isBackupctlError(error, "TOOL_MISSING")) throw error;
+    const whose = manager.user ? "this user's own systemd" : "systemd";
+    throw new BackupctlError(error.code, `${whose} can't be asked, and nothing was changed: ${error.message}`, {
+      hint: manager.user ? `${waysToOwnManager()} ${otherwise}` : otherwise,
+      cause: error,
+    });
+  }
+}
+
+/** `su` and `sudo` open no session, and where nobody is logged in there is no such manager. */
+function waysToOwnManager(): string {
+  const { username, uid } = os.userInfo();
+  return `Log in as ${username} itself; or run \`loginctl enable-linger ${username}\` as root, and this with XDG_RUNTIME_DIR=/run/user/${uid}.`;
+}
+
+/** @throws `TOOL_FAILED` with what it says */
+export async function systemctl(args: readonly string[], { user, signal }: Manager): Promise<void> {
   await runTool({ command: "systemctl", args: [...(user ? ["--user"] : []), "--quiet", ...args], signal });
 }
 

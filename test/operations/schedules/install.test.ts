@@ -18,12 +18,12 @@ file="$BOX/crontab"
 case $1 in
   -l) [ -f "$file" ] || { echo "no crontab for tester" >&2; exit 1; }; cat "$file" ;;
   -r) rm "$file" ;;
-  -) [ -z "$REFUSE" ] || { echo "bad minute" >&2; exit 1; }; cat >"$file" ;;
+  -) [ "$REFUSE" = none ] || { echo "bad minute" >&2; exit 1; }; cat >"$file" ;;
 esac
 `,
   systemctl: `#!/bin/sh
 echo "$*" >>"$BOX/systemctl"
-[ -z "$REFUSE" ] || { echo "Failed to connect to bus" >&2; exit 1; }
+case " $* " in *" $REFUSE "*) echo "Failed to connect to bus" >&2; exit 1 ;; esac
 `,
 };
 
@@ -34,6 +34,7 @@ async function hostOf(more = SCHEDULES): Promise<OpenSite> {
     writeFileSync(join(site.directory, "bin", name), text, { mode: 0o755 });
   vi.stubEnv("PATH", `${join(site.directory, "bin")}:${process.env.PATH}`);
   vi.stubEnv("BOX", site.directory);
+  vi.stubEnv("REFUSE", "none");
   vi.stubEnv("XDG_CONFIG_HOME", join(site.directory, "config"));
   return site;
 }
@@ -168,6 +169,7 @@ describe("schedules of systemd", () => {
       ...["backupctl-test-often.service", "backupctl-test-often.timer"],
     ]);
     expect(calledOf(site)).toEqual([
+      "--user --quiet show --property=Version",
       "--user --quiet daemon-reload",
       `--user --quiet enable ${timers}`,
       `--user --quiet restart ${timers}`,
@@ -175,9 +177,14 @@ describe("schedules of systemd", () => {
 
     const fewer = await withSchedules(site, ["often"]);
     const { removed } = await fewer.installSchedules({ ...USER, print: false });
-    expect(removed.toSorted()).toEqual(["backupctl-test-nightly.service", "backupctl-test-nightly.timer"]);
+    expect(removed.toSorted()).toEqual([
+      ...["backupctl-test-nightly.service", "backupctl-test-nightly.timer"],
+      "stamp-backupctl-test-nightly.timer",
+    ]);
     expect(unitsOf(site)).toEqual(["backupctl-test-often.service", "backupctl-test-often.timer"]);
-    expect(calledOf(site)).toContain("--user --quiet disable --now backupctl-test-nightly.timer");
+    const calls = calledOf(site);
+    const stopped = calls.indexOf("--user --quiet disable --now backupctl-test-nightly.timer");
+    expect(calls[stopped + 1]).toBe("--user --quiet clean --what=state backupctl-test-nightly.timer");
 
     await site.operations.uninstallSchedules(USER);
     expect(unitsOf(site)).toEqual([]);
@@ -198,17 +205,57 @@ describe("schedules of systemd", () => {
     expect(unitsOf(site)).toHaveLength(4);
   });
 
-  test("that systemd refuses are installed by the next call", async () => {
+  test("are refused before anything is written where there is no such systemd, with the ways to one", async () => {
     const site = await hostOf();
-    vi.stubEnv("REFUSE", "yes");
+    vi.stubEnv("REFUSE", "show");
+
     await expect(site.operations.installSchedules({ ...USER, print: false })).rejects.toMatchObject({
-      ...{ code: "TOOL_FAILED", message: expect.stringContaining("Failed to connect to bus") },
+      code: "TOOL_FAILED",
+      message: expect.stringContaining("this user's own systemd can't be asked, and nothing was changed"),
+      hint: expect.stringMatching(/enable-linger .*XDG_RUNTIME_DIR=\/run\/user\/.*--cron/),
     });
-    vi.stubEnv("REFUSE", "");
+    expect(existsSync(join(site.directory, "config/systemd"))).toBe(false);
+    await expect(site.operations.installSchedules({ how: "systemd", user: false, print: false })).rejects.toMatchObject(
+      { message: expect.stringContaining("systemd can't be asked"), hint: expect.stringMatching(/^Where there is no/) },
+    );
+  });
+
+  test("stay where there is no such systemd any longer, with what is to go by hand", async () => {
+    const site = await hostOf();
+    await site.operations.installSchedules({ ...USER, print: false });
+    vi.stubEnv("REFUSE", "show");
+
+    await expect(site.operations.uninstallSchedules(USER)).rejects.toMatchObject({
+      ...{ code: "TOOL_FAILED", hint: expect.stringContaining("remove backupctl-test-nightly.service, ") },
+    });
+    expect(unitsOf(site)).toHaveLength(4);
+  });
+
+  test("that systemd refuses are said to lie there, and are installed by the next call", async () => {
+    const site = await hostOf();
+    vi.stubEnv("REFUSE", "enable");
+    await expect(site.operations.installSchedules({ ...USER, print: false })).rejects.toMatchObject({
+      code: "TOOL_FAILED",
+      message: expect.stringMatching(/the units lie in .*systemd\/user, but not all run: .*Failed to connect to bus/),
+      hint: expect.stringContaining("Install again"),
+    });
+    expect(unitsOf(site)).toHaveLength(4);
+    vi.stubEnv("REFUSE", "none");
 
     await site.operations.installSchedules({ ...USER, print: false });
 
     expect(calledOf(site).at(-1)).toContain("restart");
+  });
+
+  test("go also where systemd is too old to remove a timer's stamp, which is said", async () => {
+    const site = await hostOf();
+    await site.operations.installSchedules({ ...USER, print: false });
+    vi.stubEnv("REFUSE", "clean");
+
+    expect((await site.operations.uninstallSchedules(USER)).removed).toHaveLength(4);
+
+    expect(unitsOf(site)).toEqual([]);
+    expect(site.warnings).toEqual([expect.stringContaining("goes on keeping when backupctl-test-nightly.timer")]);
   });
 
   test("are only shown with print, also those of the system", async () => {
