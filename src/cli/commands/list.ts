@@ -17,6 +17,7 @@ export const list = defineCommand({
   summary: "the backups there are, newest first",
   description: [
     "Reads the catalog; nothing is fetched from the storages, but where there is none, as on a new machine: it is made from them first. --verbose shows a paragraph for each backup.",
+    "`failed` is also what became of a run that died (killed, the power gone): its `error` in --json has the code INTERRUPTED.",
   ],
   options: {
     type: text("TYPE", "full or a component; also a mode", { choices: ["full", "database", "files", "configuration"] }),
