@@ -102,6 +102,8 @@ export interface TargetState {
   readonly contents: readonly string[];
   /** What happens to what is there if the restore goes on. */
   readonly overwrites: readonly string[];
+  /** The ordinary file that it is, where it is one. */
+  readonly file?: string;
   /** The application can't use the target meanwhile. */
   readonly downtime: boolean;
   /** Set when this engine can't restore there: says why and what to do instead (`download`, `--to`). */

@@ -145,7 +145,7 @@ export async function moveIntoPlace(
 /** A file that is a symlink, as a plan shows it. */
 export function stateOfLink(place: string, file: string): TargetState {
   const overwrites = [`${file} is a symlink and is replaced; what it points to stays`];
-  return { place, exists: true, contents: ["a symlink"], overwrites, downtime: false };
+  return { place, file, exists: true, contents: ["a symlink"], overwrites, downtime: false };
 }
 
 /** What a restore into a file would find there. */
@@ -155,6 +155,7 @@ export async function targetFileState(to: string, name: string): Promise<TargetS
   if (found?.isLink) return stateOfLink(file, file);
   return {
     place: file,
+    file,
     exists: found !== undefined,
     contents: found === undefined ? [] : [`a file of ${found.sizeBytes} bytes`],
     overwrites: found === undefined ? [] : [`${file} is replaced`],

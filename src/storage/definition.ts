@@ -8,6 +8,8 @@ export interface StorageAdapter<Schema extends ZodObject> {
   /** Rules between options; those of one option are its schema's. `open` refuses what it can't work with all the same. */
   readonly check?: (options: z.output<Schema>, beside: BesideOptions) => readonly OptionProblem[];
   readonly address: (options: z.output<Schema>) => Promise<string>;
+  /** Of one that lies in a folder of this host: which, without symlinks. */
+  readonly folder?: (options: z.output<Schema>) => Promise<string>;
   readonly open: (options: z.output<Schema>, context: StorageContext) => Promise<Storage>;
 }
 
@@ -44,6 +46,11 @@ export function lazyStorage<Schema extends ZodObject>(
     address: async (options) => {
       const adapter = await load();
       return adapter.address(parse(type, adapter.options, options));
+    },
+    folder: async (options) => {
+      if (!isLocal) return undefined;
+      const adapter = await load();
+      return adapter.folder?.(parse(type, adapter.options, options));
     },
     open: async (options, context) => {
       const adapter = await load();

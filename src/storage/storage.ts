@@ -145,6 +145,8 @@ export interface StorageDefinition<Options = unknown> {
     ) => readonly { readonly path: readonly string[]; readonly message: string }[]
   >;
   readonly address: (options: Options) => Promise<string>;
+  /** The folder on this host, without symlinks, in which all of it lies; `undefined` for one that lies elsewhere. */
+  readonly folder?: (options: Options) => Promise<string | undefined>;
   /** Opens an existing place; throws `STORAGE_NOT_FOUND` if it is not there and `create` is not set. */
   readonly open: (options: Options, context: StorageContext) => Promise<Storage>;
 }

@@ -15,11 +15,12 @@ type Check = RestoreOutcome["checks"][number];
 export async function inspectFile(file: string, signal: AbortSignal): Promise<TargetState> {
   const found = await existingFile(file);
   const place = `SQLite database ${file}`;
-  if (found === undefined) return { place, exists: false, contents: [], overwrites: [], downtime: false };
+  if (found === undefined) return { place, file, exists: false, contents: [], overwrites: [], downtime: false };
   if (found.isLink) return { ...stateOfLink(place, file), downtime: true };
   const contents = [...(await contentsOf(file, signal)), ...(await usersOf(file))];
   return {
     place,
+    file,
     exists: true,
     contents,
     overwrites: [`${file} is replaced by the database of the backup`],

@@ -10,6 +10,7 @@ import { asCorrupted, type BackupContents, type OpenedSource, openContents } fro
 import { chooseBackup, chooseSources, findCopy } from "../restore/choice.ts";
 import { packKeys, streamFacts, treeFacts } from "../restore/facts.ts";
 import { fromSystem } from "../restore/failure.ts";
+import { requireNotOwn } from "../restore/own-folders.ts";
 import { type Selection, selectedEntries, selectedParts, selectionOf } from "../restore/selection.ts";
 import { streamBytes } from "../restore/stream.ts";
 import { openEngine, openEngineOf, type Session } from "../session.ts";
@@ -30,9 +31,10 @@ interface OrdinaryFile {
 /**
  * Writes a backup's sources as ordinary files: a tar for each file tree, for streams what their engine says they consist of. Every chunk
  * is checked before it is written. All files are written beside their places and then renamed: damage in one leaves none of them.
- * @throws `USAGE` if one stream is to take several files, `TARGET_NOT_EMPTY`, `OBJECT_COLD` when what has to be thawed was asked for, `BACKUP_CORRUPTED`, `BACKUP_NOT_FOUND`, …
+ * @throws `USAGE` if one stream is to take several files, or the folder is backupctl's own, `TARGET_NOT_EMPTY`, `OBJECT_COLD` when what has to be thawed was asked for, `BACKUP_CORRUPTED`, `BACKUP_NOT_FOUND`, …
  */
 export async function downloadBackup(context: OperationContext, request: DownloadRequest): Promise<DownloadResult> {
+  if (request.to !== undefined) await requireNotOwn(context.session, path.resolve(request.to));
   const catalog = await context.catalog("read");
   const { backup, warnings: choiceWarnings } = await chooseBackup(context, catalog, request);
   const { copies, metadata, warnings: copyWarnings } = await findCopy(context, backup, request);

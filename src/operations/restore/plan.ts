@@ -16,6 +16,7 @@ import type { Session } from "../session.ts";
 import { chooseBackup, chooseSources, findCopy } from "./choice.ts";
 import { packKeys, type SourceFacts, streamFacts, type TreeFacts, treeFacts } from "./facts.ts";
 import { fromSystem } from "./failure.ts";
+import { type OwnFolder, ownFolders, refuseOwnFile, refuseOwnFolder } from "./own-folders.ts";
 import {
   type Company,
   configuredPaths,
@@ -120,7 +121,7 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
         frozen: describeFrozen(frozen, catalog, session.clock.now()),
         downtime: sources.some((source) => source.plan.downtime),
         refusals,
-        inPlace: request.to === undefined && request.target === undefined,
+        inPlace: !isElsewhere(request),
         warnings: [...choiceWarnings, ...copyWarnings, ...ancestorWarnings, ...chosen.warnings, ...warnings],
       };
       return { plan, contents, sources, frozen, damaged: preparing.damaged, again, close: () => contents.close() };
@@ -137,6 +138,10 @@ async function prepareRestore(context: OperationContext, request: RestoreRequest
     await contents.close();
     throw error;
   }
+}
+
+function isElsewhere({ to, target }: Pick<RestoreRequest, "to" | "target">): boolean {
+  return to !== undefined || target !== undefined;
 }
 
 /** What lies on the way to a target may have become a symlink to another place. @throws `RESTORE_FAILED` */
@@ -191,6 +196,7 @@ interface Placed {
   readonly sources: PreparedSource[];
   readonly refusals: RestorePlan["refusals"][number][];
   readonly warnings: string[];
+  readonly own: readonly OwnFolder[];
 }
 
 class Preparing {
@@ -244,7 +250,12 @@ class Preparing {
 
   /** Looks at the places, as they are now. A plan to restore nothing would be carried out in silence, so it is none. */
   async place(): Promise<Placed> {
-    const placed: Placed = { sources: [], refusals: [], warnings: [...this.#warnings] };
+    const placed: Placed = {
+      sources: [],
+      refusals: [],
+      warnings: [...this.#warnings],
+      own: await ownFolders(this.#session),
+    };
     const [damaged] = this.damaged;
     if (this.#candidates.length === 0 && damaged !== undefined) throw damaged.error;
     if (this.#candidates.length === 0) throw nothingSelected(this.#contents.metadata.id, this.#request);
@@ -268,22 +279,25 @@ class Preparing {
   }
 
   async #placeTree(candidate: Candidate & { shape: "tree" }, company: Company, placed: Placed): Promise<void> {
-    const { opened, facts } = candidate;
+    const { opened, facts, chosen } = candidate;
+    const { source } = opened;
+    const { signal } = this.#session;
     const planned = await planTreePlace(
       this.#session,
-      opened.source,
+      source,
       facts,
       this.#request,
       company,
       this.#context(opened, placed),
     );
-    if (planned.refusals.length === 0) {
-      const { delete: remove } = this.#request;
-      const writing = { chosen: candidate.chosen, place: planned.place, delete: remove, signal: this.#session.signal };
-      placed.refusals.push(...(await refusedNames(writing)));
-    }
-    const deletable = this.#request.delete && planned.refusals.length === 0;
-    const extras = deletable ? await findExtras(opened, planned.place, this.#session.signal) : [];
+    const { place } = planned;
+    const isFree = planned.refusals.length === 0;
+    const remove = this.#request.delete && isFree;
+    const extras = remove ? await findExtras(opened, place, signal) : [];
+    const removed = remove ? extras.flatMap(({ names }) => names) : undefined;
+    const tree = { source: source.name, chosen, place, isElsewhere: isElsewhere(this.#request), removed, signal };
+    placed.refusals.push(...(await refuseOwnFolder(tree, placed.own)));
+    if (isFree) placed.refusals.push(...(await refusedNames({ chosen, place, delete: remove, signal })));
     const deletes = sum(extras, ({ files, directories }) => files + directories);
     this.#note(candidate, planned, deletes, placed);
   }
@@ -298,6 +312,9 @@ class Preparing {
       company,
       this.#context(opened, placed),
     );
+    const { file } = planned.state;
+    if (file !== undefined && isElsewhere(this.#request))
+      placed.refusals.push(...(await refuseOwnFile(opened.source.name, file, placed.own)));
     this.#note(candidate, planned, 0, placed);
   }
 

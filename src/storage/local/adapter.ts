@@ -1,9 +1,10 @@
 import type { StorageAdapter } from "../definition.ts";
 import { localOptions } from "./options.ts";
-import { localAddress, openLocalStorage } from "./storage.ts";
+import { localFolder, openLocalStorage } from "./storage.ts";
 
 export const localAdapter: StorageAdapter<typeof localOptions> = {
   options: localOptions,
-  address: (options) => localAddress(options.path),
+  address: async (options) => `local:${await localFolder(options.path)}`,
+  folder: (options) => localFolder(options.path),
   open: (options, context) => openLocalStorage(options, context),
 };

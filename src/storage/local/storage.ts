@@ -63,19 +63,19 @@ export async function openLocalStorage(
 /** As many as Linux follows. */
 const MOST_LINKS = 40;
 
-/** `local:` and the real path, as far as the place exists; of a link that leads nowhere just now, where it would lead. */
-export async function localAddress(place: string): Promise<string> {
+/** The real path, as far as the place exists; of a link that leads nowhere just now, where it would lead. */
+export async function localFolder(place: string): Promise<string> {
   const directory = path.resolve(place);
   const missing: string[] = [];
   let links = 0;
   for (let current = directory; ; ) {
     try {
-      return `local:${path.join(await fs.realpath(current), ...missing)}`;
+      return path.join(await fs.realpath(current), ...missing);
     } catch {
       const target = links++ < MOST_LINKS ? await targetOf(current) : undefined;
       if (target === undefined) missing.unshift(path.basename(current));
       const next = target ?? path.dirname(current);
-      if (next === current) return `local:${directory}`;
+      if (next === current) return directory;
       current = next;
     }
   }
