@@ -17,7 +17,7 @@ interface DeletionRequest<T extends KnownBackup> {
   readonly now: Date;
 }
 
-export type ProtectionKind = "running" | "needed" | "hold" | "retention" | "last-good";
+export type ProtectionKind = "running" | "needed" | "locked" | "hold" | "retention" | "last-good";
 
 export interface Protection {
   readonly kind: ProtectionKind;
@@ -77,6 +77,7 @@ export function refusalOf(
 
 const HINTS: Readonly<Record<Exclude<ProtectionKind, "running">, string>> = {
   needed: "Add --with-descendants to delete those too; --dry-run lists them.",
+  locked: "Delete it after that time: nobody may remove it before.",
   hold: "Run `backupctl unhold ID` first, or delete with --force --reason TEXT.",
   retention: "Wait until then, or delete with --force --reason TEXT.",
   "last-good": "Make a new backup first, or delete with --force --reason TEXT.",

@@ -1,9 +1,9 @@
 import type { BackupId, VerificationDepth } from "../domain/backup.ts";
-import type { ProtectionKind } from "../domain/deletion.ts";
 import type { FiniteDuration } from "../domain/duration.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { BackupDetails, BackupSummary, ListRequest, ListResult, RunStatus } from "./backup-views.ts";
 import type { CleanupPlan, CleanupRequest, CleanupResult, CleanupSimulation } from "./cleanup/cleanup-views.ts";
+import type { DeletePlan, DeleteRequest, DeleteResult } from "./delete/delete-views.ts";
 import type { ReplicateRequest, ReplicateResult } from "./replicate/replicate-views.ts";
 import type {
   ScheduleDaemonRequest,
@@ -18,6 +18,7 @@ import type { StorageCheck, StorageCheckRequest, StorageSummary } from "./storag
 
 export type * from "./backup-views.ts";
 export type * from "./cleanup/cleanup-views.ts";
+export type * from "./delete/delete-views.ts";
 export type * from "./replicate/replicate-views.ts";
 export type * from "./schedules/schedule-views.ts";
 export type * from "./storages/storage-views.ts";
@@ -235,34 +236,6 @@ export interface VerifyResult {
   /** Of a backup whose copy was damaged, or not there yet, several: one for each copy that was looked at. */
   readonly backups: readonly BackupVerification[];
   readonly passed: boolean;
-}
-
-export interface DeleteRequest {
-  readonly reference: string;
-  readonly withDescendants: boolean;
-  readonly force: boolean;
-  readonly reason?: string | undefined;
-  readonly lockWaitMs: number;
-}
-
-export interface DeletePlan {
-  /** Newest first, as they will go. */
-  readonly backups: readonly BackupSummary[];
-  readonly protections: readonly {
-    readonly kind: ProtectionKind;
-    readonly backupId: BackupId;
-    readonly text: string;
-    readonly forcible: boolean;
-  }[];
-  readonly bytesFreed: number;
-}
-
-export interface DeleteResult {
-  readonly deleted: readonly BackupId[];
-  readonly bytesFreed: number;
-  /** What a storage keeps of them as old versions that nobody may remove yet; not among `bytesFreed`. */
-  readonly locked: readonly { readonly storage: string; readonly bytes: number; readonly until: Date }[];
-  readonly deletedAt: string;
 }
 
 export interface DownloadRequest {

@@ -128,6 +128,8 @@ export interface StorageCapabilities {
   readonly local: boolean;
   /** Of two writers of one name at the same moment the second is refused. Where false, each may be told that it succeeded. */
   readonly exclusiveNames: boolean;
+  /** What is locked can be removed all the same: it is hidden, and stays as an old version. Else nobody can remove it. */
+  readonly hidesLocked?: boolean;
 }
 
 /** One line of the registry: how a storage of this type is configured and opened. */

@@ -292,7 +292,7 @@ describe("delete", () => {
   const protections = [
     { kind: "retention" as const, backupId: fullId, text: "is kept until 2026-02-10 by retention", forcible: true },
   ];
-  const planDelete = async () => ({ backups: [backup], protections, bytesFreed: 1024 });
+  const planDelete = async () => ({ backups: [backup], protections, bytesFreed: 1024, locked: [], unasked: [] });
 
   test("lists what goes, asks, and deletes after a yes", async () => {
     const yes = await run("delete 550e8400 --no-color", { terminal: true, answers: [true] });
@@ -308,11 +308,23 @@ describe("delete", () => {
 
   test("says what stays locked, and until when", async () => {
     const locked = [{ storage: "wall", bytes: 2048, until: new Date("2026-02-01T02:00:00Z") }];
+    const unasked = [{ storage: "away", code: "STORAGE_FAILED" as const, message: "no answer" }];
+    const plan = async () => ({ backups: [backup], protections: [], bytesFreed: 0, locked, unasked });
     const result = async () => ({ deleted: [fullId], bytesFreed: 0, locked, deletedAt: "2026-01-11T12:00:00.000Z" });
 
+    const planned = await run("delete 550e8400 --dry-run --no-color", { operations: { planDelete: plan } });
+    const plannedJson = await run("delete 550e8400 --dry-run --json", { operations: { planDelete: plan } });
     const { stdout } = await run("delete 550e8400 --yes", { operations: { delete: result } });
     const json = await run("delete 550e8400 --yes --json", { operations: { delete: result } });
 
+    expect(planned.stdout).toContain(
+      "  wall: 2.0 KiB stay as old versions, locked until 2026-02-01 02:00:00 UTC, and are paid for until they are removed after that\n" +
+        '  not known whether anything is locked: storage "away": no answer\n',
+    );
+    expect(JSON.parse(plannedJson.stdout)).toMatchObject({
+      locked: [{ storage: "wall", bytes: 2048, until: "2026-02-01T02:00:00.000Z" }],
+      locks_unknown: unasked,
+    });
     expect(stdout).toBe(
       "deleted 1 backup, 0 B freed\n" +
         "wall: 2.0 KiB stay as old versions, locked until 2026-02-01 02:00:00 UTC, and are paid for until they are removed after that\n",

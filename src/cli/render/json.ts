@@ -171,7 +171,7 @@ function sourceJson(source: SourceResult): Json {
   };
 }
 
-export function deletePlanJson({ backups, protections, bytesFreed }: DeletePlan): Json {
+export function deletePlanJson({ backups, protections, bytesFreed, locked, unasked }: DeletePlan): Json {
   return {
     dry_run: true,
     backups: backups.map(summaryJson),
@@ -183,6 +183,8 @@ export function deletePlanJson({ backups, protections, bytesFreed }: DeletePlan)
     })),
     space_freed_bytes: bytesFreed,
     space_freed_formatted: formatBytes(bytesFreed),
+    locked: locked.map(lockedJson),
+    locks_unknown: unasked,
   };
 }
 
@@ -194,8 +196,12 @@ export function deleteJson({ deleted, bytesFreed, locked, deletedAt }: DeleteRes
     deleted_at: deletedAt,
     space_freed_bytes: bytesFreed,
     space_freed_formatted: formatBytes(bytesFreed),
-    locked: locked.map(({ until, ...each }) => ({ ...each, until: until.toISOString() })),
+    locked: locked.map(lockedJson),
   };
+}
+
+function lockedJson({ until, ...each }: DeleteResult["locked"][number]): Json {
+  return { ...each, until: until.toISOString() };
 }
 
 export function downloadJson({ backupId, files, warnings }: DownloadResult): Json {

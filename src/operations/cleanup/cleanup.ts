@@ -13,13 +13,14 @@ import type { CleanedStorage, CleanupRequest, CleanupResult } from "../operation
 import { removeOrphans } from "../orphans/remove-orphans.ts";
 import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import { impatience } from "../repository/impatience.ts";
+import { locksOf } from "../repository/locks.ts";
 import { fillCatalog } from "../repository/rebuild-catalog.ts";
 import type { Repository } from "../repository/repository.ts";
 import { isUnreachable } from "../repository/unreachable.ts";
 import { archive } from "./archive.ts";
 import { type FrozenArchive, freezeArchive } from "./freeze.ts";
+import { goingFrom } from "./judge.ts";
 import { removeLapsedMarks, removeTrials } from "./lapsed-marks.ts";
-import { locksIn } from "./locks.ts";
 import { type Asked, decideCleanup, describeDecision, type StorageDecision } from "./plan.ts";
 import { removeCopies } from "./remove-copies.ts";
 import { asSeen } from "./seen-copies.ts";
@@ -48,7 +49,8 @@ export async function cleanUp(context: OperationContext, request: CleanupRequest
     for (const { storage, holding } of looks) {
       if (holding === undefined) continue;
       const there = backups.map((backup) => asSeen(backup, holding));
-      seen.push({ storage, backups: there, locks: await locksIn(session, holding.storage, storage, there) });
+      const locks = await locksOf(holding.storage, goingFrom(session, storage, there), session.signal);
+      seen.push({ storage, backups: there, locks });
     }
     const decision = decideCleanup({ session, catalog, backups }, seen);
     if (!request.force) requireReleased(decision.brakes);

@@ -2,16 +2,17 @@ import type { CatalogBackup } from "../../catalog/catalog.ts";
 import type { StorageConfig } from "../../config/config.ts";
 import type { BackupId } from "../../domain/backup.ts";
 import * as cleanup from "../../domain/retention/cleanup.ts";
-import { decideRetention, type Verdict } from "../../domain/retention/decide.ts";
+import { decideRetention } from "../../domain/retention/decide.ts";
 import type { Session } from "../session.ts";
 
-/** What the configuration lets stay in one storage now, if nothing is locked there. */
-export function judge(
+/** What the configuration lets go from one storage now, if nothing is locked there. */
+export function goingFrom(
   session: Session,
   { name, retention }: StorageConfig,
   backups: readonly CatalogBackup[],
-): readonly Verdict<CatalogBackup>[] {
-  return decideRetention({ ...rulesOf(session), backups, storage: name, policy: retention });
+): readonly CatalogBackup[] {
+  const verdicts = decideRetention({ ...rulesOf(session), backups, storage: name, policy: retention });
+  return verdicts.flatMap(({ keep, backup }) => (keep ? [] : [backup]));
 }
 
 /** The backups that a storage is to have. */

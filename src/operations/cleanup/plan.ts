@@ -7,10 +7,10 @@ import type { OperationContext } from "../context.ts";
 import type { CleanupPlan } from "../operations.ts";
 import { mapInParallel } from "../parallel.ts";
 import { summaryOf } from "../repository/backup-summary.ts";
+import { askForLocks, type Locks } from "../repository/locks.ts";
 import type { Session } from "../session.ts";
 import { wasRead } from "./archive.ts";
-import { placeOf, rulesOf } from "./judge.ts";
-import { askForLocks, type Locks } from "./locks.ts";
+import { goingFrom, placeOf, rulesOf } from "./judge.ts";
 
 const STORAGES_AT_ONCE = 4;
 
@@ -56,7 +56,8 @@ export async function planCleanup(context: OperationContext): Promise<CleanupPla
   const catalog = await context.catalog("read");
   const { backups } = catalog.list({});
   const asked = await mapInParallel(session.loaded.config.storages, STORAGES_AT_ONCE, async (storage) => {
-    return { storage, backups, ...(await askForLocks(session, storage, backups)) };
+    const { locks, unasked } = await askForLocks(session, storage, goingFrom(session, storage, backups));
+    return { storage, backups, locks, unasked };
   });
   const plan = describeDecision(decideCleanup({ session, catalog, backups }, asked));
   const storages = plan.storages.map((each) => {

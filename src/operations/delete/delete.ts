@@ -9,19 +9,28 @@ import { adoptFinishedRuns } from "../repository/dead-runs.ts";
 import { resolveReference } from "../repository/references.ts";
 import { requireReadable } from "../repository/unreadable-backups.ts";
 import { type Session, statePaths } from "../session.ts";
+import { locksOn } from "./locked-copies.ts";
 import { removeBackups } from "./objects.ts";
 
-/** What `delete` would remove and what stands against it. Changes nothing and refuses nothing. */
+/**
+ * What `delete` would remove and what stands against it, by the catalog, and by the storages that are not on this host, which are asked for locks.
+ * Changes nothing and refuses nothing.
+ */
 export async function planDelete(context: OperationContext, request: DeleteRequest): Promise<DeletePlan> {
   const { session } = context;
   const catalog = await context.catalog("read");
   const lock = await readHolder((await statePaths(session)).lock);
   const runningId = lock.alive ? lock.holder?.backupId : undefined;
   const { deletions, protections } = decide(session, catalog, request, runningId);
+  const { locked, refused, unasked } = await locksOn(session, deletions);
+  const bytes = deletions.reduce((sum, backup) => sum + bytesOf(backup), 0);
   return {
     backups: deletions.map(summaryOf),
-    protections: protections.map(({ kind, backupId, text, forcible }) => ({ kind, backupId, text, forcible })),
-    bytesFreed: deletions.reduce((sum, backup) => sum + bytesOf(backup), 0),
+    protections: [...refused, ...protections].map(({ kind, backupId, text, forcible }) => {
+      return { kind, backupId, text, forcible };
+    }),
+    bytesFreed: bytes - locked.reduce((sum, each) => sum + each.bytes, 0),
+    ...{ locked, unasked },
   };
 }
 

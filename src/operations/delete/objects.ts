@@ -7,6 +7,7 @@ import type { Storage } from "../../storage/storage.ts";
 import type { DeleteResult } from "../operations.ts";
 import { indexDirectory } from "../repository/index-cache.ts";
 import type { Repository } from "../repository/repository.ts";
+import { isUnremovable } from "../repository/unremovable.ts";
 import type { Session } from "../session.ts";
 import { deniedRemoval } from "./denied-removal.ts";
 import { lockedVersions } from "./locked-versions.ts";
@@ -35,7 +36,7 @@ interface Removal {
 }
 
 /**
- * Order of effects: a trial object put and removed in each storage → catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
+ * Order of effects: locks looked at → a trial object put and removed in each storage → catalog `deleting` → `deleted.json` → copies, metadata of others and notes listed again: a child or hold that came
  * meanwhile keeps all → metadata.json away, children first → objects → `deleted.json` last → row gone, event kept. Killed anywhere, the
  * same delete goes on.
  */
@@ -44,6 +45,7 @@ export async function removeBackups(removal: Removal): Promise<Pick<DeleteResult
   // Before anything is changed: a copy in a storage that is away would come back from the dead.
   const storages = await openEvery(session, repository);
   const found = await findPlaces(storages, deletions);
+  await requireUnlocked(found, session.signal);
   for (const place of new Map(found.map((each) => [each.storage, each])).values()) {
     const denied = await deniedRemoval(place, session.signal);
     if (denied !== undefined) throw nothingDeleted(denied);
@@ -67,7 +69,12 @@ export async function removeBackups(removal: Removal): Promise<Pick<DeleteResult
   for (const backup of deletions) {
     session.signal.throwIfAborted();
     const own = places.filter((place) => place.backup.id === backup.id);
-    bytesRemoved += await removePlaces(own);
+    try {
+      bytesRemoved += await removePlaces(own);
+    } catch (error) {
+      if (isBackupctlError(error, "RETENTION_POLICY_VIOLATION")) await withdrawWhole(removal, storages);
+      throw error;
+    }
     await removeTree(indexDirectory(repository, backup.id));
     record(removal, backup);
   }
@@ -92,6 +99,18 @@ async function openEvery(session: Session, repository: Repository): Promise<read
     }
   }
   return storages;
+}
+
+/** Before anything is marked: where locks are kept from everybody, the mark could be one that nobody can take back. */
+async function requireUnlocked(places: readonly Place[], signal: AbortSignal): Promise<void> {
+  const firm = places.filter(({ storage }) => storage.capabilities.hidesLocked !== true);
+  for (const { storage, until } of await lockedVersions(firm, signal)) {
+    throw new BackupctlError(
+      "RETENTION_POLICY_VIOLATION",
+      `nothing is deleted: storage "${storage}" has it locked until ${until.toISOString()}`,
+      { hint: "Delete it after that time: nobody may remove it before." },
+    );
+  }
 }
 
 function nothingDeleted({ code, message, hint, cause }: BackupctlError): BackupctlError {
@@ -156,6 +175,19 @@ async function withdraw(
     if (!stillThere.has(backup.id)) continue;
     await storage.remove(`${backup.storagePath}/${DELETED_NAME}`);
     catalog.setStatus(backup.id, statusBefore(backup));
+  }
+}
+
+/** A hold of the service's own, of which no storage tells before: what it has kept whole is a backup again. */
+async function withdrawWhole(removal: Removal, storages: readonly Storage[]): Promise<void> {
+  const left = await findPlaces(storages, removal.deletions);
+  const broken = new Set(left.filter((place) => !hasMetadata(place)).map(({ backup }) => backup.id));
+  const whole = left.filter(({ backup }) => !broken.has(backup.id));
+  try {
+    await withdraw(removal, whole, new Set(whole.map(({ backup }) => backup.id)));
+  } catch (error) {
+    if (!isUnremovable(error)) throw error;
+    removal.session.logger.warn(`it stays marked as being deleted: ${error.message}`);
   }
 }
 

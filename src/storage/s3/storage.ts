@@ -76,6 +76,7 @@ class S3Storage implements Storage {
     this.capabilities = {
       local: false,
       exclusiveNames: conditional === true || (conditional === "auto" && isAmazon(options)),
+      hidesLocked: true,
     };
     this.cold = coldObjects({
       ...{ client, options },

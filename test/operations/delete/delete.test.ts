@@ -6,7 +6,8 @@ import { DELETED_NAME } from "../../../src/domain/object-names.ts";
 import { BackupctlError } from "../../../src/errors.ts";
 import type { DeleteRequest, DeleteResult, Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
-import { addFile, createOne, objectsIn, openSite, withFaults } from "../../helpers/open-site.ts";
+import { changed } from "../../../src/storage/resilient/changed.ts";
+import { addFile, createOne, objectsIn, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
 
 function request(reference: string, changes: Partial<DeleteRequest> = {}): DeleteRequest {
   return { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0, ...changes };
@@ -230,6 +231,34 @@ describe("delete", () => {
       message: expect.stringContaining("audit"),
     });
     expect(objectsIn(site).some((key) => key.endsWith(DELETED_NAME))).toBe(false);
+  });
+
+  it.each([
+    ["takes its marks back where the service holds an object", /metadata\.json$/, "completed", 0],
+    ["says so where not even its mark can be taken back", /(metadata|deleted)\.json$/, "deleting", 1],
+  ])("%s, of which no storage tells before", async (_, held, status, marks) => {
+    const site = await openSite();
+    const backup = await createOne(site);
+    const kept = new BackupctlError("RETENTION_POLICY_VIOLATION", "it is under a legal hold");
+    let isMarked = false;
+    const operations = await withStorages(site, (storage) =>
+      changed(storage, {
+        remove: async (key) => {
+          if (isMarked && held.test(key)) throw kept;
+          await storage.remove(key);
+        },
+        put: (key, bytes) => {
+          isMarked ||= key.endsWith(DELETED_NAME);
+          return storage.put(key, bytes);
+        },
+      }),
+    );
+
+    await expect(remove(operations, request(backup.id))).rejects.toMatchObject({ message: kept.message });
+
+    expect(await operations.show(backup.id)).toMatchObject({ status });
+    expect(objectsIn(site).filter((key) => key.endsWith(DELETED_NAME))).toHaveLength(marks);
+    expect(site.warnings.filter((text) => text.includes("it stays marked as being deleted"))).toHaveLength(marks);
   });
 
   it("keeps nothing for what is damaged beside it, and removes what is damaged itself", async () => {

@@ -37,6 +37,42 @@ it("cleanup leaves a backup that is retained, with what it builds on, says until
   expect(over.storages[1]).toMatchObject({ removed: [child, full], notRemoved: [] });
 });
 
+it("delete is refused, with nothing marked, as long as a backup is retained, and its plan says so", async () => {
+  const { endpoint } = service;
+  const offsite = {
+    ...{ type: "gcs", role: "replica", bucket: BUCKET, prefix: "deleted", endpoint },
+    credentials: service.keyOf("writer"),
+  };
+  const { site, made } = await agedSite({ remotes: { offsite } });
+  const old = await made(60);
+  await made(1);
+  const { location } = await site.operations.show(old);
+  const retain = (until: Date): void =>
+    service.retainObject(BUCKET, `deleted/${location.slice(location.indexOf(":") + 1)}/metadata.json`, until);
+  const request = { reference: old, withDescendants: false, ...ONCE, force: true, reason: "a test" };
+  const free = await site.operations.planDelete(request);
+  const until = new Date(Date.now() + 3_600_000);
+  retain(until);
+
+  const { protections, bytesFreed, locked } = await site.operations.planDelete(request);
+  await expect(site.operations.delete(request, free)).rejects.toMatchObject({
+    code: "RETENTION_POLICY_VIOLATION",
+    message: `nothing is deleted: storage "offsite" has it locked until ${until.toISOString()}`,
+  });
+  const { status, copies } = await site.operations.show(old);
+  retain(new Date(Date.now() - 1));
+  const { deleted } = await site.operations.delete(request, free);
+
+  expect(free).toMatchObject({ protections: [], locked: [], unasked: [] });
+  expect(bytesFreed).toBe(free.bytesFreed);
+  const text = `is locked in storage "offsite" until ${until.toISOString()}`;
+  expect(protections).toEqual([{ kind: "locked", backupId: old, forcible: false, text }]);
+  expect(locked).toEqual([]);
+  expect(status).toBe("completed");
+  expect(copies).toMatchObject([{ state: "complete" }, { state: "complete" }]);
+  expect(deleted).toEqual([old]);
+});
+
 it("a dry run says where it can't ask what is locked, and waits for nobody", async () => {
   const away = await startFakeGcs();
   away.addBucket(BUCKET);
@@ -47,7 +83,10 @@ it("a dry run says where it can't ask what is locked, and waits for nobody", asy
   await made(1);
   await away.stop();
 
-  const { storages } = await (await site.reopen()).planCleanup();
+  const operations = await site.reopen();
+  const { storages } = await operations.planCleanup();
+  const { unasked } = await operations.planDelete({ reference: "latest", withDescendants: false, ...ONCE });
 
   expect(storages).toMatchObject([{ unasked: undefined }, { name: "offsite", unasked: { code: "STORAGE_FAILED" } }]);
+  expect(unasked).toMatchObject([{ storage: "offsite", code: "STORAGE_FAILED" }]);
 });

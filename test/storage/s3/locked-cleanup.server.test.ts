@@ -100,10 +100,8 @@ describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock",
     const request = { reference: full, withDescendants: true, force: true, reason: "test", lockWaitMs: 0 };
     const inDays = (days: number): number => Date.now() + days * 86_400_000;
 
-    const { deleted, bytesFreed, locked } = await site.operations.delete(
-      request,
-      await site.operations.planDelete(request),
-    );
+    const plan = await site.operations.planDelete(request);
+    const { deleted, bytesFreed, locked } = await site.operations.delete(request, plan);
 
     const { Versions = [] } = await client.send(new ListObjectVersionsCommand({ Bucket }));
     const bytes = Versions.reduce((sum, { Size = 0 }) => sum + Size, 0);
@@ -112,6 +110,9 @@ describe.runIf(requireOrSkip("radosgw"))("cleanup of a bucket with object lock",
     expect(locked[0]?.bytes).toBeGreaterThan(0.9 * bytes);
     expect(locked[0]?.until.getTime()).toBeGreaterThan(inDays(0.9));
     expect(locked[0]?.until.getTime()).toBeLessThan(inDays(1.1));
+    expect(plan).toMatchObject({ unasked: [], locked: [{ storage: "offsite", until: locked[0]?.until }] });
+    expect(plan.locked[0]?.bytes).toBeGreaterThan(0.9 * bytes);
+    expect(plan.bytesFreed).toBeLessThan(1.1 * bytes);
     // Only what lay in the other storage.
     expect(bytesFreed).toBeGreaterThan(0.9 * bytes);
     expect(bytesFreed).toBeLessThan(1.1 * bytes);

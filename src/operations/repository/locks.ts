@@ -5,9 +5,8 @@ import { METADATA_NAME } from "../../domain/object-names.ts";
 import type { BackupctlError } from "../../errors.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { mapInParallel } from "../parallel.ts";
-import { isUnreachable } from "../repository/unreachable.ts";
 import { openStorage, type Session, storageDefinition } from "../session.ts";
-import { judge } from "./judge.ts";
+import { isUnreachable } from "./unreachable.ts";
 
 const LOOKS_AT_ONCE = 8;
 
@@ -15,26 +14,26 @@ const LOOKS_AT_ONCE = 8;
 export type Locks = ReadonlyMap<BackupId, Date>;
 
 /**
- * Of the backups that would go from a storage those that are locked there. Where old versions are kept, a removal would hide what stays, and is
- * paid for, until its time is over: so it is not tried. metadata.json is written last, and locked longest.
+ * Of these backups those that are locked in a storage. Where old versions are kept, a removal would hide what stays, and is paid for, until its
+ * time is over. metadata.json is written last, and locked longest.
  */
-export async function locksIn(
-  session: Session,
+export async function locksOf(
   storage: Storage,
-  config: StorageConfig,
   backups: readonly CatalogBackup[],
+  signal: AbortSignal,
 ): Promise<Locks> {
   if (storage.lockedUntil === undefined) return new Map();
-  const going = judge(session, config, backups).filter(({ keep }) => !keep);
-  const looked = await mapInParallel(going, LOOKS_AT_ONCE, async ({ backup }) => {
-    const until = await storage.lockedUntil?.(`${backup.storagePath}/${METADATA_NAME}`, { signal: session.signal });
-    return until === undefined ? [] : [[backup.id, until] as const];
+  const looked = await mapInParallel(backups, LOOKS_AT_ONCE, async ({ id, storagePath }) => {
+    const until = await storage.lockedUntil?.(`${storagePath}/${METADATA_NAME}`, { signal });
+    return until === undefined ? [] : [[id, until] as const];
   });
   return new Map(looked.flat());
 }
 
 interface AskedForLocks {
   readonly locks?: Locks;
+  /** As the storage's own `hidesLocked`. */
+  readonly hidesLocked?: boolean;
   /** Why it could not be asked. */
   readonly unasked?: Pick<BackupctlError, "code" | "message">;
 }
@@ -45,12 +44,12 @@ export async function askForLocks(
   config: StorageConfig,
   backups: readonly CatalogBackup[],
 ): Promise<AskedForLocks> {
-  if (storageDefinition(session, config.type).isLocal === true) return {};
-  if (judge(session, config, backups).every(({ keep }) => keep)) return {};
+  if (backups.length === 0 || storageDefinition(session, config.type).isLocal === true) return {};
   let storage: Storage | undefined;
   try {
     storage = await openStorage(session, config.name, { once: true });
-    return { locks: await locksIn(session, storage, config, backups) };
+    const locks = await locksOf(storage, backups, session.signal);
+    return { locks, hidesLocked: storage.capabilities.hidesLocked === true };
   } catch (error) {
     session.signal.throwIfAborted();
     if (!isUnreachable(error)) throw error;
