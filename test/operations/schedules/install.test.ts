@@ -149,10 +149,11 @@ describe("schedules in the crontab", () => {
 
   test("count from then on as missed", async () => {
     const site = await hostOf();
-    await site.operations.installSchedules({ ...CRON, print: false });
-    const later = { now: () => new Date(Date.now() + 2 * 86_400_000), monotonicMs: () => performance.now() };
+    const noon = (date: string) => ({ now: () => new Date(`${date}T12:00:00`), monotonicMs: () => performance.now() });
+    const installing = await site.reopen({ clock: noon("2026-03-02") });
+    await installing.installSchedules({ ...CRON, print: false });
 
-    const [nightly] = await (await site.reopen({ clock: later })).listSchedules();
+    const [nightly] = await (await site.reopen({ clock: noon("2026-03-04") })).listSchedules();
 
     expect(nightly?.missed?.count).toBe(2);
   });
