@@ -26,8 +26,7 @@ export async function holdBackup(context: OperationContext, reference: string, r
   });
   // A deletion marks first and reads the notes then; this reads the marks last. One of the two sees the other.
   const reached = await refuseIfBeingDeleted(context, backup.id, backup.storagePath);
-  const away = backup.copies.filter(({ storage, state }) => state === "complete" && !reached.includes(storage));
-  for (const { storage } of away) {
+  for (const storage of unreached(backup, reached)) {
     session.logger.warn(
       `the hold of backup ${backup.id} does not lie in storage "${storage}" yet: when that is back, \`backupctl replicate\` brings it there`,
     );
@@ -56,7 +55,20 @@ export async function unholdBackup(context: OperationContext, reference: string)
     needsKey: true,
     change: ({ hold: _, ...notes }) => notes,
   });
+  const repository = await context.repository();
+  const holding = await storagesHolding(repository, storageNames(context.session), backup.storagePath);
+  const reached = holding.map(({ name }) => name);
+  for (const storage of unreached(backup, reached)) {
+    context.session.logger.warn(
+      `storage "${storage}" does not know yet that backup ${backup.id} is no longer on hold, and keeps it: when that is back, \`backupctl unhold ${backup.id}\` once more ends the hold there`,
+    );
+  }
   return finished(context, backup, "backup:unhold", { reason });
+}
+
+/** The storages that have the backup, as far as is known, and could not be told. */
+function unreached({ copies }: CatalogBackup, reached: readonly string[]): readonly string[] {
+  return copies.flatMap(({ storage, state }) => (state === "complete" && !reached.includes(storage) ? [storage] : []));
 }
 
 /**

@@ -33,11 +33,12 @@ export interface RegisteredStorage extends StorageDefinition {
 export function lazyStorage<Schema extends ZodObject>(
   type: string,
   load: () => Promise<StorageAdapter<Schema>>,
-  { isLocal = false }: Pick<StorageDefinition, "isLocal"> = {},
+  { isLocal = false, knowsLocks = false }: Pick<StorageDefinition, "isLocal" | "knowsLocks"> = {},
 ): RegisteredStorage {
   return {
     type,
     isLocal,
+    knowsLocks,
     options: async () => (await load()).options,
     rules: async () => {
       const adapter = await load();

@@ -137,6 +137,8 @@ export interface StorageDefinition<Options = unknown> {
   readonly type: string;
   /** On this host: by default nothing is tried again, and any number of calls run at once. */
   readonly isLocal?: boolean;
+  /** Its service can keep objects from everybody for a time: what is opened has `lockedUntil`. */
+  readonly knowsLocks?: boolean;
   /** A zod object schema of the options beside `type` and `role`; imported by the configuration only. */
   readonly options: () => Promise<unknown>;
   /** What is wrong with options, secrets among them, that satisfy the schema each for itself. */

@@ -150,6 +150,8 @@ test("a simulation shows some days of each storage", async () => {
     At most 2.9 MiB, on 2026-01-14.
 
     Cleanup is refused from 2026-01-13 on: 5 of 20 backups in storage "main" would go, 25 %, and max_delete is 20 %. Clean up more often, or raise retention.max_delete.
+
+    What a bucket keeps locked is not counted: where offsite has such locks, more stays there.
     "
   `);
   expect(await run("cleanup --simulate 20y")).toMatchObject({ exitCode: 2 });

@@ -179,6 +179,24 @@ describe("hold", () => {
     expect(holds()).toHaveLength(1);
   });
 
+  it("that was lifted while a storage was away says so, and that it is to be lifted once more, which does it", async () => {
+    const site = await openSite({ replica: true });
+    const { id } = await createOne(site, { retentionDays: 0 });
+    await createOne(site, { mode: "full" });
+    await site.operations.hold(id, "audit");
+    const replica = join(site.directory, "replica");
+    renameSync(replica, `${replica}-away`);
+
+    await (await site.reopen()).unhold(id);
+    renameSync(`${replica}-away`, replica);
+
+    expect(site.warnings.join()).toContain(`storage "second" does not know yet that backup ${id} is no longer on hold`);
+    const operations = await site.reopen();
+    await operations.unhold(id);
+    const request = { reference: id, withDescendants: false, force: false, lockWaitMs: 0 };
+    expect((await operations.delete(request, await operations.planDelete(request))).deleted).toEqual([id]);
+  });
+
   it("that was lifted while a storage was away keeps the backup when that is back, until it is lifted there too", async () => {
     const site = await openSite({ replica: true });
     const { id } = await createOne(site, { retentionDays: 0 });

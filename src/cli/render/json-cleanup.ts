@@ -40,10 +40,11 @@ export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult)
   };
 }
 
-export function simulationJson({ schedules, cleanups, days }: CleanupSimulation): Json {
+export function simulationJson({ schedules, cleanups, locksUnknown, days }: CleanupSimulation): Json {
   return {
     schedules,
     cleanups,
+    locks_unknown: locksUnknown,
     days: days.map(({ at, storages, refused }) => ({
       at: at.toISOString(),
       refused: refused === undefined ? null : { since: refused.since.toISOString(), ...refused.brake },

@@ -14,7 +14,8 @@ interface Row {
 }
 
 /** Some days of each storage, from the first to the last, and where it is fullest; then whether cleanup would be refused. */
-export async function renderSimulation(look: Look, { schedules, cleanups, days }: CleanupSimulation): Promise<string> {
+export async function renderSimulation(look: Look, simulation: CleanupSimulation): Promise<string> {
+  const { schedules, cleanups, locksUnknown, days } = simulation;
   const names = days[0]?.storages.map(({ name }) => name) ?? [];
   const tables = await Promise.all(names.map((name) => storageTable(look, name, days)));
   const cleaning =
@@ -22,7 +23,13 @@ export async function renderSimulation(look: Look, { schedules, cleanups, days }
       ? "cleanup runs every day, for which there is no schedule"
       : `${cleanups.join(", ")} cleans up`;
   const assumed = look.line`If ${schedules.join(", ")} always succeed, with backups as large as the last ones, and ${cleaning}:`;
-  return [assumed, ...tables, ...refusals(look, days)].join("\n\n");
+  const locks =
+    locksUnknown.length === 0
+      ? []
+      : [
+          look.line`What a bucket keeps locked is not counted: where ${locksUnknown.join(", ")} has such locks, more stays there.`,
+        ];
+  return [assumed, ...tables, ...refusals(look, days), ...locks].join("\n\n");
 }
 
 /** Each time from which on cleanup would be refused, until it would not be any longer. */

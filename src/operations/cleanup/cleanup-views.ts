@@ -65,5 +65,7 @@ export interface CleanupSimulation {
   readonly schedules: readonly string[];
   /** Of those that clean up; where there is none, it is taken to be done each day. */
   readonly cleanups: readonly string[];
+  /** The storages whose service may keep more, since it locks objects: it is not asked, and nothing of that is counted. */
+  readonly locksUnknown: readonly string[];
   readonly days: readonly SimulatedDay[];
 }

@@ -11,7 +11,7 @@ import { BackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { CleanupSimulation } from "../operations.ts";
 import { dueTimeOf } from "../schedules/history.ts";
-import { primaryStorage, type Session } from "../session.ts";
+import { primaryStorage, type Session, storageDefinition } from "../session.ts";
 import { wasRead } from "./archive.ts";
 import { placeOf } from "./judge.ts";
 
@@ -73,6 +73,9 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
   return {
     schedules: schedules.map(({ name }) => name),
     cleanups: cleanups.map(({ name }) => name),
+    locksUnknown: config.storages
+      .filter(({ type }) => storageDefinition(session, type).knowsLocks === true)
+      .map(({ name }) => name),
     days: simulate(asked, days),
   };
 }

@@ -44,7 +44,7 @@ export async function askForLocks(
   config: StorageConfig,
   backups: readonly CatalogBackup[],
 ): Promise<AskedForLocks> {
-  if (backups.length === 0 || storageDefinition(session, config.type).isLocal === true) return {};
+  if (backups.length === 0 || storageDefinition(session, config.type).knowsLocks !== true) return {};
   let storage: Storage | undefined;
   try {
     storage = await openStorage(session, config.name, { once: true });

@@ -78,15 +78,18 @@ it("a dry run says where it can't ask what is locked, and waits for nobody", asy
   away.addBucket(BUCKET);
   const { endpoint } = away;
   const offsite = { type: "gcs", role: "replica", bucket: BUCKET, endpoint, credentials: away.keyOf("writer") };
-  const { site, made } = await agedSite({ remotes: { offsite } });
+  const more = "retention:\n  max_delete: 100%\nschedules:\n  often: {every: 1h}";
+  const { site, made } = await agedSite({ remotes: { offsite }, more });
   await made(60);
   await made(1);
   await away.stop();
 
   const operations = await site.reopen();
   const { storages } = await operations.planCleanup();
+  const { locksUnknown } = await operations.simulateCleanup(1);
   const { unasked } = await operations.planDelete({ reference: "latest", withDescendants: false, ...ONCE });
 
   expect(storages).toMatchObject([{ unasked: undefined }, { name: "offsite", unasked: { code: "STORAGE_FAILED" } }]);
+  expect(locksUnknown).toEqual(["offsite"]);
   expect(unasked).toMatchObject([{ storage: "offsite", code: "STORAGE_FAILED" }]);
 });
