@@ -1301,7 +1301,9 @@ function main(args) {
 
 process.stdout.on("error", (error) => {
   if (error.code === "EPIPE") process.exit(READER_GONE);
-  note(`error: standard output does not take what this program says: ${error.message}`);
+  note(
+    `error: standard output does not take what this program says: ${error.message}; nothing else is lost, so send it elsewhere`,
+  );
   process.exit(FAILED);
 });
 // What it would say of that nobody would read, either.

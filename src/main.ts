@@ -261,7 +261,8 @@ function streamOf(stream: NodeJS.WriteStream, signal?: AbortSignal): Stream {
       writeBytes(bytes).catch((cause: Error) => {
         if (!nobodyReads(cause)) throw cause;
         const exitCode = EXIT_OF_BROKEN_PIPE;
-        throw new BackupctlError("INTERRUPTED", "nobody reads standard output any more", { cause, exitCode });
+        const hint = "The program that read it ended before it had all: look at what that says.";
+        throw new BackupctlError("INTERRUPTED", "nobody reads standard output any more", { hint, cause, exitCode });
       }),
     async flush() {
       await writeBytes(new Uint8Array()).catch(() => undefined);
@@ -277,8 +278,10 @@ function nobodyReads(error: Error): boolean {
 }
 
 function outputLost(cause: Error): BackupctlError {
+  const isClosed = "code" in cause && cause.code === "EBADF";
+  const where = isClosed ? "a file or a program: it is closed, or open for reading only" : "where there is room";
   return new BackupctlError("OUTPUT_FAILED", `standard output did not take what this command says: ${cause.message}`, {
-    hint: "Only that is lost, nothing that was done. Send it to where there is room, and look again with `backupctl list` and `backupctl status`.",
+    hint: `Only that is lost, nothing that was done. Look again with \`backupctl list\` and \`backupctl status\`, and send standard output to ${where}.`,
     cause,
   });
 }

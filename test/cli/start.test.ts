@@ -114,7 +114,9 @@ test("what is written to a standard output that is closed is a failure, too", as
   const written = closed("download", "latest");
 
   expect(said.stderr).toMatch(/OUTPUT_FAILED.*standard output did not take .*EBADF/);
+  expect(said.stderr).toMatch(/hint: .*closed/);
   expect(said.status).toBe(1);
   expect(written.stderr).toMatch(/"numbers" can't be written to standard output \(EBADF\)/);
+  expect(written.stderr).toMatch(/hint: .*closed/);
   expect(written.status).toBe(1);
 });

@@ -48,13 +48,15 @@ export function fromSystem(
     );
   }
   return new BackupctlError("RESTORE_FAILED", `source "${plan.name}" can't be written to ${plan.place} (${errno})`, {
-    hint:
-      errno === "ENAMETOOLONG"
-        ? "Give a place with a shorter name with --to PATH."
-        : "Run it as a user that may write there, or give another place with --to PATH.",
+    hint: HINTS[errno] ?? "Run it as a user that may write there, or give another place with --to PATH.",
     cause: error,
   });
 }
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENAMETOOLONG: "Give a place with a shorter name with --to PATH.",
+  EBADF: "It is closed, or open for reading only: send it to a file or a program, or give a place with --to PATH.",
+};
 
 const KINDS_OF_LINKS: Readonly<Record<string, string>> = { link: "hard links", symlink: "symlinks" };
 
