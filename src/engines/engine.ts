@@ -122,6 +122,11 @@ export interface StreamRestore extends TargetRequest {
    * place, change nothing else (roles), and leave nothing.
    */
   readonly rehearsal?: boolean;
+  /**
+   * Called before the first change of the target, until which a failure or a kill leaves it as it was. What it returns is called where that
+   * change failed and the target is as it was after all.
+   */
+  readonly coming?: () => () => void;
 }
 
 export interface RestoreOutcome {

@@ -121,25 +121,40 @@ function writeFailure(file: string, error: unknown): unknown {
   }
 }
 
-/** Gives the new file the old one's owner and mode, then its name. Atomic: readers see the old file or the new one. */
+/**
+ * Gives the new file the old one's owner and mode, then its name. Atomic: readers see the old file or the new one.
+ * @param notMoved called where that fails: the old one is there
+ */
 export async function moveIntoPlace(
   temporary: string,
   file: string,
   replaced: ExistingFile | undefined,
+  notMoved: () => void = () => undefined,
 ): Promise<readonly string[]> {
   const warnings: string[] = [];
-  if (replaced !== undefined) {
-    try {
-      await fs.chown(temporary, replaced.uid, replaced.gid);
-    } catch (error) {
-      if (errnoOf(error) !== "EPERM") throw error;
-      warnings.push(`${file} belongs to another user now: only root may keep the owner`);
+  try {
+    if (replaced !== undefined) {
+      if (!(await keepsOwner(temporary, replaced)))
+        warnings.push(`${file} belongs to another user now: only root may keep the owner`);
+      await fs.chmod(temporary, replaced.mode);
     }
-    await fs.chmod(temporary, replaced.mode);
+    await fs.rename(temporary, file);
+  } catch (error) {
+    notMoved();
+    throw error;
   }
-  await fs.rename(temporary, file);
   await syncDirectory(path.dirname(file));
   return warnings;
+}
+
+async function keepsOwner(temporary: string, { uid, gid }: ExistingFile): Promise<boolean> {
+  try {
+    await fs.chown(temporary, uid, gid);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== "EPERM") throw error;
+    return false;
+  }
 }
 
 /** A file that is a symlink, as a plan shows it. */
@@ -177,7 +192,7 @@ export async function restoreFile(
   context.activity(file);
   const temporary = await writeBeside(file, request, context.signal);
   try {
-    const warnings = await moveIntoPlace(temporary, file, replaced);
+    const warnings = await moveIntoPlace(temporary, file, replaced, request.coming?.());
     return {
       place: file,
       checks: [{ name: "size", passed: true, detail: `${request.sizeBytes} bytes written` }],

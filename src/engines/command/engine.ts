@@ -112,6 +112,7 @@ async function restoreOutput(
   // All of it is on this host before the program starts, which reads the file itself: one whose input is cut can't know that more was to come.
   await spooled(request, context, async (input) => {
     context.activity(run.command);
+    request.coming?.();
     try {
       await runTool({ ...run, input });
     } catch (error) {

@@ -130,7 +130,7 @@ async function warnOfLeavings({ admin, warnings }: Run): Promise<void> {
 
 async function restoreBesideAndSwap(
   run: Run,
-  { entries, rehearsal }: StreamRestore,
+  { entries, rehearsal, coming }: StreamRestore,
   parts: ReturnType<typeof splitStream>,
 ): Promise<RestoreOutcome> {
   const { target, context, warnings, checks, token } = run;
@@ -140,7 +140,9 @@ async function restoreBesideAndSwap(
     for (const entry of entries.filter(isPart).sort((a, b) => a.offset - b.offset)) {
       context.signal.throwIfAborted();
       if (entry.type === "globals") {
-        if (!rehearsal) await restoreGlobals(run, parts.part(entry));
+        if (rehearsal) continue;
+        coming?.();
+        await restoreGlobals(run, parts.part(entry));
         continue;
       }
       const name = target.databases.find((database) => database.entry === entry)?.name ?? entry.name;
@@ -154,6 +156,7 @@ async function restoreBesideAndSwap(
     // What was made and not swapped is removed below.
     for (const { name, temporaryName } of rehearsal ? [] : made) {
       context.activity(`putting "${name}" in place`);
+      coming?.();
       const { connection, adminDatabase } = target;
       const swap = { connection, adminDatabase, from: temporaryName, to: name, token, signal: context.signal };
       warnings.push(...(await swapDatabases(swap)));

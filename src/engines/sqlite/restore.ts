@@ -91,8 +91,11 @@ export async function restoreDatabase(
     }
     // SQLite would open what a link points to, which nobody named, and keeps that database's journals beside that.
     const isDatabase = replaced !== undefined && !replaced.isLink;
-    const warnings = isDatabase ? await settle(file) : await clearLeavings(file);
-    warnings.push(...(await moveIntoPlace(temporary, file, replaced)));
+    if (isDatabase) await settle(file);
+    const notMoved = request.coming?.();
+    const warnings = await clearLeavings(file);
+    // Without its journals the old one is not what it was.
+    warnings.push(...(await moveIntoPlace(temporary, file, replaced, warnings.length === 0 ? notMoved : undefined)));
     if (replaced !== undefined) warnings.push(`restart whatever had ${file} open: it still sees the old database`);
     return { place: `SQLite database ${file}`, checks, warnings };
   } finally {
@@ -137,11 +140,10 @@ function compareRows(found: Inventory, expected: Readonly<Record<string, unknown
 }
 
 /**
- * Takes the journals of the old database away before it is replaced, because SQLite would play an old -wal or -journal into the
- * new file and ruin it. They may hold the old database's last transactions, so they are not deleted: SQLite itself is made to
- * merge them. Killed after this and before the rename, the old database is whole.
+ * Has SQLite merge the journals of the old database into it before that is replaced: it would play an old -wal or -journal into the
+ * new file and ruin it, and they may hold the old database's last transactions. Killed after this and before the rename, the old database is whole.
  */
-async function settle(file: string): Promise<string[]> {
+async function settle(file: string): Promise<void> {
   try {
     const header = await readHeader(file, "target", "RESTORE_FAILED");
     const database = await openDatabase(file, 0);
@@ -165,7 +167,6 @@ async function settle(file: string): Promise<string[]> {
     // A damaged old database can't be merged; what lies beside it is put aside, not deleted.
     if (sqliteCode(error) === undefined && !isBackupctlError(error, "RESTORE_FAILED")) throw error;
   }
-  return clearLeavings(file);
 }
 
 /** Journals without a sound database of their own would be played into the new one. They are renamed, not lost. */

@@ -92,8 +92,8 @@ function requireSamePlan(agreed: RestorePlan, now: RestorePlan): void {
 /** What a source still needs to be restored when all that is needed was found sound. */
 interface Begun {
   readonly source: PreparedSource;
-  /** Calls `coming` before its first effect on the target. */
-  finish(coming: () => void): Promise<RestoreOutcome>;
+  /** Calls `coming` before its first effect on the target; what that returns where there was none after all. */
+  finish(coming: () => () => void): Promise<RestoreOutcome>;
   /** Leaves nothing of it that is not at its place. */
   discard(): Promise<void>;
 }
@@ -233,7 +233,10 @@ class RestoreRun {
     if (damage !== undefined && source.place.shape === "stream")
       return skipped(name, asCorrupted(damage.cause, contents, name));
     try {
-      const outcome = await finish(() => record.reach(name, "coming"));
+      const outcome = await finish(() => {
+        record.reach(name, "coming");
+        return () => record.reach(name, "beside");
+      });
       this.#warnings.push(...outcome.warnings);
       const leftOut = damage?.entries.size ?? 0;
       if (leftOut === 0) record.reach(name, "come");
@@ -247,7 +250,11 @@ class RestoreRun {
     }
   }
 
-  async #restoreStream({ opened }: PreparedSource, place: StreamPlace, coming: () => void): Promise<RestoreOutcome> {
+  async #restoreStream(
+    { opened }: PreparedSource,
+    place: StreamPlace,
+    coming: () => () => void,
+  ): Promise<RestoreOutcome> {
     // Others were restored meanwhile, which may take long.
     const refusal = await refuseLink(place.ownFolder, opened.source);
     if (refusal !== undefined) throw new BackupctlError(refusal.code, refusal.message, { hint: refusal.hint });
@@ -255,8 +262,7 @@ class RestoreRun {
     const { overwrite, dropExisting } = this.#request;
     const engineContext = this.#engineContext(opened.source.name);
     const onBytes = (bytes: number): void => this.#meter.add(bytes, 0);
-    coming();
-    return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes });
+    return restoreStream({ contents, opened, place, overwrite, dropExisting, engineContext, onBytes, coming });
   }
 
   #treeJob(source: PreparedSource, place: TreePlace, damaged: ReadonlySet<string>): TreeRestore {

@@ -38,11 +38,12 @@ interface StreamRestoreJob {
   readonly dropExisting: boolean;
   readonly engineContext: EngineContext;
   readonly onBytes: (bytes: number) => void;
+  readonly coming: () => () => void;
 }
 
 /** Lets the engine restore a stream: it writes beside what is there, checks, and swaps. */
 export async function restoreStream(job: StreamRestoreJob): Promise<RestoreOutcome> {
-  const { contents, opened, place, overwrite, dropExisting } = job;
+  const { contents, opened, place, overwrite, dropExisting, coming } = job;
   const { inventory } = readStreamIndex(opened.indexFile, opened.source.kind);
   if (place.engine.restore === undefined) {
     throw new BackupctlError(
@@ -61,6 +62,7 @@ export async function restoreStream(job: StreamRestoreJob): Promise<RestoreOutco
       ...(inventory === undefined ? {} : { inventory }),
       overwrite,
       dropExisting,
+      coming,
     },
     job.engineContext,
   );

@@ -1,7 +1,10 @@
+import * as fs from "node:fs";
 import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import { expect, it } from "vitest";
 import type { Engine } from "../../../src/engines/engine.ts";
 import { BackupctlError } from "../../../src/errors.ts";
+import { canMount, mountOn } from "../../helpers/mounted-file.ts";
 import { createOne, type OpenSite, openSite, withEngine } from "../../helpers/open-site.ts";
 import { writeDatabase } from "../../kill/killed-program.ts";
 import { damageData, restore } from "./tools.ts";
@@ -41,9 +44,12 @@ it("is as far as it may be, before and after what each source does to its place"
 
   await restore(operations, { latest: true, overwrite: true });
 
-  const first = ["one coming", "two beside"];
-  const second = ["one come", "two coming"];
-  expect(seen).toEqual([first, first, second, second]);
+  expect(seen).toEqual([
+    ["one beside", "two beside"],
+    ["one coming", "two beside"],
+    ["one come", "two beside"],
+    ["one come", "two coming"],
+  ]);
   expect(await stagesIn(site)).toEqual([]);
 });
 
@@ -72,8 +78,8 @@ it("in place that failed half-way is told by the next backup, which says it for 
   const said = site.warnings.splice(0);
   await createOne(site);
 
-  const found = "one is the backup's, two may hold some of the backup and some of what was there";
-  expect(stages).toEqual(["one come", "two coming"]);
+  const found = "one is the backup's, two is as it was";
+  expect(stages).toEqual(["one come", "two beside"]);
   expect(said).toEqual([expect.stringMatching(new RegExp(`^a restore of one, two .* failed, and .*: ${found}`))]);
   expect((await site.operations.show(id)).metadata?.warnings).toContainEqual(expect.stringContaining(found));
   expect(site.warnings).toEqual([]);
@@ -89,7 +95,7 @@ it("that fails again in the same place is told once, and not at all after one th
   const stages = await stagesIn(site);
   await restore(site.operations, asked);
 
-  expect(stages).toEqual(["one come", "two coming"]);
+  expect(stages).toEqual(["one come", "two beside"]);
   expect(await stagesIn(site)).toEqual([]);
 });
 
@@ -102,4 +108,42 @@ it("that failed elsewhere, or before it touched a place, is no matter of the nex
   await expect(restore(site.operations, { latest: true, overwrite: true })).rejects.toThrow(/two/);
 
   expect(await stagesIn(site)).toEqual([]);
+});
+
+/** Restores `two` in place, which fails, and gives what the next backup says of it. */
+async function saidOfFailed(site: OpenSite): Promise<readonly string[]> {
+  const asked = { latest: true, sources: ["two"], overwrite: true };
+  await expect(restore(site.operations, asked)).rejects.toMatchObject({ code: "RESTORE_FAILED" });
+  site.warnings.splice(0);
+  await createOne(site, { sources: ["one"] });
+  return site.warnings.splice(0);
+}
+
+it("in place of a database that is in use is no matter of the next run's: that is as it was", async () => {
+  const site = await databases();
+  const application = new Sqlite(join(site.directory, "two.db"));
+  application.exec("begin exclusive");
+
+  expect(await saidOfFailed(site)).toEqual([]);
+
+  application.exec("rollback");
+  application.close();
+});
+
+it.runIf(canMount)("in place of a database that can't be swapped is no matter of the next run's, either", async () => {
+  const site = await databases();
+  mountOn(join(site.directory, "two.db"));
+
+  expect(await saidOfFailed(site)).toEqual([]);
+});
+
+it.runIf(canMount)("in place of a damaged database whose journal was put aside is told", async () => {
+  const site = await databases();
+  const file = join(site.directory, "two.db");
+  mountOn(file, "damaged");
+  fs.writeFileSync(`${file}-journal`, "of another");
+
+  expect(await saidOfFailed(site)).toEqual([
+    expect.stringContaining("two may hold some of the backup and some of what was there"),
+  ]);
 });
