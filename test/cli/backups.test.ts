@@ -122,6 +122,16 @@ describe("list", () => {
     ]);
   });
 
+  test("says of one that is not encrypted that nothing proves it, and asks for no key", async () => {
+    const plain = { ...backup, trusted: false, encrypted: false };
+    const { stdout } = await run("list -v", {
+      operations: { list: async () => ({ backups: [plain], total: 1, limit: 20, offset: 0 }) },
+    });
+
+    expect(stdout).toContain("it is not encrypted, and no configured key proves");
+    expect(stdout).not.toContain("is the key missing");
+  });
+
   test("shows 20 rows, says of how many, and how to see the next", async () => {
     const { stdout } = await run("list", { operations: { list: many } });
 

@@ -21,7 +21,8 @@ export const catalogRebuild = defineCommand({
         `found ${count(result.found, "backup")} in ${formatSeconds(result.seconds)}: ${result.unverified} unverified, ${result.unfinished} unfinished`,
       );
       for (const problem of result.damaged) output.warn(noteLook.line`${problem}`);
-      if (result.unverified > 0) output.note(look.line`Unverified: the key that opens them is not configured.`);
+      if (result.unverified > 0)
+        output.note(look.line`Unverified: no configured key proves them; \`backupctl verify ID\` says why.`);
     }
     return result.damaged.length > 0 ? 4 : 0;
   },

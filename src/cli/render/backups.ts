@@ -34,6 +34,12 @@ function isUnproven({ trusted, sizeBytes }: BackupSummary): boolean {
   return !trusted && sizeBytes !== undefined;
 }
 
+function whyUnproven({ encrypted }: BackupSummary): string {
+  return encrypted === false
+    ? "no: it is not encrypted, and no configured key proves that nobody else made it"
+    : "no: its metadata could not be verified (is the key missing?)";
+}
+
 function remarks(backup: BackupSummary): string {
   const { hold, description, tags, damagedIn } = backup;
   return [
@@ -71,7 +77,7 @@ export function summaryFields(look: Look, backup: BackupSummary): readonly Field
     ["class", keptText(look, backup)],
     ["parent", backup.parentId],
     ["hold", backup.hold === undefined ? undefined : caution(backup.hold)],
-    ["trusted", !isUnproven(backup) ? undefined : bad("no: its metadata could not be verified (is the key missing?)")],
+    ["trusted", isUnproven(backup) ? bad(whyUnproven(backup)) : undefined],
     ["encrypted", backup.encrypted === false ? caution("no") : undefined],
     ["tags", backup.tags.join(", ")],
     ["description", backup.description],

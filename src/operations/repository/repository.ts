@@ -351,7 +351,7 @@ function tooManyKeys(id: string, tooMany: string, cause: BackupctlError): Backup
 export function keylessProblem({ keys }: Repository, { id, key_id }: BackupMetadata): BackupctlError | undefined {
   if (key_id !== null || keys.length === 0) return undefined;
   return new BackupctlError("BACKUP_VERIFICATION_FAILED", `no key proves backup ${id}, and the config has keys`, {
-    hint: `If it was made before there was a key, name it: --allow-unencrypted ${id}.`,
+    hint: `If it was made before there was a key, name it: --allow-unencrypted ${id}. Else somebody who can write to the storage has put it there: use another copy or another backup.`,
   });
 }
 

@@ -89,14 +89,22 @@ function onDamageWarnings({ backup, onDamage }: RestorePoint<CatalogBackup>): re
 function passedOver(all: readonly CatalogBackup[], chosen: CatalogBackup, at: Date | undefined): readonly string[] {
   // Of the time of one that can't be read only the second is known.
   const isNewer = ({ timestamp }: CatalogBackup): boolean => timestamp.slice(0, 19) >= chosen.timestamp.slice(0, 19);
-  return all
-    .filter((backup) => backup.id !== chosen.id && isBefore(backup, at) && isNewer(backup))
-    .flatMap((backup) => {
-      const { id, status, notes } = backup;
-      if (status === "unreadable") return [passedOverWarning(backup)];
-      if (notes.verified?.passed !== false || status === "deleting") return [];
-      return [`backup ${id} is passed over, since its verification of ${notes.verified.at} failed`];
-    });
+  const newer = all.filter((backup) => backup.id !== chosen.id && isBefore(backup, at) && isNewer(backup));
+  const warnings = newer.flatMap((backup) => {
+    const { id, status, notes } = backup;
+    if (status === "unreadable") return [passedOverWarning(backup)];
+    if (notes.verified?.passed !== false || status === "deleting") return [];
+    return [`backup ${id} is passed over, since its verification of ${notes.verified.at} failed`];
+  });
+  return [...warnings, ...unprovenWarnings(newer)];
+}
+
+/** There may be many: those of another host with a key of its own. */
+function unprovenWarnings(newer: readonly CatalogBackup[]): readonly string[] {
+  const [first, ...others] = newer.filter((backup) => isGood({ ...backup, trusted: true }) && !backup.trusted);
+  if (first === undefined) return [];
+  const who = others.length === 0 ? `backup ${first.id} is` : `backup ${first.id} and ${others.length} more are`;
+  return [`${who} passed over, since no configured key proves ${others.length === 0 ? "it" : "them"}`];
 }
 
 function isBefore({ timestamp }: CatalogBackup, at: Date | undefined): boolean {

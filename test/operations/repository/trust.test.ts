@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { CreateResult, Operations } from "../../../src/operations/operations.ts";
 import { type OpenSite, openSite } from "../../helpers/open-site.ts";
 import { NO_CHOICES } from "../../helpers/site.ts";
-import { restore } from "../restore/tools.ts";
+import { NOTHING_ASKED, restore } from "../restore/tools.ts";
 
 function withEncryption({ session, reopen }: OpenSite, change: { enabled: boolean; keys?: [] }): Promise<Operations> {
   const { loaded } = session;
@@ -35,12 +35,29 @@ it.each([true, false])(
     await expect(restore(operations, { reference: planted.id, to })).rejects.toMatchObject(refusal);
     await expect(operations.verify(look)).rejects.toMatchObject(refusal);
     expect(await operations.verify({ ...look, reference: undefined, all: true })).toMatchObject({ passed: false });
+    const { warnings } = await operations.planRestore({ ...NOTHING_ASKED, latest: true, to });
+    expect(warnings).toEqual([`backup ${planted.id} is passed over, since no configured key proves it`]);
     expect(await create(operations, "incremental")).toMatchObject({ parentId: own.id });
 
     expect(await operations.verify({ ...look, allowUnencrypted: planted.id })).toMatchObject({ passed: true });
     await restore(operations, { reference: planted.id, to, allowUnencrypted: planted.id });
   },
 );
+
+it("of several newer ones that no key proves the newest is named, and how many more", async () => {
+  const site = await openSite();
+  const own = await create(site.operations, "full");
+  const keyless = await withEncryption(site, { enabled: false, keys: [] });
+  const planted = [await create(keyless, "full"), await create(keyless, "full")];
+  await site.operations.rebuildCatalog();
+
+  const plan = await site.operations.planRestore({ ...NOTHING_ASKED, latest: true, to: join(site.directory, "out") });
+
+  expect(plan.backup.id).toBe(own.id);
+  expect(plan.warnings).toEqual([
+    `backup ${planted[1]?.id} and 1 more are passed over, since no configured key proves them`,
+  ]);
+});
 
 it("a full backup is made where the last one is from before there was a key", async () => {
   const site = await openSite();
