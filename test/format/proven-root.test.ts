@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { expect, test } from "vitest";
 import { manifestSchema } from "../../scripts/format-fixtures/manifest.ts";
+import { BackupctlError } from "../../src/errors.ts";
 import { encodePackHeader, sealBlock } from "../../src/format/block.ts";
 import { idBytes } from "../../src/format/data-key.ts";
 import type { PackSource } from "../../src/format/pack-source.ts";
@@ -107,6 +108,30 @@ test("a root that was forged or lost in one copy is read from another one, which
     message: expect.stringContaining("is missing"),
     elsewhere: [{ message: expect.stringContaining("does not match SHA256SUMS") }],
   });
+});
+
+/** A copy of which nothing can be read. */
+function failing(error: Error, next?: PackSource): PackSource {
+  return { get: () => Promise.reject(error), dataKey: async () => undefined, otherwise: () => next };
+}
+
+test.each([
+  ["a run that was broken off", new BackupctlError("INTERRUPTED", "stopped"), "stopped"],
+  ["a copy that is away", new BackupctlError("STORAGE_FAILED", "it is away"), "is missing"],
+])("where a copy lacks a root, and the next one is %s, it says so", async (_, error, said) => {
+  const lost = await openProven();
+  fs.rmSync(path.join(lost.repository, lost.directory, "notes.tree.root.raw.00000000"));
+
+  await expect(readNotesRoot(lost, copyIn(lost, failing(error)))).rejects.toThrow(said);
+});
+
+test.each([
+  ["was never there", new BackupctlError("BACKUP_NOT_FOUND", "not yet"), "first"],
+  ["is away, too", new BackupctlError("STORAGE_FAILED", "second"), "second"],
+])("where a copy is away and the next one %s, it says which", async (_, error, said) => {
+  const away = new BackupctlError("STORAGE_FAILED", "first");
+
+  await expect(readNotesRoot(await openProven(), failing(away, failing(error)))).rejects.toThrow(said);
 });
 
 test("recover.mjs restores nothing from a root that nothing proves", async () => {

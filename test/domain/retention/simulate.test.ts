@@ -102,6 +102,33 @@ describe("a simulated course", () => {
     expect(days.at(-1)?.storages[1]?.oldest).toBe("2026-01-01T00:01:00.000Z");
   });
 
+  it("brings an ancestor to an archive with a month that needs it, and nothing that was read there", () => {
+    const week = metadataOf({ id: backupId(0xa), at: "2025-11-01T02:00:00.000Z", category: "weekly" });
+    const month = metadataOf({ id: backupId(0xb), at: "2025-11-02T02:00:00.000Z", mode: "incremental", parent: week });
+    const read = metadataOf({ id: backupId(0xc), at: "2025-11-03T02:00:00.000Z" });
+    const over = { retention_until: "2025-12-01T02:00:00.000Z" };
+    const complete = (storage: string) => ({ storage, state: "complete" }) as const;
+    const backups = [
+      knownBackup({ ...read, ...over, category: "monthly" }, { copies: [complete(STORAGE), complete("vault")] }),
+      knownBackup({ ...month, ...over, category: "monthly" }),
+      knownBackup({ ...week, ...over }),
+    ];
+    const storages = [
+      { name: STORAGE, policy: NO_RULES, isArchive: false },
+      { name: "vault", policy: { ...NO_RULES, longer: { monthly: "forever" as const } }, isArchive: true },
+    ];
+    const asked: string[] = [];
+    const wasRead = (id: string, archive: string): boolean => asked.push(`${archive} ${id}`) > 0 && id === read.id;
+
+    const [first] = daysOf(1, { backups, storages, wasRead });
+
+    expect(first?.storages.map(({ backups: held, removed }) => [held, removed])).toEqual([
+      [1, 3],
+      [3, 0],
+    ]);
+    expect(asked).toEqual([`vault ${read.id}`]);
+  });
+
   it("does nothing where a cleanup is refused, and says since when", () => {
     const weekly = function* (): Generator<Date> {
       for (let at = START.getTime() + 3 * 86_400_000; ; at += 7 * 86_400_000) yield new Date(at);

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { BackupctlError } from "../../../src/errors.ts";
 import type { CleanupRequest, Operations } from "../../../src/operations/operations.ts";
 import { changed } from "../../../src/storage/resilient/changed.ts";
 import { type ColdKeys, coldStorage, finishThaw, THAW_MS } from "../../helpers/cold-storage.ts";
@@ -205,6 +206,27 @@ it("moves and verifies with the next cleanup what one that ended early left read
 
   expect(archived).toEqual([]);
   expect(frozen.map(({ backupId }) => backupId)).toEqual([child, month]);
+});
+
+it("says what could not be moved, leaves it readable, and moves it with the next cleanup", async () => {
+  const { site, month, child, keys, operations } = await coldSite();
+  const denied = new BackupctlError("STORAGE_DENIED", "the login may not do that", { hint: "Allow it." });
+  const refuses = await withStorages(site, (storage) => {
+    if (storage.name !== "vault") return storage;
+    const cold = coldStorage(storage, keys);
+    if (cold.cold === undefined) return cold;
+    return changed(cold, { cold: { ...cold.cold, freeze: () => Promise.reject(denied) } });
+  });
+
+  const { archived, frozen, storages } = await refuses.cleanup(ONCE);
+
+  const notMoved = (id: string): string =>
+    `backup ${id} is not moved to the cold class of "vault": the login may not do that`;
+  expect(archived).toHaveLength(2);
+  expect([frozen, keys.size]).toEqual([[], 0]);
+  expect(storages[1]?.failure).toMatchObject({ code: "STORAGE_DENIED", message: notMoved(child), hint: "Allow it." });
+  expect(site.warnings).toContain(notMoved(month));
+  expect((await operations.cleanup(ONCE)).frozen.map(({ backupId }) => backupId)).toEqual([child, month]);
 });
 
 it("removes nothing that was copied to the archive by hand and can't be read there, and keeps that readable", async () => {

@@ -59,6 +59,24 @@ schedules:
     expect(days[0]?.storages[0]).toMatchObject({ backups: 4, bytes: 2 * (full?.storedBytes ?? 0) });
   });
 
+  it("removes what was read in an archive, without bringing it there again", async () => {
+    const { site, made } = await agedSite({
+      storages: { vault: "archive" },
+      more: `${RULES}\nschedules: {nightly: {every: day, at: "02:00"}}`,
+    });
+    const reference = await made(60, { retentionClass: "monthly", retentionDays: 14 });
+    const newer = await made(1);
+    await site.operations.replicate({ reference, to: ["vault"], dryRun: false, lockWaitMs: 0 });
+    const whole = { all: false, deep: false, quick: false, components: [] };
+    await site.operations.verify({ ...whole, reference, storage: "vault" });
+    await site.operations.verify({ ...whole, reference: newer });
+
+    const { days } = await site.operations.simulateCleanup(3 * DAY_MS);
+
+    expect(countsIn("local", days)).toEqual([2, 3, 4].map((count) => [count, count]));
+    expect(countsIn("vault", days)).toEqual(days.map(() => [1, 1]));
+  });
+
   it.each([
     ["no schedule makes backups", "schedules: {off: {every: day, at: '02:00', enabled: false}}", /^no schedule/],
     ["there is no backup yet", "schedules: {nightly: {every: day, at: '02:00'}}", /^there is no backup yet/],

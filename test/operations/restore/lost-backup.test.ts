@@ -1,7 +1,7 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { createOne, openSite } from "../../helpers/open-site.ts";
+import { addFile, createOne, openSite } from "../../helpers/open-site.ts";
 import { download, NOTHING_ASKED, restore } from "./tools.ts";
 
 const PAGE = { limit: 20, offset: 0 };
@@ -72,6 +72,28 @@ it("a backup that another host deleted is forgotten by the catalog that is made 
   await site.operations.rebuildCatalog();
 
   expect((await (await site.reopen()).list(PAGE)).backups.map(({ id }) => id)).toEqual([first.id]);
+});
+
+it("a backup whose ancestor was lost before the catalog was made anew says what it lacks", async () => {
+  const site = await openSite();
+  const full = await createOne(site);
+  const lost = await site.backupDirectory();
+  addFile(site, "later", 20_000);
+  const { id } = await createOne(site, { mode: "incremental" });
+  rmSync(lost, { recursive: true });
+  await site.operations.rebuildCatalog();
+  const to = join(site.directory, "out");
+
+  await expect(restore(await site.reopen(), { reference: id, to })).rejects.toMatchObject({
+    code: "BACKUP_CORRUPTED",
+    message: expect.stringContaining("is missing"),
+  });
+  const asked = { reference: id, all: false, deep: false, quick: true, components: [] };
+  const [verified] = (await (await site.reopen()).verify(asked)).backups;
+  expect(verified?.issues).toContainEqual(
+    expect.stringMatching(new RegExp(`ancestor ${full.id}: full/\\S+/metadata\\.json is missing in storage "local"`)),
+  );
+  expect(existsSync(to)).toBe(false);
 });
 
 it("a storage whose marker is damaged has not lost the copies that lie in it", async () => {
