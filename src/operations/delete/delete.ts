@@ -13,11 +13,14 @@ import { locksOn } from "./locked-copies.ts";
 import { removeBackups } from "./objects.ts";
 
 /**
- * What `delete` would remove and what stands against it, by the catalog, and by the storages that are not on this host, which are asked for locks.
- * Changes nothing and refuses nothing.
+ * What `delete` would remove and what stands against it, which it does not refuse: by the catalog, and by the storages that are not on this
+ * host, which are asked for locks. Changes nothing.
+ * @throws as `deleteBackups` where no storage can be had, or the primary is not of the catalog's repository
  */
 export async function planDelete(context: OperationContext, request: DeleteRequest): Promise<DeletePlan> {
   const { session } = context;
+  // Else the catalog alone would be asked, which knows nothing of a disk that was swapped.
+  await context.repository();
   const catalog = await context.catalog("read");
   const lock = await readHolder((await statePaths(session)).lock);
   const runningId = lock.alive ? lock.holder?.backupId : undefined;

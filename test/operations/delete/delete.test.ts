@@ -7,7 +7,16 @@ import { BackupctlError } from "../../../src/errors.ts";
 import type { DeleteRequest, DeleteResult, Operations } from "../../../src/operations/operations.ts";
 import { statePaths } from "../../../src/operations/session.ts";
 import { changed } from "../../../src/storage/resilient/changed.ts";
-import { addFile, createOne, objectsIn, openSite, withFaults, withStorages } from "../../helpers/open-site.ts";
+import {
+  addFile,
+  createOne,
+  OTHER_REPOSITORY,
+  objectsIn,
+  openSite,
+  swapRepository,
+  withFaults,
+  withStorages,
+} from "../../helpers/open-site.ts";
 
 function request(reference: string, changes: Partial<DeleteRequest> = {}): DeleteRequest {
   return { reference, withDescendants: false, force: true, reason: "test", lockWaitMs: 0, ...changes };
@@ -347,6 +356,19 @@ describe("delete", () => {
     await remove(operations, request(id));
     expect(existsSync(join(site.directory, "replica/full"))).toBe(false);
     expect(objectsIn(site)).toEqual([]);
+  });
+
+  it("is refused, and its plan alike, while the primary storage holds another repository", async () => {
+    const site = await openSite({ replica: true });
+    const backup = await createOne(site);
+    const plan = await site.operations.planDelete(request(backup.id));
+    swapRepository(site.repositoryDirectory);
+    const swapped = await site.reopen();
+    const mismatch = { code: "REPOSITORY_MISMATCH", message: expect.stringContaining(OTHER_REPOSITORY) };
+
+    await expect(swapped.planDelete(request(backup.id))).rejects.toMatchObject(mismatch);
+    await expect(swapped.delete(request(backup.id), plan)).rejects.toMatchObject(mismatch);
+    expect((await (await site.reopen()).show("latest")).id).toBe(backup.id);
   });
 
   it("changes nothing when planned", async () => {
