@@ -215,7 +215,7 @@ export interface RepairedObject {
 export interface BackupVerification {
   readonly backupId: BackupId;
   readonly passed: boolean;
-  /** Why nothing was looked at, which is no damage: that storage has no copy yet, can't be had, or has to thaw it, or no configured key opens it. */
+  /** Why nothing was looked at, which is no damage: that storage has no copy, can't be had, or has to thaw it, or no configured key opens it. */
   readonly unseen?: "pending" | "away" | "locked" | "cold" | undefined;
   readonly depth: VerificationDepth;
   readonly verifiedAt: string;

@@ -535,11 +535,11 @@ describe("the small ones", () => {
 });
 
 test.each([
-  ["pending", 3],
-  ["away", 3],
-  ["locked", 12],
-  [undefined, 4],
-] as const)("verify of what is %s ends with %d", async (unseen, exitCode) => {
+  ["pending", "absent", 3],
+  ["away", "away", 3],
+  ["locked", "locked", 12],
+  [undefined, "FAILED", 4],
+] as const)("verify of what is %s, for a reader %s, ends with %d", async (unseen, verdict, exitCode) => {
   const verify = async () => ({
     backups: [verification, { ...verification, backupId: childId, passed: false, unseen }],
     passed: false,
@@ -549,7 +549,7 @@ test.each([
   const json = await run("verify --all --json", { operations: { verify } });
 
   expect(plain.exitCode).toBe(exitCode);
-  expect(plain.stdout).toContain(`1 of 2 backups ${unseen ?? "FAILED"}`);
+  expect(plain.stdout).toContain(`1 of 2 backups ${verdict}`);
   expect(json.json()).toMatchObject({ backups: [{}, { verification_status: unseen ?? "failed" }] });
 });
 

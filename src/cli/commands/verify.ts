@@ -37,7 +37,7 @@ export const verify = defineCommand({
   ],
   exitCodes: {
     0: "every check passed, with --repair after all damage was replaced",
-    3: "all that is there passed, but a storage has no copy yet of some, has to thaw it, or could not be had",
+    3: "all that is there passed, but a storage has no copy of some, has to thaw it, or could not be had",
     4: "damage was found",
     10: "there is no such backup, or none in that time",
     11: "with --repair: another run holds the lock",

@@ -13,8 +13,8 @@ export function renderVerification(look: Look, { backups, passed }: VerifyResult
 }
 
 function failures(backups: readonly BackupVerification[], what: string): string {
-  const verdicts = backups.filter(({ passed }) => !passed).map(({ unseen }) => unseen ?? "FAILED");
-  const parts = (["FAILED", "locked", "away", "cold", "pending"] as const)
+  const verdicts = backups.filter(({ passed }) => !passed).map(verdictOf);
+  const parts = (["FAILED", "locked", "away", "cold", "absent"] as const)
     .map((verdict) => ({ verdict, found: verdicts.filter((one) => one === verdict).length }))
     .filter(({ found }) => found > 0);
   return parts
@@ -24,8 +24,13 @@ function failures(backups: readonly BackupVerification[], what: string): string 
     .join(", ");
 }
 
+/** Of a copy that did not pass. One that lacks may be still to come, or retention has let it go. */
+function verdictOf({ unseen }: BackupVerification): "FAILED" | "locked" | "away" | "cold" | "absent" {
+  return unseen === "pending" ? "absent" : (unseen ?? "FAILED");
+}
+
 function block(look: Look, backup: BackupVerification): string {
-  const verdict = backup.passed ? good("passed") : bad(backup.unseen ?? "FAILED");
+  const verdict = backup.passed ? good("passed") : bad(verdictOf(backup));
   const components = Object.entries(backup.components).map(
     ([name, { status, sizeVerified, files }]) =>
       look.line`  ${checkText(status)}  ${name}: ${formatBytes(sizeVerified)}${files > 0 ? `, ${count(files, "file")}` : ""}`,

@@ -25,11 +25,17 @@ export function isWithoutCopy({ copies }: Pick<CatalogBackup, "copies">, storage
   return holding.length > 0 && holding.every(({ storage }) => storage !== storageName);
 }
 
-export function noCopyYet(storageName: string, id: BackupId): BackupctlError {
+export function noCopyIn(storageName: string, { id, copies }: Pick<CatalogBackup, "id" | "copies">): BackupctlError {
   const short = id.slice(0, 8);
-  return new BackupctlError("BACKUP_NOT_FOUND", `storage "${storageName}" has no copy of backup ${id} yet`, {
-    hint: `\`backupctl replicate ${short} --to ${storageName}\` brings it; \`backupctl show ${short}\` lists its copies.`,
-  });
+  const isToCome = copies.some(({ storage, state }) => storage === storageName && state === "pending");
+  const why = isToCome ? "" : "It was not copied there, or retention let it go. ";
+  return new BackupctlError(
+    "BACKUP_NOT_FOUND",
+    `storage "${storageName}" has no copy of backup ${id}${isToCome ? " yet" : ""}`,
+    {
+      hint: `${why}\`backupctl replicate ${short} --to ${storageName}\` brings it; \`backupctl show ${short}\` lists its copies.`,
+    },
+  );
 }
 
 /** In words that follow what is damaged. */

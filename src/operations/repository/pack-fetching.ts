@@ -5,7 +5,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import { type PackSource, StoredDamage } from "../../format/pack-source.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { readAncestor } from "./committed-backup.ts";
-import { DAMAGE, isWithoutCopy, mendedBy, noCopyYet, notUsed, readAnyCopy } from "./copies.ts";
+import { DAMAGE, isWithoutCopy, mendedBy, noCopyIn, notUsed, readAnyCopy } from "./copies.ts";
 import { impatience } from "./impatience.ts";
 import type { ReadableStorage } from "./read-object.ts";
 import { type Repository, readAnyDataKey, readDataKey, type StoredBackup } from "./repository.ts";
@@ -71,7 +71,7 @@ export function openPackSource(
         const patient = signal === undefined ? {} : { signal };
         const bytes = await storage.get(key, { offset, length }, mayWait ? patient : impatience(clock, signal));
         if (isLastTry) away.delete(name);
-        if (bytes === undefined && isStillToCome(origin, name)) throw noCopyYet(name, origin);
+        if (bytes === undefined) refuseWhereNone(origin, name);
         return bytes;
       },
       dataKey(origin) {
@@ -94,9 +94,9 @@ export function openPackSource(
   }
 
   /** Nothing lacks there. Of one that is known nowhere there may be a copy anywhere. */
-  function isStillToCome(origin: BackupId, name: string): boolean {
+  function refuseWhereNone(origin: BackupId, name: string): void {
     const backup = options.known?.(origin);
-    return names.length > 1 && backup !== undefined && isWithoutCopy(backup, name);
+    if (names.length > 1 && backup !== undefined && isWithoutCopy(backup, name)) throw noCopyIn(name, backup);
   }
 
   function noteDamage(name: string, damage: StoredDamage): void {
@@ -163,7 +163,7 @@ async function readKey(
     } catch (error) {
       const isGone = isBackupctlError(error) && isBackupctlError(error.cause, "BACKUP_NOT_FOUND");
       throw isGone && inCatalog !== undefined && isWithoutCopy(inCatalog, storage.name)
-        ? noCopyYet(storage.name, origin)
+        ? noCopyIn(storage.name, inCatalog)
         : error;
     }
   }

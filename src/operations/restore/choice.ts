@@ -8,7 +8,7 @@ import { BackupctlError, isBackupctlError } from "../../errors.ts";
 import type { OperationContext } from "../context.ts";
 import type { RestorePlan, RestoreRequest } from "../operations.ts";
 import { readAsKnown, readCommitted } from "../repository/committed-backup.ts";
-import { copiesOf, isWithoutCopy, noCopyYet, notUsed, readAnyCopy } from "../repository/copies.ts";
+import { copiesOf, isWithoutCopy, noCopyIn, notUsed, readAnyCopy } from "../repository/copies.ts";
 import { DamagedCopies } from "../repository/damaged-copies.ts";
 import type { ReadableStorage } from "../repository/read-object.ts";
 import { findReferenced } from "../repository/references.ts";
@@ -202,8 +202,8 @@ export async function findCopy(
   };
   const read = async (storage: ReadableStorage): Promise<FoundCopy> => {
     const stored = await readCommitted(repository, storage, backup).catch((error: unknown) => {
-      const isToCome = isBackupctlError(error, "BACKUP_NOT_FOUND") && isWithoutCopy(backup, storage.name);
-      throw isToCome ? noCopyYet(storage.name, backup.id) : error;
+      const isNone = isBackupctlError(error, "BACKUP_NOT_FOUND") && isWithoutCopy(backup, storage.name);
+      throw isNone ? noCopyIn(storage.name, backup) : error;
     });
     requireTrusted(session, stored, request.allowUnencrypted);
     const warnings = [...failures].map(([name, error]) => notUsed(backup.id, name, error));

@@ -12,7 +12,7 @@ import { findFrozen, requireThawed } from "../copies/frozen.ts";
 import type { BackupVerification, VerifyRequest } from "../operations.ts";
 import { type ProgressMeter, startProgress } from "../progress-meter.ts";
 import { readCommitted } from "../repository/committed-backup.ts";
-import { noCopyYet } from "../repository/copies.ts";
+import { noCopyIn } from "../repository/copies.ts";
 import { markedWarning } from "../repository/deletion-mark.ts";
 import { openPackSource } from "../repository/pack-fetching.ts";
 import { createReadingDirectory } from "../repository/reading-directory.ts";
@@ -149,7 +149,7 @@ async function reportUnopened(
   findings: Findings,
   error: BackupctlError,
 ): Promise<void> {
-  const { id, storagePath } = backup;
+  const { storagePath } = backup;
   const { storage, single } = verifying;
   const { code, message } = error;
   if (code === "BACKUP_CORRUPTED" || code === "UNSUPPORTED_FORMAT") {
@@ -158,7 +158,7 @@ async function reportUnopened(
   } else if (code === "BACKUP_NOT_FOUND" && (await isExpected(verifying, backup))) {
     findings.fail("component_completeness", `${storagePath}/${METADATA_NAME} is missing in storage "${storage.name}"`);
   } else if (code === "BACKUP_NOT_FOUND") {
-    findings.isUnseen("pending", noCopyYet(storage.name, id));
+    findings.isUnseen("pending", noCopyIn(storage.name, backup));
   } else if (!single && code === "ENCRYPTION_KEY_NOT_FOUND") {
     findings.isLocked(error);
   } else if (!single && code === "BACKUP_VERIFICATION_FAILED") {

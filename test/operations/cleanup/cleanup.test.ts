@@ -82,7 +82,16 @@ describe("cleanup", () => {
     ).toBe(true);
     await expectSound(site.operations);
     const inPrimary = { reference: old, all: false, deep: false, quick: false, components: [], storage: "local" };
-    expect(await site.operations.verify(inPrimary)).toMatchObject({ passed: false, backups: [{ unseen: "pending" }] });
+    expect(await site.operations.verify(inPrimary)).toMatchObject({
+      passed: false,
+      backups: [
+        {
+          unseen: "pending",
+          issues: [`storage "local" has no copy of backup ${old}`],
+          recommendations: [expect.stringContaining("not copied there, or retention let it go. `backupctl replicate ")],
+        },
+      ],
+    });
     expect((await site.operations.listStorages()).map(({ lag }) => lag.backups)).toEqual([0, 0]);
     const replicated = await site.operations.replicate({ to: [], dryRun: false, lockWaitMs: 0 });
     expect(replicated.storages.map(({ copied, lag }) => [copied, lag.backups])).toEqual([

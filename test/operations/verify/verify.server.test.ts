@@ -330,7 +330,7 @@ describe("verify", () => {
     expect((await site.operations.show("latest")).id).toBe(backup.id);
   });
 
-  it("says what a replica has no copy of yet, and takes it for no damage", async () => {
+  it("says what a replica has no copy of, and takes it for no damage", async () => {
     const site = await openSite({ replica: true });
     const whole = await createOne(site);
     const path = (await site.backupDirectory()).slice(site.repositoryDirectory.length);
