@@ -21,7 +21,7 @@ import { collectNotes } from "../repository/stored-notes.ts";
 import { requireTrusted } from "../repository/trust.ts";
 import { chooseSources } from "../restore/choice.ts";
 import { compareRestored } from "./deep.ts";
-import { Findings } from "./findings.ts";
+import { Findings, type OtherCopies } from "./findings.ts";
 import { type AncestorLook, checkListing, checkSums, hashingSource, lookAtAncestor, type Problem } from "./objects.ts";
 import { checkSource } from "./source.ts";
 
@@ -42,8 +42,8 @@ export interface Verifying {
 
 export interface Verified {
   readonly verification: Omit<BackupVerification, "recommendations">;
-  /** What to do now, by the storages whose copies are not known to be damaged: they are looked at after this one. */
-  readonly recommendations: (soundIn: readonly string[]) => readonly string[];
+  /** What to do now, by what is known of all copies: others are looked at after this one. */
+  readonly recommendations: (copies: OtherCopies) => readonly string[];
   /** False where the metadata could not be believed: nothing may be written about it. */
   readonly trusted: boolean;
   /** False where something else than the backup kept a check from being made. */
@@ -68,8 +68,9 @@ export async function verifyBackup(verifying: Verifying, backup: CatalogBackup):
     trusted: metadata !== undefined,
     conclusive,
     damagedAncestors: findings.damagedAncestors,
-    recommendations: (soundIn) => {
-      const others = soundIn.filter((name) => name !== storage.name);
+    recommendations: ({ soundIn, damagedIn }) => {
+      const isOther = (name: string): boolean => name !== storage.name;
+      const others = { soundIn: soundIn.filter(isOther), damagedIn: damagedIn.filter(isOther) };
       return findings.recommendations(backup.id, others, request.repair === true ? undefined : storage.name);
     },
     verification: {
@@ -107,7 +108,7 @@ export function missedCopy(
     checks: findings.checks(),
     components: {},
     issues: findings.issues,
-    recommendations: findings.recommendations(copy.backup.id, [], undefined),
+    recommendations: findings.recommendations(copy.backup.id, { soundIn: [], damagedIn: [] }, undefined),
     repaired: [],
   };
 }

@@ -2,6 +2,12 @@ import type { BackupId, BackupMetadata } from "../../domain/backup.ts";
 import type { BackupctlError } from "../../errors.ts";
 import type { BackupVerification, CheckName, CheckState } from "../operations.ts";
 
+/** The names of the other storages that have a copy of the same backup, as far as is known. */
+export interface OtherCopies {
+  readonly soundIn: readonly string[];
+  readonly damagedIn: readonly string[];
+}
+
 /** What a verification has found so far. A check that nobody says anything of was skipped; one failure fails it for good. */
 export class Findings {
   readonly issues: string[] = [];
@@ -98,20 +104,23 @@ export class Findings {
   }
 
   /** What to do now, most helpful first. `reparable` is the storage whose copy may be repaired from the others. */
-  recommendations(id: string, otherCopies: readonly string[], reparable: string | undefined): readonly string[] {
+  recommendations(id: string, others: OtherCopies, reparable: string | undefined): readonly string[] {
     if (!this.#isDamaged) return [...this.#help];
     const short = id.slice(0, 8);
     const isChanged = this.#states.get("metadata_validation") === "failed";
     const repair = `Replace it from another copy: \`backupctl verify ${short} --storage ${reparable} --repair\`.`;
-    const elsewhere = otherCopies.map(
+    const join = `Other copies are damaged, too, but what one has lost another may have: \`backupctl verify ${short} --repair\`.`;
+    const hasSound = others.soundIn.length > 0;
+    const elsewhere = others.soundIn.map(
       (name) => `Another copy is in storage "${name}": \`backupctl verify ${short} --storage ${name}\`.`,
     );
     const salvage = `Until then what is sound can be taken out: \`backupctl restore ${short} --skip-damaged --to DIR\`.`;
     return [
       ...this.#help,
-      ...(otherCopies.length > 0 && reparable !== undefined ? [repair] : []),
-      ...(otherCopies.length > 0 ? elsewhere : ["Make a new full backup now: `backupctl create --mode full`."]),
-      ...(otherCopies.length === 0 && !isChanged ? [salvage] : []),
+      ...(hasSound && reparable !== undefined ? [repair] : []),
+      ...(!hasSound && others.damagedIn.length > 0 && reparable !== undefined ? [join] : []),
+      ...(hasSound ? elsewhere : ["Make a new full backup now: `backupctl create --mode full`."]),
+      ...(!hasSound && !isChanged ? [salvage] : []),
       ...(isChanged
         ? ["Find out who can write to the storage: metadata that does not fit was changed after it was written."]
         : []),

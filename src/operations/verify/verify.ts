@@ -213,14 +213,19 @@ function isAccused(backup: CatalogBackup, storage: string): boolean {
 
 /** Known only when all copies were looked at. */
 function withRecommendations({ copies }: CatalogBackup, found: readonly Verified[]): readonly BackupVerification[] {
-  const failed = found
-    .filter(({ verification }) => !verification.passed)
-    .map(({ verification }) => verification.storage);
-  const sound = copies.filter(({ storage, state }) => state === "complete" && !failed.includes(storage));
-  const soundIn = sound.map(({ storage }) => storage);
+  const seen = new Map(found.map(({ verification }) => [verification.storage, verification]));
+  const sound = copies.filter(({ storage, state }) => state === "complete" && seen.get(storage)?.passed !== false);
+  const damaged = copies.filter(({ storage, state }) => {
+    const verification = seen.get(storage);
+    return verification === undefined ? state === "damaged" : !verification.passed && verification.unseen === undefined;
+  });
+  const others = {
+    soundIn: sound.map(({ storage }) => storage),
+    damagedIn: damaged.map(({ storage }) => storage),
+  };
   return found.map(({ verification, recommendations }) => ({
     ...verification,
-    recommendations: recommendations(soundIn),
+    recommendations: recommendations(others),
   }));
 }
 

@@ -131,6 +131,17 @@ describe("a restore reads from the other copy", () => {
     expect(await damagedIn(site.operations, fullId)).toEqual(["local"]);
   });
 
+  it.each(["directory", "ancestor"] as const)("a whole %s that is gone, and remembers it", async (where) => {
+    const made = await twoCopies();
+    const { site, fullId } = made;
+    rmSync(made[where], { recursive: true });
+
+    const { backupId } = await restore(site.operations, { latest: true, to: made.to });
+
+    expectAllOf(made);
+    expect(await damagedIn(site.operations, where === "ancestor" ? fullId : backupId)).toEqual(["local"]);
+  });
+
   it.each(["directory", "ancestor"] as const)("metadata, and keys from yet another one, in the %s", async (where) => {
     const made = await twoCopies();
     const { site, fullId } = made;
@@ -260,6 +271,52 @@ describe("a restore reads from the other copy", () => {
 
     await expect(restored).rejects.toMatchObject({ code: "BACKUP_CORRUPTED" });
     expect(made.site.warnings).toContainEqual(expect.stringMatching(/^storage "second" is left out: /));
+  });
+});
+
+describe("a pack that is gone from one copy, while another one is damaged in the other,", () => {
+  const PACKS = ["www.tree.zst.enc.00000000", "www.tree.zst.enc.00000001"] as const;
+
+  async function damagedInBoth(): Promise<OpenSite> {
+    const site = await openSite({ replica: true });
+    addFile(site, "large.bin", LARGE);
+    await createOne(site);
+    const directory = await site.backupDirectory();
+    lose(join(directory, PACKS[1]));
+    flip(join(directory.replace(site.repositoryDirectory, join(site.directory, "replica")), PACKS[0]));
+    return site;
+  }
+
+  it("keeps neither a restore nor a download from all of it", async () => {
+    const site = await damagedInBoth();
+    const to = join(site.directory, "out");
+
+    await restore(site.operations, { latest: true, to });
+    await download(site.operations, { to: `${to}-files` });
+
+    expect(readFileSync(join(to, www(site), "large.bin")).equals(readFileSync(join(www(site), "large.bin")))).toBe(
+      true,
+    );
+    // The second one reads first from the copy that is not known to be damaged.
+    expect(site.warnings).toEqual([
+      expect.stringMatching(`${PACKS[1]} is missing \\(storage "local"\\); another copy is read instead`),
+      expect.stringMatching(`${PACKS[0]}, block at .*\\(storage "second"\\); another copy is read instead`),
+    ]);
+  });
+
+  it("is mended by the repair that a verification names", async () => {
+    const site = await damagedInBoth();
+    const verify = { reference: "latest", all: false, deep: false, quick: false, components: [] };
+
+    const { backups } = await site.operations.verify(verify);
+
+    expect(backups.map(({ passed }) => passed)).toEqual([false, false]);
+    for (const { backupId, recommendations } of backups)
+      expect(recommendations).toContainEqual(
+        `Other copies are damaged, too, but what one has lost another may have: \`backupctl verify ${backupId.slice(0, 8)} --repair\`.`,
+      );
+    const reference = backups[0]?.backupId;
+    expect(await site.operations.verify({ ...verify, reference, repair: true })).toMatchObject({ passed: true });
   });
 });
 
