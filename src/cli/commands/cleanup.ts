@@ -7,7 +7,8 @@ import { cleanupProblems, renderCleanup, renderCleanupPlan } from "../render/cle
 import { cleanupJson, cleanupPlanJson, simulationJson } from "../render/json-cleanup.ts";
 import { renderSimulation } from "../render/simulation.ts";
 
-const MOST_SIMULATED_MS = 3650 * 86_400_000;
+const DAY_MS = 86_400_000;
+const MOST_SIMULATED_MS = 3650 * DAY_MS;
 
 export const cleanup = defineCommand({
   name: "cleanup",
@@ -37,8 +38,10 @@ export const cleanup = defineCommand({
   },
   run: async (context, { force, reason, lockWait, dryRun, simulate }) => {
     const { output, look, noteLook, json } = context;
-    if (simulate !== undefined && simulate > MOST_SIMULATED_MS) {
-      throw new BackupctlError("USAGE", "--simulate looks ten years ahead at most", { hint: "Give less, e.g. 180d." });
+    if (simulate !== undefined && (simulate < DAY_MS || simulate > MOST_SIMULATED_MS)) {
+      throw new BackupctlError("USAGE", "--simulate looks a day ahead at least, and ten years at most", {
+        hint: "Give e.g. 180d.",
+      });
     }
     const operations = await context.operations("strict");
     if (simulate !== undefined) {

@@ -111,7 +111,7 @@ function requireReleased(brakes: readonly Brake[]): void {
   const data = { brakes: brakes.map(({ kind, text }) => ({ kind, text })) };
   if (first.kind === "clock") {
     throw new BackupctlError("CLOCK_SKEWED", `nothing was removed: ${first.text}`, {
-      hint: "Set the clock; if it is right, delete that backup, or run cleanup with --force --reason TEXT.",
+      hint: "Set the clock. If it is right, that backup goes with `backupctl delete ID --force --reason TEXT`; or run cleanup with --force --reason TEXT.",
       data,
     });
   }

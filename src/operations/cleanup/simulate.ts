@@ -69,7 +69,7 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
     timezone: config.timezone,
     dueTimeOf: (schedule: string, backup: KnownBackup) => dueTimeOf(catalog.schedules, schedule, backup),
   };
-  const days = Math.max(1, Math.round(lengthMs / DAY_MS));
+  const days = Math.round(lengthMs / DAY_MS);
   return {
     schedules: schedules.map(({ name }) => name),
     cleanups: cleanups.map(({ name }) => name),
