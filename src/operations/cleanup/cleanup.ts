@@ -116,7 +116,7 @@ function requireReleased(brakes: readonly Brake[]): void {
     });
   }
   throw new BackupctlError("RETENTION_POLICY_VIOLATION", `nothing was removed: ${first.text}`, {
-    hint: "Look at `backupctl cleanup --dry-run`. If all of that shall go, run cleanup with --force --reason TEXT.",
+    hint: "No later cleanup goes through either: look at `backupctl cleanup --dry-run`, and if all of that shall go, run cleanup once with --force --reason TEXT. If it comes again, clean up more often, or raise retention.max_delete.",
     data,
   });
 }

@@ -124,8 +124,8 @@ async function runNow(
     outcome = await job.run(operations, { run, options, lockWaitMs, onProgress: request.onProgress });
   } catch (thrown) {
     const end = failedEnd(session, run, thrown);
-    const { endedAt, status, summary } = end;
-    await record(context, { ...begun, endedAt, status, summary }).catch((unrecorded: unknown) =>
+    const { endedAt, status } = end;
+    await record(context, { ...begun, endedAt, status, summary: withHint(session, end) }).catch((unrecorded: unknown) =>
       session.logger.warn(`the catalog could not be told how schedule "${name}" ended (${messageOf(unrecorded)})`),
     );
     return end;
@@ -134,6 +134,11 @@ async function runNow(
   const endedAt = session.clock.now().toISOString();
   await record(context, { ...begun, endedAt, status, summary: session.clean(inOneLine(outcome)) });
   return { ...run, ...outcome, status, endedAt, error: undefined };
+}
+
+/** With what helps: a monitor's line is all that is read of it. */
+function withHint({ clean }: Session, { summary, error }: Ended): string {
+  return error?.hint === undefined ? summary : `${summary}. ${clean(error.hint)}`;
 }
 
 /** With what went wrong first: nobody asks a monitor's line what else there was. */

@@ -334,6 +334,22 @@ describe("the brakes", () => {
     });
   });
 
+  it("say to a monitor of schedules that a refused cleanup does not mend itself, and what does", async () => {
+    const more = 'retention: {max_delete: 30%}\nschedules: {tidy: {operation: cleanup, every: day, at: "05:00"}}';
+    const { site, made } = await agedSite({ more });
+    await made(60);
+    await made(59);
+    await made(1);
+
+    await expect(site.operations.runSchedule({ name: "tidy", ifDue: false })).rejects.toMatchObject({ exitCode: 14 });
+
+    const [tidy] = await site.operations.listSchedules();
+    expect(tidy?.last?.status).toBe("failed");
+    expect(tidy?.last?.summary).toMatch(
+      /^nothing was removed: 2 of 3 .* max_delete is 30 %\. No later cleanup .* --force --reason .* retention\.max_delete\.$/,
+    );
+  });
+
   it("refuse where a backup is from the future", async () => {
     const { site, made } = await agedSite();
     await made(60);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect } from "vitest";
 import { z } from "zod";
 import { nextRun } from "../../../src/domain/schedule/times.ts";
 import type { Operations } from "../../../src/operations/operations.ts";
@@ -12,7 +12,7 @@ import { DAY_MS } from "./aged-site.ts";
 
 const FOLDERS = { local: "repository", second: "second", vault: "vault" };
 
-interface Course {
+export interface Course {
   /** Clocks go forward in the second week. */
   readonly start: Date;
   readonly weeks: number;
@@ -20,93 +20,10 @@ interface Course {
   readonly rules: string;
 }
 
-const KEPT_BY_RULES: Course = {
-  start: new Date("2026-03-16T00:30:00.000Z"),
-  weeks: 4,
-  storages: { second: "replica" },
-  rules: `
-chain: {full_every: 2d}
-retention:
-  max_delete: 100%
-  incremental: 1d
-  daily: 3d
-  weekly: 4d
-  monthly: 5d
-  keep_last: 5
-  keep_hourly: 12
-  keep_daily: 6
-  keep_weekly: 2
-  storages:
-    second: {incremental: 3d, keep_last: 2, keep_daily: 10, keep_weekly: 4}
-schedules:
-  weekly: {every: monday, at: "02:10"}
-  often: {every: 6h, mode: incremental}
-`,
-};
-
-const ARCHIVED: Course = {
-  start: new Date("2026-03-16T00:30:00.000Z"),
-  weeks: 22,
-  storages: { second: "replica", vault: "archive" },
-  rules: `
-chain: {full_every: 7d}
-retention:
-  max_delete: 60%
-  incremental: 7d
-  daily: 14d
-  weekly: 14d
-  monthly: 30d
-  storages:
-    second: {monthly: 45d}
-    vault: {monthly: 80d}
-schedules:
-  weekly: {every: sunday, at: "02:10"}
-  changes: {every: wednesday, at: "02:10", mode: incremental}
-  tidy: {operation: cleanup, every: monday, at: "05:00"}
-`,
-};
-
-const CLEANED_TOO_SELDOM: Course = {
-  start: new Date("2026-03-16T00:30:00.000Z"),
-  weeks: 5,
-  storages: {},
-  rules: `
-chain: {full_every: 1d}
-retention: {incremental: 1d, daily: 14d, weekly: 14d, monthly: 14d}
-schedules:
-  nightly: {every: day, at: "02:00"}
-  tidy: {operation: cleanup, every: sunday, at: "05:00"}
-`,
-};
 const metadataSchema = z.object({ mode: z.string(), timestamp: z.iso.datetime() });
 
-it.each([
-  ["four weeks, by many rules, with a cleanup each day", KEPT_BY_RULES],
-  ["five months, of which an archive keeps each", ARCHIVED],
-])(
-  "says of %s what is stored after real backups and cleanups",
-  async (_, course) => {
-    const { said, refused, operations } = await compare(course);
-
-    expect(refused).toEqual([]);
-    expect(said.every((day) => day.refused === undefined)).toBe(true);
-    const most = Math.max(...said.map(({ storages }) => storages.find(({ name }) => name === "vault")?.backups ?? 0));
-    expect(most > 1).toBe("vault" in course.storages);
-    const verified = await operations.verify({ all: true, deep: false, quick: true, components: [] });
-    expect(verified.passed).toBe(true);
-  },
-  600_000,
-);
-
-it("says from when on real cleanups are refused, and what is stored then", async () => {
-  const { said, refused } = await compare(CLEANED_TOO_SELDOM);
-
-  expect(refused.length).toBeGreaterThan(1);
-  expect(said.at(-1)?.refused).toEqual({ since: refused[0]?.at, brake: refused[0]?.brake });
-}, 600_000);
-
 /** Simulates it, then does all of it, and looks at the end of each day at what lies in the storages. */
-async function compare({ start, weeks, storages, rules }: Course) {
+export async function compare({ start, weeks, storages, rules }: Course) {
   let now = new Date(start.getTime() - 2 * 3_600_000);
   const clock = { now: () => now, monotonicMs: () => performance.now() };
   const site = await openSite({ clock, storages, more: `timezone: Europe/Berlin\nworkers: 1${rules}` });
