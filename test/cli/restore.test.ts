@@ -18,6 +18,19 @@ test.each(["--type database", "--component database", "--source shop"])(
   },
 );
 
+test.each(["latest --timestamp 2026-01-11T04:00:00Z", "--latest --timestamp 2026-01-11T04:00:00Z"])(
+  "%s means the newest there was then",
+  async (words) => {
+    const result = await run(`restore ${words} --to /tmp/look`);
+
+    expect(result.requestOf("restore")).toMatchObject({
+      reference: undefined,
+      latest: true,
+      timestamp: "2026-01-11T04:00:00Z",
+    });
+  },
+);
+
 test("into an empty place needs no yes, shows the plan, and then what was restored", async () => {
   const result = await run("restore latest --to /tmp/look");
 

@@ -35,6 +35,22 @@ describe("it is refused in words", () => {
     expect(plan.warnings.join("\n")).toContain('source "bad" failed when this backup was made');
   });
 
+  it("to restore or download a source that is of none of the components", async () => {
+    const site = await openSite({
+      sources: `${WWW}\n  other: {engine: files, component: other, paths: ["{dir}/www/uploads"]}`,
+    });
+    await createOne(site);
+    const asked = { sources: ["www", "other"], components: ["other"], to: join(site.directory, "to") };
+    const refusal = {
+      code: "SOURCE_NOT_FOUND",
+      message: 'source "www" is left out by --type or --component',
+      hint: expect.stringContaining("files, its component"),
+    };
+
+    await expect(restore(site.operations, { ...asked, latest: true })).rejects.toMatchObject(refusal);
+    await expect(download(site.operations, asked)).rejects.toMatchObject(refusal);
+  });
+
   it("to restore to a target that has no place for the source", async () => {
     const more = `targets:\n  staging: {sources: {other: {paths: ["{dir}/staging"]}}}`;
     const site = await openSite({ sources: `${WWW}\n  other: {engine: files, paths: ["{dir}/www/uploads"]}`, more });

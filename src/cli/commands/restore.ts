@@ -111,9 +111,12 @@ interface ChoiceOptions {
 
 /** To say what is wanted of a backup is to mean the newest that has it; to say nothing is no choice. @throws `USAGE` */
 function chosen(reference: string | undefined, { latest, timestamp, ...wanted }: ChoiceOptions): Choice {
+  const isLatest = latest || reference === "latest";
+  const named = reference === "latest" ? undefined : reference;
   const given = [
-    ...(reference === undefined ? [] : [`the backup ${reference}`]),
-    ...(latest ? ["--latest"] : []),
+    ...(named === undefined ? [] : [`the backup ${named}`]),
+    // The latest there was then is what a time alone means, too.
+    ...(isLatest && timestamp === undefined ? ["--latest"] : []),
     ...(timestamp === undefined ? [] : ["--timestamp"]),
   ];
   const saysWhat = wanted.type !== undefined || wanted.component.length > 0 || wanted.source.length > 0;
@@ -131,7 +134,7 @@ function chosen(reference: string | undefined, { latest, timestamp, ...wanted }:
       hint: "Add --timestamp TIME: the gap is how much older than that the backup is.",
     });
   }
-  return { reference, latest: latest || given.length === 0, timestamp };
+  return { reference: named, latest: isLatest || given.length === 0, timestamp };
 }
 
 function checkPlace({ to, target, delete: remove, overwrite }: RestoreRequest): void {

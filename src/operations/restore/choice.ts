@@ -272,9 +272,15 @@ export function chooseSources(
       hint: `It holds ${held}.`,
     });
   });
-  const chosen = sources
-    .filter(({ name }) => wanted.sources.length === 0 || wanted.sources.includes(name))
-    .filter(({ component }) => components.length === 0 || components.includes(component));
+  const isIn = ({ component }: SourceMetadata): boolean => components.length === 0 || components.includes(component);
+  const named = sources.filter(({ name }) => wanted.sources.length === 0 || wanted.sources.includes(name));
+  const leftOut = wanted.sources.length === 0 ? undefined : named.find((source) => !isIn(source));
+  if (leftOut !== undefined) {
+    throw new BackupctlError("SOURCE_NOT_FOUND", `source "${leftOut.name}" is left out by --type or --component`, {
+      hint: `Leave those out, or name ${leftOut.component}, its component, too.`,
+    });
+  }
+  const chosen = named.filter(isIn);
   const good = chosen.filter(isGoodSource);
   const failed = chosen.filter((source) => !isGoodSource(source));
   const [missing] = failed.filter(({ name }) => wanted.sources.includes(name));
