@@ -1,5 +1,5 @@
 import type { Catalog } from "../../catalog/catalog.ts";
-import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
+import { BackupctlError, messageOf } from "../../errors.ts";
 import type { OperationOptions, Storage } from "../../storage/storage.ts";
 import { findLackingMember } from "../repository/lineage-check.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -26,7 +26,8 @@ interface OpenedCopies {
 
 /**
  * The storages that a run writes to: those that can be opened, have room, and have all that the backup builds on. Wrong logins,
- * missing places and clocks that are off are met here, before anything is read.
+ * missing places and clocks that are off are met here, before anything is read. So are mistakes of an adapter, which end the run
+ * when the copies are completed: once the backup is whole in the others.
  */
 export async function openCopies(opening: Opening): Promise<OpenedCopies> {
   const { prepared, warn } = opening;
@@ -39,7 +40,7 @@ export async function openCopies(opening: Opening): Promise<OpenedCopies> {
     const name = replicas[i] ?? "";
     const warning =
       look.status === "rejected"
-        ? takesNoPart(name, reasonOf(look.reason))
+        ? takesNoPart(name, messageOf(look.reason))
         : (sameAs(storages, look.value.storage) ?? look.value.warning);
     if (warning !== undefined) {
       absent.push(name);
@@ -47,11 +48,6 @@ export async function openCopies(opening: Opening): Promise<OpenedCopies> {
     } else if (look.status === "fulfilled") storages.push(look.value.storage);
   }
   return { storages, absent };
-}
-
-function reasonOf(error: unknown): string {
-  if (!isBackupctlError(error)) throw error;
-  return messageOf(error);
 }
 
 interface Look {

@@ -324,6 +324,30 @@ describe("before anything is read", () => {
     expect(site.warnings[0]).toBe(result.warnings[0]);
   });
 
+  it.each([
+    ["opened", (storage: Storage) => (storage.name === "second" ? Promise.reject(new TypeError("a bug")) : storage)],
+    [
+      "written to",
+      (storage: Storage) =>
+        storage.name === "second" ? changed(storage, { put: () => Promise.reject(new TypeError("a bug")) }) : storage,
+    ],
+  ])(
+    "a mistake of the program when a replica is %s ends the run, and takes the backup from no other one",
+    async (_, change) => {
+      const site = await openSite({ replica: true });
+      const { id } = await createOne(site);
+
+      await expect((await withStorages(site, change)).create(NO_CHOICES)).rejects.toThrow(new TypeError("a bug"));
+
+      const { copies, id: made } = await site.operations.show("latest");
+      expect(made).not.toBe(id);
+      expect(copies.map(({ storage, state }) => [storage, state])).toEqual([
+        ["local", "complete"],
+        ["second", "pending"],
+      ]);
+    },
+  );
+
   it("a run that no storage has room for is refused with what the primary has, and leaves nothing", async () => {
     const site = await openSite({ replica: true });
     const operations = await withStorages(site, freeBytes({ local: 1000, second: 1001 }));
