@@ -138,6 +138,7 @@ function describe(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type":
       if (!issue.message.startsWith("Invalid input")) return issue.message;
+      if (issue.expected === "int" && typeof value === "number") return "must be a whole number";
       return `must be ${KINDS[issue.expected] ?? issue.expected}, not ${kindOf(value)}`;
     case "invalid_value":
       return `must be ${issue.values.map(String).join(" or ")}`;

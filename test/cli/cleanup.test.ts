@@ -141,13 +141,15 @@ test("a simulation shows some days of each storage", async () => {
 
   expect(calls.find(({ name }) => name === "simulateCleanup")?.request).toBe(180 * 86_400_000);
   expect(stdout).toMatchInlineSnapshot(`
-    "If nightly always succeed, with backups as large as the last ones, and tidy cleans up:
+    "If nightly always succeeds, with backups as large as the last ones, and tidy cleans up:
 
     main        Backups  Full   Stored  Oldest
     2026-01-12        1     1  977 KiB  2026-01-11
     2026-01-13        2     2  1.9 MiB  2026-01-11
     2026-01-14        3     3  2.9 MiB  2026-01-11
     At most 2.9 MiB, on 2026-01-14.
+
+    No incremental backup was made yet, so those count nothing in what is stored: look again when there are some.
 
     Cleanup is refused from 2026-01-13 on: 5 of 20 backups in storage "main" would go, 25 %, and max_delete is 20 %. Clean up more often, or raise retention.max_delete.
 

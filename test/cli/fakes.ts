@@ -348,6 +348,7 @@ export const cleanupSimulation: CleanupSimulation = {
   schedules: ["nightly"],
   cleanups: ["tidy"],
   locksUnknown: ["offsite"],
+  sizesUnknown: ["incremental"],
   days: [1, 2, 3].map((day) => ({
     refused: day === 1 ? undefined : { since: new Date(NOW.getTime() + 2 * 86_400_000), brake: tooMuch },
     at: new Date(NOW.getTime() + day * 86_400_000),

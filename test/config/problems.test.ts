@@ -80,6 +80,11 @@ const CASES: readonly Case[] = [
     problems: [{ path: "workers", line: 1, message: "must be at most 64" }],
   },
   {
+    name: "a part of a number where it is to be whole",
+    text: "workers: 1.5",
+    problems: [{ path: "workers", line: 1, message: "must be a whole number" }],
+  },
+  {
     name: "text for a list",
     text: "tags: production",
     problems: [{ path: "tags", line: 1, message: "must be a list, not text" }],

@@ -40,11 +40,12 @@ export function cleanupJson({ plan, archived, frozen, storages }: CleanupResult)
   };
 }
 
-export function simulationJson({ schedules, cleanups, locksUnknown, days }: CleanupSimulation): Json {
+export function simulationJson({ schedules, cleanups, locksUnknown, sizesUnknown, days }: CleanupSimulation): Json {
   return {
     schedules,
     cleanups,
     locks_unknown: locksUnknown,
+    sizes_unknown: sizesUnknown,
     days: days.map(({ at, storages, refused }) => ({
       at: at.toISOString(),
       refused: refused === undefined ? null : { since: refused.since.toISOString(), ...refused.brake },

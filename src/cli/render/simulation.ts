@@ -15,21 +15,28 @@ interface Row {
 
 /** Some days of each storage, from the first to the last, and where it is fullest; then whether cleanup would be refused. */
 export async function renderSimulation(look: Look, simulation: CleanupSimulation): Promise<string> {
-  const { schedules, cleanups, locksUnknown, days } = simulation;
+  const { schedules, cleanups, locksUnknown, sizesUnknown, days } = simulation;
   const names = days[0]?.storages.map(({ name }) => name) ?? [];
   const tables = await Promise.all(names.map((name) => storageTable(look, name, days)));
   const cleaning =
     cleanups.length === 0
       ? "cleanup runs every day, for which there is no schedule"
       : `${cleanups.join(", ")} cleans up`;
-  const assumed = look.line`If ${schedules.join(", ")} always succeed, with backups as large as the last ones, and ${cleaning}:`;
+  const succeed = schedules.length === 1 ? "succeeds" : "succeed";
+  const assumed = look.line`If ${schedules.join(", ")} always ${succeed}, with backups as large as the last ones, and ${cleaning}:`;
   const locks =
     locksUnknown.length === 0
       ? []
       : [
           look.line`What a bucket keeps locked is not counted: where ${locksUnknown.join(", ")} has such locks, more stays there.`,
         ];
-  return [assumed, ...tables, ...refusals(look, days), ...locks].join("\n\n");
+  const sizes =
+    sizesUnknown.length === 0
+      ? []
+      : [
+          look.line`No ${sizesUnknown.join(" or ")} backup was made yet, so those count nothing in what is stored: look again when there are some.`,
+        ];
+  return [assumed, ...tables, ...sizes, ...refusals(look, days), ...locks].join("\n\n");
 }
 
 /** Each time from which on cleanup would be refused, until it would not be any longer. */

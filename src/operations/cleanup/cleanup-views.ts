@@ -67,5 +67,7 @@ export interface CleanupSimulation {
   readonly cleanups: readonly string[];
   /** The storages whose service may keep more, since it locks objects: it is not asked, and nothing of that is counted. */
   readonly locksUnknown: readonly string[];
+  /** Modes in which no backup was made yet: those of them count nothing. */
+  readonly sizesUnknown: readonly string[];
   readonly days: readonly SimulatedDay[];
 }

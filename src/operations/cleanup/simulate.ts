@@ -76,6 +76,9 @@ export async function simulateCleanup(context: OperationContext, lengthMs: numbe
     locksUnknown: config.storages
       .filter(({ type }) => storageDefinition(session, type).knowsLocks === true)
       .map(({ name }) => name),
+    sizesUnknown: modesOf(session, schedules).filter((wanted) =>
+      backups.every(({ committed, mode }) => !committed || mode !== wanted),
+    ),
     days: simulate(asked, days),
   };
 }
@@ -116,6 +119,11 @@ function planOf(
   const fullEvery = full_every === undefined ? loaded.config.chain.fullEvery : parseFiniteDuration(full_every);
   const sources = selection.sources.map(({ name }) => name);
   return { schedule, type: selection.type, mode: selection.mode, sources, retentionDays, fullEvery };
+}
+
+/** In which they make backups; each begins with a full one. */
+function modesOf(session: Session, schedules: readonly ScheduleConfig[]): readonly string[] {
+  return [...new Set(["full", ...schedules.map((schedule) => planOf(session, schedule).mode)])];
 }
 
 /** The mean of the last of that type and mode; of that mode, where that type has none; nothing where nothing tells. */

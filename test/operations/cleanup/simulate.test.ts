@@ -29,9 +29,10 @@ schedules:
     const before = (await site.operations.list({ limit: 9, offset: 0 })).backups;
     const [incremental, full] = before.map(({ storedBytes }) => storedBytes ?? 0);
 
-    const { schedules, days } = await site.operations.simulateCleanup(5 * DAY_MS);
+    const { schedules, days, sizesUnknown } = await site.operations.simulateCleanup(5 * DAY_MS);
 
     expect(schedules).toEqual(["nightly", "noon"]);
+    expect(sizesUnknown).toEqual([]);
     expect(countsIn("second", days)).toEqual(countsIn("local", days));
     expect(countsIn("vault", days)).toEqual(days.map(() => [0, 0]));
     const counts = countsIn("local", days);
@@ -53,8 +54,9 @@ schedules:
     await made(1);
     const [full] = (await site.operations.list({ limit: 1, offset: 0 })).backups;
 
-    const { days } = await site.operations.simulateCleanup(DAY_MS);
+    const { days, sizesUnknown } = await site.operations.simulateCleanup(DAY_MS);
 
+    expect(sizesUnknown).toEqual(["incremental"]);
     expect(days).toHaveLength(1);
     expect(days[0]?.storages[0]).toMatchObject({ backups: 4, bytes: 2 * (full?.storedBytes ?? 0) });
   });
