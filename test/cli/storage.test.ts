@@ -11,9 +11,9 @@ describe("storage list", () => {
 
     expect(result.exitCode).toBe(3);
     expect(result.stdout).toMatchInlineSnapshot(`
-      "Storage  Type   Role     Backups  Pending  Behind since      Damaged   Stored  By type                             Free  Place
-      main     local  primary       12                                      700 MiB  full 600 MiB, database 100 MiB  50.0 GiB  local:/var/backups/site
-      offsite  local  replica       10        2  2026-01-10 02:00        1  700 MiB  full 600 MiB, database 100 MiB      away  local:/mnt/offsite
+      "Storage  Type   Role     Backups  Pending  Behind since (UTC)  Damaged   Stored  By type                             Free  Place
+      main     local  primary       12                                        700 MiB  full 600 MiB, database 100 MiB  50.0 GiB  local:/var/backups/site
+      offsite  local  replica       10        2  2026-01-10 02:00          1  700 MiB  full 600 MiB, database 100 MiB      away  local:/mnt/offsite
       "
     `);
     expect(result.stderr).toContain("/mnt/offsite does not exist. If its disk should be mounted there, mount it.");

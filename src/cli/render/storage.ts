@@ -12,7 +12,11 @@ export function storageTable(look: Look, storages: readonly StorageSummary[]): P
     { title: "Role", rank: 2, cell: ({ role }) => role },
     { title: "Backups", rank: 0, align: "right", cell: ({ copies }) => String(copies.complete) },
     { title: "Pending", rank: 1, align: "right", cell: ({ lag }) => concern(lag.backups, caution) },
-    { title: "Behind since", rank: 3, cell: ({ lag }) => (lag.oldest === undefined ? "" : look.shortTime(lag.oldest)) },
+    {
+      title: `Behind since (${look.timezone})`,
+      rank: 3,
+      cell: ({ lag }) => (lag.oldest === undefined ? "" : look.shortTime(lag.oldest)),
+    },
     { title: "Damaged", rank: 1, align: "right", cell: ({ copies }) => concern(copies.damaged, bad) },
     { title: "Stored", rank: 0, align: "right", cell: ({ storedBytes }) => formatBytes(storedBytes) },
     { title: "By type", rank: 5, shrinkTo: 16, cell: byType },

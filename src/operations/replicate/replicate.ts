@@ -81,7 +81,9 @@ function targetNames({ loaded }: Session, { to, from }: ReplicateRequest): reado
   const chosen = storages.filter(({ name, role }) => (to.length === 0 ? role !== "archive" : to.includes(name)));
   const targets = chosen.map(({ name }) => name).filter((name) => name !== from);
   if (targets.length > 0) return targets;
-  throw new BackupctlError("USAGE", `there is no other storage to copy to than "${from}"`, {
+  const what =
+    to.length > 0 ? `--from and --to both name "${from}"` : `there is no other storage to copy to than "${from}"`;
+  throw new BackupctlError("USAGE", what, {
     hint: "Give different names with --from and --to; an archive has to be named with --to.",
   });
 }

@@ -191,7 +191,7 @@ export async function readRepositoryId(storage: Storage): Promise<string> {
     );
   }
   throw new BackupctlError("REPOSITORY_NOT_INITIALIZED", `storage "${storage.name}" holds no repository yet`, {
-    hint: "Run backupctl init to make one there.",
+    hint: "If one should be there, bring it back: mount its disk, or correct its path or prefix. If the place is new, run `backupctl init`.",
   });
 }
 

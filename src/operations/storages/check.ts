@@ -40,7 +40,8 @@ export async function checkStorage(context: OperationContext, request: StorageCh
   const results: ProbeResult[] = [];
   const scratch = `${SCRATCH_ROOT}/${newUuid()}`;
   try {
-    for await (const result of probes({ session, storage, scratch, clock: session.clock, signal: session.signal })) {
+    const { clock, signal } = session;
+    for await (const result of probes({ context, session, storage, scratch, clock, signal })) {
       results.push(result);
       onResult?.(result);
     }
@@ -62,6 +63,7 @@ export async function checkStorage(context: OperationContext, request: StorageCh
 }
 
 interface Probing {
+  readonly context: OperationContext;
   readonly session: Session;
   readonly storage: Storage;
   readonly scratch: string;
@@ -129,7 +131,7 @@ async function read({ storage, scratch, signal }: Probing): Promise<Finding> {
 }
 
 /** What lies there may be another site's, or on another disk. */
-async function repository({ session, storage }: Probing): Promise<Finding> {
+async function repository({ context, session, storage }: Probing): Promise<Finding> {
   const wanted = await knownRepositoryId(session, await statePaths(session));
   try {
     const found = await readRepositoryId(storage);
@@ -139,7 +141,22 @@ async function repository({ session, storage }: Probing): Promise<Finding> {
     if (isBackupctlError(error, "REPOSITORY_MISMATCH"))
       return { outcome: "fails", detail: `${describe(error)} ${createThen(session, storage)}` };
     if (!isBackupctlError(error, "REPOSITORY_NOT_INITIALIZED")) throw error;
+    if (await isKnownToHold(context, storage)) {
+      const detail = `${describe(error)} The catalog knows backups there. ${createThen(session, storage)}`;
+      return { outcome: "fails", detail };
+    }
     return { outcome: error.data?.holds_backups === true ? "fails" : "absent", detail: describe(error) };
+  }
+}
+
+/** Then its disk is not mounted, or it was emptied. */
+async function isKnownToHold(context: OperationContext, { name }: Storage): Promise<boolean> {
+  try {
+    const { backups } = (await context.catalog("read")).list({});
+    return backups.some(({ copies }) => copies.some(({ storage, state }) => storage === name && state !== "pending"));
+  } catch (error) {
+    if (!isBackupctlError(error)) throw error;
+    return false;
   }
 }
 

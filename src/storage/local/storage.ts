@@ -48,14 +48,13 @@ export async function openLocalStorage(
     if (context.create === true) await makeDirectoryDurably(directory);
     const root = await fs.realpath(directory);
     const stats = await fs.stat(root);
-    if (!stats.isDirectory()) throw notFound(context.name, `${directory} is not a directory`);
+    if (!stats.isDirectory()) throw inTheWay(context.name, directory);
     return new LocalStorage(context.name, root, stats, { ...surroundings, overwrites: options.secure_delete === true });
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" && context.create !== true)
       throw notFound(context.name, `${directory} does not exist`, error);
-    if (errno === "ENOTDIR" || errno === "EEXIST")
-      throw notFound(context.name, `${directory} is not a directory`, error);
+    if (errno === "ENOTDIR" || errno === "EEXIST") throw inTheWay(context.name, directory, error);
     throw asStorageError(error, context.name, directory, "be opened");
   }
 }
@@ -94,6 +93,13 @@ function notFound(name: string, what: string, cause?: unknown): BackupctlError {
   return new BackupctlError("STORAGE_NOT_FOUND", `storage "${name}": ${what}`, {
     cause,
     hint: "If its disk should be mounted there, mount it. If it is new, make it with `backupctl init`.",
+  });
+}
+
+function inTheWay(name: string, directory: string, cause?: unknown): BackupctlError {
+  return new BackupctlError("STORAGE_NOT_FOUND", `storage "${name}": ${directory} is not a directory`, {
+    cause,
+    hint: `A file is in the way: move it, or correct storages.${name}.path.`,
   });
 }
 

@@ -123,6 +123,9 @@ describe("replicate", () => {
 
     expect(await refusal({ to: ["thrid"] })).toMatchObject({ code: "STORAGE_NOT_FOUND", exitCode: 2 });
     expect(await refusal({ from: "thrid" })).toMatchObject({ code: "STORAGE_NOT_FOUND", exitCode: 2 });
+    expect(await refusal({ from: "second", to: ["second"] })).toMatchObject({
+      ...{ code: "USAGE", message: '--from and --to both name "second"' },
+    });
     expect(await refusal({ from: "local", to: ["local"] })).toMatchObject({ code: "USAGE" });
     expect(await refusal({ reference: "ffffffff" })).toMatchObject({ code: "BACKUP_NOT_FOUND" });
   });

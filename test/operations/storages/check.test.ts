@@ -149,6 +149,24 @@ describe("storage check", () => {
     });
   });
 
+  it("fails a place that holds nothing of the backups that the catalog knows there", async () => {
+    const site = await openSite({ replica: true });
+    await createOne(site);
+    const replica = join(site.directory, "replica");
+    rmSync(replica, { recursive: true });
+    mkdirSync(replica);
+
+    const result = await check(await site.reopen(), "second");
+
+    expect(result.passed).toBe(false);
+    expect(outcomeOf(result, "repository")).toMatchObject({
+      outcome: "fails",
+      detail: expect.stringMatching(
+        /mount its disk.* The catalog knows backups there\. Until then .* leaves it out\.$/,
+      ),
+    });
+  });
+
   it("tells each step when it is known", async () => {
     const site = await openSite();
     const told: string[] = [];

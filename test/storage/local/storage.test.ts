@@ -79,8 +79,9 @@ describe("opening", () => {
     const path = join(tempDir(), "file");
     writeFileSync(path, "");
 
-    await expect(openAt(path)).rejects.toMatchObject({ code: "STORAGE_NOT_FOUND" });
-    await expect(openAt(join(path, "below"))).rejects.toMatchObject({ code: "STORAGE_NOT_FOUND" });
+    const inTheWay = { code: "STORAGE_NOT_FOUND", hint: expect.stringContaining("A file is in the way") };
+    await expect(openAt(path)).rejects.toMatchObject(inTheWay);
+    await expect(openAt(join(path, "below"))).rejects.toMatchObject(inTheWay);
     await expect(definition.open({ path }, { name: "main", create: true })).rejects.toMatchObject({
       code: "STORAGE_NOT_FOUND",
     });
