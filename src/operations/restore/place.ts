@@ -31,6 +31,8 @@ export interface StreamPlace {
   readonly shape: "stream";
   readonly engine: Engine;
   readonly to: string | undefined;
+  /** The ordinary file that it comes to, where it is one. */
+  readonly file: string | undefined;
   /** The folder that it gets as one of several sources. */
   readonly ownFolder: string | undefined;
   readonly overrides: Readonly<Record<string, unknown>> | undefined;
@@ -240,7 +242,7 @@ export async function planStreamPlace(
   const engine = configured
     ? await openEngine(session, source.name)
     : await openEngineOf(session, source.engine, definition?.unconfigured ?? {});
-  const place: StreamPlace = { shape: "stream", engine, to, ownFolder: own, overrides, entries };
+  const place: StreamPlace = { shape: "stream", engine, to, file: undefined, ownFolder: own, overrides, entries };
   const refusal =
     whyNot(source, configured, request) ??
     (isName ? apartFromOthers(session, source, company, request) : await refuseLink(own, source));
@@ -251,7 +253,12 @@ export async function planStreamPlace(
   const state = await engine.inspectTarget(streamTarget(place), engineContext);
   const warnings =
     configured || !isName ? [] : [`source "${source.name}" is not in the config: its server is the local one`];
-  return { place, state, refusals: streamRefusals(source, state, engine, isName, request), warnings };
+  return {
+    place: { ...place, file: state.file },
+    state,
+    refusals: streamRefusals(source, state, engine, isName, request),
+    warnings,
+  };
 }
 
 export function streamTarget({ to, overrides, entries }: StreamPlace) {

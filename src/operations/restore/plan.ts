@@ -28,6 +28,7 @@ import {
 } from "./place.ts";
 import { refusedNames } from "./refused-names.ts";
 import { ChosenEntries, newEntriesBudget, type Selection, selectedParts, selectionOf } from "./selection.ts";
+import { refuseShared } from "./shared-places.ts";
 
 /** A source with all that its restore needs. */
 export interface PreparedSource {
@@ -275,6 +276,7 @@ class Preparing {
         throw fromSystem(error, { name: candidate.opened.source.name, place }) ?? error;
       }
     }
+    placed.refusals.push(...refuseShared(placed.sources, this.#request));
     return placed;
   }
 
@@ -312,7 +314,7 @@ class Preparing {
       company,
       this.#context(opened, placed),
     );
-    const { file } = planned.state;
+    const { file } = planned.place;
     if (file !== undefined && isElsewhere(this.#request))
       placed.refusals.push(...(await refuseOwnFile(opened.source.name, file, placed.own)));
     this.#note(candidate, planned, 0, placed);

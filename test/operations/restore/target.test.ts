@@ -111,6 +111,70 @@ describe("a restore to a target of the config", () => {
     },
   );
 
+  describe("that gives two sources one place", () => {
+    const both = `  www: {engine: files, paths: ["{dir}/www"]}
+  app: {engine: sqlite, path: "{dir}/app.db"}
+  two: {engine: sqlite, path: "{dir}/two.db"}
+  more: {engine: files, paths: ["{dir}/more"]}`;
+
+    async function siteFor(places: Readonly<Record<string, string>>, sources = both) {
+      const targets = Object.entries(places).map(([name, options]) => `      ${name}: {${options}}`);
+      const site = await openSite({ sources, more: `targets:\n  staging:\n    sources:\n${targets.join("\n")}` });
+      mkdirSync(join(site.directory, "more"));
+      writeFileSync(join(site.directory, "more/one"), "1");
+      for (const name of ["app", "two"])
+        new Sqlite(join(site.directory, `${name}.db`)).exec("CREATE TABLE t (x)").close();
+      await createOne(site);
+      const asked = { latest: true, target: "staging", sources: Object.keys(places), overwrite: true };
+      return { site, asked };
+    }
+
+    it.each([
+      ["trees", { www: `paths: ["{dir}/staging"]`, more: `paths: ["{dir}/staging/below"]` }],
+      ["a database in a tree", { www: `paths: ["{dir}/staging"]`, app: `path: "{dir}/staging/app.db"` }],
+    ])("is refused with --delete, which would remove the other: %s", async (_, places) => {
+      const { site, asked } = await siteFor(places);
+      await restore(site.operations, asked);
+      const before = namesIn(join(site.directory, "staging"));
+
+      await expect(restore(site.operations, { ...asked, delete: true })).rejects.toMatchObject({
+        code: "USAGE",
+        message: expect.stringContaining("removes what the other brings"),
+        hint: expect.stringContaining("apart"),
+      });
+
+      expect(namesIn(join(site.directory, "staging"))).toEqual(before);
+    });
+
+    it("is refused for two databases, of which one file would be left", async () => {
+      const { site, asked } = await siteFor({ app: `path: "{dir}/one.db"`, two: `path: "{dir}/one.db"` });
+
+      await expect(restore(site.operations, asked)).rejects.toMatchObject({
+        code: "USAGE",
+        message: `the target gives the sources "app" and "two" one place, SQLite database ${site.directory}/one.db`,
+      });
+    });
+
+    it("goes on with --delete where the one excludes the other's place", async () => {
+      const sources = both.replace(`["{dir}/www"]`, `["{dir}/www"], exclude: [/below/, "*.db"]`);
+      const places = {
+        www: `paths: ["{dir}/staging"]`,
+        more: `paths: ["{dir}/staging/below"]`,
+        app: `path: "{dir}/staging/app.db"`,
+      };
+      const { site, asked } = await siteFor(places, sources);
+      await restore(site.operations, asked);
+      writeFileSync(join(site.directory, "staging/extra"), "");
+
+      await restore(site.operations, { ...asked, delete: true });
+
+      expect(namesIn(join(site.directory, "staging"))).toEqual(
+        expect.arrayContaining(["app.db", "below/one", "index.html"]),
+      );
+      expect(namesIn(join(site.directory, "staging"))).not.toContain("extra");
+    });
+  });
+
   it("is refused for a target that nobody configured", async () => {
     const site = await openSite({ sources: WWW, more: TARGETS });
     await createOne(site);
