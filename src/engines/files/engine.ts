@@ -92,7 +92,7 @@ function folderState(place: string): TargetState {
   if (folder.kind === "missing") return { place, exists: false, contents: [], overwrites: [], downtime: false };
   if (folder.kind !== "directory") {
     const size = folder.kind === "file" ? `, ${fs.lstatSync(place).size} bytes` : "";
-    const what = `${place}: a ${folder.kind}${size}`;
+    const what = `${place}: a ${folder.kind === "special" ? "device, pipe or socket" : folder.kind}${size}`;
     return { place, exists: true, contents: [what], overwrites: [what], downtime: true };
   }
   if (folder.members === 0) {

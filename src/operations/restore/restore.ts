@@ -1,3 +1,4 @@
+import { count } from "../../domain/count.ts";
 import type { EngineContext, RestoreOutcome } from "../../engines/engine.ts";
 import { BackupctlError, isBackupctlError, messageOf } from "../../errors.ts";
 import { acquireLock, type Lock, readHolder } from "../../platform/lock.ts";
@@ -240,7 +241,7 @@ class RestoreRun {
       this.#warnings.push(...outcome.warnings);
       const leftOut = damage?.entries.size ?? 0;
       if (leftOut === 0) record.reach(name, "come");
-      else this.#warnings.push(`${leftOut} damaged entries of source "${name}" were left out`);
+      else this.#warnings.push(`left out of source "${name}": ${count(leftOut, "damaged entry", "damaged entries")}`);
       return { name, place, status: "completed", checks: outcome.checks, error: undefined };
     } catch (caught) {
       this.#context.session.signal.throwIfAborted();

@@ -94,5 +94,6 @@ test("the plan says what is in the target, and what happens to it", async () => 
     downtime: false,
   });
   expect(await inspect(full)).toMatchObject({ place: full, exists: true, contents: [`${full}: 2 entries (a, b)`] });
+  expect(await inspect("/dev/null")).toMatchObject({ contents: ["/dev/null: a device, pipe or socket"] });
   expect(await inspect()).toMatchObject({ place: `${full}, ${full}/a`, exists: true, downtime: true });
 });

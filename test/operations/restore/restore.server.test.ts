@@ -269,6 +269,9 @@ describe("damage", () => {
       passed: false,
       detail: expect.stringContaining("large.bin"),
     });
+    expect(result.warnings).toContainEqual(
+      expect.stringMatching(/^left out of source "www": (1 damaged entry|[2-9] damaged entries)$/),
+    );
     const names = namesIn(join(to, www(site)));
     expect(names).not.toContain("uploads/large.bin");
     expect(names).toContain("index.html");
