@@ -1,6 +1,6 @@
 import * as path from "node:path/posix";
 import { type Client, type FileInfo, FileType, FTPError } from "basic-ftp";
-import { missingPlace } from "../network/folder-failures.ts";
+import { fileInTheWay, missingPlace } from "../network/folder-failures.ts";
 import { asStorageError, denied, isRefusal } from "./errors.ts";
 import type { Login } from "./login.ts";
 import { download } from "./transfer.ts";
@@ -47,6 +47,11 @@ async function entriesHere(client: Client): Promise<readonly FileInfo[]> {
   return plain;
 }
 
+/** What the folder that was entered lists under the name of this file. */
+async function entryHere(client: Client, file: string): Promise<FileInfo | undefined> {
+  return (await entriesHere(client)).find(({ name }) => name === path.basename(file));
+}
+
 async function canEnter(client: Client, folder: string): Promise<boolean> {
   try {
     await client.cd(folder);
@@ -65,7 +70,7 @@ async function canEnter(client: Client, folder: string): Promise<boolean> {
 async function requireAbsence({ storage, login: { client, root } }: Place, folder: string): Promise<void> {
   for (let at = folder; at !== root; at = path.dirname(at)) {
     if (!(await canEnter(client, path.dirname(at)))) continue;
-    const entry = (await entriesHere(client)).find(({ name }) => name === path.basename(at));
+    const entry = await entryHere(client, at);
     if (entry?.type !== FileType.Directory) return;
     // Made by somebody since it was asked for.
     if (await canEnter(client, at)) return;
@@ -130,6 +135,7 @@ export async function makeFolders(place: Place, from: string, folder: string): P
       if (!(error instanceof FTPError)) throw error;
       if (await canEnter(client, next)) continue;
       if (!isRefusal(error) || !(await canEnter(client, path.dirname(next)))) throw error;
+      if ((await entryHere(client, next))?.type === FileType.File) throw fileInTheWay(place.storage, next);
       const message = `storage "${place.storage}": the login may not make ${next}: ${error.message}`;
       throw denied(message, { place: root, cause: error });
     }
@@ -138,7 +144,13 @@ export async function makeFolders(place: Place, from: string, folder: string): P
 
 /** @throws `STORAGE_NOT_FOUND` unless the folder of the storage can be entered. */
 export async function requirePlace({ storage, login: { client, root } }: Place): Promise<void> {
-  if (!(await canEnter(client, root))) throw missingPlace(storage, root);
+  if (await canEnter(client, root)) return;
+  for (let at = root; at !== "/"; at = path.dirname(at)) {
+    if (!(await canEnter(client, path.dirname(at)))) continue;
+    if ((await entryHere(client, at))?.type === FileType.File) throw fileInTheWay(storage, at);
+    break;
+  }
+  throw missingPlace(storage, root);
 }
 
 /** A refusal to write into a folder that can be entered is one of permission. */

@@ -17,6 +17,15 @@ export function fullBelow(place: string): ServiceFailure {
   };
 }
 
+export const NO_FOLDER_HINT = "Set `path` to a folder, or move what lies there out of the way.";
+
+/** `file` lies where the folder has to be, or one above it. */
+export function fileInTheWay(storage: string, file: string): BackupctlError {
+  return new BackupctlError("STORAGE_NOT_FOUND", `storage "${storage}": ${file} on the server is no folder`, {
+    hint: NO_FOLDER_HINT,
+  });
+}
+
 export function missingPlace(storage: string, place: string, cause?: unknown): BackupctlError {
   return new BackupctlError(
     "STORAGE_NOT_FOUND",

@@ -1,5 +1,5 @@
 import { messageOf } from "../../errors.ts";
-import { deniedBelow, fullBelow } from "../network/folder-failures.ts";
+import { deniedBelow, fullBelow, NO_FOLDER_HINT } from "../network/folder-failures.ts";
 import { BUSY, type ServiceFailure, toStorageError } from "../network/service-failure.ts";
 import { ConnectionLost } from "./session.ts";
 
@@ -27,9 +27,7 @@ export function asStorageError(
 function failureOf(error: unknown, place: string): ServiceFailure | undefined {
   const what = messageOf(error);
   if (error instanceof ConnectionLost) return { ...BUSY, what };
-  if (error instanceof FileInTheWay) {
-    return { code: "STORAGE_NOT_FOUND", what, hint: "Set `path` to a folder, or move what lies there out of the way." };
-  }
+  if (error instanceof FileInTheWay) return { code: "STORAGE_NOT_FOUND", what, hint: NO_FOLDER_HINT };
   if (!(error instanceof Error && "code" in error && typeof error.code === "number")) return undefined;
   if (hasStatus(error, "permissionDenied")) return { ...deniedBelow(place), what };
   return { code: "STORAGE_FAILED", retryable: hasStatus(error, "failure"), what };

@@ -62,6 +62,21 @@ describe.runIf(requireOrSkip("vsftpd", "root"))("ftp", () => {
       await openAt(path, { create: true });
     });
 
+    test("a file in its place is told as one", async () => {
+      const file = join(server.newFolder(), "file");
+      writeFileSync(file, "");
+
+      for (const path of [file, join(file, "below")]) {
+        for (const create of [true, false]) {
+          await expect(openAt(path, { create })).rejects.toMatchObject({
+            ...{ code: "STORAGE_NOT_FOUND", retryable: false },
+            message: expect.stringContaining(`${file} on the server is no folder`),
+            hint: expect.stringContaining("`path`"),
+          });
+        }
+      }
+    });
+
     test("the address names login, server and folder, and no secret", async () => {
       const { host, port, user } = server;
       const at = (path: string) => definition.address(options(path));
