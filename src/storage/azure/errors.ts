@@ -149,6 +149,12 @@ function special(code: string, error: RestError, place: AzureContainer): Service
       hint: "Correct account and container, or make it with `backupctl init`.",
     };
   }
+  if (code === "ResourceNotFound") {
+    return {
+      code: "STORAGE_FAILED",
+      hint: `Correct account and endpoint (${place.peer}). An emulator's endpoint ends with the account: http://127.0.0.1:10000/ACCOUNT.`,
+    };
+  }
   if (/Quota|CapacityExceeded|InsufficientStorage/.test(code)) return FULL;
   if (code !== "AuthenticationFailed" && code !== "AuthorizationFailure") return undefined;
   return (

@@ -92,6 +92,18 @@ describe.runIf(requireOrSkip("azurite"))("azure", () => {
       expect(await (await open(options, { create: true })).stat("object")).toMatchObject({ sizeBytes: 1 });
     });
 
+    test("an endpoint that lacks the account is told as that, also to init", async () => {
+      const { containerName } = await newContainer();
+      const options = { ...withKey(containerName), endpoint: new URL(azurite.endpoint).origin };
+
+      for (const create of [false, true]) {
+        await expect(open(options, { create })).rejects.toMatchObject({
+          ...{ code: "STORAGE_FAILED", retryable: false },
+          hint: expect.stringContaining("endpoint ends with the account"),
+        });
+      }
+    });
+
     test("a container that goes away is never an empty one", async () => {
       const client = await newContainer();
       const storage = await open(withKey(client.containerName));
