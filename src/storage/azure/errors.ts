@@ -125,8 +125,8 @@ function failureOf(error: unknown, place: AzureContainer): ServiceFailure | unde
       ? unknownFailure(error, called)
       : { ...BUSY, what: `the answer broke off: ${firstLine(error.message)}` };
   }
-  // What the SDK says of an answer that it can't read has all of it.
-  if (code === RestError.PARSE_ERROR && status < 300) {
+  // What the SDK says of an answer that it can't read, or does not expect, has all of it.
+  if (status < 300) {
     return isXml(error) ? { ...BUSY, what: "the answer broke off" } : foreignAnswer(called);
   }
   const words = [code, firstLine(error.message)].filter((it) => it !== "");

@@ -60,5 +60,6 @@ export function isNoHttp(error: Error): boolean {
 }
 
 function isStumble(error: Error): boolean {
-  return (error instanceof TypeError || error instanceof SyntaxError) && failedCall(error) === undefined;
+  const stumbles = [TypeError, SyntaxError, RangeError];
+  return stumbles.some((kind) => error instanceof kind) && failedCall(error) === undefined;
 }

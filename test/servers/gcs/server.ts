@@ -11,6 +11,7 @@ export type Fault = "lose the answer" | "never answer" | "stop in the middle" | 
 /** What a proxy on the way says with status 200. */
 export interface SomebodyElse {
   readonly says: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface FakeGcs {
@@ -93,7 +94,7 @@ export async function startFakeGcs(tls?: { readonly key: string; readonly cert: 
     const fault = fake.fault?.(named);
     if (fault === "never answer") return;
     if (typeof fault === "object" && "says" in fault) {
-      response.end(fault.says);
+      response.writeHead(200, fault.headers).end(fault.says);
       return;
     }
     try {

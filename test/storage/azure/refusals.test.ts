@@ -7,6 +7,9 @@ import { storageDefinitions } from "../../../src/storage/registry.ts";
 const definition = storageDefinitions.azure!;
 const login = { account: "example", account_key: "c2VjcmV0", container: "backups" };
 
+const NOTHING_LISTED =
+  '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="backups"><Blobs/><NextMarker/></EnumerationResults>';
+
 interface Answer {
   readonly status: number;
   readonly code?: string;
@@ -158,4 +161,31 @@ describe("options", () => {
       definition.open({ ...login, endpoint: "http://storage.example.org" }, { name: "cloud" }),
     ).rejects.toMatchObject({ code: "CONFIG_INVALID", message: expect.stringContaining("insecure") });
   });
+});
+
+test("a page instead of an answer is no object, no success and no damage", async () => {
+  let isLoggedOut = false;
+  const server = createServer((request, response) => {
+    request.resume();
+    const date = new Date().toUTCString();
+    if (isLoggedOut) response.writeHead(200, { "content-type": "text/html", date }).end("<html>Log in</html>");
+    else response.writeHead(200, { "content-type": "application/xml", date }).end(NOTHING_LISTED);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.closeAllConnections());
+  onTestFinished(() => void server.close());
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const storage = await definition.open({ ...login, endpoint }, { name: "cloud" });
+  onTestFinished(() => storage.close());
+  isLoggedOut = true;
+  const foreign = {
+    ...{ code: "STORAGE_FAILED", retryable: true },
+    message: expect.stringContaining("what answers there is not Azure's Blob Storage"),
+  };
+
+  await expect(storage.get("object")).rejects.toMatchObject(foreign);
+  await expect(storage.stat("object")).rejects.toMatchObject(foreign);
+  await expect(storage.put("object", Buffer.from("bytes"))).rejects.toMatchObject(foreign);
+  await expect(storage.list("folder")[Symbol.asyncIterator]().next()).rejects.toMatchObject(foreign);
+  await expect(storage.remove("object")).rejects.toMatchObject(foreign);
 });

@@ -352,6 +352,31 @@ describe("faults", () => {
     },
   );
 
+  test.each([
+    ["list", /^GET .*\/o\?/],
+    ["stat", /^GET .*fields=name/],
+    ["put", /^POST \/upload/],
+    ["get", /alt=media/],
+    ["remove", /^DELETE /],
+  ])("a page instead of an answer is no %s, no success and no damage", async (method, pattern) => {
+    const bucket = newBucket();
+    service.addObject(bucket, "there", randomBytes(100));
+    const storage = await open(optionsFor(bucket));
+    breakNext(pattern, { says: "<html>Log in to the network</html>", headers: { "content-type": "text/html" } });
+    const calls: Record<string, () => Promise<unknown>> = {
+      put: () => storage.put("object", randomBytes(10)),
+      get: () => storage.get("there"),
+      stat: () => storage.stat("there"),
+      list: () => storage.list("")[Symbol.asyncIterator]().next(),
+      remove: () => storage.remove("there"),
+    };
+
+    await expect(calls[method]!()).rejects.toMatchObject({
+      ...{ code: "STORAGE_FAILED", retryable: true },
+      message: expect.stringContaining("what answers there is not Google Cloud Storage"),
+    });
+  });
+
   test("a call that is aborted ends at once with the reason", async () => {
     const storage = await open(optionsFor(newBucket()));
     breakNext(/^POST \/upload/, "never answer");
@@ -461,11 +486,14 @@ test.runIf(requireOrSkip("openssl"))(
     secure.addBucket("secured");
     const options = { bucket: "secured", endpoint: secure.endpoint, credentials: secure.keyOf("writer") };
 
-    await expect(open(options)).rejects.toMatchObject({
-      code: "STORAGE_FAILED",
-      retryable: false,
-      hint: expect.stringContaining("`ca_file`"),
-    });
+    const other = await makeCertificate(tempDir());
+    for (const given of [options, { ...options, ca_file: other.caFile }]) {
+      await expect(open(given)).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+        retryable: false,
+        hint: expect.stringContaining("`ca_file`"),
+      });
+    }
     const storage = await open({ ...options, ca_file: certificate.caFile });
     const bytes = randomBytes(3_000_000);
     await storage.put("object", bytes);
