@@ -86,7 +86,8 @@ describe("schedules that are installed, or taken back, by a command that is kill
       if (command === "install") {
         expect(told.slice(-3).map((line) => line.split(" ")[2])).toEqual(["daemon-reload", "enable", "restart"]);
       } else {
-        expect(told.at(-1)).toContain("daemon-reload");
+        // Killed before its very end it has stopped units in systemd's memory, of which no file is left: they are forgotten there.
+        expect(told.at(-1)).toMatch(/daemon-reload|clean --what=state/);
         expect(told.join("\n")).toMatch(/disable --now .*often\.timer/);
       }
     });
