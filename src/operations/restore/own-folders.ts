@@ -23,7 +23,9 @@ export interface OwnFolder {
 /** The folders of the storages on this host, and the state directory. */
 export async function ownFolders(session: Session): Promise<readonly OwnFolder[]> {
   const { storages, stateDir } = session.loaded.config;
-  const folders: OwnFolder[] = [{ path: await realPlace(stateDir), what: "the state directory" }];
+  // Where this user may not even look nothing can be restored to, either.
+  const state = await realPlace(stateDir).catch(() => path.resolve(stateDir));
+  const folders: OwnFolder[] = [{ path: state, what: "the state directory" }];
   for (const { name, type } of storages) {
     const folder = await folderOf(session, name, type);
     if (folder !== undefined) folders.push({ path: folder, what: `the folder of storage "${name}"` });

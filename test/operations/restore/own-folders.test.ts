@@ -3,6 +3,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import type { Operations } from "../../../src/operations/operations.ts";
+import { ownFolders } from "../../../src/operations/restore/own-folders.ts";
 import { createOne, type OpenSite, objectsIn, openSite, WWW } from "../../helpers/open-site.ts";
 import { download, NOTHING_ASKED, namesIn, restore, www } from "./tools.ts";
 
@@ -188,4 +189,15 @@ it("a source that lies in a storage's folder comes back to its own place", async
   await restore(operations, { latest: true, overwrite: true, delete: true });
 
   expect(namesIn(www(site))).toContain("index.html");
+});
+
+it("a state directory that nobody can look into is where its name says", async () => {
+  const { session, directory } = await openSite();
+  const stateDir = join(directory, "loop");
+  fs.symlinkSync(stateDir, stateDir);
+  const { loaded } = session;
+
+  const folders = await ownFolders({ ...session, loaded: { ...loaded, config: { ...loaded.config, stateDir } } });
+
+  expect(folders[0]).toEqual({ path: stateDir, what: "the state directory" });
 });
