@@ -40,6 +40,7 @@ test("a blob with an immutability policy is locked until that is over", async ()
   const until = new Date(Math.trunc(Date.now() / 1000) * 1000 + 3_600_000);
   const storage = await openWith(untilDate(until));
 
+  expect(storageDefinitions.azure?.knowsLocks).toBe(true);
   expect(await storage.lockedUntil?.("full/metadata.json")).toEqual(until);
   expect(await storage.lockedUntil?.("full/other")).toBeUndefined();
 });
