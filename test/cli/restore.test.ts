@@ -210,6 +210,30 @@ test.each([
   expect(result.json()).toMatchObject({ status });
 });
 
+test.each(["", " --quiet"])(
+  "says on standard error why something did not come back, or is not what it was%s",
+  async (quiet) => {
+    const error = { code: "INSUFFICIENT_STORAGE", message: "there is no room", hint: "Free some." };
+    const checks = [
+      { name: "rows", passed: false, detail: "1 of 2" },
+      { name: "entries", passed: true, detail: "3 of 3" },
+    ];
+    const sources = [
+      { ...restored, checks },
+      { ...restored, name: "shop", status: "failed", checks: [], error },
+    ];
+    const restore = async () => ({ ...restoreResult, sources }) as typeof restoreResult;
+
+    const { stdout, stderr } = await run(`restore latest --to /tmp/look${quiet}`, { operations: { restore } });
+
+    expect(stderr.match(/warning: .*/g)).toEqual([
+      'warning: source "uploads" failed a check: rows: 1 of 2',
+      'warning: source "shop" failed: INSUFFICIENT_STORAGE: there is no room. Free some.',
+    ]);
+    expect(stdout.match(/^failed shop|^ {2}FAILED {2}rows$/gm) ?? []).toHaveLength(quiet === "" ? 2 : 0);
+  },
+);
+
 test("a plan says by when what was asked for can be read, and else how long that takes", async () => {
   const packs = { storage: "vault", packs: 2, bytes: 2048, thawMs: 18_000_000 };
   const asked = { ...packs, asked: 2, expectedAt: "2026-01-11T17:00:00.000Z" };

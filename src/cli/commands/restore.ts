@@ -8,7 +8,7 @@ import { duration, flag, names, repeated, text } from "../option.ts";
 import { requireConsent } from "../prompts/consent.ts";
 import { restoreJson, restorePlanJson } from "../render/json-runs.ts";
 import { formatSeconds } from "../render/look.ts";
-import { renderRestorePlan, renderRestoreResult, restoreOutcome } from "../render/restore.ts";
+import { renderRestorePlan, renderRestoreResult, restoreOutcome, restoreProblems } from "../render/restore.ts";
 import { writeFiles } from "./download.ts";
 
 export const restore = defineCommand({
@@ -190,7 +190,10 @@ async function apply(context: Context, request: RestoreRequest, decision: Decisi
   const operations = await context.operations("rescue");
   const result = await context.withProgress((onProgress) => operations.restore({ ...request, onProgress }, plan));
   if (json) output.printJson(restoreJson(result, plan));
-  else output.report(renderRestoreResult(look, result));
+  else {
+    output.report(renderRestoreResult(look, result));
+    for (const problem of restoreProblems(noteLook, result)) output.warn(problem);
+  }
   warn(result.warnings.filter((warning) => !plan.warnings.includes(warning)));
   return { completed: 0, failed: 1, partial: 3, check_failed: 4 }[restoreOutcome(result)];
 }

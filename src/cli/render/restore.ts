@@ -69,18 +69,31 @@ function few(list: readonly string[]): string {
 
 export function renderRestoreResult(look: Look, result: RestoreResult): string {
   const blocks = result.sources.map((source) => {
-    const { name, place, status, checks, error } = source;
+    const { name, place, status, checks } = source;
     return [
       look.line`${status === "completed" ? good("restored") : bad(status)} ${strong(name)} to ${place}`,
-      ...checks.map(
-        (check) => look.line`  ${check.passed ? good("passed") : bad("FAILED")}  ${check.name}: ${check.detail}`,
+      ...checks.map(({ passed, ...check }) =>
+        passed
+          ? look.line`  ${good("passed")}  ${check.name}: ${check.detail}`
+          : look.line`  ${bad("FAILED")}  ${check.name}`,
       ),
-      ...(error === undefined ? [] : [look.line`  ${bad(error.code)}: ${error.message}`]),
-      ...(error?.hint === undefined ? [] : [look.line`  ${error.hint}`]),
     ].join("\n");
   });
   const done = look.line`${formatBytes(result.bytes)} from ${look.id(result.backupId)} in ${formatSeconds(result.seconds)}`;
   return [...blocks, done].join("\n");
+}
+
+/** What is told also where nothing else is: why a source did not come back, or is not what it was. */
+export function restoreProblems(look: Look, { sources }: RestoreResult): readonly string[] {
+  return sources.flatMap(({ name, error, checks }) => {
+    const hint = error?.hint === undefined ? "" : look.line` ${error.hint}`;
+    return [
+      ...(error === undefined ? [] : [look.line`source "${name}" failed: ${error.code}: ${error.message}.${hint}`]),
+      ...checks.flatMap((check) =>
+        check.passed ? [] : [look.line`source "${name}" failed a check: ${check.name}: ${check.detail}`],
+      ),
+    ];
+  });
 }
 
 type RestoreOutcome = "completed" | "check_failed" | "partial" | "failed";
