@@ -28,6 +28,12 @@ export async function createProcessDirectory(parent: string): Promise<TemporaryD
   return { path: directory, dispose: () => removeTree(directory) };
 }
 
+/** What this user may still write there. */
+export async function freeBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await fs.statfs(directory);
+  return bavail * bsize;
+}
+
 /** A signal of nothing tells whether there is a process to be signalled; one of another user's is alive too. */
 export function isAlive(pid: number): boolean {
   try {

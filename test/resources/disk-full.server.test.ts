@@ -5,6 +5,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { noise } from "../helpers/bytes.ts";
 import { type CliSite, makeCliSite } from "../helpers/cli-site.ts";
+import { createOne, openSite } from "../helpers/open-site.ts";
+import { restore } from "../operations/restore/tools.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { requireOrSkip } from "../servers/requirements.ts";
 
@@ -100,18 +102,41 @@ describe.runIf(requireOrSkip("root"))("a disk that is full", () => {
     expect(await site.run("create")).toMatchObject(refused(/cannot lock .*\/lock/));
   });
 
-  it("under the state directory does not hide the backups, and says what a restore needs", async () => {
+  it.each([
+    [60, 0],
+    [700, 0],
+    [700, 500],
+  ])("of %i KiB under the state directory, of which %i are free, keeps nobody from a restore", async (size, free) => {
     await site.run("create");
-    smallDisk(join(site.directory, "state"), 60);
-    const list = await site.json(listed, ["list"]);
+    const state = join(site.directory, "state");
+    smallDisk(state, size);
+    fs.writeFileSync(join(state, "others"), noise((size - free) * 1024));
     const to = join(site.directory, "to");
 
+    const list = await site.json(listed, ["list"]);
     const restored = await site.run("restore", "latest", "--source", "www", "--to", to);
+    const downloaded = await site.run("download", "latest", "--to", join(site.directory, "files"));
+    const verified = await site.run("verify", "latest");
 
     expect(list.backups).toMatchObject([{ status: "completed" }]);
-    expect([0, 1], restored.stderr).toContain(restored.exitCode);
-    if (restored.exitCode === 1) expect(restored.stderr).toContain("BACKUPCTL_STATE_DIR");
-    expect(fs.existsSync(to)).toBe(restored.exitCode === 0);
+    for (const { exitCode, stderr } of [restored, downloaded, verified]) expect(exitCode, stderr).toBe(0);
+    if (free === 0) expect(restored.stderr).toContain("the storages are read instead");
+    expect(filesBelow(to)).toHaveLength(2001);
+  });
+
+  it("under the state directory has the indexes read elsewhere, and nothing of them stays", async () => {
+    const site = await openSite();
+    const { session, directory } = site;
+    await createOne(site);
+    await site.operations.close();
+    const state = session.loaded.config.stateDir;
+    smallDisk(state, 700);
+    const to = join(directory, "out");
+
+    await restore(await site.reopen({ loaded: { ...session.loaded, strict: false } }), { reference: "latest", to });
+
+    expect(filesBelow(to)).not.toEqual([]);
+    expect(filesBelow(state)).toEqual(expect.not.arrayContaining([expect.stringContaining("index")]));
   });
 
   it("under the state directory keeps a catalog from being made, and lets a deletion say that it records nothing", async () => {
