@@ -1,5 +1,6 @@
 import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { errnoOf } from "../../src/platform/files.ts";
 
 /** What a line does to what goes over it. It may be changed at any time, for connections that are open too. */
 interface Line {
@@ -37,6 +38,8 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
+/** While nobody listens, the port may be given to a connection of any program, until that ends. */
+const LISTENS = 100;
 /** A slow line is slow and not a series of jumps. */
 const SLICES_PER_SECOND = 20;
 
@@ -123,12 +126,19 @@ export async function startFaultProxy(targetPort: number, dataPorts: readonly nu
   }
 
   async function listen(own: number, to: number): Promise<net.Server> {
-    const server = net.createServer({ allowHalfOpen: true }, (client) => connect(client, to));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(own, host, () => resolve());
-    });
-    return server;
+    for (let left = LISTENS; ; left--) {
+      const server = net.createServer({ allowHalfOpen: true }, (client) => connect(client, to));
+      try {
+        await new Promise<void>((resolve, reject) => {
+          server.once("error", reject);
+          server.listen(own, host, () => resolve());
+        });
+        return server;
+      } catch (error) {
+        if (left === 0 || errnoOf(error) !== "EADDRINUSE") throw error;
+        await sleep(100);
+      }
+    }
   }
 
   async function listenAll(own: number): Promise<void> {

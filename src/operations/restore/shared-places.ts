@@ -29,11 +29,11 @@ function isSameFile({ place }: PreparedSource, { place: other }: PreparedSource)
   return place.file !== undefined && place.file === other.file;
 }
 
-function isRemovedIn({ folders, leavesOut = () => false }: TreePlace, { place: other }: PreparedSource): boolean {
+function isRemovedIn({ folders, leavesOut }: TreePlace, { place: other }: PreparedSource): boolean {
   return namesOf(other).some(
     (name) =>
       folders.some((folder) => folder.equals(name) || contains(folder, name)) &&
-      !leavesOut(name, other.shape === "tree"),
+      leavesOut?.(name, other.shape === "tree") !== true,
   );
 }
 

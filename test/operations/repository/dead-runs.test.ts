@@ -35,6 +35,17 @@ it("a killed run that was complete becomes a backup, where all that it builds on
   expect((await site.operations.show(id)).status).toBe("completed");
 });
 
+it("what a killed run was writing for status goes with the next one", async () => {
+  const site = await openSite();
+  const { directory } = (await site.context.repository()).state;
+  const left = join(directory, ".progress.json.0123456789ab");
+  writeFileSync(left, "{");
+
+  await createOne(site);
+
+  expect(existsSync(left)).toBe(false);
+});
+
 it("a killed run that was complete becomes a backup also while a replica fails", async () => {
   const site = await openSite({ replica: true });
   await createOne(site);

@@ -149,6 +149,18 @@ describe("storage check", () => {
     });
   });
 
+  it("passes such a place also where there is no catalog to be had", async () => {
+    const site = await openSite();
+    await site.operations.close();
+    rmSync(site.session.loaded.config.stateDir, { recursive: true });
+    rmSync(join(site.repositoryDirectory, "backupctl.json"));
+
+    const result = await check(await site.reopen(), "local");
+
+    expect(result.passed).toBe(true);
+    expect(outcomeOf(result, "repository")).toMatchObject({ outcome: "absent" });
+  });
+
   it("fails a place that holds nothing of the backups that the catalog knows there", async () => {
     const site = await openSite({ replica: true });
     await createOne(site);
